@@ -1,0 +1,56 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# Without this condition a file given with --configfile would be laid over the demo's settings.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        [] if DATASET is None else rules.report.output.page,
+        segment_shards if SETTINGS["segment"]["images"] else [],
+
+
+rule train:
+    input:
+        of_every_fold(rules.train_fold.output.model),
+
+
+rule predict:
+    input:
+        of_every_fold(rules.predict_fold.output.probabilities),
+
+
+rule decide:
+    input:
+        of_every_run(rules.decide_run.output.decision),
+
+
+rule masks:
+    input:
+        of_every_run(rules.mask_run.output.masks),
+
+
+rule evaluate:
+    input:
+        of_every_run(rules.evaluate_run.output.metrics),
+
+
+rule segment:
+    input:
+        segment_shards,

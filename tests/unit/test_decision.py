@@ -1,0 +1,253 @@
+"""Decision: the learned threshold and clean-up against brute force and planted cases."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from maskmake.decision import Decision, apply_decision, learn_decision, mean_dice
+from maskmake.log import UserError
+from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion
+from scipy import ndimage
+
+
+def blobs(seed: int, size: int = 128) -> np.ndarray:
+    """A label of a few large smooth objects."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(size, size)), 10)
+    return (field > 0).astype(np.uint8)
+
+
+def noisy(seed: int, size: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities whose threshold leaves specks and pits of all sizes, and their label."""
+    label = blobs(seed, size)
+    rng = np.random.default_rng(seed + 1000)
+    noise = ndimage.gaussian_filter(rng.normal(size=label.shape), 1.5) * 5
+    logit = 3.0 * label - 1.0 + noise
+    return (1 / (1 + np.exp(-logit))).astype(np.float16), label
+
+
+def certain(label: np.ndarray) -> np.ndarray:
+    return np.where(label > 0, 0.95, 0.05).astype(np.float16)
+
+
+def learn(cases: list) -> dict:
+    return learn_decision(lambda: iter(cases), "dice")
+
+
+def decision_of(learned: dict) -> Decision:
+    return Decision(learned["threshold"], learned["min_object"], learned["min_hole"])
+
+
+def score_of(decision: Decision, cases: list) -> float:
+    counts = [confusion(apply_decision(p, decision), label) for p, label in cases]
+    return float(mean_dice(sum(counts, Confusion())))
+
+
+def plant(label: np.ndarray, seed: int, value: float) -> np.ndarray:
+    """``certain(label)`` with squares of 1 to 30 pixels of ``value`` where the label is the other
+    class everywhere near."""
+    probability = certain(label)
+    rng = np.random.default_rng(seed)
+    wrong = label == (0 if value > 0.5 else 1)
+    for height, width in [(1, 1), (2, 2), (3, 3), (5, 4), (5, 6)] * 3:
+        depth = ndimage.distance_transform_cdt(np.pad(wrong, 1), "chessboard")[1:-1, 1:-1]
+        rows, columns = np.nonzero(depth > 6)
+        place = rng.integers(len(rows))
+        row, column = rows[place], columns[place]
+        probability[row : row + height, column : column + width] = value
+        wrong[row - 2 : row + height + 2, column - 2 : column + width + 2] = False
+    return probability
+
+
+# Applying
+
+
+def test_threshold_is_exclusive():
+    probability = np.array([[0.0, 0.5, 0.50048828125, 1.0]], np.float16)
+    assert apply_decision(probability, Decision(0.5, 0, 0)).tolist() == [[False, False, True, True]]
+
+
+def test_only_objects_and_holes_below_the_size_go():
+    probability = np.zeros((30, 30), np.float16)
+    probability[2:4, 2:5] = 1  # an object of 6 pixels
+    probability[10:25, 10:25] = 1
+    probability[15:17, 15:18] = 0  # a hole of 6 pixels
+    kept = apply_decision(probability, Decision(0.5, 6, 6))
+    assert np.array_equal(kept, probability > 0.5)
+    cleaned = apply_decision(probability, Decision(0.5, 7, 7))
+    assert not cleaned[:9].any() and cleaned[10:25, 10:25].all()
+
+
+def test_objects_touch_by_their_sides_and_holes_by_their_corners_too():
+    diagonal = np.eye(20, dtype=np.float16)
+    assert not apply_decision(diagonal, Decision(0.5, 2, 0)).any()
+    assert np.array_equal(apply_decision(1 - diagonal, Decision(0.5, 0, 20)), diagonal == 0)
+
+
+def test_objects_are_removed_before_holes_are_filled():
+    probability = np.ones((20, 20), np.float16)
+    probability[5:10, 5:10] = 0
+    probability[7, 7] = 1  # an object of one pixel in a hole of 24: without it the hole has 25
+    assert not apply_decision(probability, Decision(0.5, 2, 25))[7, 7]
+    assert apply_decision(probability, Decision(0.5, 0, 25)).all()
+
+
+def test_zero_is_no_clean_up():
+    probability, _ = noisy(0)
+    assert np.array_equal(apply_decision(probability, Decision(0.4, 0, 0)), probability > 0.4)
+
+
+# Learning the threshold
+
+
+def test_threshold_equals_brute_force():
+    cases = [noisy(0, 48), noisy(1, 48)]
+    learned = learn(cases)
+    probability, label = (np.concatenate(part) for part in zip(*cases, strict=True))
+    thresholds = np.concatenate([[0], np.unique(probability)])
+    best = max(mean_dice(confusion(probability > t, label)) for t in thresholds)
+    assert learned["score_uncleaned"] == best
+    assert score_of(Decision(learned["threshold"], 0, 0), cases) == best
+    assert learned["score_at_half"] == score_of(Decision(0.5, 0, 0), cases) < best
+
+
+def test_scores_are_pooled_over_images():
+    large, small = noisy(0, 128), noisy(1, 16)
+    both = learn([large, small])
+    assert both["score_uncleaned"] == score_of(Decision(both["threshold"], 0, 0), [large, small])
+
+
+def test_perfect_separation_gives_the_middle():
+    label = blobs(0)
+    learned = learn([(np.where(label, 0.9, 0.7).astype(np.float16), label)])
+    assert learned["score"] == 1
+    assert learned["threshold"] == pytest.approx(0.8, abs=1e-3)
+
+
+def test_threshold_survives_a_round_trip_through_json():
+    probability, label = noisy(0)
+    threshold = json.loads(json.dumps(learn([(probability, label)])))["threshold"]
+    assert np.float16(threshold) == threshold
+
+
+def test_curve_is_short_and_passes_through_the_best():
+    learned = learn([noisy(0)])
+    curve = learned["curve"]
+    assert set(curve) == {"threshold", "foreground_dice", "background_dice", "objective"}
+    assert len({len(values) for values in curve.values()}) == 1
+    assert 100 < len(curve["threshold"]) <= 201
+    assert curve["threshold"] == sorted(curve["threshold"])
+    at_best = curve["threshold"].index(learned["threshold"])
+    assert curve["objective"][at_best] == max(curve["objective"]) == learned["score_uncleaned"]
+    assert np.allclose(
+        curve["objective"],
+        (np.array(curve["foreground_dice"]) + curve["background_dice"]) / 2,
+    )
+
+
+# Learning the clean-up
+
+
+@pytest.mark.parametrize("value, key", [(0.97, "min_object"), (0.03, "min_hole")])
+def test_planted_specks_and_pits_go(value, key):
+    label = blobs(0, 256)
+    cases = [(plant(label, seed, value), label) for seed in (1, 2)]
+    learned = learn(cases)
+    assert learned[key] == 32  # the mildest of the grid above 30 pixels
+    assert learned["min_object"] + learned["min_hole"] == 32
+    assert learned["score"] == 1 > learned["score_uncleaned"]
+    assert score_of(decision_of(learned), cases) == 1
+
+
+def test_clean_data_get_no_clean_up():
+    cases = [(certain(blobs(seed)), blobs(seed)) for seed in (0, 1)]
+    learned = learn(cases)
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+    assert learned["score"] == learned["score_uncleaned"] == 1
+
+
+def test_true_small_objects_and_holes_stay():
+    label = np.zeros((128, 128), np.uint8)
+    label[4:60:8, 4::8] = 1
+    label[64:] = 1
+    label[70::8, 4::8] = 0
+    probability = certain(label)
+    probability[2, 2] = 0.95  # one false speck of the size of the true objects
+    learned = learn([(probability, label)])
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_score_of_the_grid_is_what_applying_gives(seed):
+    cases = [noisy(seed, 96), noisy(seed + 10, 64)]
+    learned = learn(cases)
+    for tried in learned["sizes"]:
+        decision = Decision(learned["threshold"], tried["min_object"], tried["min_hole"])
+        assert tried["score"] == score_of(decision, cases)
+    assert learned["score"] == max(tried["score"] for tried in learned["sizes"])
+    assert learned["score"] == score_of(decision_of(learned), cases)
+
+
+def test_specks_inside_holes_are_scored_as_applied():
+    label = np.ones((96, 96), np.uint8)
+    probability = certain(label)
+    for row in range(8, 80, 16):
+        for column in range(8, 80, 16):
+            probability[row : row + 6, column : column + 6] = 0.05  # a hole of 36 pixels
+            probability[row + 2 : row + 4, column + 2 : column + 4] = 0.95  # 4 pixels in it
+    label[:, 90:] = 0
+    probability[:, 90:] = 0.05
+    learned = learn([(probability, label)])
+    assert learned["score"] == 1
+    assert (learned["min_object"], learned["min_hole"]) == (0, 64)
+    for tried in learned["sizes"]:
+        decision = Decision(learned["threshold"], tried["min_object"], tried["min_hole"])
+        assert tried["score"] == score_of(decision, [(probability, label)])
+
+
+def test_larger_images_try_larger_sizes():
+    def largest(size):
+        label = np.zeros((size, size), np.uint8)
+        label[: size // 2] = 1
+        return max(tried["min_object"] for tried in learn([(certain(label), label)])["sizes"])
+
+    assert largest(64) == 256
+    assert largest(1024) == 1024
+
+
+# Degenerate data
+
+
+@pytest.mark.parametrize("share, foreground", [(0.25, False), (0.75, True)])
+def test_constant_probability_gives_the_better_class(share, foreground):
+    label = np.zeros((64, 64), np.uint8)
+    label[: int(64 * share)] = 1
+    probability = np.full(label.shape, 0.3, np.float16)
+    learned = learn([(probability, label)])
+    assert (apply_decision(probability, decision_of(learned)) == foreground).all()
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_labels_of_one_class(value):
+    label = np.full((64, 64), value, np.uint8)
+    probability = np.random.default_rng(0).uniform(0.2, 0.8, label.shape).astype(np.float16)
+    learned = learn([(probability, label)])
+    assert learned["score"] == 1
+    assert (apply_decision(probability, decision_of(learned)) == value).all()
+
+
+def test_no_validation_image_is_the_users_error():
+    with pytest.raises(UserError, match="split.validation"):
+        learn([])
+
+
+def test_decision_is_written_as_it_is_learned():
+    learned = learn([noisy(0)])
+    assert list(learned) == [
+        "threshold", "min_object", "min_hole", "objective", "score", "score_at_half",
+        "score_uncleaned", "curve", "sizes",
+    ]  # fmt: skip
+    json.dumps(learned, allow_nan=False)
+    assert asdict(decision_of(learned)).items() <= learned.items()
+    assert learned["threshold"] in FLOAT16_LEVELS

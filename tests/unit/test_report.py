@@ -1,0 +1,431 @@
+"""The report: one page that holds everything, and its figures."""
+
+import base64
+import io
+import json
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from docutils.core import publish_parts
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from maskmake import figures
+from maskmake.arrays import build_store
+from maskmake.files import read_pixels, write_csv, write_json, write_png
+from maskmake.report import (
+    SCORES,
+    count_components,
+    duration,
+    number,
+    percent,
+    select_examples,
+    stage_table,
+    write_report,
+)
+
+CAPTIONS = Path(__file__).parents[2] / "workflow/report"
+FIGURES = {"data.png", "training.svg", "threshold.svg", "scores.svg", "examples.png"}
+SCORE_KEYS = [key for group in SCORES.values() for key in group if key != "mean_dice"]
+TRAIN = {
+    "architecture": "Unet",
+    "encoder": "resnet18",
+    "encoder_weights": None,
+    "loss": "bce_dice",
+    "label_scale": 1,
+    "augmentation": "default",
+    "backend": "tensorflow",
+}
+
+
+def make_results(
+    folder: Path,
+    runs: list[str],
+    sizes: list[tuple[int, int]],
+    test_images: int,
+    folds: int = 1,
+    channels: int = 1,
+    epochs: int = 6,
+) -> dict:
+    """Write a small finished results folder; returns the resolved configuration."""
+    rng = np.random.default_rng(1)
+    table = _write_data(folder, rng, sizes, test_images, folds, channels)
+    test = table[table["role"] == "test"]
+    comparison = []
+    for place, run in enumerate(runs):
+        _write_training(folder / "runs" / run, rng, folds, epochs)
+        comparison.append(
+            {"run": run, **_write_scores(folder / "runs" / run, test, 0.9 - place / 10)}
+        )
+    write_csv(folder / "comparison.csv", pd.DataFrame(comparison))
+    (folder / "benchmarks").mkdir()
+    for name, seconds, memory in (("plan", "0.5", "-"), (f"{runs[0]}-train", "130.0", "2048.5")):
+        text = f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{memory}\n"
+        (folder / f"benchmarks/{name}.tsv").write_text(text)
+    settings_of_runs = {run: TRAIN | {"batch": 4 + place} for place, run in enumerate(runs)}
+    return {
+        "dataset": {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
+        "split": {"folds": folds, "test": ["21-29"]},
+        "train": TRAIN,
+        "predict": {"tta": True},
+        "decide": {"objective": "dice"},
+        "runs": settings_of_runs,
+    }
+
+
+def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFrame:
+    rows = []
+    for place, (height, width) in enumerate(sizes):
+        image_id = f"{place:03}"
+        shape = (height, width, 3) if channels == 3 else (height, width)
+        image_path, label_path = folder / f"in/{image_id}.tif", folder / f"in/{image_id}.png"
+        label = rng.random((height, width)) < 0.3
+        write_png(label_path, label)
+        tifffile.imwrite(image_path, rng.integers(0, 65536, shape).astype(np.uint16))
+        rows.append(
+            {
+                "id": image_id,
+                "image": image_path,
+                "label": label_path,
+                "height": height,
+                "width": width,
+                "channels": channels,
+                "dtype": "uint16",
+                "label_maximum": 255,
+                "foreground": label.mean(),
+                "group": None,
+                "role": None,
+            }
+        )
+    manifest = pd.DataFrame(rows)
+    data = folder / "data"
+    build_store(manifest, 0.5, data / "images.npy", data / "labels.npy", data / "index.csv")
+    write_csv(data / "manifest.csv", manifest)
+    last_train = len(sizes) - test_images - (folds == 1)
+    roles = ["train"] * last_train + ["validation"] * (folds == 1) + ["test"] * test_images
+    of_fold = [place % folds if folds > 1 else None for place in range(last_train)]
+    of_fold += [0] * (folds == 1) + [None] * test_images
+    splits = pd.DataFrame(
+        {"id": manifest["id"], "role": roles, "fold": pd.array(of_fold, dtype="Int64")}
+    )
+    write_csv(data / "splits.csv", splits)
+    write_json(data / "audit.json", {"warnings": ["000.png: <nearly> black"]})
+    write_json(data / "plan.json", {"images": len(sizes)})
+    return manifest.assign(role=roles)
+
+
+def _write_training(folder, rng, folds, epochs) -> None:
+    for fold in range(folds):
+        history = pd.DataFrame({"epoch": np.arange(1, epochs + 1)})
+        history["loss"] = 1 / history["epoch"]
+        history["val_loss"] = history["loss"] + rng.uniform(0, 0.05, epochs)
+        history["learning_rate"] = 0.001
+        history["images_per_second"] = 100.0
+        history["seconds"] = 1.0
+        write_csv(folder / f"fold{fold}/history.csv", history)
+        training = {
+            "settings": TRAIN,
+            "precision": "float32",
+            "seconds": 6.0,
+            "best_epoch": epochs,
+            "val_loss": 0.2,
+            "parameters": 1_500_000,
+            "versions": {"keras": "3.15.1"},
+        }
+        write_json(folder / f"fold{fold}/training.json", training)
+    levels = [0.25, 0.5, 0.625, 0.75]
+    dice = [0.7, 0.8, 0.85, None]
+    curve = {"foreground_dice": dice, "background_dice": dice, "objective": dice}
+    decision = {
+        "threshold": 0.625,
+        "min_object": 16,
+        "min_hole": 0,
+        "objective": "dice",
+        "score": 0.86,
+        "score_at_half": 0.8,
+        "score_uncleaned": 0.85,
+        "images": ["003"],
+        "curve": {"threshold": levels, **curve},
+        "sizes": [],
+    }
+    write_json(folder / "decision.json", decision)
+
+
+def _write_scores(folder, test, dice) -> dict:
+    metrics = dict.fromkeys(SCORE_KEYS, dice) | {"images": len(test), "majority_accuracy": 0.7}
+    metrics |= {"precision": None, "min_object": 16, "min_hole": 0}
+    write_json(folder / "metrics.json", metrics)
+    rows = []
+    for place, row in enumerate(test.itertuples()):
+        mask = read_pixels(row.label) > 0
+        write_png(folder / f"masks/{row.id}.png", mask)
+        write_png(folder / f"probability/{row.id}.png", mask)
+        scores = dict.fromkeys(SCORE_KEYS, dice - place / 100)
+        rows.append({"id": row.id, **scores, "precision": np.nan})
+    write_csv(folder / "per_image.csv", pd.DataFrame(rows))
+    return metrics
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.sources, self.links, self.ids, self.alternatives, self.headings = [], [], [], [], []
+        self.tags, self.text = Counter(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.tags[tag] += 1
+        self.sources += [values["src"]] if "src" in values else []
+        self.links += [values[key] for key in ("href", "xlink:href") if key in values]
+        self.ids += [values["id"]] if "id" in values else []
+        if tag == "img":
+            self.alternatives.append(values["alt"])
+        if tag in ("h1", "h2", "h3", "h4"):
+            self.headings.append(int(tag[1]))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def render(folder: Path, settings: dict) -> tuple[str, Page]:
+    path = folder / "report.html"
+    write_report(folder, list(settings["runs"]), settings, path, folder / "report")
+    text = path.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+VARIANTS = {
+    "plain": {"runs": ["unet", "small"], "sizes": [(40, 40)] * 9, "test_images": 5},
+    "one test image": {"runs": ["unet"], "sizes": [(40, 40)] * 4, "test_images": 1, "epochs": 1},
+    "folds, odd sizes, RGB": {
+        "runs": ["unet", "18", "third"],
+        "sizes": [(33, 47), (61, 40), (52, 35), (450, 41), (37, 400), (39, 38)],
+        "test_images": 3,
+        "folds": 3,
+        "channels": 3,
+    },
+}
+
+
+class Rendered(NamedTuple):
+    """A results folder with its report."""
+
+    folder: Path
+    settings: dict
+    text: str
+    page: Page
+
+
+@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS.keys())
+def rendered(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    settings = make_results(folder, **request.param)
+    return Rendered(folder, settings, *render(folder, settings))
+
+
+def test_the_page_refers_to_nothing_outside_itself(rendered):
+    page = rendered.page
+    assert page.sources and all(source.startswith("data:image/") for source in page.sources)
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert page.tags["script"] == page.tags["link"] == page.tags["iframe"] == 0
+    assert "url(http" not in rendered.text and "@import" not in rendered.text
+
+
+def test_every_picture_can_be_decoded_and_is_small_and_described(rendered):
+    for source in rendered.page.sources:
+        with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as picture:
+            picture.load()
+            assert max(picture.size) <= figures.PICTURE_SIDE
+    assert all(rendered.page.alternatives)
+
+
+def test_the_page_names_every_run_and_the_threshold(rendered):
+    for run in rendered.settings["runs"]:
+        assert f'<th scope="col" class="num">{run}</th>' in rendered.text
+        assert f"{run}: threshold 0.625" in rendered.page.text
+    assert "Objects smaller than 16 pixels are removed." in rendered.page.text
+
+
+def test_headings_are_nested_and_ids_unique(rendered):
+    page = rendered.page
+    assert page.headings[0] == 1 and page.headings.count(1) == 1
+    assert all(
+        deeper - level <= 1 for level, deeper in zip(page.headings, page.headings[1:], strict=False)
+    )
+    sections = [name for name in page.ids if name.isalpha()]
+    assert len(sections) == len(set(sections))
+
+
+def test_an_undefined_score_is_a_dash_and_never_nan(rendered):
+    assert '<td class="num">–</td>' in rendered.text
+    assert "nan" not in rendered.page.text.lower().split() and "None" not in rendered.page.text
+
+
+def test_text_of_the_user_is_escaped(rendered):
+    text = rendered.text
+    assert "tiny &amp; &lt;odd&gt;" in text and "&lt;nearly&gt; black" in text
+    assert "<odd>" not in text and "<nearly>" not in text
+
+
+def test_the_same_results_give_the_same_bytes(rendered):
+    folder = rendered.folder
+    files = [folder / "report.html", *(folder / "report" / name for name in FIGURES)]
+    first = [path.read_bytes() for path in files]
+    render(folder, rendered.settings)
+    assert [path.read_bytes() for path in files] == first
+
+
+def test_the_figures_are_written_as_files(rendered):
+    figures_folder = rendered.folder / "report"
+    assert {path.name for path in figures_folder.iterdir()} == FIGURES
+    for name in ("data.png", "examples.png"):
+        assert read_pixels(figures_folder / name).ndim == 3
+
+
+def test_the_result_in_words(tmp_path):
+    _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
+    expected = "On 5 held-out images the run “unet” labels 90.0\u00a0% of the pixels right"
+    assert expected in page.text
+    assert "calling everything “background” would give 70.0\u00a0%" in page.text
+
+
+def test_the_best_value_of_a_row_is_emphasised(tmp_path):
+    text, _ = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
+    higher, lower = '<span class="best">0.900</span>', '<span class="best">0.800</span>'
+    groups = SCORES.values()
+    better = Counter(s.better for group in groups for key, s in group.items() if key != "precision")
+    times = 2  # written as durations
+    assert text.count(higher) == better["higher"]
+    assert text.count(lower) == better["lower"] - times
+
+
+def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    text, _ = render(tmp_path, settings)
+    assert "Worth knowing" not in text
+
+    run = tmp_path / "runs/small"
+    metrics = json.loads((run / "metrics.json").read_text())
+    write_json(run / "metrics.json", metrics | {"pixel_accuracy": 0.7})
+    per_image = pd.read_csv(run / "per_image.csv", dtype={"id": str})
+    per_image.loc[:1, "recall"] = 0.0
+    write_csv(run / "per_image.csv", per_image)
+    history = pd.read_csv(run / "fold0/history.csv")
+    write_csv(run / "fold0/history.csv", history.assign(val_loss=2 * history["loss"]))
+    _, page = render(tmp_path, settings)
+    assert "the run “small” learned nothing more than the majority" in page.text
+    assert "“small” finds none of the foreground in 2 of 5 test images" in page.text
+    assert "“small” may be overfitting: its validation loss ends at 2.0 times" in page.text
+    assert "“unet” may be" not in page.text
+
+
+def test_masks_of_specks_are_noted(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    checkers = np.indices((40, 40)).sum(axis=0) % 2 == 0
+    for path in (tmp_path / "runs/unet/masks").iterdir():
+        write_png(path, checkers)
+    _, page = render(tmp_path, settings)
+    assert "many are fragments or specks" in page.text
+
+
+def test_a_training_that_diverged_is_still_reported(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/fold0/history.csv"
+    write_csv(path, pd.read_csv(path).assign(loss=np.nan, val_loss=np.nan))
+    _, page = render(tmp_path, settings)
+    assert "unet: threshold 0.625" in page.text
+
+
+@pytest.mark.parametrize(
+    ("dice", "expected"),
+    [
+        ([0.5], [("Only", 0)]),
+        ([0.5, 0.7], [("Best", 1), ("Worst", 0)]),
+        ([0.5, 0.7, 0.6], [("Best", 1), ("Worst", 0)]),
+        ([0.5, 0.7, 0.6, 0.9], [("Best", 3), ("Best", 1), ("Worst", 2), ("Worst", 0)]),
+        ([0.5, np.nan, 0.6], [("Best", 2), ("Worst", 0)]),
+        ([np.nan], [("Only", 0)]),
+    ],
+)
+def test_examples_are_the_best_and_the_worst_without_duplicates(dice, expected):
+    table = pd.DataFrame({"id": range(len(dice)), "foreground_dice": dice, "background_dice": dice})
+    assert [(verdict, row["id"]) for verdict, row in select_examples(table)] == expected
+
+
+def test_stages_are_in_the_order_of_the_chain_with_their_runs(tmp_path):
+    for name in ("unet-big-train", "unet-decide", "validate", "report"):
+        (tmp_path / f"{name}.tsv").write_text("s\th:m:s\tmax_rss\n2.0\t0:00:02\tNA\n")
+    rows = stage_table(tmp_path, ["unet", "unet-big"])
+    assert [(row["stage"], row["run"]) for row in rows] == [
+        ("validate", ""),
+        ("train", "unet-big"),
+        ("decide", "unet"),
+        ("report", ""),
+    ]
+    assert all(row["seconds"] == 2 and np.isnan(row["megabytes"]) for row in rows)
+
+
+def test_components_are_4_connected():
+    assert count_components(np.eye(3, dtype=np.uint8)) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0.26, "0.3\u00a0s"),
+        (9.97, "10\u00a0s"),
+        (59.7, "1\u00a0min 00\u00a0s"),
+        (3725, "1\u00a0h 02\u00a0min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_numbers():
+    assert number(1234567.4, 0) == "1\u202f234\u202f567"
+    assert number(float("nan"), 3) == "–"
+    assert percent(0.1234) == "12.3\u00a0%"
+
+
+def test_error_map_colours():
+    label = np.zeros((8, 8), np.uint8)
+    label[:, :4] = 1
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:4] = 255
+    errors = figures.error_map(np.full((8, 8), 9, np.uint16), label, mask)
+    assert tuple(errors[7, 0]) == figures.MISSED
+    assert tuple(errors[0, 7]) == figures.FALSE
+    for row, column in ((0, 0), (7, 7)):
+        red, green, blue = errors[row, column]
+        assert red == green == blue
+
+
+def test_a_large_image_is_sampled_before_it_is_converted():
+    picture = figures.stretched(np.zeros((2, 5 * figures.SAMPLED_SIDE), np.uint16))
+    assert picture.dtype == np.uint8 and picture.shape == (1, figures.SAMPLED_SIDE)
+
+
+@pytest.mark.parametrize("caption", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("folds", [1, 3])
+def test_captions_render(caption, folds):
+    config = {
+        "dataset": {"name": "tiny"},
+        "split": {"folds": folds},
+        "predict": {"tta": True},
+        "runs": {"unet": {}, "small": {}},
+    }
+    template = Environment(undefined=StrictUndefined).from_string(caption.read_text())
+    text = template.render(snakemake={"config": config})
+    body = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert body.startswith("<p>")

@@ -1,0 +1,57 @@
+import re
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+sys.path.insert(0, str(WORKFLOW / "scripts"))
+
+from maskmake.configuration import resolve
+from maskmake.log import UserError
+from maskmake.provenance import code_hash
+from maskmake.sources import Dataset, list_images, list_shards
+
+SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
+
+
+def user_errors_at_parse_time(function, *arguments):
+    """Call a function; what the user can mend ends Snakemake with its sentence, not a traceback."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
+RUNS = SETTINGS["runs"]
+FOLDS = range(SETTINGS["split"]["folds"])
+RESULTS = f"results/{SETTINGS['dataset']['name']}"
+DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
+
+
+wildcard_constraints:
+    run="|".join(map(re.escape, RUNS)),
+    fold=r"\d+",
+    shard=r"\d+",
+
+
+def code(script):
+    """Content hash of a script and of all package modules it uses: the rerun trigger for code."""
+    return code_hash(WORKFLOW / "scripts" / script)
+
+
+def of_every_run(pattern):
+    """The file of each run."""
+    return expand(pattern, run=RUNS, allow_missing=True)
+
+
+def of_every_fold(pattern):
+    """The file of each fold of each run."""
+    return expand(pattern, run=RUNS, fold=FOLDS)
+
+
+def folds_of_run(pattern):
+    """The file of each fold, the wildcard for the run left open."""
+    return expand(pattern, fold=FOLDS, allow_missing=True)

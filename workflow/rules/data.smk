@@ -1,0 +1,120 @@
+if DATASET and DATASET.origin == "synthesis":
+
+    rule synthesize:
+        output:
+            DATASET.files,
+        log:
+            f"{RESULTS}/logs/synthesize.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/synthesize.tsv"
+        conda:
+            "../../envs/images.yaml"
+        params:
+            images=DATASET.images,
+            labels=DATASET.labels,
+            synthesis=SETTINGS["dataset"]["synthesis"],
+            code=code("synthesize.py"),
+        script:
+            "../scripts/synthesize.py"
+
+
+if DATASET and DATASET.origin == "download":
+
+    rule download:
+        output:
+            DATASET.files,
+        log:
+            f"{RESULTS}/logs/download.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/download.tsv"
+        conda:
+            "../../envs/images.yaml"
+        params:
+            folder=f"{RESULTS}/source",
+            download=SETTINGS["dataset"]["download"],
+            code=code("download.py"),
+        script:
+            "../scripts/download.py"
+
+
+rule validate:
+    input:
+        DATASET.files if DATASET else [],
+    output:
+        json=f"{RESULTS}/data/audit.json",
+        page=f"{RESULTS}/data/audit.html",
+        manifest=f"{RESULTS}/data/manifest.csv",
+    log:
+        f"{RESULTS}/logs/validate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/validate.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        images=DATASET.images if DATASET else None,
+        labels=DATASET.labels if DATASET else None,
+        label_threshold=SETTINGS["dataset"]["label_threshold"],
+        label_tolerance=SETTINGS["dataset"]["label_tolerance"],
+        empty_labels=SETTINGS["dataset"]["empty_labels"],
+        groups=SETTINGS["dataset"]["groups"],
+        code=code("validate.py"),
+    script:
+        "../scripts/validate.py"
+
+
+rule binarize:
+    input:
+        manifest=rules.validate.output.manifest,
+    output:
+        images=f"{RESULTS}/data/images.npy",
+        labels=f"{RESULTS}/data/labels.npy",
+        index=f"{RESULTS}/data/index.csv",
+    log:
+        f"{RESULTS}/logs/binarize.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/binarize.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        label_threshold=SETTINGS["dataset"]["label_threshold"],
+        code=code("binarize.py"),
+    script:
+        "../scripts/binarize.py"
+
+
+rule split:
+    input:
+        manifest=rules.validate.output.manifest,
+    output:
+        splits=f"{RESULTS}/data/splits.csv",
+    log:
+        f"{RESULTS}/logs/split.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/split.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        split=SETTINGS["split"],
+        code=code("split.py"),
+    script:
+        "../scripts/split.py"
+
+
+rule plan:
+    input:
+        images=rules.binarize.output.images,
+        labels=rules.binarize.output.labels,
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+    output:
+        plan=f"{RESULTS}/data/plan.json",
+    log:
+        f"{RESULTS}/logs/plan.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plan.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        code=code("plan.py"),
+    script:
+        "../scripts/plan.py"

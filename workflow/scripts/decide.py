@@ -1,0 +1,21 @@
+"""Learn threshold and clean-up on the validation images."""
+
+from maskmake.arrays import open_labels
+from maskmake.decision import learn_decision
+from maskmake.files import read_csv, write_json
+from maskmake.log import job, logger
+from maskmake.predictions import RunProbabilities
+
+with job(snakemake):
+    index = read_csv(snakemake.input.index)
+    labels = open_labels(snakemake.input.labels, index)
+    run = RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits))
+    decision = learn_decision(
+        lambda: ((run.validation(i), labels[i]) for i in run.validation_ids),
+        snakemake.params.decide["objective"],
+    )
+    logger.info(
+        "threshold %.3f, smallest object %d, smallest hole %d pixels, mean Dice %.4f",
+        *(decision[key] for key in ("threshold", "min_object", "min_hole", "score")),
+    )
+    write_json(snakemake.output.decision, {**decision, "images": run.validation_ids})

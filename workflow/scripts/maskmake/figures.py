@@ -1,0 +1,330 @@
+"""Figures of the report: curves as SVG, and pictures of images, labels and masks.
+
+Colours are taken from colour-blind-safe palettes and are of middle lightness, so that a figure
+without a background reads on white as well as on black.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from PIL import Image
+from skimage.segmentation import find_boundaries
+
+PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
+SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
+
+INK = "#7c8594"  # text and axes
+FOREGROUND = "#3f8fd2"
+BACKGROUND = "#d98a1f"
+TRAINING = "#d98a1f"
+VALIDATION = "#3f8fd2"
+
+OUTLINE = (0, 170, 255)
+MISSED = (230, 97, 0)  # label foreground, mask background
+FALSE = (26, 133, 255)  # label background, mask foreground
+
+DOTS_LIMIT = 200  # with more images than this a box alone stands for them
+PANEL_INCHES = (5.6, 4.4)
+
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "maskmake",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.grid": True,
+    "grid.color": INK,
+    "grid.alpha": 0.2,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.4,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+
+
+def svg(figure: Figure) -> str:
+    """SVG document of a figure; the same figure gives the same text."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata=NO_METADATA)
+    return buffer.getvalue()
+
+
+def inline_svg(figure: Figure, description: str) -> str:
+    """SVG element for an HTML page, as wide as its place and inked in the colour of the text.
+
+    Args:
+        figure: the figure.
+        description: what a screen reader says.
+    """
+    element = svg(figure)
+    element = element[element.index("<svg") :]
+    # Ids of groups repeat from figure to figure, and nothing refers to them.
+    element = re.sub(r'<g id="[^"]*"', "<g", element)
+    element = re.sub(r' (width|height)="[\d.]+pt"', "", element, count=2)
+    element = element.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+    return element.replace(INK, "currentColor")
+
+
+def png(figure: Figure) -> bytes:
+    """PNG file of a figure on white; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(
+            buffer,
+            format="png",
+            bbox_inches="tight",
+            facecolor="white",
+            metadata={"Software": None},
+        )
+    return buffer.getvalue()
+
+
+def training_figure(folds_of_runs: Mapping[str, Sequence[tuple[pd.DataFrame, int]]]) -> Figure:
+    """Loss and learning rate over the epochs, one panel a run.
+
+    Args:
+        folds_of_runs: for each run and fold, the table of ``history.csv`` and its best epoch.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(len(folds_of_runs))
+        for panel, (run, folds) in zip(panels, folds_of_runs.items(), strict=False):
+            grid = panel.subgridspec(2, 1, height_ratios=[3, 1])
+            loss_axes, rate_axes = grid.subplots(sharex=True)
+            _draw_title(loss_axes, run, folds_of_runs)
+            _draw_losses(loss_axes, folds)
+            for history, _ in folds:
+                rate_axes.plot(
+                    history["epoch"], history["learning_rate"], color=INK, **_line(history)
+                )
+            rate_axes.set(xlabel="epoch", ylabel="learning\nrate", ylim=(0, None))
+            rate_axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+            rate_axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def _draw_title(axes: Axes, run: str, runs: Mapping) -> None:
+    if len(runs) > 1:
+        axes.set_title(run, loc="left", fontweight="bold", pad=36)  # above the legend
+
+
+def _draw_losses(axes: Axes, folds: Sequence[tuple[pd.DataFrame, int]]) -> None:
+    for fold, (history, best_epoch) in enumerate(folds):
+        labels = ["training", "validation", "best epoch"] if fold == 0 else [None] * 3
+        epochs, style = history["epoch"], _line(history)
+        axes.plot(epochs, history["loss"], color=TRAINING, ls="--", label=labels[0], **style)
+        axes.plot(epochs, history["val_loss"], color=VALIDATION, label=labels[1], **style)
+        best = history.loc[epochs == best_epoch]
+        axes.plot(best["epoch"], best["val_loss"], "o", ms=6, color=VALIDATION, label=labels[2])
+    losses = pd.concat([history for history, _ in folds])[["loss", "val_loss"]].to_numpy(float)
+    finite = losses[np.isfinite(losses)]
+    if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("loss")
+    axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+
+
+def _line(history: pd.DataFrame) -> dict:
+    """A single epoch makes no line, so it gets a dot."""
+    return {"lw": 1.4, "marker": "." if len(history) == 1 else None}
+
+
+def threshold_figure(decisions: Mapping[str, dict]) -> Figure:
+    """Dice of the validation images over the threshold, one panel a run.
+
+    Args:
+        decisions: for each run, the content of ``decision.json``.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(len(decisions))
+        for panel, (run, decision) in zip(panels, decisions.items(), strict=False):
+            axes = figure.add_subplot(panel)
+            _draw_title(axes, run, decisions)
+            _draw_decision(axes, decision)
+    return figure
+
+
+def _draw_decision(axes: Axes, decision: dict) -> None:
+    curve = {name: np.array(values, dtype=float) for name, values in decision["curve"].items()}
+    thresholds, chosen = curve["threshold"], decision["threshold"]
+    axes.axvline(0.5, color=INK, lw=1, ls=":", label="0.5")
+    axes.axvline(chosen, color=INK, lw=1.2, label=f"chosen: {chosen:.3f}")
+    axes.plot(thresholds, curve["foreground_dice"], color=FOREGROUND, label="foreground")
+    axes.plot(thresholds, curve["background_dice"], color=BACKGROUND, label="background")
+    axes.plot(thresholds, curve["objective"], color=INK, lw=2.4, label="mean of both")
+    at_chosen = np.argmin(np.abs(thresholds - chosen))
+    axes.plot(chosen, curve["objective"][at_chosen], "o", ms=7, color=INK)
+    axes.set(xlabel="threshold of the probability", ylabel="Dice (validation)", xlim=(0, 1))
+    axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+
+
+def scores_figure(per_image: Mapping[str, pd.DataFrame]) -> Figure:
+    """Foreground and background Dice of each test image, one row a run.
+
+    Args:
+        per_image: for each run, the table of ``per_image.csv``.
+    """
+    with matplotlib.rc_context(STYLE):
+        height = 1.3 + 0.62 * len(per_image)
+        figure = Figure(figsize=(1.3 * PANEL_INCHES[0], height))
+        axes = figure.subplots()
+        for row, scores in enumerate(per_image.values()):
+            _draw_distribution(axes, scores["foreground_dice"], row - 0.18, FOREGROUND)
+            _draw_distribution(axes, scores["background_dice"], row + 0.18, BACKGROUND)
+        for name, colour in (("foreground", FOREGROUND), ("background", BACKGROUND)):
+            axes.plot([], [], "s", color=colour, label=name)
+        axes.set_yticks(range(len(per_image)), list(per_image))
+        axes.set(ylim=(len(per_image) - 0.5, -0.5), xlabel="Dice of a test image")
+        axes.grid(axis="y", visible=False)
+        axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+    return figure
+
+
+def _draw_distribution(axes: Axes, values: pd.Series, position: float, colour: str) -> None:
+    values = values.dropna().to_numpy()
+    axes.boxplot(
+        values,
+        positions=[position],
+        widths=0.26,
+        orientation="horizontal",
+        whis=(0, 100),
+        manage_ticks=False,
+        boxprops={"color": colour, "alpha": 0.6},
+        whiskerprops={"color": colour, "alpha": 0.6},
+        capprops={"visible": False},
+        medianprops={"color": colour, "lw": 2.5},
+    )
+    if len(values) <= DOTS_LIMIT:
+        axes.plot(values, np.full(len(values), position), "o", ms=4, color=colour, alpha=0.75)
+
+
+def picture_figure(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Figure:
+    """Grid of pictures with their titles; a row may be shorter than the longest one."""
+    columns = max(len(row) for row in rows)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2.6 * columns, 2.9 * len(rows)))
+        grid = figure.subplots(
+            len(rows), columns, squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.12}
+        )
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes_row, row in zip(grid, rows, strict=True):
+            for axes, (picture, title) in zip(axes_row, row, strict=False):
+                axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+                axes.set_title(title, fontsize=8, color="black", parse_math=False)
+    return figure
+
+
+def _panels(count: int) -> tuple[Figure, GridSpec]:
+    """Places of one plot a run, two in a row.
+
+    The places are fixed, since the solver behind matplotlib's constrained layout does not give
+    the same positions to the last digit every time.
+    """
+    columns = min(count, 2)
+    rows = -(-count // columns)
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(columns * width, rows * height))
+    return figure, figure.add_gridspec(rows, columns, wspace=0.24, hspace=0.55)
+
+
+def sampled(pixels: np.ndarray) -> np.ndarray:
+    """Every n-th row and column, at most ``SAMPLED_SIDE`` of each, so that memory stays flat."""
+    step = -(-max(pixels.shape[:2]) // SAMPLED_SIDE)
+    return np.asarray(pixels[::step, ::step])
+
+
+def stretched(pixels: np.ndarray) -> np.ndarray:
+    """Picture of an image: its percentiles 0.5 and 99.5 become black and white.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), any unsigned type.
+
+    Returns:
+        ``uint8``, sampled, of the same number of channels; colours keep their proportions.
+    """
+    pixels = sampled(pixels)
+    low, high = np.percentile(pixels, [0.5, 99.5])
+    scaled = (pixels.astype(np.float32) - low) / max(high - low, 1)
+    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def thumbnail(picture: np.ndarray) -> np.ndarray:
+    """A ``uint8`` picture averaged down to at most ``PICTURE_SIDE`` pixels a side."""
+    image = Image.fromarray(picture)
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def outlined(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Thumbnail of an image with the border of its label drawn on it.
+
+    Args:
+        image: (H, W) or (H, W, 3), any unsigned type.
+        label: (H, W), 0 or 1.
+
+    Returns:
+        (h, w, 3) ``uint8``.
+    """
+    picture = _as_colour(thumbnail(stretched(image)))
+    small_label = thumbnail(sampled(label) * np.uint8(255)) > 127
+    picture[find_boundaries(small_label, mode="inner")] = OUTLINE
+    return picture
+
+
+def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Thumbnail of a grey image with ``MISSED`` and ``FALSE`` foreground painted over it.
+
+    Args:
+        image: (H, W) or (H, W, 3), any unsigned type.
+        label: (H, W), 0 or 1.
+        mask: (H, W), 0 or not 0.
+
+    Returns:
+        (h, w, 3) ``uint8``.
+    """
+    picture = stretched(image)
+    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+    # Pale and of a third of the contrast, or the colours drown in a sharp image.
+    painted = _as_colour((150 + grey / 3).astype(np.uint8))
+    is_label, is_mask = sampled(label) > 0, sampled(mask) > 0
+    painted[is_label & ~is_mask] = MISSED
+    painted[~is_label & is_mask] = FALSE
+    return thumbnail(painted)
+
+
+def _as_colour(picture: np.ndarray) -> np.ndarray:
+    return np.stack([picture] * 3, axis=2) if picture.ndim == 2 else picture.copy()
+
+
+def data_uri(picture: np.ndarray, lossless: bool = False) -> str:
+    """A ``uint8`` picture as a ``data:`` address: PNG if lossless, else JPEG."""
+    buffer = io.BytesIO()
+    image = Image.fromarray(picture)
+    if lossless:
+        image.save(buffer, format="PNG", optimize=True)
+    else:
+        image.save(buffer, format="JPEG", quality=88, subsampling=0)
+    kind = "png" if lossless else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

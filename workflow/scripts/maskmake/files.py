@@ -1,0 +1,193 @@
+"""Reading and writing files. Every write is atomic: a reader sees the old file or the whole new one."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pandas as pd
+import tifffile
+from PIL import Image, ImageOps
+
+from maskmake.log import UserError
+from maskmake.sources import JPEG_SUFFIXES, TIFF_SUFFIXES
+
+# Byte 24 of a PNG is the bit depth of its header chunk.
+PNG_DEPTH_OFFSET = 24
+
+# A scan can be far larger than the size at which Pillow suspects a decompression bomb.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it is renamed to it, on failure removed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value) -> None:
+    """Write a JSON document; NaN is written as null, since JSON has no NaN."""
+    write_text(path, json.dumps(_json_ready(value), indent=2, allow_nan=False) + "\n")
+
+
+def _json_ready(value):
+    if isinstance(value, dict):
+        return {str(key): _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_ready(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _json_ready(value.tolist())
+    if isinstance(value, np.generic):
+        return _json_ready(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def read_json(path: str | Path):
+    """Read a JSON document."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table without its row index."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table; a column ``id`` stays text, so that ``007`` keeps its zeros."""
+    return pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=True)
+
+
+def write_png(path: str | Path, pixels: np.ndarray) -> None:
+    """Write a grey (H, W) or RGB (H, W, 3) ``uint8`` picture; bool becomes 0/255."""
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * 255
+    with atomic(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+@contextmanager
+def writable_array(path: str | Path, shape: tuple[int, ...], dtype) -> Iterator[np.ndarray]:
+    """Give a memory-mapped ``.npy`` array to fill; the file appears when it is complete."""
+    with atomic(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        yield array
+        array.flush()
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_pixels(path: str | Path) -> np.ndarray:
+    """Read a PNG, TIFF, JPEG or BMP of 8 or 16 bits a channel.
+
+    Alpha is dropped; a palette is resolved; a photograph is turned as its EXIF entry says.
+
+    Returns:
+        (H, W) or (H, W, 3), ``uint8`` or ``uint16``. A 1-bit image has the values 0 and 1.
+
+    Raises:
+        UserError: the file cannot be decoded, is a stack, or has another pixel type.
+    """
+    path = Path(path)
+    try:
+        pixels = _decode(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file.") from None
+    except Exception as error:  # decoders raise errors of many kinds on a damaged file
+        raise UserError(
+            f"{path}: cannot be decoded ({_first_line(error)}); expected a whole PNG, TIFF, "
+            "JPEG or BMP; replace or remove the file."
+        ) from error
+    return _standard_channels(path, pixels)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _decode(path: Path) -> np.ndarray:
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.series[0]
+            pixels = page.asarray()
+            if page.axes.startswith("S") and pixels.ndim == 3:
+                pixels = np.moveaxis(pixels, 0, -1)  # planar samples
+        return pixels
+    if path.suffix.lower() == ".png":
+        data = path.read_bytes()
+        # Pillow reduces colour and alpha of 16-bit PNG to 8 bits; imagecodecs does not.
+        if data[PNG_DEPTH_OFFSET : PNG_DEPTH_OFFSET + 1] == b"\x10":
+            return imagecodecs.png_decode(data)
+    with Image.open(path) as image:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if image.mode == "P":
+            image = image.convert("RGB")
+        return np.asarray(image)
+
+
+def _standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise UserError(
+            f"{path}: pixel type {pixels.dtype}; expected 8- or 16-bit unsigned integers; "
+            "convert the file."
+        )
+    if pixels.ndim == 3 and pixels.shape[2] in (1, 2):
+        pixels = pixels[:, :, 0]
+    elif pixels.ndim == 3 and pixels.shape[2] == 4:
+        pixels = pixels[:, :, :3]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] == 3):
+        raise UserError(
+            f"{path}: array of shape {'x'.join(map(str, pixels.shape))}; expected one grey or "
+            "RGB image a file; save each page of a stack as a file of its own."
+        )
+    return pixels
+
+
+def read_label(path: str | Path) -> np.ndarray:
+    """Read a label as one channel, (H, W) ``uint8`` or ``uint16``; equal RGB channels become one.
+
+    Raises:
+        UserError: as ``read_pixels``, or the label is a JPEG or has colours.
+    """
+    path = Path(path)
+    if path.suffix.lower() in JPEG_SUFFIXES:
+        raise UserError(
+            f"{path}: a JPEG label; JPEG blurs the borders of a mask; save labels as PNG or TIFF."
+        )
+    pixels = read_pixels(path)
+    if pixels.ndim == 2:
+        return pixels
+    if not (pixels == pixels[:, :, :1]).all():
+        raise UserError(
+            f"{path}: a coloured label; expected one grey channel with background 0 and "
+            "foreground 255; convert the file."
+        )
+    return pixels[:, :, 0]

@@ -1,0 +1,67 @@
+"""The log of a job, and the one place where a user's mistake becomes a sentence and an exit code."""
+
+import errno
+import logging
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+logger = logging.getLogger("maskmake")
+
+STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+
+
+class UserError(Exception):
+    """A fault the user can mend.
+
+    Its text is one sentence for each fault: which file or key, what was found, what was
+    expected, what to do.
+    """
+
+
+def configure_logging(log_file: str | None) -> None:
+    """Send the package's log to standard error and, where a path is given, to that file.
+
+    The file also has the level DEBUG: what is too long for a terminal.
+    """
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.INFO)
+    handlers: list[logging.Handler] = [terminal]
+    if log_file:
+        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
+    logger.handlers.clear()
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+@contextmanager
+def job(snakemake):
+    """Run a rule's script: log to its log file and to standard error.
+
+    A ``UserError`` and a full or read-only disk end the job with one sentence and exit code 1;
+    any other exception is a defect of maskmake and is logged with its traceback.
+    """
+    configure_logging(snakemake.log[0] if snakemake.log else None)
+    try:
+        yield
+    except UserError as error:
+        logger.error("%s", error)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in STORAGE_FAULTS:
+            logger.exception("%s failed", snakemake.rule)
+            raise SystemExit(1) from None
+        where = error.filename or "the results folder"
+        logger.error(
+            "%s: cannot be written (%s); free space or mend the permissions, then run again.",
+            where,
+            error.strerror,
+        )
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("%s failed", snakemake.rule)
+        raise SystemExit(1) from None

@@ -1,0 +1,167 @@
+"""Networks of segmentation_models on Keras 3. Every concession to the old library is in this room.
+
+segmentation_models 1.0.1 was written for Keras 2. It takes its Keras modules as arguments, so it
+is handed modules with the names it misses; Keras itself stays as it is for everyone else.
+"""
+
+import contextlib
+import io
+from types import SimpleNamespace
+
+import keras
+from keras import ops
+
+ENCODER_STRIDE = 32
+
+
+@keras.saving.register_keras_serializable("maskmake")
+class ChannelSlice(keras.layers.Layer):
+    """Channels ``start`` to ``stop`` of a (B, H, W, C) tensor: one group of a grouped convolution."""
+
+    def __init__(self, start: int, stop: int, **kwargs):
+        super().__init__(**kwargs)
+        self.start, self.stop = start, stop
+
+    def call(self, inputs):
+        return inputs[..., self.start : self.stop]
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
+
+
+@keras.saving.register_keras_serializable("maskmake")
+class ScaledSum(keras.layers.Layer):
+    """``a + scale * b`` of two tensors: the residual connection of Inception-ResNet."""
+
+    def __init__(self, scale: float, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, inputs):
+        return inputs[0] + inputs[1] * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+def _lambda_layer(function, arguments=None, name=None, **_):
+    """The layer that does what one of the old library's Lambda layers did, and can be saved."""
+    arguments = arguments or {}
+    if function.__name__ == "slice_tensor":
+        return ChannelSlice(arguments["start"], arguments["stop"], name=name)
+    if function.__name__ == "expand_dims":
+        return keras.layers.Reshape((1, 1, -1), name=name)
+    if "scale" in arguments:
+        return ScaledSum(arguments["scale"], name=name)
+    raise NotImplementedError(f"no layer for the Lambda function {function.__name__}")
+
+
+def _without_slash(layer_class):
+    """Constructor of a layer whose name may hold a slash (DenseNet's do), which Keras 3 refuses."""
+
+    def build(*args, name=None, **kwargs):
+        return layer_class(*args, name=name and name.replace("/", "_"), **kwargs)
+
+    return build
+
+
+def _legacy_modules() -> dict[str, SimpleNamespace]:
+    """The modules that the old library asks for, by the names of its keyword arguments."""
+    backend = SimpleNamespace(
+        **{name: getattr(keras.backend, name) for name in dir(keras.backend) if name[0] != "_"}
+    )
+    backend.int_shape = lambda tensor: tuple(tensor.shape)
+    backend.sigmoid = ops.sigmoid
+    backend.shape = ops.shape
+    layers = SimpleNamespace(**vars(keras.layers))
+    layers.Lambda = _lambda_layer
+    for name in ("Conv2D", "BatchNormalization", "Activation"):
+        setattr(layers, name, _without_slash(getattr(layers, name)))
+    return {"backend": backend, "layers": layers, "models": keras.models, "utils": keras.utils}
+
+
+def _import_library():
+    """Import segmentation_models, which wants a registry that Keras 3 keeps elsewhere and prints."""
+    throwaway_registry = SimpleNamespace(get_custom_objects=dict)
+    keras.utils.generic_utils = throwaway_registry
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            import segmentation_models
+    finally:
+        del keras.utils.generic_utils
+    return segmentation_models
+
+
+def _modern_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The same layer as Keras 3 can save it, without classes and functions made in a function."""
+    config = layer.get_config()
+    kind = type(layer)
+    if kind.__name__ == "FixedDropout":  # works round a fault of Keras 2 in Dropout(noise_shape)
+        kind = keras.layers.Dropout
+    if getattr(getattr(layer, "activation", None), "__name__", None) == "swish":
+        config["activation"] = "silu"  # another name of the same function
+    if layer.name == "final_conv":  # logits in bfloat16 would have two to three digits
+        config["dtype"] = "float32"
+    if layer.name == "linear":
+        config |= {"name": "logits", "dtype": "float32"}
+    return kind.from_config(config)
+
+
+def build_network(
+    architecture: str,
+    encoder: str,
+    encoder_weights: str | None,
+    channels: int,
+    patch: int,
+    scale: list[float],
+    offset: list[float],
+    precision: str,
+) -> keras.Model:
+    """Build a binary segmentation network with its normalisation inside.
+
+    Args:
+        architecture: ``Unet``, ``FPN``, ``Linknet`` or ``PSPNet``.
+        encoder: name of an encoder of segmentation_models.
+        encoder_weights: ``None`` or ``imagenet``. Encoders with weights see three channels: grey
+            is repeated.
+        channels: channels of the images.
+        patch: height and width of training patches in pixels; only PSPNet is bound to it.
+        scale: factor for each channel; the network sees ``image * scale + offset``.
+        offset: see ``scale``.
+        precision: ``float32`` or ``bfloat16``; weights and logits are float32 in both.
+
+    Returns:
+        Model from raw pixel values (B, H, W, channels) to float32 logits (B, H, W, 1). H and W
+        are multiples of 32 (for PSPNet: ``patch``).
+    """
+    library = _import_library()
+    seen_channels = 3 if encoder_weights else channels
+    side = patch if architecture == "PSPNet" else None
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        # The library's own entry points set its Keras modules; below them they are arguments.
+        core = getattr(library, f"_{architecture}")(
+            encoder,
+            input_shape=(side, side, seen_channels),
+            classes=1,
+            activation="linear",
+            encoder_weights=encoder_weights,
+            **_legacy_modules(),
+        )
+        weights = core.get_weights()
+        core = keras.models.clone_model(core, clone_function=_modern_layer)
+        core.set_weights(weights)
+
+        images = keras.Input((side, side, channels), name="images", dtype="float32")
+        x = keras.layers.Rescaling(scale, offset, name="normalization", dtype="float32")(images)
+        if seen_channels != channels:
+            x = keras.layers.Concatenate(name="grey_to_rgb")([x] * seen_channels)
+        return keras.Model(images, core(x), name=f"{architecture}_{encoder}")
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def load_network(path) -> keras.Model:
+    """Load a trained network from ``model.keras``."""
+    return keras.models.load_model(path, compile=False)

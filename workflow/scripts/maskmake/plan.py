@@ -1,0 +1,61 @@
+"""The fingerprint of a data set and the settings it implies."""
+
+import numpy as np
+import pandas as pd
+
+from maskmake.arrays import PixelStore
+
+PATCH_STEP = 32
+
+
+def fingerprint(index: pd.DataFrame, splits: pd.DataFrame, images: PixelStore, labels: PixelStore):
+    """Contents of ``plan.json``; pixel statistics come from the images that are not test images.
+
+    Args:
+        index: table of ``index.csv``.
+        splits: table of ``splits.csv``.
+        images: their pixel store.
+        labels: their pixel store.
+
+    Returns:
+        Counts, ranges of height and width, channels, pixel type, mean foreground share, intensity
+        (mean and standard deviation of each channel, minimum, maximum; pixel values) and the
+        largest patch that fits into every image.
+    """
+    seen = splits.loc[splits["role"] != "test", "id"]
+    total = sum_squares = 0.0
+    pixels, foreground = 0, 0
+    low, high = np.inf, -np.inf
+    for image_id in seen:
+        image = images[image_id].reshape(-1, int(index["channels"].iloc[0])).astype(np.float64)
+        total = total + image.sum(axis=0)
+        sum_squares = sum_squares + (image**2).sum(axis=0)
+        low, high = min(low, image.min()), max(high, image.max())
+        pixels += len(image)
+        foreground += int(labels[image_id].sum())
+    mean = total / pixels
+    variance = np.maximum(sum_squares / pixels - mean**2, 0)
+    smallest = int(index[["height", "width"]].to_numpy().min())
+    return {
+        "images": len(index),
+        "height": _range(index["height"]),
+        "width": _range(index["width"]),
+        "channels": int(index["channels"].iloc[0]),
+        "dtype": images.dtype.name,
+        "foreground": foreground / pixels,
+        "intensity": {
+            "mean": mean.tolist(),
+            "std": np.sqrt(variance).tolist(),
+            "minimum": float(low),
+            "maximum": float(high),
+        },
+        "largest_patch": smallest // PATCH_STEP * PATCH_STEP,
+    }
+
+
+def _range(lengths: pd.Series) -> dict[str, float]:
+    return {
+        "minimum": int(lengths.min()),
+        "median": float(lengths.median()),
+        "maximum": int(lengths.max()),
+    }

@@ -1,0 +1,48 @@
+"""The probabilities of all folds of a run, read back image by image."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from maskmake.arrays import PixelStore, open_probabilities
+from maskmake.splits import fold_ids
+
+# float16 rounds a sure prediction to 0 or 1; half its spacing below 1 keeps the logit finite.
+SURE = 2.0**-12
+
+
+class RunProbabilities:
+    """Probabilities of one run.
+
+    Args:
+        paths: ``probabilities.npy`` of each fold, in order.
+        index: table of ``index.csv``.
+        splits: table of ``splits.csv``.
+    """
+
+    def __init__(self, paths: Iterable[str], index: pd.DataFrame, splits: pd.DataFrame):
+        self._fold_of: dict[str, PixelStore] = {}
+        self._folds: list[PixelStore] = []
+        for fold, path in enumerate(paths):
+            ids = fold_ids(splits, fold)
+            store = open_probabilities(path, index, ids.validation + ids.test)
+            self._folds.append(store)
+            self._fold_of |= dict.fromkeys(ids.validation, store)
+        self.validation_ids = list(self._fold_of)
+        self.test_ids = fold_ids(splits, 0).test
+
+    def validation(self, image_id: str) -> np.ndarray:
+        """(H, W) float16 from the one network that was not trained on this image."""
+        return self._fold_of[image_id][image_id]
+
+    def test(self, image_id: str) -> np.ndarray:
+        """(H, W) float16: the sigmoid of the mean logit of all folds."""
+        if len(self._folds) == 1:
+            return self._folds[0][image_id]
+        logits = sum(
+            logit(np.clip(fold[image_id].astype(np.float32), SURE, 1 - SURE))
+            for fold in self._folds
+        )
+        return expit(logits / len(self._folds)).astype(np.float16)

@@ -1,0 +1,98 @@
+"""Patches cut from the pixel store, the label riding along as the last channel."""
+
+import itertools
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from maskmake.arrays import PixelStore
+
+
+def cut_patch(images: PixelStore, labels: PixelStore, image_id: str, y: int, x: int, patch: int):
+    """One patch, (patch, patch, C + 1) in the images' pixel type; the last channel is the label."""
+    image = images[image_id][y : y + patch, x : x + patch]
+    label = labels[image_id][y : y + patch, x : x + patch]
+    return np.dstack([image, label.astype(images.dtype)])
+
+
+def random_batches(
+    images: PixelStore,
+    labels: PixelStore,
+    ids: list[str],
+    patch: int,
+    batch: int,
+    seed: int,
+    first_step: int = 0,
+) -> Iterator[np.ndarray]:
+    """Endless batches of random patches, every pixel position of every image equally likely.
+
+    A batch follows from the seed and its step alone, so a resumed training sees what an
+    uninterrupted one would have seen.
+
+    Yields:
+        (batch, patch, patch, C + 1) in the images' pixel type.
+    """
+    shapes = np.array([images.shape(image_id)[:2] for image_id in ids])
+    positions = shapes - patch + 1
+    share = positions.prod(axis=1) / positions.prod(axis=1).sum()
+    for step in itertools.count(first_step):
+        random = np.random.default_rng([seed, step])
+        chosen = random.choice(len(ids), size=batch, p=share)
+        corners = random.integers(0, positions[chosen])
+        yield np.stack(
+            [
+                cut_patch(images, labels, ids[i], y, x, patch)
+                for i, (y, x) in zip(chosen, corners, strict=True)
+            ]
+        )
+
+
+def _starts(length: int, patch: int) -> list[int]:
+    """Evenly spaced starts of the fewest patches that cover ``length``."""
+    count = -(-length // patch)
+    return [round(start) for start in np.linspace(0, length - patch, count)]
+
+
+class FixedPatches(keras.utils.PyDataset):
+    """Patches that cover the validation images, the same ones in every epoch.
+
+    Args:
+        images: pixel store of the images.
+        labels: pixel store of the labels.
+        ids: the validation images.
+        patch: height and width in pixels.
+        batch: patches a batch; every batch is full, so that a step is compiled once.
+        most: largest number of patches; more are thinned out evenly.
+    """
+
+    def __init__(
+        self,
+        images: PixelStore,
+        labels: PixelStore,
+        ids: list[str],
+        patch: int,
+        batch: int,
+        most: int,
+    ):
+        super().__init__()
+        places = [
+            (image_id, y, x)
+            for image_id in ids
+            for y in _starts(images.shape(image_id)[0], patch)
+            for x in _starts(images.shape(image_id)[1], patch)
+        ]
+        count = min(len(places), most)
+        count = max(count - count % batch, min(count, batch))
+        kept = np.linspace(0, len(places) - 1, count).round().astype(int)
+        self._places = [places[i] for i in kept]
+        self._images, self._labels = images, labels
+        self._patch, self._batch = patch, batch
+
+    def __len__(self) -> int:
+        return -(-len(self._places) // self._batch)
+
+    def __getitem__(self, index: int):
+        places = self._places[index * self._batch : (index + 1) * self._batch]
+        patches = [cut_patch(self._images, self._labels, *place, self._patch) for place in places]
+        return (np.stack(patches),)

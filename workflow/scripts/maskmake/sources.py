@@ -1,0 +1,145 @@
+"""Where the images of a data set come from. Read by the Snakefile, so only the standard library."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from maskmake.log import UserError
+
+TIFF_SUFFIXES = {".tif", ".tiff"}
+LOSSLESS_SUFFIXES = {".png", ".bmp"} | TIFF_SUFFIXES
+JPEG_SUFFIXES = {".jpg", ".jpeg"}
+IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | JPEG_SUFFIXES
+
+# Sub-folders of an image folder that give their images a role.
+ROLES = ("train", "validation", "test")
+
+CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
+
+
+class Dataset(NamedTuple):
+    """Folders and files of a data set.
+
+    Attributes:
+        images: folder of the images.
+        labels: folder of the labels.
+        files: every image and label file, those a rule has yet to make included.
+        origin: ``folders``, ``synthesis`` or ``download``.
+    """
+
+    images: str
+    labels: str
+    files: list[str]
+    origin: str
+
+    @classmethod
+    def locate(cls, section: dict, made: str) -> "Dataset | None":
+        """Find the data set of the configuration section ``dataset``.
+
+        Args:
+            section: ``dataset``, with its defaults.
+            made: folder into which images are synthesised or downloaded.
+
+        Returns:
+            The data set; ``None`` if the section names none.
+
+        Raises:
+            UserError: the list of checksums cannot be read.
+        """
+        folders = section["images"], section["labels"]
+        if all(folders) and (not section["download"] or all(map(os.path.isdir, folders))):
+            files = [*list_dataset(folders[0]), *list_dataset(folders[1])]
+            return cls(*folders, list(map(str, files)), "folders")
+        if section["synthesis"]:
+            names, origin = synthetic_names(section["synthesis"]["images"]), "synthesis"
+            names = [f"{folder}/{name}" for folder in ("image", "label") for name in names]
+        elif section["download"]:
+            names, origin = read_checksums(section["download"]["checksums"]), "download"
+        else:
+            return None
+        files = [f"{made}/{name}" for name in names]
+        return cls(f"{made}/image", f"{made}/label", files, origin)
+
+
+def synthetic_names(count: int) -> list[str]:
+    """File names of ``count`` synthetic images: ``00.png``, ``01.png``, ..."""
+    digits = max(2, len(str(count - 1)))
+    return [f"{index:0{digits}d}.png" for index in range(count)]
+
+
+def list_dataset(folder: str | Path) -> list[Path]:
+    """Image files in a folder and in its sub-folders train, validation and test."""
+    folders = [Path(folder), *(Path(folder) / role for role in ROLES)]
+    return [path for place in folders for path in list_images(place)]
+
+
+def list_shards(images: list[Path], size: int) -> list[list[str]]:
+    """Paths in portions of at most ``size``, one for each job of ``segment``."""
+    paths = list(map(str, images))
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """Image files in ``folder``, in natural order (2 before 10); empty if there is no such folder."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if not e.name.startswith(".") and e.is_file()]
+    images = [n for n in names if Path(n).suffix.lower() in IMAGE_SUFFIXES]
+    return [folder / name for name in sorted(images, key=natural_key)]
+
+
+def natural_key(text: str) -> tuple[list, str]:
+    """Sort key that orders runs of digits by their value; the text itself breaks ties."""
+    parts = [(0, int(run), "") if is_digits else (1, 0, run) for is_digits, run in _digit_runs(text)]
+    return parts, text
+
+
+def _digit_runs(text: str) -> Iterator[tuple[bool, str]]:
+    start = 0
+    for end in range(1, len(text) + 1):
+        if end == len(text) or text[end].isdecimal() != text[start].isdecimal():
+            yield text[start].isdecimal(), text[start:end]
+            start = end
+
+
+def read_checksums(path: str | Path) -> dict[str, str]:
+    """Read the lines ``<sha256>  image/<name>`` and ``<sha256>  label/<name>`` of a file.
+
+    Blank lines are skipped.
+
+    Returns:
+        SHA-256 in lower-case hexadecimal by name (``image/0.png``), in the order of the file.
+
+    Raises:
+        UserError: the file cannot be read or is empty, or a line is malformed or repeats a name.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read as a list of checksums ({error}); set "
+            "dataset.download.checksums to a text file."
+        ) from None
+    checksums: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = CHECKSUM_LINE.fullmatch(line.rstrip())
+        if match is None:
+            raise UserError(
+                f'{path}, line {number}: "{line}"; expected "<sha256>  image/<name>" or '
+                '"<sha256>  label/<name>"; mend the line.'
+            )
+        checksum, name = match.groups()
+        if name in checksums:
+            raise UserError(
+                f"{path}, line {number}: {name} a second time; remove one of the lines."
+            )
+        checksums[name] = checksum.lower()
+    if not checksums:
+        raise UserError(f"{path}: no checksums; expected one line a file to download.")
+    return checksums

@@ -1,0 +1,21 @@
+"""Write the probabilities of the validation and test images of one fold."""
+
+from maskmake.device import select_device
+from maskmake.files import read_csv
+from maskmake.log import job
+from maskmake.settings import PredictSettings
+from maskmake.splits import fold_ids
+
+with job(snakemake):
+    select_device(snakemake.params.backend, snakemake.resources.gpu)
+    from maskmake.tiling import predict_images  # Keras reads its backend when it is imported
+
+    ids = fold_ids(read_csv(snakemake.input.splits), int(snakemake.wildcards.fold))
+    predict_images(
+        snakemake.input.model,
+        snakemake.input.images,
+        read_csv(snakemake.input.index),
+        ids.validation + ids.test,
+        PredictSettings(**snakemake.params.predict),
+        snakemake.output.probabilities,
+    )

@@ -1,0 +1,22 @@
+"""Write the masks of one shard of a folder without labels."""
+
+from pathlib import Path
+
+from maskmake.device import select_device
+from maskmake.files import read_json, write_csv
+from maskmake.log import job
+from maskmake.settings import PredictSettings
+
+with job(snakemake):
+    trained = read_json(snakemake.input.trainings[0])
+    select_device(trained["versions"]["backend"], snakemake.resources.gpu)
+    from maskmake.segmentation import segment_images  # Keras reads its backend when imported
+
+    table = segment_images(
+        list(snakemake.input.images),
+        [Path(model).parent for model in snakemake.input.models],
+        snakemake.input.decision,
+        PredictSettings(**snakemake.params.predict),
+        Path(snakemake.params.masks),
+    )
+    write_csv(snakemake.output.table, table)

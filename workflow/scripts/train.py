@@ -1,0 +1,20 @@
+"""Train the network of one fold of one run."""
+
+from pathlib import Path
+
+from maskmake.device import select_device
+from maskmake.log import job
+from maskmake.settings import TrainSettings
+
+with job(snakemake):
+    settings = TrainSettings.from_section(snakemake.params.train)
+    select_device(settings.backend, snakemake.resources.gpu)
+    from maskmake.training import train_fold  # Keras reads its backend when it is imported
+
+    train_fold(
+        settings,
+        int(snakemake.wildcards.fold),
+        snakemake.params.code,
+        {name: Path(path) for name, path in snakemake.input.items()},
+        {name: Path(path) for name, path in snakemake.output.items()},
+    )
