@@ -65,7 +65,10 @@ def make_results(
         )
     write_csv(folder / "comparison.csv", pd.DataFrame(comparison))
     (folder / "benchmarks").mkdir()
-    for name, seconds, memory in (("plan", "0.5", "-"), (f"{runs[0]}-train", "130.0", "2048.5")):
+    for name, seconds, memory in (
+        ("plan", "0.5", "-"),
+        (f"{runs[0]}-fold0-train", "130.0", "2048.5"),
+    ):
         text = f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{memory}\n"
         (folder / f"benchmarks/{name}.tsv").write_text(text)
     settings_of_runs = {run: TRAIN | {"batch": 4 + place} for place, run in enumerate(runs)}
@@ -320,12 +323,23 @@ def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
     per_image.loc[:1, "recall"] = 0.0
     write_csv(run / "per_image.csv", per_image)
     history = pd.read_csv(run / "fold0/history.csv")
-    write_csv(run / "fold0/history.csv", history.assign(val_loss=2 * history["loss"]))
+    rising = 2 * history["loss"].iloc[-1] - 0.01 * (len(history) - history["epoch"])
+    write_csv(run / "fold0/history.csv", history.assign(val_loss=rising))
     _, page = render(tmp_path, settings)
     assert "the run “small” learned nothing more than the majority" in page.text
     assert "“small” finds none of the foreground in 2 of 5 test images" in page.text
-    assert "“small” may be overfitting: its validation loss ends at 2.0 times" in page.text
+    assert "“small” may be overfitting" in page.text
+    assert "ends at 2.0 times its training loss" in page.text
     assert "“unet” may be" not in page.text
+
+
+def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/fold0/history.csv"
+    history = pd.read_csv(path)
+    write_csv(path, history.assign(val_loss=100 * history["loss"]))
+    _, page = render(tmp_path, settings)
+    assert "overfitting" not in page.text
 
 
 def test_masks_of_specks_are_noted(tmp_path):
@@ -361,15 +375,16 @@ def test_examples_are_the_best_and_the_worst_without_duplicates(dice, expected):
     assert [(verdict, row["id"]) for verdict, row in select_examples(table)] == expected
 
 
-def test_stages_are_in_the_order_of_the_chain_with_their_runs(tmp_path):
-    for name in ("unet-big-train", "unet-decide", "validate", "report"):
+def test_stages_are_in_the_order_of_the_chain_with_their_runs_and_folds(tmp_path):
+    names = ("unet-big-fold10-train", "unet-big-fold2-train", "unet-decide", "validate", "report")
+    for name in (*names, "removed-decide"):
         (tmp_path / f"{name}.tsv").write_text("s\th:m:s\tmax_rss\n2.0\t0:00:02\tNA\n")
     rows = stage_table(tmp_path, ["unet", "unet-big"])
-    assert [(row["stage"], row["run"]) for row in rows] == [
-        ("validate", ""),
-        ("train", "unet-big"),
-        ("decide", "unet"),
-        ("report", ""),
+    assert [(row["stage"], row["run"], row["fold"]) for row in rows] == [
+        ("validate", "", ""),
+        ("train", "unet-big", "2"),
+        ("train", "unet-big", "10"),
+        ("decide", "unet", ""),
     ]
     assert all(row["seconds"] == 2 and np.isnan(row["megabytes"]) for row in rows)
 

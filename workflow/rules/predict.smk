@@ -1,6 +1,6 @@
 SEGMENT = SETTINGS["segment"]
 # A model folder given by its path needs no training data; otherwise a run of this data set is used.
-SEGMENT_RUN = SEGMENT["run"] or next(iter(RUNS))
+SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
 MODEL = SEGMENT["model"] or f"{RESULTS}/runs/{SEGMENT_RUN}"
 MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
 MODEL_FOLDS = (

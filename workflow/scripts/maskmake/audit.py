@@ -93,40 +93,32 @@ def audit_dataset(
     pairs = _pair(image_files, label_files, Path(images), Path(labels), faults)
     logger.info("Reading %d images and their labels.", len(pairs))
     rows, histograms = _read_all(pairs, faults)
-    for row in rows:
-        row["group"] = _group_of(row, groups, faults)
+    names = {pair.id: _group_of(pair, groups, faults) for pair in pairs}
+    shares: dict[str, float] = {}
     if histograms:
         top = label_range(max(int(h.values[-1]) for h in histograms.values()))
         shares = {path: _foreground_share(h, threshold, top) for path, h in histograms.items()}
-        for row in rows:
-            row["foreground"] = shares[row["label"]]
         for path, histogram in histograms.items():
             faults.extend(_middle_fault(path, histogram, threshold, tolerance, top))
-        one_sided = [path for path, share in shares.items() if share in (0, 1)]
-        if empty_labels == "accept" and 0 < len(one_sided) < len(histograms):
-            warnings.append(
-                f"{len(one_sided)} of {len(histograms)} labels are all background or all "
-                f"foreground, such as {one_sided[0]}; dataset.empty_labels accepts them."
-            )
+        if empty_labels == "accept" and len(set(shares.values())) > 1:
+            warnings.extend(_one_sided_warning(shares))
         else:
-            faults.extend(_one_sided_fault(p, histograms[p], threshold, top) for p in one_sided)
-    manifest = pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
+            faults.extend(_one_sided_faults(histograms, shares, threshold, top))
+    manifest = pd.DataFrame(
+        [{**row, "group": names[row["id"]], "foreground": shares[row["label"]]} for row in rows],
+        columns=MANIFEST_COLUMNS,
+    )
     warnings.extend(_mixture_warnings(manifest))
     warnings.extend(_copy_warnings(manifest))
     return Audit(faults, warnings, manifest)
 
 
-def fault_error(faults: list[str], log_file: str) -> UserError:
-    """The error that refuses a data set: the first faults and the count of all.
-
-    Where that leaves some out, the complete list is logged at the level DEBUG, which the log
-    file records and standard error does not.
-    """
+def fault_error(faults: list[str], page: str | Path) -> UserError:
+    """The error that refuses a data set: the first faults, the count of all and where they are."""
     count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
     lines = [f"The data set has {count}:", *(f"  {fault}" for fault in faults[:PRINTED_FAULTS])]
     if len(faults) > PRINTED_FAULTS:
-        logger.debug("All faults of the data set:\n%s\n", "\n".join(faults))
-        lines.append(f"  and {len(faults) - PRINTED_FAULTS} more; all of them are in {log_file}.")
+        lines.append(f"  and {len(faults) - PRINTED_FAULTS} more; all of them are in {page}.")
     return UserError("\n".join(lines))
 
 
@@ -232,16 +224,16 @@ def _unpaired(
         )
 
 
-def _group_of(row: dict, groups: str | None, faults: list[str]) -> str:
+def _group_of(pair: _Pair, groups: str | None, faults: list[str]) -> str:
     if groups is None:
-        return row["id"]
-    match = re.search(groups, row["id"])
+        return pair.id
+    match = re.search(groups, pair.id)
     if match is None or match[1] is None:
         faults.append(
-            f"{row['image']}: dataset.groups '{groups}' finds no group in '{row['id']}'; rename "
-            "the file and its label, or mend the regular expression."
+            f"{pair.image}: dataset.groups '{groups}' finds no group in '{pair.id}'; rename the "
+            "file and its label, or mend the regular expression."
         )
-        return row["id"]
+        return pair.id
     return match[1]
 
 
@@ -327,22 +319,37 @@ def _middle_fault(
         )
 
 
-def _one_sided_fault(path: str, histogram: _Histogram, threshold: float, top: int) -> str:
-    """The sentence on a label that is all background or all foreground."""
-    values = histogram.values
-    side = "foreground" if values[0] > threshold * top else "background"
-    found = f"{path}: every pixel is {side} ({_values_in_words(values)})"
-    if set(values) <= {0, top}:
-        return (
-            f"{found}; expected background and foreground; remove the pair, or, where other "
-            "labels have both, set dataset.empty_labels to accept."
+def _one_sided_faults(
+    histograms: dict[str, _Histogram], shares: dict[str, float], threshold: float, top: int
+) -> Iterator[str]:
+    """One sentence on each label that is all background or all foreground."""
+    for path, share in shares.items():
+        if share not in (0, 1):
+            continue
+        values = histograms[path].values
+        side = "foreground" if share else "background"
+        found = f"{path}: every pixel is {side} ({_values_in_words(values)})"
+        if set(values) <= {0, top}:
+            yield (
+                f"{found}; expected background and foreground; remove the pair, or, where other "
+                "labels have both, set dataset.empty_labels to accept."
+            )
+        else:
+            yield (
+                f"{found}, since the labels of the data set range from 0 to {top} and "
+                f"dataset.label_threshold {threshold:g} makes values above {threshold * top:g} "
+                f"foreground; expected 0 and {top}; convert the label (class and instance "
+                "numbers, too), or mend the threshold."
+            )
+
+
+def _one_sided_warning(shares: dict[str, float]) -> Iterator[str]:
+    one_sided = [path for path, share in shares.items() if share in (0, 1)]
+    if one_sided:
+        yield (
+            f"{len(one_sided)} of {len(shares)} labels hold only background or only foreground, "
+            f"such as {one_sided[0]}; dataset.empty_labels accepts them."
         )
-    return (
-        f"{found}, since the labels of the data set range from 0 to {top} and "
-        f"dataset.label_threshold {threshold:g} makes values above {threshold * top:g} "
-        f"foreground; expected 0 and {top}; convert the label (class and instance numbers, too), "
-        "or mend the threshold."
-    )
 
 
 def _values_in_words(values: np.ndarray) -> str:
@@ -361,13 +368,13 @@ def _mixture_warnings(manifest: pd.DataFrame) -> Iterator[str]:
     channels = manifest["channels"].map({1: "grey", 3: "RGB"}).value_counts()
     if len(channels) > 1:
         yield (
-            f"{channels['grey']} images are grey and {channels['RGB']} are RGB; the grey ones are "
-            "repeated in three channels."
+            f"{channels['grey']} grey and {channels['RGB']} RGB images; the grey ones are repeated "
+            "in three channels."
         )
     dtypes = manifest["dtype"].value_counts()
     if len(dtypes) > 1:
         yield (
-            f"{dtypes['uint8']} images have 8 bits and {dtypes['uint16']} have 16 bits; the "
+            f"{dtypes['uint8']} images of 8 and {dtypes['uint16']} of 16 bits a channel; the "
             "former are multiplied by 257."
         )
 
@@ -389,9 +396,13 @@ def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
 
 def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str) -> None:
     """Write the audit for programs (JSON), for people (HTML) and as a table (CSV)."""
-    summary = _summary(audit)
     write_csv(manifest_path, audit.manifest)
-    write_json(json_path, summary)
+    write_json(json_path, _summary(audit))
+    write_page(audit, html_path)
+
+
+def write_page(audit: Audit, html_path: str | Path) -> None:
+    """Write the audit as a page without external resources."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -400,7 +411,7 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
         lstrip_blocks=True,
     )
     page = templates.get_template("audit.html.j2").render(
-        summary=summary,
+        summary=_summary(audit),
         histogram=np.histogram(audit.manifest["foreground"], bins=20, range=(0, 1))[0].tolist(),
         rows=audit.manifest.head(TABLE_ROWS).to_dict("records"),
         longest_list=TABLE_ROWS,

@@ -15,5 +15,8 @@ def select_device(backend: str, gpu: int) -> None:
     # Take GPU memory as it is needed, so that a neighbour on the same GPU survives.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # Operations that run side by side add up gradients in the order in which they happen to end;
+    # one after the other, each on all processors, the same training gives the same bits.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if gpu == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

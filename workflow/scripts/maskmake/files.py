@@ -1,4 +1,4 @@
-"""Reading and writing files. Every write is atomic: a reader sees the old file or the whole new one."""
+"""Reading and writing files. A write is atomic: a reader sees the old file or the whole new one."""
 
 import hashlib
 import json
@@ -75,8 +75,10 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table; a column ``id`` stays text, so that ``007`` keeps its zeros."""
-    return pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=True)
+    """Read a table; ids, groups and roles stay text, so that ``007`` and ``NA`` are kept."""
+    texts = dict.fromkeys(("id", "group", "role", "run"), str)
+    table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    return table.fillna({name: "" for name in texts if name in table})
 
 
 def write_png(path: str | Path, pixels: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The log of a job, and the one place where a user's mistake becomes a sentence and an exit code."""
+"""The log of a job, and the place where a user's mistake becomes a sentence and an exit code."""
 
 import errno
 import logging
@@ -20,18 +20,13 @@ class UserError(Exception):
 
 
 def configure_logging(log_file: str | None) -> None:
-    """Send the package's log to standard error and, where a path is given, to that file.
-
-    The file also has the level DEBUG: what is too long for a terminal.
-    """
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.INFO)
-    handlers: list[logging.Handler] = [terminal]
+    """Send the package's log to standard error and, where a path is given, to that file."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log_file:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
     logger.handlers.clear()
-    logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
@@ -55,10 +50,9 @@ def job(snakemake):
         if error.errno not in STORAGE_FAULTS:
             logger.exception("%s failed", snakemake.rule)
             raise SystemExit(1) from None
-        where = error.filename or "the results folder"
         logger.error(
-            "%s: cannot be written (%s); free space or mend the permissions, then run again.",
-            where,
+            "%s: %s; free space or mend the permissions, then run again.",
+            error.filename or "the results folder",
             error.strerror,
         )
         raise SystemExit(1) from None

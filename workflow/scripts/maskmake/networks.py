@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 ENCODER_STRIDE = 32
+RUNNING_STATISTICS_MOMENTUM = 0.9
 
 
 @keras.saving.register_keras_serializable("maskmake")
@@ -100,6 +101,10 @@ def _modern_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         kind = keras.layers.Dropout
     if getattr(getattr(layer, "activation", None), "__name__", None) == "swish":
         config["activation"] = "silu"  # another name of the same function
+    if isinstance(layer, keras.layers.BatchNormalization):
+        # The library's 0.99 needs many hundreds of steps until the running statistics follow the
+        # weights; a shorter training ends with predictions that are all black or all white.
+        config["momentum"] = RUNNING_STATISTICS_MOMENTUM
     if layer.name == "final_conv":  # logits in bfloat16 would have two to three digits
         config["dtype"] = "float32"
     if layer.name == "linear":

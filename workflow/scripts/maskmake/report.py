@@ -4,6 +4,7 @@ Everything shown is read from the files of the earlier stages; nothing is comput
 the images that are shown are read.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from skimage.measure import label as label_components
 from maskmake import figures
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
+from maskmake.sources import natural_key
 
 TEMPLATES = Path(__file__).parent / "templates"
 GALLERY_IMAGES = 6
@@ -32,8 +34,8 @@ MANY_COMPONENTS_RATIO = 2
 MANY_COMPONENTS = 20
 
 DASH = "–"
-STAGES = ["validate", "binarize", "split", "plan", "train", "predict", "decide", "masks"]
-STAGES += ["evaluate", "compare"]
+STAGES = ["synthesize", "download", "validate", "binarize", "split", "plan", "train", "predict"]
+STAGES += ["decide", "masks", "evaluate", "compare"]
 
 
 class Run(NamedTuple):
@@ -532,16 +534,23 @@ def _score_notes(run: Run) -> list[str]:
 
 
 def _loss_notes(run: Run) -> list[str]:
-    last = pd.DataFrame([history.iloc[-1] for history in run.histories])
-    last = last[(last["epoch"] >= ENOUGH_EPOCHS) & (last["loss"] > 0)]
-    ratios = last["val_loss"] / last["loss"]
-    if not (ratios > LARGE_LOSS_RATIO).any():
+    ratios = [_overfitting(history) for history in run.histories]
+    if max(ratios) < LARGE_LOSS_RATIO:
         return []
     return [
-        f"The run “{run.name}” may be overfitting: its validation loss ends at "
-        f"{number(ratios.max(), 1)} times its training loss. More training images, stronger "
-        "augmentation or a smaller encoder can help."
+        f"The run “{run.name}” may be overfitting: its validation loss is past its lowest value "
+        f"and ends at {number(max(ratios), 1)} times its training loss. More training images, "
+        "stronger augmentation or a smaller encoder can help."
     ]
+
+
+def _overfitting(history: pd.DataFrame) -> float:
+    """Last validation loss over last training loss; 0 if it says nothing about overfitting."""
+    last = history.iloc[-1]
+    still_falling = not last["val_loss"] > history["val_loss"].min()
+    if len(history) < ENOUGH_EPOCHS or last["loss"] <= 0 or still_falling:
+        return 0.0
+    return last["val_loss"] / last["loss"]
 
 
 def _component_notes(examples: Sequence[Mapping]) -> list[str]:
@@ -674,32 +683,34 @@ def stage_table(folder: Path, runs: Sequence[str]) -> list[dict]:
     """Time and peak memory of each stage, in the order of the chain.
 
     Args:
-        folder: Snakemake's benchmark files, ``<rule>.tsv`` or ``<run>-<rule>.tsv``.
+        folder: Snakemake's benchmark files, ``<rule>.tsv``, ``<run>-<rule>.tsv`` or
+            ``<run>-fold<k>-<rule>.tsv``. Those of other rules, such as this report's, and of
+            runs that are no longer configured are left out.
         runs: names of the runs.
 
     Returns:
-        Rows of ``stage``, ``run`` (empty if it serves all), ``seconds`` and ``megabytes``; NaN
-        where Snakemake measured nothing.
+        Rows of ``stage``, ``run`` and ``fold`` (empty if it serves all), ``seconds`` and
+        ``megabytes``; NaN where Snakemake measured nothing.
     """
+    run_names, stages = ("|".join(map(re.escape, names)) for names in (runs, STAGES))
+    pattern = re.compile(rf"(?:({run_names})-)?(?:fold(\d+)-)?({stages})")
     rows = []
-    for path in sorted(folder.glob("*.tsv")):
-        # The longest name, since one run's name may begin with another's.
-        run = max((r for r in runs if path.stem.startswith(f"{r}-")), key=len, default="")
+    for path in sorted(folder.glob("*.tsv"), key=lambda path: natural_key(path.name)):
+        match = pattern.fullmatch(path.stem)
+        if match is None:
+            continue
+        run, fold, stage = match.groups(default="")
         measured = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
         rows.append(
             {
-                "stage": path.stem.removeprefix(f"{run}-") if run else path.stem,
+                "stage": stage,
                 "run": run,
+                "fold": fold,
                 "seconds": measured["s"].mean(),
                 "megabytes": measured["max_rss"].mean(),
             }
         )
-    return sorted(rows, key=_place_in_chain)
-
-
-def _place_in_chain(row: Mapping) -> int:
-    places = [place for place, stage in enumerate(STAGES) if stage in row["stage"].split("-")]
-    return places[0] if places else len(STAGES)
+    return sorted(rows, key=lambda row: STAGES.index(row["stage"]))
 
 
 def _versions(runs: Iterable[Run]) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ def _in_range(entry: str, ids: list[str]) -> list[str]:
 def _parts(ids: list[str], groups: list[str], count: int, random, method: str) -> list[str]:
     """``count`` of the ids: the last ones (block), or whole groups drawn at random."""
     if method == "block":
-        return ids[len(ids) - count :]
+        return ids[max(0, len(ids) - count) :]
     members: dict[str, list[str]] = {}
     for image_id, group in zip(ids, groups, strict=True):
         members.setdefault(group, []).append(image_id)
@@ -136,7 +136,7 @@ def split_images(
 
 
 def _roles_of_folders(manifest: pd.DataFrame) -> dict[str, str]:
-    loose = manifest.loc[manifest["role"].isna() | (manifest["role"] == ""), "id"]
+    loose = manifest.loc[manifest["role"] == "", "id"]
     if len(loose):
         raise UserError(
             f"split.method: folders, but image '{loose.iloc[0]}' ({len(loose)} in all) lies in no "

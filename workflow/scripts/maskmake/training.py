@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -358,7 +359,7 @@ def train_fold(
             "versions": {
                 "python": platform.python_version(),
                 "keras": keras.__version__,
-                "backend": keras.backend.backend(),
+                settings.backend: version(settings.backend),
             },
         },
     )

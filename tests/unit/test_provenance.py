@@ -1,0 +1,170 @@
+"""A step runs again when the code it uses has changed; and the floors of the house hold."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maskmake.provenance import code_hash, used_files
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+PACKAGE = SCRIPTS / "maskmake"
+
+FLOORS = [
+    {"files", "sources", "settings", "log", "device", "provenance", "configuration"},
+    {"audit", "arrays", "splits", "scores", "synthesis", "download"},
+    {"plan", "decision", "networks", "augmentation", "sampling", "losses", "predictions"}
+    | {"comparison"},
+    {"training", "tiling", "figures"},
+    {"report", "segmentation"},
+]
+# On the ground floor, everyone may raise a UserError and ask which files are images.
+GROUND = {"log", "sources"}
+
+KERAS_ROOMS = {"networks", "augmentation", "sampling", "losses", "training", "tiling"} | {
+    "segmentation"
+}
+BACKENDS = {"tensorflow", "jax", "torch"}
+
+
+# --- the architecture -------------------------------------------------------------------------
+
+
+def imported_modules(path):
+    """Dotted names of everything that a file imports, at its top or in a function."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imported_rooms(path):
+    parts = [name.split(".") for name in imported_modules(path)]
+    return {name[1] for name in parts if name[0] == "maskmake" and len(name) > 1}
+
+
+ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def test_every_room_is_on_one_floor():
+    assert sorted(room for floor in FLOORS for room in floor) == ROOMS
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_floors_below(room):
+    floor = next(i for i, rooms in enumerate(FLOORS) if room in rooms)
+    below = set().union(GROUND, *FLOORS[:floor])
+    assert imported_rooms(PACKAGE / f"{room}.py") <= below - {room}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_keras_is_used_in_few_rooms_and_no_backend_in_any(room):
+    libraries = {name.split(".")[0] for name in imported_modules(PACKAGE / f"{room}.py")}
+    assert not libraries & BACKENDS
+    assert "keras" not in libraries or room in KERAS_ROOMS
+
+
+def test_what_the_snakefile_imports_is_light():
+    rules = (SCRIPTS.parent / "rules" / "common.smk").read_text()
+    rooms = {line.split()[1] for line in rules.splitlines() if line.startswith("from maskmake.")}
+    assert rooms == {f"maskmake.{room}" for room in ("configuration", "log", "provenance")} | {
+        "maskmake.sources"
+    }
+    heavy = ["keras", "tensorflow", "numpy", "pandas", "scipy", "skimage", "PIL", "tifffile"]
+    code = (
+        f"import sys, {', '.join(sorted(rooms))}\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=SCRIPTS,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"
+
+
+# --- hashes of code ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A small package: script -> upper -> lower, a template of ``upper``, and ``other``, unused."""
+    package = tmp_path / "maskmake"
+    (package / "templates").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "lower.py").write_text("import math\n")
+    (package / "upper.py").write_text("from maskmake.lower import something\n")
+    (package / "other.py").write_text("from maskmake import lower\n")
+    (package / "templates" / "upper.html.j2").write_text("<p>")
+    (package / "templates" / "other.html.j2").write_text("<p>")
+    script = tmp_path / "step.py"
+    script.write_text("def late():\n    from maskmake import upper\n")
+    return script
+
+
+def hash_in_a_new_process(script):
+    """As the Snakefile sees it: one process reads each file once."""
+    code = f"from maskmake.provenance import code_hash; print(code_hash({str(script)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_used_files_are_followed_through_imports(house):
+    names = [path.name for path in used_files(house)]
+    assert sorted(names) == ["lower.py", "step.py", "upper.html.j2", "upper.py"]
+
+
+def test_rooms_that_import_each_other_are_followed(house):
+    package = house.parent / "maskmake"
+    (package / "lower.py").write_text("import maskmake.upper\n")
+    assert len(used_files(house)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("step.py", True),
+        ("maskmake/upper.py", True),
+        ("maskmake/lower.py", True),
+        ("maskmake/templates/upper.html.j2", True),
+        ("maskmake/other.py", False),
+        ("maskmake/templates/other.html.j2", False),
+    ],
+)
+def test_an_edit_changes_the_hash_of_the_steps_that_use_it(house, name, changes):
+    before = hash_in_a_new_process(house)
+    path = house.parent / name
+    path.write_text(path.read_text() + "\n")
+    assert (hash_in_a_new_process(house) != before) is changes
+
+
+def test_a_touch_and_a_move_change_nothing(house, tmp_path):
+    before = code_hash(house)
+    (house.parent / "maskmake" / "lower.py").touch()
+    assert hash_in_a_new_process(house) == before
+    moved = house.parent.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+    assert hash_in_a_new_process(moved / house.name) == before
+
+
+def test_every_script_has_a_hash_of_its_own():
+    hashes = {path.name: code_hash(path) for path in SCRIPTS.glob("*.py")}
+    assert len(set(hashes.values())) == len(hashes)
+    assert all(len(value) == 16 for value in hashes.values())
+
+
+def test_training_does_not_depend_on_the_report():
+    train = {path.stem for path in used_files(SCRIPTS / "train.py")}
+    assert {"training", "networks", "augmentation", "arrays"} <= train
+    assert not train & {"report", "figures", "scores", "tiling", "audit"}
+    report = {path.name for path in used_files(SCRIPTS / "report.py")}
+    assert {"report.py", "report.html.j2"} <= report

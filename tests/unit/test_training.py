@@ -1,0 +1,300 @@
+"""A training follows from its settings alone, and goes on after a kill as if nothing happened."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from maskmake.files import read_csv, read_json
+from maskmake.log import UserError
+from maskmake.networks import load_network
+from maskmake.sampling import FixedPatches
+from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
+from maskmake.splits import fold_ids
+from maskmake.training import (
+    Engine,
+    State,
+    _state_key,
+    build_optimizer,
+    check_patch,
+    normalization_of,
+    resolve_precision,
+    spread_of,
+    train_fold,
+)
+
+SETTINGS = TrainSettings(
+    architecture="Unet",
+    encoder="resnet18",
+    encoder_weights=None,
+    patch=32,
+    batch=2,
+    steps=2,
+    epochs=3,
+    loss="bce_dice",
+    optimizer="adamw",
+    learning_rate=1e-3,
+    schedule="cosine",
+    normalization="standard",
+    label_scale=1,
+    augmentation=AUGMENTATION_PRESETS["default"],
+    precision="float32",
+    backend="tensorflow",
+    seed=1,
+)
+FOLD, CODE = 0, "0123456789abcdef"
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+
+
+def outputs_in(folder):
+    names = {"model": "model.keras", "history": "history.csv", "training": "training.json"}
+    return {key: folder / name for key, name in names.items()}
+
+
+def train(dataset, folder, settings=SETTINGS, code=CODE):
+    outputs = outputs_in(folder)
+    train_fold(settings, FOLD, code, dataset.inputs, outputs)
+    return SimpleNamespace(
+        folder=folder,
+        weights=load_network(outputs["model"]).get_weights(),
+        history=read_csv(outputs["history"]),
+        training=read_json(outputs["training"]),
+    )
+
+
+def state_folders(folder):
+    return list(folder.glob(".training-*"))
+
+
+def assert_same_training(first, second):
+    for key in ("epoch", "loss", "val_loss", "learning_rate"):
+        np.testing.assert_array_equal(first.history[key], second.history[key])
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    return train(dataset, tmp_path_factory.mktemp("trained"))
+
+
+TRAIN_SCRIPT = """
+import json, sys
+from pathlib import Path
+from maskmake.device import select_device
+select_device("tensorflow", gpu=0)
+from maskmake.settings import TrainSettings
+from maskmake.training import train_fold
+settings, fold, code, inputs, outputs = json.loads(sys.argv[1])
+paths = [{key: Path(path) for key, path in group.items()} for group in (inputs, outputs)]
+train_fold(TrainSettings.from_section(settings), fold, code, *paths)
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(dataset, tmp_path_factory):
+    """The folder of a training that was killed after its first epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    outputs = outputs_in(folder)
+    paths = [{key: str(p) for key, p in group.items()} for group in (dataset.inputs, outputs)]
+    arguments = json.dumps([asdict(SETTINGS), FOLD, CODE, *paths])
+    log = folder / "log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", TRAIN_SCRIPT, arguments],
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+            stderr=stderr,
+        )
+        deadline = time.monotonic() + 240
+        while not outputs["history"].exists():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "no epoch in time"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not outputs["model"].exists(), "killed too late"
+    return folder
+
+
+# --- determinism and resumption ---------------------------------------------------------------
+
+
+def test_the_same_settings_give_the_same_network(dataset, trained, killed, tmp_path, caplog):
+    folder = tmp_path / "fold0"
+    shutil.copytree(killed, folder)
+    (state,) = state_folders(folder)
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        again = train(dataset, folder, code="of another version")
+    assert_same_training(trained, again)
+    # The state in the folder is that of other code.
+    assert "resuming" not in caplog.text
+    assert state_folders(folder) == [state]
+
+
+def test_a_killed_training_goes_on_as_if_there_had_been_no_kill(dataset, trained, killed, caplog):
+    (state,) = state_folders(killed)
+    assert sorted(path.name for path in state.iterdir()) == ["best.keras", "state.npz"]
+    done = len(read_csv(killed / "history.csv"))
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        resumed = train(dataset, killed)
+    assert f"resuming after epoch {done} of {SETTINGS.epochs}" in caplog.text
+    assert_same_training(trained, resumed)
+    assert state_folders(killed) == []
+
+
+def test_a_finished_training_leaves_its_outputs_alone(trained):
+    names = sorted(path.name for path in trained.folder.iterdir())
+    assert names == ["history.csv", "model.keras", "training.json"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["seed", "epochs", "augmentation", "fold", "code", "splits", "plan", "labels"],
+)
+def test_a_state_belongs_to_settings_code_and_data(dataset, tmp_path, change):
+    def folder(settings=SETTINGS, fold=FOLD, code=CODE):
+        return State(tmp_path, _state_key(settings, fold, code, inputs)).folder
+
+    inputs = {}
+    for name, path in dataset.inputs.items():
+        inputs[name] = Path(shutil.copy2(path, tmp_path))
+    before = folder()
+    assert folder() == before
+    arguments = {
+        "seed": {"settings": replace(SETTINGS, seed=2)},
+        "epochs": {"settings": replace(SETTINGS, epochs=4)},
+        "augmentation": {"settings": replace(SETTINGS, augmentation=AugmentationSettings())},
+        "fold": {"fold": 1},
+        "code": {"code": "other"},
+    }
+    if change in inputs:
+        inputs[change].write_bytes(inputs[change].read_bytes() + b"\n")
+    assert folder(**arguments.get(change, {})) != before
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+def test_the_history_has_a_row_for_each_epoch(trained):
+    history = trained.history
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
+    assert (history[["images_per_second", "seconds"]] > 0).all(axis=None)
+    # A half cosine from the learning rate to 0, as it stands after each third of the steps.
+    expected = SETTINGS.learning_rate * (1 + np.cos(np.pi * np.array([1, 2, 3]) / 3)) / 2
+    np.testing.assert_allclose(history["learning_rate"], expected, atol=1e-9)
+
+
+def test_the_model_is_that_of_the_lowest_validation_loss(dataset, trained):
+    best = trained.history.loc[trained.history["val_loss"].idxmin()]
+    assert trained.training["best_epoch"] == best["epoch"]
+    assert trained.training["val_loss"] == pytest.approx(best["val_loss"])
+
+    network = load_network(trained.folder / "model.keras")
+    engine = Engine(network, SETTINGS, spread_of(dataset.plan))
+    engine.compile(build_optimizer(SETTINGS))
+    validation = fold_ids(dataset.splits, FOLD).validation
+    most = SETTINGS.steps * SETTINGS.batch
+    patches = FixedPatches(
+        dataset.images, dataset.labels, validation, SETTINGS.patch, SETTINGS.batch, most
+    )
+    loss = engine.evaluate(patches, verbose=0)
+    assert loss == pytest.approx(best["val_loss"], rel=1e-5)
+
+
+def test_training_json_says_what_was_done(dataset, trained):
+    training = trained.training
+    assert training["settings"] == json.loads(json.dumps(asdict(SETTINGS)))
+    assert training["preprocessing"] == {
+        "channels": 1,
+        "dtype": "uint8",
+        **normalization_of(SETTINGS, dataset.plan),
+    }
+    assert (training["precision"], training["device"], training["xla"]) == ("float32", "CPU", False)
+    assert training["patches"] == 12
+    assert training["parameters"] == load_network(trained.folder / "model.keras").count_params()
+    assert training["seconds"] == pytest.approx(trained.history["seconds"].sum())
+    assert training["versions"]["backend"] == "tensorflow"
+
+
+# --- what the user can mend -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2], ids=["validation loss", "training loss"])
+def test_a_loss_that_is_no_number_ends_with_a_sentence(dataset, tmp_path, steps):
+    # The first step is still finite; what follows it is not.
+    settings = replace(
+        SETTINGS, optimizer="sgd", learning_rate=1e30, schedule="constant", epochs=1, steps=steps
+    )
+    with pytest.raises(UserError, match=r"epoch 1: the .*loss is .*train\.learning_rate"):
+        train(dataset, tmp_path, settings)
+    assert not outputs_in(tmp_path)["model"].exists()
+
+
+def test_a_patch_larger_than_an_image_is_refused_before_training(dataset, tmp_path):
+    with pytest.raises(
+        UserError, match=r"train\.patch: 128 pixels, but image '\d\d' is 96 x 96.*set .* to 96"
+    ):
+        train(dataset, tmp_path, replace(SETTINGS, patch=128))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("plane", "remedy"), [((70, 200), "set train.patch to 64"), ((200, 31), "remove images")]
+)
+def test_the_smallest_image_is_named_with_a_remedy(make_stores, plane, remedy):
+    planes = {"large": (128, 128), "small": plane}
+    arrays = {name: np.zeros(shape, np.uint8) for name, shape in planes.items()}
+    images = make_stores(arrays, arrays)[1]
+    settings = replace(SETTINGS, patch=128)
+    height, width = plane
+    with pytest.raises(UserError, match=f"'small' is {width} x {height} pixels.*{remedy}"):
+        check_patch(settings, images, ["large", "small"])
+    check_patch(settings, images, ["large"])
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+PLAN = {
+    "channels": 3,
+    "dtype": "uint16",
+    "intensity": {"mean": [10.0, 200.0, 7.0], "std": [5.0, 20.0, 0.0]},
+}
+
+
+@pytest.mark.parametrize(
+    ("normalization", "pixels", "expected"),
+    [
+        ("standard", [15.0, 160.0, 9.0], [1.0, -2.0, 2.0]),
+        ("unit", [0.0, 65535.0, 13107.0], [0.0, 1.0, 0.2]),
+        ("none", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]),
+    ],
+)
+def test_normalisation(normalization, pixels, expected):
+    found = normalization_of(replace(SETTINGS, normalization=normalization), PLAN)
+    result = np.array(pixels) * found["scale"] + found["offset"]
+    np.testing.assert_allclose(result, expected)
+
+
+def test_auto_precision_is_one_of_the_two():
+    assert resolve_precision("auto") in ("float32", "bfloat16")
+    assert resolve_precision("bfloat16") == "bfloat16"
+
+
+def test_settings_come_from_the_configuration():
+    section = asdict(SETTINGS)
+    assert TrainSettings.from_section(section) == SETTINGS
+    preset = TrainSettings.from_section({**section, "augmentation": "none"})
+    assert preset.augmentation == AugmentationSettings()
+    assert TrainSettings.from_section({**section, "augmentation": "default"}) == SETTINGS

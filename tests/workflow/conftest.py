@@ -1,0 +1,39 @@
+"""A tiny data set and a finished workflow, made once and copied by the tests that change them."""
+
+from pathlib import Path
+
+import pytest
+from workspace import configure, copy_workspace, finish
+
+from maskmake.synthesis import write_dataset
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> Path:
+    """Folders images and labels: eight images of 96 x 96 pixels."""
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(folder / "images", folder / "labels", count=8, size=96, seed=1)
+    return folder
+
+
+@pytest.fixture
+def folder(dataset, tmp_path) -> Path:
+    """A folder with the data set and its configuration, where nothing has run yet."""
+    copy_workspace(dataset, tmp_path / "work")
+    configure(tmp_path / "work")
+    return tmp_path / "work"
+
+
+@pytest.fixture(scope="session")
+def finished(dataset, tmp_path_factory) -> Path:
+    """The workflow of the runs a and b after it has ended. Only to be read."""
+    folder = copy_workspace(dataset, tmp_path_factory.mktemp("finished") / "work")
+    configure(folder)
+    finish(folder, "--cores", "8")
+    return folder
+
+
+@pytest.fixture
+def finished_copy(finished, tmp_path) -> Path:
+    """A copy of the finished workflow to change."""
+    return copy_workspace(finished, tmp_path / "work")

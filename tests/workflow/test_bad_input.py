@@ -1,0 +1,305 @@
+"""What a user can get wrong: one sentence, an exit code, and nothing lost or half written."""
+
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from workspace import CONFIG, configure, digests, finish, half_written, snakemake
+
+from maskmake.files import read_pixels, write_png
+
+# Snakemake deletes the outputs of a job before it starts; the log and the page beside it are new.
+OF_VALIDATE = {
+    "data/audit.json", "data/audit.html", "data/manifest.csv", "benchmarks/validate.tsv",
+    "logs/validate.log", "logs/validate.html",
+}  # fmt: skip
+
+
+def refusal(folder, *arguments, **options) -> str:
+    """The output of a run that has to fail without a traceback and without leavings."""
+    code, output = snakemake(folder, *arguments, **options)
+    assert code != 0, output
+    assert "Traceback" not in output
+    assert half_written(folder) == []
+    return output
+
+
+def assert_told_once(output, *parts):
+    """One line, and one alone, has all the parts."""
+    told = [line for line in output.splitlines() if all(part in line for part in parts)]
+    assert len(told) == 1, output
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def missing_image_folder(folder):
+    shutil.rmtree(folder / "images")
+
+
+def empty_image_folder(folder):
+    shutil.rmtree(folder / "images")
+    (folder / "images").mkdir()
+
+
+def empty_label_folder(folder):
+    shutil.rmtree(folder / "labels")
+    (folder / "labels").mkdir()
+
+
+def unpaired_image(folder):
+    (folder / "labels/03.png").unlink()
+
+
+def unpaired_label(folder):
+    (folder / "images/03.png").unlink()
+
+
+def unreadable_file(folder):
+    (folder / "images/03.png").write_bytes(b"no image")
+
+
+def truncated_png(folder):
+    data = (folder / "images/03.png").read_bytes()
+    (folder / "images/03.png").write_bytes(data[: len(data) // 2])
+
+
+def size_mismatch(folder):
+    write_png(folder / "labels/03.png", read_pixels(folder / "labels/03.png")[:90])
+
+
+def three_values(folder):
+    label = read_pixels(folder / "labels/03.png").copy()
+    label[:, :32] = 127
+    write_png(folder / "labels/03.png", label)
+
+
+def one_value(folder):
+    write_png(folder / "labels/03.png", np.full((96, 96), 255, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "parts"),
+    [
+        (missing_image_folder, ["images: no such folder", "mend dataset.images"]),
+        (empty_image_folder, ["images: no image files (found nothing)", ".png"]),
+        (empty_label_folder, ["labels: no image files (found nothing)", ".png"]),
+        (unpaired_image, ["images/03.png: image without label", "labels/03"]),
+        (unpaired_label, ["labels/03.png: label without image", "images/03"]),
+        (unreadable_file, ["images/03.png: cannot be decoded", "replace or remove"]),
+        (truncated_png, ["images/03.png: cannot be decoded", "replace or remove"]),
+        (size_mismatch, ["labels/03.png: 90 x 96 pixels", "images/03.png has 96 x 96"]),
+        (three_values, ["labels/03.png: 33.33 %", "the value 127", "dataset.label_tolerance"]),
+        (one_value, ["labels/03.png: every pixel is foreground", "dataset.empty_labels"]),
+    ],
+)
+def test_bad_data_is_refused_before_anything_else_runs(spoil, parts, finished_copy):
+    results = finished_copy / "results/tiny"
+    before = digests(results, "*")
+    spoil(finished_copy)
+    output = refusal(finished_copy)
+    assert_told_once(output, *parts)
+    after = digests(results, "*")
+    assert {name for name in before | after if before.get(name) != after.get(name)} <= OF_VALIDATE
+    assert not (results / "data/manifest.csv").exists()
+
+
+def test_of_many_faults_twenty_are_printed_and_all_are_in_the_page(folder):
+    for i in range(10, 33):
+        shutil.copy(folder / "labels/00.png", folder / f"labels/{i}.png")
+        (folder / f"images/{i}.png").write_bytes(b"no image")
+    output = refusal(folder)
+    page = "results/tiny/logs/validate.html"
+    assert_told_once(output, "The data set has 23 faults:")
+    assert_told_once(output, f"and 3 more; all of them are in {page}.")
+    assert output.count("cannot be decoded") == 20
+    assert (folder / page).read_text().count("cannot be decoded") == 23
+
+
+def test_a_mended_file_is_enough_to_go_on(finished_copy):
+    image = finished_copy / "images/03.png"
+    good = image.read_bytes()
+    unreadable_file(finished_copy)
+    refusal(finished_copy, "validate")
+    image.write_bytes(good)
+    finish(finished_copy, "validate")
+    assert (finished_copy / "results/tiny/data/manifest.csv").exists()
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sections", "parts"),
+    [
+        pytest.param(
+            {"train": {"encoder": "resnet35"}},
+            ["train.encoder: found 'resnet35'", "the nearest: resnet34"],
+            id="unknown encoder",
+        ),
+        pytest.param(
+            {"train": {"learning_rate": 2}},
+            ["train.learning_rate: found 2", "above 0 and at most 1"],
+            id="setting out of range",
+        ),
+        pytest.param(
+            {"split": {"test": 0}}, ["split.test: found 0", "a share above 0"], id="no test image"
+        ),
+        pytest.param(
+            {"train": {"epoch": 3}},
+            ["train.epoch: unknown key", "did you mean 'epochs'?"],
+            id="misspelt key",
+        ),
+        pytest.param(
+            {"trian": {"epochs": 3}},
+            ["trian: unknown key", "did you mean 'train'?"],
+            id="misspelt section",
+        ),
+        pytest.param(
+            {"dataset": {"images": "images"}},
+            ["dataset.labels: missing", "dataset.images names one"],
+            id="no folder of labels",
+        ),
+        pytest.param(
+            {"segment": {"run": "c"}},
+            ["segment.run: found 'c'", "one of the runs: a or b"],
+            id="unknown run",
+        ),
+    ],
+)
+def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_copy):
+    before = digests(finished_copy / "results", "*")
+    configure(finished_copy, **sections)
+    output = refusal(finished_copy)
+    assert_told_once(output, *parts)
+    assert "Error in rule" not in output
+    assert digests(finished_copy / "results", "*") == before
+
+
+@pytest.mark.parametrize(
+    ("split", "parts"),
+    [
+        pytest.param(
+            {"test": ["0-5"], "validation": ["6-7"]},
+            ["split: no image is left for the train part (8 images in all)"],
+            id="no training image",
+        ),
+        pytest.param(
+            {"test": ["99"]},
+            ["split.test: '99' names no image", "from '00' to '07'"],
+            id="unknown id",
+        ),
+        pytest.param(
+            {"test": ["6-7"], "validation": ["5-6"]},
+            ["split.validation: '06' is a test image too"],
+            id="id in two parts",
+        ),
+        pytest.param(
+            {"method": "folders"},
+            ["split.method: folders, but image '00' (8 in all)"],
+            id="no sub-folders",
+        ),
+    ],
+)
+def test_bad_split_is_refused(split, parts, folder):
+    configure(folder, split=split)
+    output = refusal(folder, "split")
+    assert_told_once(output, *parts)
+    assert not (folder / "results/tiny/data/splits.csv").exists()
+
+
+def test_patch_larger_than_an_image_is_refused(finished_copy):
+    configure(finished_copy, train={**CONFIG["train"], "patch": 128}, runs={"a": {}})
+    output = refusal(finished_copy)
+    assert_told_once(output, "train.patch: 128 pixels", "is 96 x 96 pixels", "to 96 or less")
+    runs = finished_copy / "results/tiny/runs"
+    assert not list(runs.glob("a/fold0/model.keras"))
+    assert (runs / "b/fold0/model.keras").exists()
+
+
+# --- the configuration file ---------------------------------------------------------------------
+# Snakemake reads it before the workflow does, so these sentences are its own.
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        pytest.param("- a\n- b\n", "with keys at top level", id="a list"),
+        pytest.param("train: {epochs: 1\nruns: [", "not valid JSON or YAML", id="no YAML"),
+    ],
+)
+def test_configuration_that_is_no_set_of_sections_is_refused(text, part, folder):
+    (folder / "config.yaml").write_text(text)
+    assert_told_once(refusal(folder), part)
+    assert not (folder / "results").exists()
+
+
+def test_missing_configuration_is_named(folder):
+    code, output = snakemake(folder, config="nowhere.yaml")
+    assert code != 0
+    assert "No such file or directory" in output
+    assert "nowhere.yaml" in output
+    assert not (folder / "results").exists()
+
+
+# --- segment ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["missing", "empty"])
+def test_folder_without_images_to_segment_is_refused(exists, finished_copy):
+    if exists:
+        (finished_copy / "new").mkdir()
+    configure(finished_copy, segment={"images": "new"})
+    output = refusal(finished_copy, "segment")
+    assert_told_once(output, "segment.images: found no image in 'new'", "a folder of PNG")
+
+
+def test_model_folder_without_a_fold_is_refused(folder):
+    configure(folder, segment={"images": "images", "model": "labels"})
+    output = refusal(folder, "segment")
+    assert_told_once(output, "segment.model: found no folder fold0 in 'labels'")
+
+
+# --- the disk -----------------------------------------------------------------------------------
+
+
+def test_file_in_place_of_the_results_folder_is_named(folder):
+    (folder / "results").write_text("notes")
+    output = refusal(folder, "validate")
+    assert_told_once(output, "results: ")
+    assert (folder / "results").read_text() == "notes"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_results_folder_without_permission_to_write_is_named(folder):
+    (folder / "results").mkdir(mode=0o500)
+    assert_told_once(refusal(folder, "validate"), "results", "ermission")
+
+
+@pytest.fixture
+def small_disk(folder):
+    """Mounts a file system of so many kilobytes as the results folder."""
+    results = folder / "results"
+    results.mkdir()
+
+    def mount(kilobytes):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", results]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a file system")
+
+    yield mount
+    if results.is_mount():
+        subprocess.run(["umount", results], check=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "kilobytes"), [("validate", 8), ("binarize", 96)], ids=["text", "array"]
+)
+def test_full_disk_is_named(target, kilobytes, small_disk, folder):
+    small_disk(kilobytes)
+    output = refusal(folder, target)
+    assert_told_once(output, "No space left on device", "free space")
+    earlier = {"validate": [], "binarize": ["audit.html", "audit.json", "manifest.csv"]}
+    assert sorted(path.name for path in (folder / "results/tiny/data").glob("*")) == earlier[target]

@@ -1,0 +1,334 @@
+"""The whole chain, from images and labels to masks, scores and a report."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+from workspace import (
+    CONFIG,
+    NOTHING_TO_DO,
+    configure,
+    copy_workspace,
+    digests,
+    finish,
+    half_written,
+    planned,
+    snakemake,
+)
+
+from maskmake.files import read_csv, read_json, read_pixels, write_png
+from maskmake.synthesis import synthesize
+
+METRICS = [
+    "images", "threshold", "min_object", "min_hole", "pixel_accuracy", "majority_accuracy",
+    "precision", "recall", "foreground_dice", "foreground_iou", "background_dice",
+    "background_iou", "average_precision", "boundary_f1", "v_rand", "v_info", "v_split", "v_merge",
+    "ece", "brier", "seconds_train", "seconds_predict",
+]  # fmt: skip
+OF_THE_RUN = {"images", "threshold", "min_object", "min_hole", "seconds_train", "seconds_predict"}
+FIGURES = {"data.png", "training.svg", "threshold.svg", "scores.svg", "examples.png"}
+
+DATA_JOBS = {"validate", "binarize", "split", "plan"}
+TRAINING = DATA_JOBS | {"a-fold0-train", "b-fold0-train"}
+PREDICTION = TRAINING | {"a-fold0-predict", "b-fold0-predict"}
+DECISION = PREDICTION | {"a-decide", "b-decide"}
+MASKS = DECISION | {"a-masks", "b-masks"}
+SCORES = MASKS | {"a-evaluate", "b-evaluate"}
+TARGETS = {
+    "validate": {"validate"},
+    "binarize": {"validate", "binarize"},
+    "split": {"validate", "split"},
+    "plan": DATA_JOBS,
+    "train": TRAINING,
+    "predict": PREDICTION,
+    "decide": DECISION,
+    "masks": MASKS,
+    "evaluate": SCORES,
+    "compare": SCORES | {"compare"},
+    "report": SCORES | {"compare", "report"},
+    "results/tiny/runs/a/decision.json": DATA_JOBS
+    | {"a-fold0-train", "a-fold0-predict", "a-decide"},
+}
+
+
+# --- the files of the chain -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def results(finished):
+    return finished / "results/tiny"
+
+
+@pytest.fixture(params=["a", "b"])
+def run(request, results):
+    """Folder of a run."""
+    return results / "runs" / request.param
+
+
+def test_audit_and_manifest_describe_every_image(results):
+    audit = read_json(results / "data/audit.json")
+    assert (audit["images"], audit["faults"]) == (8, [])
+    assert "<html" in (results / "data/audit.html").read_text()
+    manifest = read_csv(results / "data/manifest.csv")
+    assert list(manifest) == [
+        "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
+        "sha256_image", "sha256_label", "foreground", "group", "role",
+    ]  # fmt: skip
+    assert manifest["id"].tolist() == [f"0{i}" for i in range(8)]
+    assert manifest["image"].tolist() == [f"images/0{i}.png" for i in range(8)]
+
+
+def test_arrays_hold_the_pixels_of_the_files(results, finished):
+    images, labels = np.load(results / "data/images.npy"), np.load(results / "data/labels.npy")
+    assert (images.dtype, images.shape) == (np.uint8, (8, 96, 96))
+    assert (labels.dtype, labels.shape) == (np.uint8, (8, 96, 96))
+    assert images.flags.c_contiguous
+    for i in range(8):
+        assert (images[i] == read_pixels(finished / f"images/0{i}.png")).all()
+        assert (labels[i] == (read_pixels(finished / f"labels/0{i}.png") > 127)).all()
+    index = read_csv(results / "data/index.csv")
+    assert list(index) == ["id", "height", "width", "channels", "image_offset", "label_offset"]
+    assert index["image_offset"].tolist() == [i * 96 * 96 for i in range(8)]
+
+
+def test_splits_take_the_last_images_for_test(results):
+    splits = read_csv(results / "data/splits.csv")
+    assert list(splits) == ["id", "role", "fold"]
+    assert splits["role"].tolist() == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    assert splits["fold"].tolist()[4:6] == [0, 0]
+    assert splits["fold"].isna().sum() == 6
+
+
+def test_plan_is_the_fingerprint_of_the_data(results):
+    plan = read_json(results / "data/plan.json")
+    assert (plan["images"], plan["channels"], plan["dtype"]) == (8, 1, "uint8")
+    assert plan["height"] == plan["width"] == {"minimum": 96, "median": 96, "maximum": 96}
+    assert plan["largest_patch"] == 96
+    seen = np.load(results / "data/images.npy")[:6]  # without the test images
+    assert plan["intensity"]["mean"] == [pytest.approx(seen.mean())]
+    assert plan["intensity"]["std"] == [pytest.approx(seen.std())]
+
+
+def test_training_leaves_model_history_and_settings(run):
+    assert (run / "fold0/model.keras").stat().st_size > 1e6
+    history = pd.read_csv(run / "fold0/history.csv")
+    assert list(history) == [
+        "epoch", "loss", "val_loss", "learning_rate", "images_per_second", "seconds",
+    ]  # fmt: skip
+    assert history["epoch"].tolist() == [1]
+    training = read_json(run / "fold0/training.json")
+    assert training["settings"]["seed"] == {"a": 1, "b": 2}[run.name]
+    assert training["preprocessing"]["channels"] == 1
+    assert training["patches"] == 6
+    assert training["best_epoch"] == 1
+    assert training["device"] == "CPU"
+    assert sorted(p.name for p in (run / "fold0").iterdir()) == [
+        "history.csv", "model.keras", "probabilities.npy", "training.json",
+    ]  # fmt: skip
+
+
+def test_probabilities_are_those_of_validation_and_test_images(run):
+    probabilities = np.load(run / "fold0/probabilities.npy")
+    assert (probabilities.dtype, probabilities.size) == (np.float16, 4 * 96 * 96)
+    assert (probabilities >= 0).all() and (probabilities <= 1).all()
+
+
+def test_decision_is_learned_on_validation_images(run):
+    decision = read_json(run / "decision.json")
+    assert decision["images"] == ["04", "05"]
+    assert 0 <= decision["threshold"] <= 1
+    assert decision["score"] >= decision["score_uncleaned"] >= decision["score_at_half"]
+    assert decision["objective"] == "dice"
+    assert set(decision["curve"]) == {
+        "threshold", "foreground_dice", "background_dice", "objective",
+    }  # fmt: skip
+    assert set(decision["sizes"][0]) == {"min_object", "min_hole", "score"}
+
+
+def test_masks_and_probability_pictures_of_every_test_image(run):
+    for kind in ("masks", "probability"):
+        pictures = sorted((run / kind).glob("*.png"))
+        assert [picture.name for picture in pictures] == ["06.png", "07.png"]
+        for picture in pictures:
+            with Image.open(picture) as image:
+                assert (image.mode, image.size) == ("L", (96, 96))
+                assert kind == "probability" or set(np.unique(image)) <= {0, 255}
+
+
+def test_scores_have_every_key_and_match_the_masks(run, results):
+    metrics = read_json(run / "metrics.json")
+    assert list(metrics) == METRICS
+    assert metrics["images"] == 2
+    labels = np.load(results / "data/labels.npy")[6:]
+    masks = np.stack([read_pixels(run / f"masks/0{i}.png") for i in (6, 7)]) > 0
+    assert metrics["pixel_accuracy"] == pytest.approx((masks == labels).mean())
+    per_image = read_csv(run / "per_image.csv")
+    assert per_image["id"].tolist() == ["06", "07"]
+    assert set(METRICS) - OF_THE_RUN <= set(per_image)
+
+
+def test_comparison_has_one_row_a_run_the_best_first(results):
+    comparison = pd.read_csv(results / "comparison.csv")
+    assert list(comparison) == ["run", *METRICS]
+    assert set(comparison["run"]) == {"a", "b"}
+    dice = comparison[["foreground_dice", "background_dice"]].mean(axis=1)
+    assert dice.is_monotonic_decreasing
+
+
+def test_report_is_one_page_that_names_both_runs(results):
+    page = (results / "report.html").read_text()
+    assert ">a<" in page and ">b<" in page
+    assert 'src="http' not in page and 'href="http' not in page
+    assert {path.name for path in (results / "report").iterdir()} == FIGURES
+
+
+def test_every_job_leaves_a_benchmark_and_nothing_half_written(results):
+    benchmarks = {path.stem for path in (results / "benchmarks").glob("*.tsv")}
+    assert benchmarks == TARGETS["report"]
+    assert half_written(results) == []
+
+
+# --- targets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_target_plans_what_it_needs_and_no_more(target, folder):
+    assert planned(folder, target) == TARGETS[target]
+
+
+def test_segment_of_a_run_plans_its_training(folder):
+    write_png(folder / "new/x.png", synthesize(20, 96, 1)[0])
+    configure(folder, segment={"images": "new"})
+    assert planned(folder, "segment") == TARGETS["results/tiny/runs/a/decision.json"] | {
+        "segment-0"
+    }
+
+
+def test_finished_workflow_has_nothing_to_do(finished):
+    assert NOTHING_TO_DO in finish(finished)
+    assert planned(finished, *TARGETS) == set()
+
+
+def test_one_file_can_be_made_alone(finished_copy):
+    decision = finished_copy / "results/tiny/runs/a/decision.json"
+    other = finished_copy / "results/tiny/runs/b/decision.json"
+    before = decision.read_text()
+    decision.unlink()
+    other.unlink()
+    finish(finished_copy, "results/tiny/runs/a/decision.json", gpu=1)
+    assert decision.read_text() == before
+    assert not other.exists()
+
+
+def test_same_seed_gives_the_same_bytes_in_another_folder(finished, folder):
+    configure(folder, runs={"a": {}})
+    finish(folder, "masks", "--cores", "8")
+    patterns = ("splits.csv", "*.npy", "decision.json", "runs/a/masks/*.png")
+    made = digests(folder / "results", *patterns)
+    assert len(made) == 7
+    there = digests(finished / "results", *patterns)
+    assert made == {name: there[name] for name in made}
+
+
+# --- other data ---------------------------------------------------------------------------------
+
+
+def test_cross_validation_reaches_the_report(folder):
+    configure(folder, split={"test": 0.25, "folds": 2}, runs={"a": {}})
+    finish(folder, "--cores", "8")
+    results = folder / "results/tiny"
+    splits = read_csv(results / "data/splits.csv")
+    assert splits["fold"].tolist()[:6] == [0, 0, 0, 1, 1, 1]
+    assert read_json(results / "runs/a/decision.json")["images"] == [f"0{i}" for i in range(6)]
+    for fold in (0, 1):
+        assert np.load(results / f"runs/a/fold{fold}/probabilities.npy").size == 5 * 96 * 96
+    assert (results / "report.html").exists()
+
+
+def test_sizes_channels_and_pixel_types_may_be_mixed(folder):
+    """Grey and RGB, 8 and 16 bits, PNG and TIFF, three sizes: one data set."""
+    shutil.rmtree(folder / "images")
+    shutil.rmtree(folder / "labels")
+    sizes = [96, 64, 100, 70, 96, 64, 71]
+    for i, size in enumerate(sizes):
+        image, label = synthesize(i, size, 1)
+        label = label[: size - i]
+        image = image[: size - i]
+        write_png(folder / f"labels/{i}.png", label)
+        match i % 3:
+            case 0:
+                write_png(folder / f"images/{i}.png", image)
+            case 1:
+                write_png(folder / f"images/{i}.png", np.stack([image] * 3, axis=-1))
+            case 2:
+                tifffile.imwrite(folder / f"images/{i}.tif", image.astype(np.uint16) * 257)
+    configure(folder, runs={"a": {}})
+    finish(folder, "--cores", "8")
+    results = folder / "results/tiny"
+    plan = read_json(results / "data/plan.json")
+    assert (plan["channels"], plan["dtype"]) == (3, "uint16")
+    pixels = sum(size * (size - i) for i, size in enumerate(sizes))
+    assert np.load(results / "data/images.npy").shape == (3 * pixels,)
+    assert read_pixels(results / "runs/a/masks/6.png").shape == (65, 71)
+    assert (results / "report.html").exists()
+
+
+def test_snakemake_report_holds_the_figures(finished_copy):
+    finish(finished_copy, "--report", "out.zip", gpu=None)
+    with zipfile.ZipFile(finished_copy / "out.zip") as archive:
+        names = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+    assert names >= FIGURES | {"report.html"}
+
+
+# --- segment ------------------------------------------------------------------------------------
+
+
+def new_images(folder, count):
+    """Write images of other sizes than those of the data set."""
+    for i in range(count):
+        write_png(folder / f"new/x{i}.png", synthesize(20 + i, 80 + i, 1)[0])
+
+
+def test_segment_works_in_shards_and_only_once(finished_copy):
+    new_images(finished_copy, 3)
+    configure(finished_copy, segment={"images": "new", "run": "b", "shard_size": 2})
+    assert planned(finished_copy, "segment") == {"segment-0", "segment-1"}
+    finish(finished_copy, "segment", "--cores", "8")
+    for i in range(3):
+        mask = read_pixels(finished_copy / f"results/tiny/segment/b/x{i}.png")
+        assert mask.shape == (80 + i, 80 + i)
+        assert set(np.unique(mask)) <= {0, 255}
+    assert NOTHING_TO_DO in finish(finished_copy, "segment")
+
+
+def copied_run(finished, tmp_path):
+    """A trained run as it is handed on: its folder alone."""
+    copy_workspace(finished / "results/tiny/runs/a", tmp_path / "handed-on")
+    (tmp_path / "work").mkdir()
+    return tmp_path / "work"
+
+
+def test_segment_needs_no_more_than_the_folder_of_a_run(finished, tmp_path):
+    """The bad image of the folder is named; the masks of the others are made."""
+    work = copied_run(finished, tmp_path)
+    new_images(work, 2)
+    (work / "new/x0.png").write_bytes(b"no image")
+    (work / "config.yaml").write_text(
+        json.dumps({"segment": {"images": "new", "model": "../handed-on"}})
+    )
+    code, output = snakemake(work)
+    assert code != 0
+    assert "new/x0.png: cannot be decoded" in output
+    assert "Traceback" not in output
+    assert [p.name for p in (work / "results").rglob("*.png")] == ["x1.png"]
+
+    new_images(work, 2)
+    finish(work)
+    masks = {p.name for p in (work / "results/mine/segment/handed-on").glob("*.png")}
+    assert masks == {"x0.png", "x1.png"}
+    assert CONFIG["dataset"]["name"] not in {p.name for p in (work / "results").iterdir()}

@@ -1,0 +1,153 @@
+"""The rules of the house that a program can check."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from workspace import ROOT, snakemake
+
+from maskmake.provenance import used_files
+
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {
+    "python_version": "3.12",
+    "python_full_version": "3.12.0",
+    "sys_platform": "linux",
+    "platform_machine": "x86_64",
+}
+LARGEST_FILE = 1_000_000
+
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt|scratch|tmp)/\w")
+# An index of packages; the files of a release are named by their hashes alone.
+REGISTRIES = re.compile(r"--(?:extra-)?index-url|https?://[\w.-]*(?:pypi|pythonhosted|conda)")
+REQUIREMENT = re.compile(r"^(\w.+?) \\$", re.MULTILINE)
+RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ruff check .",
+        "ruff format --check .",
+        "snakefmt --check Snakefile workflow/rules",
+    ],
+)
+def test_style(command):
+    program, *arguments = command.split()
+    done = subprocess.run([BIN / program, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_finds_nothing_to_mend(folder):
+    code, output = snakemake(folder, "--lint", gpu=None)
+    assert code == 0, output
+
+
+# --- what is in the repository --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("needs git")
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in done.stdout.split("\0") if name]
+    return [path for path in files if path.is_file()]
+
+
+def lines_with(pattern: re.Pattern, paths: list[Path]) -> list[str]:
+    found = []
+    for path in paths:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path}:{n}: {line}" for n, line in enumerate(lines, 1) if pattern.search(line)]
+    return found
+
+
+def test_no_file_is_large(tracked):
+    assert [path for path in tracked if path.stat().st_size > LARGEST_FILE] == []
+
+
+def test_no_path_of_a_machine(tracked):
+    paths = [path for path in tracked if path != Path(__file__).resolve()]
+    assert lines_with(MACHINE_PATHS, paths) == []
+
+
+def test_no_address_of_a_package_registry(tracked):
+    paths = [path for path in tracked if path != Path(__file__).resolve()]
+    assert lines_with(REGISTRIES, paths) == []
+
+
+# --- what is installed ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gpu.lock"])
+def test_every_requirement_of_the_lock_has_a_hash(name):
+    text = (ROOT / name).read_text()
+    requirements = [line for line in text.splitlines() if re.match(r"\w", line)]
+    with_hash = re.findall(r"^\w+.*==.* \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert len(with_hash) == len(requirements) > 50
+    assert "index-url" not in text
+
+
+def locked_versions() -> dict[str, str]:
+    """Version of each package that the lock installs in a conda environment."""
+    lines = REQUIREMENT.findall((ROOT / "requirements.lock").read_text())
+    entries = [Requirement(line) for line in lines]
+    return {
+        canonicalize_name(entry.name): str(entry.specifier).removeprefix("==")
+        for entry in entries
+        if entry.marker is None or entry.marker.evaluate(ENVIRONMENT)
+    }
+
+
+def pinned_versions(environment: str) -> dict[str, str]:
+    """Version of each package in the pip section of a conda environment."""
+    file = yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())
+    assert "python=3.12" in file["dependencies"]
+    (pip,) = (entry["pip"] for entry in file["dependencies"] if isinstance(entry, dict))
+    pairs = [line.split("==") for line in pip]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("environment", ["images", "keras"])
+def test_environment_has_the_versions_of_the_lock(environment):
+    pinned, locked = pinned_versions(environment), locked_versions()
+    assert pinned == {name: locked.get(name) for name in pinned}
+
+
+def imported_packages(script: Path) -> set[str]:
+    """The packages from which a script and the modules that it uses import."""
+    names = set()
+    for path in used_files(script):
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module.split(".")[0])
+    package_of = packages_distributions()
+    return {canonicalize_name(package_of[name][0]) for name in names if name in package_of}
+
+
+@pytest.mark.parametrize("environment", ["images", "keras"])
+def test_environment_has_what_its_scripts_import(environment):
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    scripts = [script for name, script in RULE.findall(rules) if name == environment]
+    assert scripts
+    pinned = pinned_versions(environment)
+    for script in scripts:
+        assert imported_packages(ROOT / "workflow/scripts" / script) <= pinned.keys(), script

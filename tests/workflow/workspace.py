@@ -1,0 +1,98 @@
+"""The workflow as a user runs it: a folder of images, a configuration, a command."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+# As small as a run can be: one epoch of three steps.
+CONFIG = {
+    "dataset": {"name": "tiny", "images": "images", "labels": "labels"},
+    "split": {"test": 0.25, "validation": 0.25},
+    "train": {"encoder": "resnet18", "patch": 32, "batch": 2, "steps": 3, "epochs": 1},
+    "predict": {"tta": False},
+    "runs": {"a": {}, "b": {"train": {"seed": 2}}},
+}
+
+JOB_LOG = re.compile(r"^    log: results/\w+/logs/(\S+)\.log$", re.MULTILINE)
+NOTHING_TO_DO = "Nothing to be done (all requested files are present and up to date)."
+
+
+class Result(NamedTuple):
+    """Exit code of a command and what it wrote to standard output and standard error."""
+
+    code: int
+    output: str
+
+
+def configure(folder: Path, **sections) -> None:
+    """Write config.yaml: the tiny configuration with some sections replaced, ``None`` left out."""
+    config = {**CONFIG, **sections}
+    text = yaml.safe_dump({name: section for name, section in config.items() if section})
+    (folder / "config.yaml").write_text(text)
+
+
+def snakemake(
+    folder: Path,
+    *arguments: str,
+    snakefile: Path = ROOT / "Snakefile",
+    config: str | Path = "config.yaml",
+    gpu: int | None = 0,
+) -> Result:
+    """Run Snakemake on a folder; ``gpu=None`` leaves the number of GPUs to the profile."""
+    command = [Path(sys.executable).with_name("snakemake"), *arguments]
+    command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
+    if gpu is not None:
+        command += ["--resources", f"gpu={gpu}"]
+    done = subprocess.run(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return Result(done.returncode, done.stdout)
+
+
+def finish(folder: Path, *arguments: str, **options) -> str:
+    """Run Snakemake, which has to succeed; give its output."""
+    code, output = snakemake(folder, *arguments, **options)
+    assert code == 0, output
+    return output
+
+
+def planned(folder: Path, *targets: str, **options) -> set[str]:
+    """The jobs that a run would start, each by the stem of its log, such as ``a-fold0-train``."""
+    output = finish(folder, *targets, "--dry-run", gpu=None, **options)
+    jobs = set(JOB_LOG.findall(output))
+    assert bool(jobs) != (NOTHING_TO_DO in output), output
+    return jobs
+
+
+def copy_workspace(source: Path, target: Path) -> Path:
+    """Copy a folder with all times, so that Snakemake finds it as it left it."""
+    return shutil.copytree(source, target, copy_function=_copy)
+
+
+def _copy(source: str, target: str) -> None:
+    if source.endswith(".keras"):  # large, and never written in place
+        Path(target).hardlink_to(source)
+    else:
+        shutil.copy2(source, target)
+
+
+def digests(folder: Path, *patterns: str) -> dict[str, str]:
+    """SHA-256 of every file below a folder that matches a pattern, by its relative path."""
+    paths = {path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+    }
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Temporary files of writes that did not end."""
+    return [path for path in folder.rglob(".*") if re.match(r"\.\d+-", path.name)]
