@@ -45,9 +45,13 @@ def snakemake(
     snakefile: Path = ROOT / "Snakefile",
     config: str | Path = "config.yaml",
     gpu: int | None = 0,
+    prefix: tuple[str, ...] = (),
 ) -> Result:
-    """Run Snakemake on a folder; ``gpu=None`` leaves the number of GPUs to the profile."""
-    command = [Path(sys.executable).with_name("snakemake"), *arguments]
+    """Run Snakemake on a folder; ``gpu=None`` leaves the number of GPUs to the profile.
+
+    ``prefix`` is a command that runs another one.
+    """
+    command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
     if gpu is not None:
         command += ["--resources", f"gpu={gpu}"]

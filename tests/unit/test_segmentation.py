@@ -1,0 +1,140 @@
+"""Masks of new images: one that cannot be used is named and does not stop the others."""
+
+import imagecodecs
+import keras
+import numpy as np
+import pytest
+
+from maskmake.files import read_pixels, write_json
+from maskmake.log import UserError
+from maskmake.segmentation import segment_images
+from maskmake.settings import PredictSettings
+
+SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=True)
+
+
+@pytest.fixture(scope="module")
+def make_run(tmp_path_factory):
+    """A function that makes a trained run: foreground is what is brighter than ``middle``."""
+
+    def make(channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0)):
+        run = tmp_path_factory.mktemp("run")
+        for fold, value in enumerate(middle):
+            folder = run / f"fold{fold}"
+            folder.mkdir()
+            logits = keras.Sequential(
+                [
+                    keras.Input((None, None, channels)),
+                    keras.layers.Rescaling(1 / 4, -value / 4),
+                    keras.layers.Conv2D(1, 1, kernel_initializer="ones"),
+                ]
+            )
+            logits.save(folder / "model.keras")
+            preprocessing = {"channels": channels, "dtype": dtype, "scale": [1], "offset": [0]}
+            write_json(folder / "training.json", {"preprocessing": preprocessing})
+        names = ("threshold", "min_object", "min_hole")
+        write_json(run / "decision.json", dict(zip(names, decision, strict=True)))
+        return run
+
+    return make
+
+
+def segment(run, paths, out):
+    folds = sorted(run.glob("fold*"))
+    return segment_images(list(map(str, paths)), folds, run / "decision.json", SETTINGS, out)
+
+
+def save(path, pixels):
+    path.write_bytes(imagecodecs.png_encode(pixels))
+    return path
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    top = np.iinfo(dtype).max + 1
+    return np.random.default_rng(seed).integers(0, top, shape, dtype)
+
+
+@pytest.fixture
+def grey_run(make_run):
+    return make_run(middle=(127.5,))
+
+
+def test_masks_have_the_size_of_their_images(grey_run, tmp_path):
+    images = {"7": noise(33, 70), "0b": noise(20, 20, seed=1), "c": noise(64, 40, seed=2)}
+    paths = [save(tmp_path / f"{name}.png", image) for name, image in images.items()]
+    table = segment(grey_run, paths, tmp_path / "out")
+    assert table["id"].tolist() == list(images)
+    assert table["image"].tolist() == list(map(str, paths))
+    for row in table.itertuples():
+        mask = read_pixels(tmp_path / "out" / f"{row.id}.png")
+        np.testing.assert_array_equal(mask, (images[row.id] > 127) * 255)
+        assert (row.height, row.width) == images[row.id].shape
+        assert row.foreground == pytest.approx((mask > 0).mean())
+
+
+def test_a_bad_image_is_named_and_the_others_are_finished(grey_run, tmp_path):
+    good = [save(tmp_path / f"{name}.png", noise(32, 32)) for name in ("a", "c")]
+    bad = [tmp_path / "b.png", tmp_path / "d.png"]
+    bad[0].write_text("no pixels")
+    save(bad[1], noise(32, 32, 3))
+    out = tmp_path / "out"
+    with pytest.raises(UserError) as error:
+        segment(grey_run, [good[0], bad[0], good[1], bad[1]], out)
+    for path in bad:
+        assert str(path) in str(error.value)
+    for path in good:
+        assert str(path) not in str(error.value)
+    assert "2 of 4 images are done" in str(error.value)
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png"]
+
+
+def test_colours_are_refused_by_a_model_of_grey_images(grey_run, tmp_path):
+    path = save(tmp_path / "a.png", noise(32, 32, 3))
+    with pytest.raises(UserError, match=r"a\.png: 3 channels.*grey"):
+        segment(grey_run, [path], tmp_path / "out")
+
+
+def test_grey_images_are_repeated_for_a_model_of_colours(make_run, tmp_path):
+    run = make_run(channels=3, middle=(100.5,))
+    image = noise(40, 50)
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    mask = read_pixels(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(mask, (image > 100) * 255)
+
+
+def test_8_bits_are_widened_for_a_model_of_16(make_run, tmp_path):
+    run = make_run(dtype="uint16", middle=(100.5 * 257,))
+    narrow = noise(40, 50)
+    wide = noise(30, 30, dtype=np.uint16)
+    paths = [save(tmp_path / "8.png", narrow), save(tmp_path / "16.png", wide)]
+    segment(run, paths, tmp_path / "out")
+    masks = [read_pixels(tmp_path / "out" / path.name) for path in paths]
+    np.testing.assert_array_equal(masks[0], (narrow > 100) * 255)
+    np.testing.assert_array_equal(masks[1], (wide > 100.5 * 257) * 255)
+
+
+def test_16_bits_are_refused_by_a_model_of_8(grey_run, tmp_path):
+    path = save(tmp_path / "a.png", noise(32, 32, dtype=np.uint16))
+    with pytest.raises(UserError, match=r"a\.png: 16 bits.*trained on 8"):
+        segment(grey_run, [path], tmp_path / "out")
+
+
+def test_the_decision_of_the_run_is_applied(make_run, tmp_path):
+    # Above 0.9 is what lies at least 9 above the middle: 4 * logit(0.9) = 8.8.
+    run = make_run(middle=(100.0,), decision=(0.9, 5, 5))
+    image = np.full((32, 32), 104, np.uint8)
+    image[4:20, 4:20] = 112  # an object with a hole of one pixel
+    image[10, 10] = 104
+    image[28, 28:30] = 112  # a scrap
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    expected = np.zeros((32, 32), np.uint8)
+    expected[4:20, 4:20] = 255
+    np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), expected)
+
+
+def test_the_folds_decide_together(make_run, tmp_path):
+    run = make_run(middle=(90.0, 113.0))  # the mean logit changes sign at 101.5
+    image = noise(40, 40)
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    mask = read_pixels(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(mask, (image > 101) * 255)

@@ -1,0 +1,239 @@
+"""Tiles leave no trace: a whole image is predicted as if the network had seen it at once."""
+
+import keras
+import numpy as np
+import pytest
+
+from maskmake.arrays import open_probabilities
+from maskmake.settings import PredictSettings
+from maskmake.tiling import (
+    LARGEST_WHOLE,
+    PIXELS_A_CALL,
+    predict_images,
+    predict_logits,
+    predict_probability,
+    tile_side,
+    tile_starts,
+    tile_weights,
+)
+
+
+class PointwiseNetwork:
+    """Stands for a network: each logit follows from its own pixel; it keeps what it was given."""
+
+    def __init__(self, side=None, channels=1):
+        self.input_shape = (None, side, side, channels)
+        self.batches = []
+
+    def predict_on_batch(self, tiles):
+        assert tiles.dtype == np.float32
+        self.batches.append(tiles.shape)
+        return self.logits(tiles)
+
+    def logits(self, tiles):
+        return (tiles.mean(axis=-1, keepdims=True) - 128) / 40
+
+
+class ShiftingNetwork(PointwiseNetwork):
+    """Its logits are those of the pixels one to the right and three below."""
+
+    def logits(self, tiles):
+        return np.roll(super().logits(tiles), (-3, -1), axis=(1, 2))
+
+
+class BorderBlindNetwork(PointwiseNetwork):
+    """It errs badly on the outermost pixels of a tile, as a network without context does."""
+
+    def logits(self, tiles):
+        logits = super().logits(tiles)
+        logits[:, [0, -1]] = logits[:, :, [0, -1]] = 30
+        return logits
+
+
+def random_image(*shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+
+
+def settings(tile="auto", overlap=0.5, tta=False):
+    return PredictSettings(tile, overlap, tta)
+
+
+def untiled(image):
+    colours = image if image.ndim == 3 else image[..., None]
+    return (colours.astype("float32").mean(axis=-1) - 128) / 40
+
+
+# --- tiled as untiled -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape", [(64, 64), (97, 131), (20, 45), (5, 200), (1, 1), (33, 70, 3), (10, 10, 3)]
+)
+@pytest.mark.parametrize(("tile", "overlap"), [(32, 0.5), (64, 0.0), (64, 0.9), ("auto", 0.5)])
+@pytest.mark.parametrize("tta", [False, True])
+def test_tiles_and_symmetries_leave_no_trace(shape, tile, overlap, tta):
+    image = random_image(*shape)
+    network = PointwiseNetwork(channels=shape[2] if len(shape) == 3 else 1)
+    logits = predict_logits(network, image, settings(tile, overlap, tta))
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, untiled(image), atol=1e-4)
+
+
+def test_16_bit_images_are_not_clipped():
+    image = random_image(40, 40, dtype=np.uint16) * 257
+    logits = predict_logits(PointwiseNetwork(), image, settings(32))
+    np.testing.assert_allclose(logits, untiled(image), rtol=1e-5, atol=1e-4)
+
+
+def test_the_middle_of_a_tile_outweighs_its_border():
+    image = random_image(160, 160)
+    logits = predict_logits(BorderBlindNetwork(), image, settings(64, 0.5))
+    error = np.abs(logits - untiled(image))[1:-1, 1:-1]
+    assert error.max() < 0.5
+
+
+# --- test-time augmentation -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("turns", "flipped"), [(1, False), (2, True), (3, True), (0, True)])
+def test_augmented_prediction_turns_with_the_image(turns, flipped):
+    def turned(pixels):
+        pixels = np.rot90(pixels, turns)
+        return pixels[:, ::-1] if flipped else pixels
+
+    image = random_image(64, 64)
+    with_tta, without = (
+        [
+            predict_logits(ShiftingNetwork(), pixels, settings(64, tta=tta))
+            for pixels in (image, turned(image))
+        ]
+        for tta in (True, False)
+    )
+    np.testing.assert_allclose(turned(with_tta[0]), with_tta[1], atol=1e-5)
+    assert not np.allclose(turned(without[0]), without[1], atol=1e-5)
+
+
+def test_augmented_prediction_is_the_mean_over_eight_symmetries():
+    image = random_image(32, 32)
+    network = ShiftingNetwork()
+    found = predict_logits(network, image, settings(32, tta=True))
+    assert len(network.batches) == 8
+    expected = np.zeros((32, 32))
+    for flipped in (False, True):
+        for turns in range(4):
+            seen = np.rot90(image[:, ::-1] if flipped else image, turns)
+            logits = network.logits(seen[None, ..., None].astype("float32"))[0, ..., 0]
+            logits = np.rot90(logits, -turns)
+            expected += (logits[:, ::-1] if flipped else logits) / 8
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+# --- which tiles ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.25, 0.5, 0.75, 0.9])
+@pytest.mark.parametrize("tile", [32, 96, 256])
+def test_tiles_cover_every_length_and_share_the_overlap(tile, overlap):
+    for length in [*range(1, 3 * tile, 7), tile, tile + 1, 2 * tile, 1000, 1999]:
+        starts = tile_starts(length, tile, overlap)
+        steps = np.diff(starts)
+        assert starts[0] == 0
+        assert starts == sorted(set(starts))
+        if length > tile:
+            assert starts[-1] + tile == length
+            assert steps.max() <= max(1, tile * (1 - overlap))
+            assert steps.max() - steps.min() <= 1
+        else:
+            assert starts == [0]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side"),
+    [
+        (512, 512, 512),
+        (500, 333, 512),
+        (1, 1, 32),
+        (LARGEST_WHOLE, 70, LARGEST_WHOLE),
+        (LARGEST_WHOLE + 1, 70, LARGEST_WHOLE // 2),
+        (4000, 6000, LARGEST_WHOLE // 2),
+    ],
+)
+def test_auto_takes_an_image_whole_where_it_is_small(height, width, side):
+    assert tile_side(height, width, "auto") == side
+    assert side % 32 == 0
+    assert tile_side(height, width, 192) == 192
+
+
+def test_a_network_bound_to_its_patch_sets_the_tile():
+    network = PointwiseNetwork(side=96)
+    image = random_image(200, 150)
+    logits = predict_logits(network, image, settings(64))
+    assert {shape[1:3] for shape in network.batches} == {(96, 96)}
+    np.testing.assert_allclose(logits, untiled(image), atol=1e-4)
+
+
+def test_a_call_holds_a_bounded_number_of_pixels():
+    network = PointwiseNetwork()
+    predict_logits(network, random_image(1100, 1100), settings(128, 0.5))
+    assert len(network.batches) > 1
+    assert max(np.prod(shape) for shape in network.batches) <= PIXELS_A_CALL
+    assert {shape[1:] for shape in network.batches} == {(128, 128, 1)}
+
+
+@pytest.mark.parametrize("tile", [32, 96, 512])
+def test_tile_weights_are_positive_symmetric_and_largest_in_the_middle(tile):
+    weights = tile_weights(tile)
+    assert weights.dtype == np.float32
+    assert weights.min() > 0
+    np.testing.assert_allclose(weights, np.rot90(weights), rtol=1e-6)
+    assert weights.max() == weights[tile // 2, tile // 2] > 0.9
+
+
+# --- probabilities ----------------------------------------------------------------------------
+
+
+def test_probabilities_are_the_sigmoid_of_the_mean_logit():
+    image = random_image(40, 50)
+    image[0, :2] = 0, 255
+    networks = [PointwiseNetwork(), PointwiseNetwork()]
+    networks[1].logits = lambda tiles: -200 * np.ones((*tiles.shape[:3], 1), "float32")
+    (one, two) = (predict_probability(networks[:n], image, settings(32)) for n in (1, 2))
+    np.testing.assert_allclose(one, 1 / (1 + np.exp(-untiled(image))), atol=1e-3)
+    assert two.dtype == one.dtype == np.float16
+    assert (two < 1e-6).all()
+
+
+def test_extreme_logits_stay_in_range_and_are_no_negative_zero():
+    network = PointwiseNetwork()
+    network.logits = lambda tiles: np.where(tiles > 128, 1e4, -1e4).astype("float32")
+    probability = predict_probability([network], random_image(40, 40), settings(32, tta=True))
+    assert set(np.unique(probability)) == {0.0, 1.0}
+    assert not np.signbit(probability).any()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A saved model whose logit is (pixel - 128) / 40."""
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    layers = [keras.Input((None, None, 1)), keras.layers.Rescaling(1 / 40, -128 / 40)]
+    keras.Sequential(layers).save(path)
+    return path
+
+
+@pytest.mark.parametrize("planes", [[(40, 70)] * 3, [(40, 70), (33, 20), (64, 64)]])
+def test_images_of_a_store_are_predicted_in_the_order_of_the_ids(
+    make_stores, model, tmp_path, planes
+):
+    images = {i: random_image(*plane) for i, plane in zip("abc", planes, strict=True)}
+    index, *_ = make_stores(images, images)
+    flat = np.concatenate([image.reshape(-1) for image in images.values()])
+    np.save(tmp_path / "images.npy", flat)
+    path = tmp_path / "probabilities.npy"
+    predict_images(model, tmp_path / "images.npy", index, ["c", "a"], settings(32, tta=True), path)
+    written = np.load(path)
+    assert written.dtype == np.float16
+    assert written.ndim == (3 if len(set(planes)) == 1 else 1)
+    probabilities = open_probabilities(path, index, ["c", "a"])
+    for image_id in ("c", "a"):
+        expected = 1 / (1 + np.exp(-untiled(images[image_id])))
+        np.testing.assert_allclose(probabilities[image_id], expected, atol=1e-3)
