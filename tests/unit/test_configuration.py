@@ -7,8 +7,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from maskmake.configuration import PATTERN_WORDS, resolve
+from maskmake.configuration import resolve
 from maskmake.log import UserError
+from maskmake.schema_faults import PATTERN_WORDS
 
 SCHEMA = yaml.safe_load(
     (Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")

@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from scipy import ndimage
+
 from maskmake.decision import Decision, apply_decision, learn_decision, mean_dice
 from maskmake.log import UserError
 from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion
-from scipy import ndimage
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -238,7 +239,7 @@ def test_labels_of_one_class(value):
 
 
 def test_no_validation_image_is_the_users_error():
-    with pytest.raises(UserError, match="split.validation"):
+    with pytest.raises(UserError, match=r"split\.validation"):
         learn([])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+
 from maskmake import download as download_room
 from maskmake.download import download
 from maskmake.files import sha256

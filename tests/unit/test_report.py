@@ -19,16 +19,8 @@ from PIL import Image
 from maskmake import figures
 from maskmake.arrays import build_store
 from maskmake.files import read_pixels, write_csv, write_json, write_png
-from maskmake.report import (
-    SCORES,
-    count_components,
-    duration,
-    number,
-    percent,
-    select_examples,
-    stage_table,
-    write_report,
-)
+from maskmake.glossary import SCORES, duration, number, percent
+from maskmake.report import count_components, select_examples, stage_table, write_report
 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 FIGURES = {"data.png", "training.svg", "threshold.svg", "scores.svg", "examples.png"}
@@ -434,13 +426,13 @@ def test_a_large_image_is_sampled_before_it_is_converted():
 @pytest.mark.parametrize("caption", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("folds", [1, 3])
 def test_captions_render(caption, folds):
-    config = {
+    settings = {
         "dataset": {"name": "tiny"},
         "split": {"folds": folds},
         "predict": {"tta": True},
         "runs": {"unet": {}, "small": {}},
     }
     template = Environment(undefined=StrictUndefined).from_string(caption.read_text())
-    text = template.render(snakemake={"config": config})
+    text = template.render(snakemake={"params": {"settings": settings}})
     body = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert body.startswith("<p>")

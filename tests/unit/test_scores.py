@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from maskmake import scores
-from maskmake.scores import Confusion
 from PIL import Image
 from scipy import ndimage
 from skimage import measure
 from skimage.metrics import adapted_rand_error, variation_of_information
 from skimage.segmentation import find_boundaries, watershed
+
+from maskmake import scores
+from maskmake.scores import Confusion
 
 ISBI_LABEL = Path(__file__).parents[3] / "shared" / "data" / "isbi2012" / "label" / "0.png"
 

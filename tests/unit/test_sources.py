@@ -80,7 +80,8 @@ def test_folders_are_taken_as_they_are(tmp_path):
     assert found == (
         str(images),
         str(labels),
-        [str(images / "1.png"), str(labels / "1.tif")],
+        [str(images / "1.png")],
+        [str(labels / "1.tif")],
         "folders",
     )
 
@@ -89,8 +90,8 @@ def test_synthesis_names_the_files_it_will_make():
     found = Dataset.locate(section(synthesis={"images": 3}), "made")
     assert found.origin == "synthesis"
     assert (found.images, found.labels) == ("made/image", "made/label")
-    assert found.files[:2] == ["made/image/00.png", "made/image/01.png"]
-    assert len(found.files) == 6
+    assert found.image_files[:2] == ["made/image/00.png", "made/image/01.png"]
+    assert len(found.image_files) == len(found.label_files) == 3
 
 
 def test_a_download_is_used_only_while_the_folders_are_missing(tmp_path):
@@ -102,13 +103,13 @@ def test_a_download_is_used_only_while_the_folders_are_missing(tmp_path):
 
     found = Dataset.locate(settings, "made")
     assert found.origin == "download"
-    assert found.files == ["made/image/0.png", "made/label/0.png"]
+    assert (found.image_files, found.label_files) == (["made/image/0.png"], ["made/label/0.png"])
 
     touch(images, "5.png")
     touch(labels, "5.png")
     found = Dataset.locate(settings, "made")
     assert found.origin == "folders"
-    assert found.files == [str(images / "5.png"), str(labels / "5.png")]
+    assert found.image_files + found.label_files == [str(images / "5.png"), str(labels / "5.png")]
 
 
 def test_a_configuration_that_names_no_images_has_no_data_set():

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
+
 from maskmake.files import read_label, read_pixels
 from maskmake.synthesis import synthesize, write_dataset
-from scipy import ndimage
 
 SIZE = 192
 MEMBRANE, INSIDE = 0, 255

@@ -30,6 +30,18 @@ FOLDS = range(SETTINGS["split"]["folds"])
 RESULTS = f"results/{SETTINGS['dataset']['name']}"
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
 
+SEGMENT = SETTINGS["segment"]
+# A model folder given by its path needs no training data; otherwise a run of this data set is used.
+SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
+MODEL = SEGMENT["model"] or f"{RESULTS}/runs/{SEGMENT_RUN}"
+MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
+MODEL_FOLDS = (
+    sorted(map(str, Path(MODEL).glob("fold*")))
+    if SEGMENT["model"]
+    else [f"{MODEL}/fold{fold}" for fold in FOLDS]
+)
+SHARDS = list_shards(list_images(SEGMENT["images"] or ""), SEGMENT["shard_size"])
+
 
 wildcard_constraints:
     run="|".join(map(re.escape, RUNS)),
@@ -55,3 +67,18 @@ def of_every_fold(pattern):
 def folds_of_run(pattern):
     """The file of each fold, the wildcard for the run left open."""
     return expand(pattern, fold=FOLDS, allow_missing=True)
+
+
+def segment_shards(wildcards):
+    """The list of finished masks of each shard; an error where there is nothing to segment."""
+    if not SHARDS:
+        raise WorkflowError(
+            f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, "
+            "TIFF, JPEG or BMP files; set segment.images."
+        )
+    if not MODEL_FOLDS:
+        raise WorkflowError(
+            f"segment.model: found no folder fold0 in {MODEL!r}; expected the folder of a trained "
+            "run; set segment.model."
+        )
+    return expand(rules.segment_shard.output.table, shard=range(len(SHARDS)))

@@ -2,7 +2,8 @@ if DATASET and DATASET.origin == "synthesis":
 
     rule synthesize:
         output:
-            DATASET.files,
+            images=DATASET.image_files,
+            labels=DATASET.label_files,
         log:
             f"{RESULTS}/logs/synthesize.log",
         benchmark:
@@ -10,8 +11,6 @@ if DATASET and DATASET.origin == "synthesis":
         conda:
             "../../envs/images.yaml"
         params:
-            images=DATASET.images,
-            labels=DATASET.labels,
             synthesis=SETTINGS["dataset"]["synthesis"],
             code=code("synthesize.py"),
         script:
@@ -22,7 +21,8 @@ if DATASET and DATASET.origin == "download":
 
     rule download:
         output:
-            DATASET.files,
+            images=DATASET.image_files,
+            labels=DATASET.label_files,
         log:
             f"{RESULTS}/logs/download.log",
         benchmark:
@@ -30,7 +30,6 @@ if DATASET and DATASET.origin == "download":
         conda:
             "../../envs/images.yaml"
         params:
-            folder=f"{RESULTS}/source",
             download=SETTINGS["dataset"]["download"],
             code=code("download.py"),
         script:
@@ -39,7 +38,8 @@ if DATASET and DATASET.origin == "download":
 
 rule validate:
     input:
-        DATASET.files if DATASET else [],
+        DATASET.image_files if DATASET else [],
+        DATASET.label_files if DATASET else [],
     output:
         json=f"{RESULTS}/data/audit.json",
         page=f"{RESULTS}/data/audit.html",
@@ -51,12 +51,14 @@ rule validate:
     conda:
         "../../envs/images.yaml"
     params:
-        images=DATASET.images if DATASET else None,
-        labels=DATASET.labels if DATASET else None,
-        label_threshold=SETTINGS["dataset"]["label_threshold"],
-        label_tolerance=SETTINGS["dataset"]["label_tolerance"],
-        empty_labels=SETTINGS["dataset"]["empty_labels"],
-        groups=SETTINGS["dataset"]["groups"],
+        audit={
+            "images": DATASET.images if DATASET else None,
+            "labels": DATASET.labels if DATASET else None,
+            "threshold": SETTINGS["dataset"]["label_threshold"],
+            "tolerance": SETTINGS["dataset"]["label_tolerance"],
+            "empty_labels": SETTINGS["dataset"]["empty_labels"],
+            "groups": SETTINGS["dataset"]["groups"],
+        },
         code=code("validate.py"),
     script:
         "../scripts/validate.py"

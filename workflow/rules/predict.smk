@@ -1,31 +1,3 @@
-SEGMENT = SETTINGS["segment"]
-# A model folder given by its path needs no training data; otherwise a run of this data set is used.
-SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
-MODEL = SEGMENT["model"] or f"{RESULTS}/runs/{SEGMENT_RUN}"
-MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
-MODEL_FOLDS = (
-    sorted(map(str, Path(MODEL).glob("fold*")))
-    if SEGMENT["model"]
-    else [f"{MODEL}/fold{fold}" for fold in FOLDS]
-)
-SHARDS = list_shards(list_images(SEGMENT["images"] or ""), SEGMENT["shard_size"])
-
-
-def segment_shards(wildcards):
-    """The list of finished masks of each shard; an error where there is nothing to segment."""
-    if not SHARDS:
-        raise WorkflowError(
-            f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, "
-            "TIFF, JPEG or BMP files; set segment.images."
-        )
-    if not MODEL_FOLDS:
-        raise WorkflowError(
-            f"segment.model: found no folder fold0 in {MODEL!r}; expected the folder of a trained "
-            "run; set segment.model."
-        )
-    return expand(rules.segment_shard.output.table, shard=range(len(SHARDS)))
-
-
 rule predict_fold:
     input:
         model=rules.train_fold.output.model,
@@ -114,7 +86,6 @@ rule segment_shard:
         gpu=1,
     params:
         predict=SETTINGS["predict"],
-        masks=MASKS,
         code=code("segment.py"),
     script:
         "../scripts/segment.py"

@@ -15,9 +15,7 @@ rule report:
         of_every_run(rules.evaluate_run.output),
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),
-        data=report(
-            f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"
-        ),
+        data=report(f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"),
         training=report(
             f"{RESULTS}/report/training.svg",
             caption="../report/training.rst",
@@ -43,7 +41,6 @@ rule report:
     conda:
         "../../envs/images.yaml"
     params:
-        results=RESULTS,
         runs=list(RUNS),
         settings={key: SETTINGS[key] for key in ("dataset", "split", "predict", "decide", "runs")},
         code=code("report.py"),

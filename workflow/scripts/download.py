@@ -1,9 +1,12 @@
 """Fetch the images and labels of a public data set."""
 
+from pathlib import Path
+
 from maskmake.download import download
 from maskmake.log import job
 from maskmake.sources import read_checksums
 
 with job(snakemake):
     source = snakemake.params.download
-    download(source["url"], read_checksums(source["checksums"]), snakemake.params.folder)
+    folder = Path(snakemake.output.images[0]).parents[1]
+    download(source["url"], read_checksums(source["checksums"]), folder)

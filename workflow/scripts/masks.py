@@ -18,5 +18,7 @@ with job(snakemake):
     for image_id in run.test_ids:
         probability = run.test(image_id)
         picture = (probability * 255.0).round().astype("uint8")
-        write_png(Path(snakemake.output.masks, f"{image_id}.png"), apply_decision(probability, decision))
+        write_png(
+            Path(snakemake.output.masks, f"{image_id}.png"), apply_decision(probability, decision)
+        )
         write_png(Path(snakemake.output.probability, f"{image_id}.png"), picture)

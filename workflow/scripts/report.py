@@ -7,7 +7,7 @@ from maskmake.report import write_report
 
 with job(snakemake):
     write_report(
-        Path(snakemake.params.results),
+        Path(snakemake.output.page).parent,
         snakemake.params.runs,
         snakemake.params.settings,
         Path(snakemake.output.page),

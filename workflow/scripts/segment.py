@@ -17,6 +17,6 @@ with job(snakemake):
         [Path(model).parent for model in snakemake.input.models],
         snakemake.input.decision,
         PredictSettings(**snakemake.params.predict),
-        Path(snakemake.params.masks),
+        Path(snakemake.output.table).parents[1],
     )
     write_csv(snakemake.output.table, table)

@@ -1,13 +1,15 @@
 """Make the embedded data set."""
 
+from pathlib import Path
+
 from maskmake.log import job
 from maskmake.synthesis import write_dataset
 
 with job(snakemake):
     settings = snakemake.params.synthesis
     write_dataset(
-        snakemake.params.images,
-        snakemake.params.labels,
+        Path(snakemake.output.images[0]).parent,
+        Path(snakemake.output.labels[0]).parent,
         settings["images"],
         settings["size"],
         settings["seed"],

@@ -6,14 +6,7 @@ from maskmake.audit import audit_dataset, fault_error, write_audit, write_page
 from maskmake.log import job, logger
 
 with job(snakemake):
-    audit = audit_dataset(
-        snakemake.params.images,
-        snakemake.params.labels,
-        snakemake.params.label_threshold,
-        snakemake.params.label_tolerance,
-        snakemake.params.empty_labels,
-        snakemake.params.groups,
-    )
+    audit = audit_dataset(**snakemake.params.audit)
     for warning in audit.warnings:
         logger.warning("%s", warning)
     if audit.faults:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskmake.files import read_csv, read_label, read_pixels, writable_array, write_csv
+from maskmake.files import read_label, read_pixels, writable_array, write_csv
 
 INDEX_COLUMNS = ["id", "height", "width", "channels", "image_offset", "label_offset"]
 

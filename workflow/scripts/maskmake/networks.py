@@ -17,7 +17,7 @@ RUNNING_STATISTICS_MOMENTUM = 0.9
 
 @keras.saving.register_keras_serializable("maskmake")
 class ChannelSlice(keras.layers.Layer):
-    """Channels ``start`` to ``stop`` of a (B, H, W, C) tensor: one group of a grouped convolution."""
+    """Channels ``start`` to ``stop`` of (B, H, W, C): one group of a grouped convolution."""
 
     def __init__(self, start: int, stop: int, **kwargs):
         super().__init__(**kwargs)
@@ -82,7 +82,7 @@ def _legacy_modules() -> dict[str, SimpleNamespace]:
 
 
 def _import_library():
-    """Import segmentation_models, which wants a registry that Keras 3 keeps elsewhere and prints."""
+    """Import segmentation_models, which prints and wants a registry that Keras 3 has not."""
     throwaway_registry = SimpleNamespace(get_custom_objects=dict)
     keras.utils.generic_utils = throwaway_registry
     try:

@@ -6,7 +6,6 @@ the images that are shown are read.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from skimage.measure import label as label_components
 from maskmake import figures
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
+from maskmake.glossary import DASH, SCORES, Score, counted, duration, number, percent
 from maskmake.sources import natural_key
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,7 +33,6 @@ ENOUGH_EPOCHS = 5
 MANY_COMPONENTS_RATIO = 2
 MANY_COMPONENTS = 20
 
-DASH = "–"
 STAGES = ["synthesize", "download", "validate", "binarize", "split", "plan", "train", "predict"]
 STAGES += ["decide", "masks", "evaluate", "compare"]
 
@@ -47,165 +46,6 @@ class Run(NamedTuple):
     decision: dict
     metrics: dict
     per_image: pd.DataFrame
-
-
-class Score(NamedTuple):
-    """How a score is shown. ``better`` is "higher", "lower" or empty."""
-
-    heading: str
-    better: str
-    form: Callable[[float], str]
-    meaning: str
-
-
-def number(value: float | None, digits: int) -> str:
-    """A rounded number; a dash if there is none."""
-    return DASH if pd.isna(value) else f"{value:,.{digits}f}".replace(",", "\u202f")
-
-
-def percent(share: float | None) -> str:
-    """A share of 1 as a percentage; a dash if there is none."""
-    return DASH if pd.isna(share) else f"{100 * share:.1f}\u00a0%"
-
-
-def duration(seconds: float | None) -> str:
-    """A time in the two units that matter; a dash if there is none."""
-    if pd.isna(seconds):
-        return DASH
-    if seconds < 9.95:
-        return f"{seconds:.1f}\u00a0s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes_rest = divmod(minutes, 60)
-    if hours:
-        return f"{hours}\u00a0h {minutes_rest:02}\u00a0min"
-    return f"{minutes}\u00a0min {rest:02}\u00a0s" if minutes else f"{rest}\u00a0s"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: "1 image", "2 images"."""
-    return f"{number(count, 0)} {noun}{'' if count == 1 else 's'}"
-
-
-three_digits = partial(number, digits=3)
-whole = partial(number, digits=0)
-
-SCORES = {
-    "Pixels": {
-        "mean_dice": Score(
-            "mean Dice",
-            "higher",
-            three_digits,
-            "Mean of foreground and background Dice; the runs are ranked by it.",
-        ),
-        "foreground_dice": Score(
-            "foreground Dice",
-            "higher",
-            three_digits,
-            "Overlap of mask and label foreground: twice their common pixels, divided by the "
-            "pixels of both. 1 is perfect, 0 is no overlap.",
-        ),
-        "background_dice": Score(
-            "background Dice", "higher", three_digits, "The same for the background."
-        ),
-        "foreground_iou": Score(
-            "foreground IoU",
-            "higher",
-            three_digits,
-            "Common foreground pixels of mask and label, divided by the pixels in either.",
-        ),
-        "background_iou": Score(
-            "background IoU", "higher", three_digits, "The same for the background."
-        ),
-        "pixel_accuracy": Score(
-            "pixel accuracy", "higher", three_digits, "Share of pixels with the right class."
-        ),
-        "majority_accuracy": Score(
-            "majority accuracy",
-            "",
-            three_digits,
-            "Pixel accuracy of a mask that is all of the more common class: what a useful run "
-            "has to exceed.",
-        ),
-        "precision": Score(
-            "precision", "higher", three_digits, "Share of the mask's foreground that is right."
-        ),
-        "recall": Score(
-            "recall", "higher", three_digits, "Share of the label's foreground that is found."
-        ),
-    },
-    "Probabilities": {
-        "average_precision": Score(
-            "average precision",
-            "higher",
-            three_digits,
-            "Precision averaged over all recalls, whatever the threshold.",
-        ),
-        "ece": Score(
-            "calibration error",
-            "lower",
-            three_digits,
-            "Expected calibration error: how far the probabilities are, on average, from the "
-            "share of pixels that turn out to be foreground.",
-        ),
-        "brier": Score(
-            "Brier score",
-            "lower",
-            three_digits,
-            "Mean squared difference of probability and label.",
-        ),
-    },
-    "Borders and objects": {
-        "boundary_f1": Score(
-            "boundary F1",
-            "higher",
-            three_digits,
-            "Harmonic mean of the shares of mask border and label border that lie close to "
-            "each other.",
-        ),
-        "v_rand": Score(
-            "V-Rand",
-            "higher",
-            three_digits,
-            "Agreement on which pixels belong to one object (foreground-restricted Rand score "
-            "after border thinning, ISBI 2012).",
-        ),
-        "v_split": Score(
-            "V-Rand, split",
-            "higher",
-            three_digits,
-            "The part of V-Rand that falls when an object is split.",
-        ),
-        "v_merge": Score(
-            "V-Rand, merge",
-            "higher",
-            three_digits,
-            "The part of V-Rand that falls when two objects are merged.",
-        ),
-        "v_info": Score(
-            "V-Info",
-            "higher",
-            three_digits,
-            "As V-Rand, from the information that mask objects and label objects share.",
-        ),
-    },
-    "Decision and cost": {
-        "threshold": Score(
-            "threshold",
-            "",
-            three_digits,
-            "Probability above which a pixel is foreground.",
-        ),
-        "min_object": Score(
-            "smallest object", "", whole, "Smaller foreground objects (pixels) are removed."
-        ),
-        "min_hole": Score(
-            "smallest hole", "", whole, "Smaller holes in the foreground (pixels) are filled."
-        ),
-        "images": Score("test images", "", whole, "Images that were scored."),
-        "seconds_train": Score("training time", "lower", duration, "Time the training took."),
-        "seconds_predict": Score("prediction time", "lower", duration, "Time the prediction took."),
-    },
-}
 
 
 def write_report(

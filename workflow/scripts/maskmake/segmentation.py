@@ -7,7 +7,7 @@ import pandas as pd
 
 from maskmake.arrays import to_pixel_type
 from maskmake.decision import Decision, apply_decision
-from maskmake.files import read_json, read_pixels, write_csv, write_png
+from maskmake.files import read_json, read_pixels, write_png
 from maskmake.log import UserError, logger
 from maskmake.networks import load_network
 from maskmake.settings import PredictSettings

@@ -25,13 +25,15 @@ class Dataset(NamedTuple):
     Attributes:
         images: folder of the images.
         labels: folder of the labels.
-        files: every image and label file, those a rule has yet to make included.
+        image_files: every image, those a rule has yet to make included.
+        label_files: every label, likewise.
         origin: ``folders``, ``synthesis`` or ``download``.
     """
 
     images: str
     labels: str
-    files: list[str]
+    image_files: list[str]
+    label_files: list[str]
     origin: str
 
     @classmethod
@@ -50,17 +52,18 @@ class Dataset(NamedTuple):
         """
         folders = section["images"], section["labels"]
         if all(folders) and (not section["download"] or all(map(os.path.isdir, folders))):
-            files = [*list_dataset(folders[0]), *list_dataset(folders[1])]
-            return cls(*folders, list(map(str, files)), "folders")
+            found = (list(map(str, list_dataset(folder))) for folder in folders)
+            return cls(*folders, *found, "folders")
+        made_folders = f"{made}/image", f"{made}/label"
         if section["synthesis"]:
-            names, origin = synthetic_names(section["synthesis"]["images"]), "synthesis"
-            names = [f"{folder}/{name}" for folder in ("image", "label") for name in names]
-        elif section["download"]:
-            names, origin = read_checksums(section["download"]["checksums"]), "download"
-        else:
-            return None
-        files = [f"{made}/{name}" for name in names]
-        return cls(f"{made}/image", f"{made}/label", files, origin)
+            names = synthetic_names(section["synthesis"]["images"])
+            files = ([f"{folder}/{name}" for name in names] for folder in made_folders)
+            return cls(*made_folders, *files, "synthesis")
+        if section["download"]:
+            paths = [f"{made}/{name}" for name in read_checksums(section["download"]["checksums"])]
+            files = ([p for p in paths if p.startswith(f"{folder}/")] for folder in made_folders)
+            return cls(*made_folders, *files, "download")
+        return None
 
 
 def synthetic_names(count: int) -> list[str]:
@@ -82,7 +85,7 @@ def list_shards(images: list[Path], size: int) -> list[list[str]]:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Image files in ``folder``, in natural order (2 before 10); empty if there is no such folder."""
+    """Image files in ``folder`` in natural order (2 before 10); none if there is no such folder."""
     folder = Path(folder)
     if not folder.is_dir():
         return []
@@ -94,7 +97,9 @@ def list_images(folder: str | Path) -> list[Path]:
 
 def natural_key(text: str) -> tuple[list, str]:
     """Sort key that orders runs of digits by their value; the text itself breaks ties."""
-    parts = [(0, int(run), "") if is_digits else (1, 0, run) for is_digits, run in _digit_runs(text)]
+    parts = [
+        (0, int(run), "") if is_digits else (1, 0, run) for is_digits, run in _digit_runs(text)
+    ]
     return parts, text
 
 

@@ -17,7 +17,7 @@ from maskmake.settings import PredictSettings
 LARGEST_WHOLE = 1024
 # Pixels of one network call: 16 tiles of 256 x 256.
 PIXELS_A_CALL = 2**20
-# Standard deviation of the tile weights as a share of the tile, as in nnU-Net (Isensee et al. 2021).
+# Standard deviation of the tile weights as a share of the tile (nnU-Net, Isensee et al. 2021).
 WEIGHT_SIGMA = 1 / 8
 
 

@@ -102,7 +102,9 @@ def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.CosineDecay(rate, settings.steps * settings.epochs)
     if settings.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.99, nesterov=True)
-    return {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}[settings.optimizer](rate)
+    return {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}[settings.optimizer](
+        rate
+    )
 
 
 class State:
@@ -119,7 +121,7 @@ class State:
         self._file = self.folder / "state.npz"
 
     def save(self, engine: Engine, history: list[dict]) -> None:
-        """Write every variable and the history; the previous state stays until this one is whole."""
+        """Write every variable and the history; the last state stays until this one is whole."""
         variables = [keras.ops.convert_to_numpy(v.value) for v in _variables(engine)]
         with atomic(self._file) as temporary, temporary.open("wb") as handle:
             np.savez(handle, *variables, history=json.dumps(history))
@@ -165,8 +167,8 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not np.isfinite(logs["loss"]):
             raise UserError(
-                f"epoch {epoch + 1}: the training loss is {logs['loss']}; expected a finite number; "
-                "lower train.learning_rate or set train.normalization to standard."
+                f"epoch {epoch + 1}: the training loss is {logs['loss']}; expected a finite "
+                "number; lower train.learning_rate or set train.normalization to standard."
             )
         best_so_far = self.best["val_loss"] if self.best else np.inf
         row = {
@@ -214,9 +216,7 @@ class Progress(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._start
         speed = (batch + 1) * self._settings.batch / seconds
         self._bar.set_description(f"epoch {self._epoch}/{self._settings.epochs}", refresh=False)
-        self._bar.set_postfix_str(
-            f"loss {logs['loss']:.4f}, {speed:.1f} images/s,", refresh=False
-        )
+        self._bar.set_postfix_str(f"loss {logs['loss']:.4f}, {speed:.1f} images/s,", refresh=False)
         self._bar.update(1)
 
     def on_epoch_end(self, epoch, logs=None):
