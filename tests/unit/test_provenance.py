@@ -13,15 +13,16 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 PACKAGE = SCRIPTS / "maskmake"
 
 FLOORS = [
-    {"files", "sources", "settings", "log", "device", "provenance", "configuration"},
+    {"files", "sources", "settings", "log", "device", "provenance", "configuration", "labels"}
+    | {"schema_faults"},
     {"audit", "arrays", "splits", "scores", "synthesis", "download"},
     {"plan", "decision", "networks", "augmentation", "sampling", "losses", "predictions"}
     | {"comparison"},
-    {"training", "tiling", "figures"},
+    {"training", "tiling", "figures", "glossary"},
     {"report", "segmentation"},
 ]
-# On the ground floor, everyone may raise a UserError and ask which files are images.
-GROUND = {"log", "sources"}
+# The ground floor stands on these: whoever is on it may import them.
+GROUND = {"log", "sources", "schema_faults"}
 
 KERAS_ROOMS = {"networks", "augmentation", "sampling", "losses", "training", "tiling"} | {
     "segmentation"

@@ -40,7 +40,9 @@ MODEL_FOLDS = (
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in FOLDS]
 )
-SHARDS = list_shards(list_images(SEGMENT["images"] or ""), SEGMENT["shard_size"])
+SHARDS = user_errors_at_parse_time(
+    list_shards, list_images(SEGMENT["images"] or ""), SEGMENT["shard_size"]
+)
 
 
 wildcard_constraints:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.files import read_label, read_pixels, writable_array, write_csv
+from maskmake.labels import foreground, label_range
 
 INDEX_COLUMNS = ["id", "height", "width", "channels", "image_offset", "label_offset"]
 
@@ -86,16 +87,6 @@ def stacked_shape(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
     if len(set(shapes)) == 1:
         return (len(shapes), *shapes[0])
     return (int(sum(np.prod(shape) for shape in shapes)),)
-
-
-def label_range(largest: int) -> int:
-    """Top of the range of label values (1, 255 or 65535) that holds ``largest``."""
-    return next(top for top in (1, 255, 65535) if largest <= top)
-
-
-def foreground(label: np.ndarray, threshold: float, top: int) -> np.ndarray:
-    """Label pixels above ``threshold`` (share of the range 0..``top``), as bool."""
-    return label > threshold * top
 
 
 def to_pixel_type(pixels: np.ndarray, dtype: np.dtype, channels: int) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.arrays import foreground, label_range
 from maskmake.files import read_label, read_pixels, sha256, write_csv, write_json, write_text
+from maskmake.labels import foreground, label_range
 from maskmake.log import UserError, logger
 from maskmake.sources import IMAGE_SUFFIXES, ROLES, list_dataset, natural_key
 

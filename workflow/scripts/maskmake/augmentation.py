@@ -70,16 +70,14 @@ def warp(images, matrices, fill: str):
     # Centred coordinates, so that a quarter turn maps pixel centres on pixel centres.
     y = (ops.arange(height, dtype="float32") - (height - 1) / 2) / height
     x = (ops.arange(width, dtype="float32") - (width - 1) / 2) / width
-    grid = ops.stack(
-        [
-            ops.reshape(ops.broadcast_to(y[:, None], (height, width)), (-1,)),
-            ops.reshape(ops.broadcast_to(x[None, :], (height, width)), (-1,)),
-            ops.ones((height * width,)),
-        ]
-    )
-    position = ops.matmul(matrices, grid)  # (B, 2, H*W)
-    row = _inside(position[:, 0] * height + (height - 1) / 2, height, fill)
-    column = _inside(position[:, 1] * width + (width - 1) / 2, width, fill)
+    y = ops.reshape(ops.broadcast_to(y[:, None], (height, width)), (1, -1))
+    x = ops.reshape(ops.broadcast_to(x[None, :], (height, width)), (1, -1))
+    # Sums, not a matrix product: a GPU may round its factors to ten bits (TF32).
+    m = matrices[..., None]
+    row = m[:, 0, 0] * y + m[:, 0, 1] * x + m[:, 0, 2]  # (B, H*W)
+    column = m[:, 1, 0] * y + m[:, 1, 1] * x + m[:, 1, 2]
+    row = _inside(row * height + (height - 1) / 2, height, fill)
+    column = _inside(column * width + (width - 1) / 2, width, fill)
     top, left = ops.floor(row), ops.floor(column)
     down, right = (row - top)[..., None], (column - left)[..., None]
     top, left = ops.cast(top, "int32"), ops.cast(left, "int32")

@@ -14,10 +14,20 @@ import tifffile
 from PIL import Image, ImageOps
 
 from maskmake.log import UserError
-from maskmake.sources import JPEG_SUFFIXES, TIFF_SUFFIXES
+from maskmake.sources import TIFF_SUFFIXES
 
-# Byte 24 of a PNG is the bit depth of its header chunk.
-PNG_DEPTH_OFFSET = 24
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_DEPTH_OFFSET = 24  # of the byte with the bit depth
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+
+# TIFF pixels that tifffile hands out; palettes and other colour spaces are left to Pillow.
+PHOTOMETRIC_OF_TIFFFILE = {
+    tifffile.PHOTOMETRIC.MINISWHITE,
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.RGB,
+}
+
+ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as a file of its own."
 
 # A scan can be far larger than the size at which Pillow suspects a decompression bomb.
 Image.MAX_IMAGE_PIXELS = None
@@ -120,12 +130,19 @@ def read_pixels(path: str | Path) -> np.ndarray:
         pixels = _decode(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:  # decoders raise errors of many kinds on a damaged file
         raise UserError(
             f"{path}: cannot be decoded ({_first_line(error)}); expected a whole PNG, TIFF, "
             "JPEG or BMP; replace or remove the file."
         ) from error
     return _standard_channels(path, pixels)
+
+
+def _starts_with(path: Path, signature: bytes) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(len(signature)) == signature
 
 
 def _first_line(error: Exception) -> str:
@@ -135,22 +152,28 @@ def _first_line(error: Exception) -> str:
 def _decode(path: Path) -> np.ndarray:
     if path.suffix.lower() in TIFF_SUFFIXES:
         with tifffile.TiffFile(path) as tiff:
-            page = tiff.series[0]
-            pixels = page.asarray()
-            if page.axes.startswith("S") and pixels.ndim == 3:
-                pixels = np.moveaxis(pixels, 0, -1)  # planar samples
-        return pixels
-    if path.suffix.lower() == ".png":
+            if tiff.pages.first.photometric in PHOTOMETRIC_OF_TIFFFILE:
+                return _decode_tiff(tiff)
+    else:
         data = path.read_bytes()
         # Pillow reduces colour and alpha of 16-bit PNG to 8 bits; imagecodecs does not.
-        if data[PNG_DEPTH_OFFSET : PNG_DEPTH_OFFSET + 1] == b"\x10":
+        if data.startswith(PNG_SIGNATURE) and data[PNG_DEPTH_OFFSET] == 16:
             return imagecodecs.png_decode(data)
     with Image.open(path) as image:
         image.load()
         image = ImageOps.exif_transpose(image)
-        if image.mode == "P":
-            image = image.convert("RGB")
-        return np.asarray(image)
+        return np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image)
+
+
+def _decode_tiff(tiff: tifffile.TiffFile) -> np.ndarray:
+    if len(tiff.series) > 1:
+        raise UserError(f"a stack of {len(tiff.series)} images; {ONE_IMAGE}")
+    page, pixels = tiff.pages.first, tiff.series[0].asarray()
+    if tiff.series[0].axes.startswith("S") and pixels.ndim == 3:
+        pixels = np.moveaxis(pixels, 0, -1)  # planar samples
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        return ~pixels if pixels.dtype == bool else 2**page.bitspersample - 1 - pixels
+    return pixels
 
 
 def _standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
@@ -166,10 +189,7 @@ def _standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
     elif pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels = pixels[:, :, :3]
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] == 3):
-        raise UserError(
-            f"{path}: array of shape {'x'.join(map(str, pixels.shape))}; expected one grey or "
-            "RGB image a file; save each page of a stack as a file of its own."
-        )
+        raise UserError(f"{path}: array of shape {'x'.join(map(str, pixels.shape))}; {ONE_IMAGE}")
     return pixels
 
 
@@ -180,7 +200,7 @@ def read_label(path: str | Path) -> np.ndarray:
         UserError: as ``read_pixels``, or the label is a JPEG or has colours.
     """
     path = Path(path)
-    if path.suffix.lower() in JPEG_SUFFIXES:
+    if path.is_file() and _starts_with(path, JPEG_SIGNATURE):
         raise UserError(
             f"{path}: a JPEG label; JPEG blurs the borders of a mask; save labels as PNG or TIFF."
         )

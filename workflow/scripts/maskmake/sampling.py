@@ -55,14 +55,17 @@ def _starts(length: int, patch: int) -> list[int]:
 
 
 class FixedPatches(keras.utils.PyDataset):
-    """Patches that cover the validation images, the same ones in every epoch.
+    """Patches spread over the validation images, the same ones in every epoch.
+
+    All are of one batch size, so that a step is compiled once: up to ``batch - 1`` patches are left
+    out, and where there are fewer than ``batch``, they make one smaller batch.
 
     Args:
         images: pixel store of the images.
         labels: pixel store of the labels.
         ids: the validation images.
         patch: height and width in pixels.
-        batch: patches a batch; every batch is full, so that a step is compiled once.
+        batch: patches a batch.
         most: largest number of patches; more are thinned out evenly.
     """
 

@@ -79,7 +79,18 @@ def list_dataset(folder: str | Path) -> list[Path]:
 
 
 def list_shards(images: list[Path], size: int) -> list[list[str]]:
-    """Paths in portions of at most ``size``, one for each job of ``segment``."""
+    """Paths in portions of at most ``size``, one for each job of ``segment``.
+
+    Raises:
+        UserError: two images have one stem, so their masks would have one name.
+    """
+    first_of_stem: dict[str, Path] = {}
+    for path in images:
+        if (earlier := first_of_stem.setdefault(path.stem, path)) != path:
+            raise UserError(
+                f"{path}: has the stem of {earlier}, and the mask of either would be "
+                f"{path.stem}.png; expected different stems; rename one of them."
+            )
     paths = list(map(str, images))
     return [paths[start : start + size] for start in range(0, len(paths), size)]
 

@@ -61,7 +61,7 @@ def tile_weights(tile: int) -> np.ndarray:
     """Gaussian weights of a tile, (tile, tile) float32, 1 in the middle and never 0."""
     distance = (np.arange(tile) - (tile - 1) / 2) / (tile * WEIGHT_SIGMA)
     profile = np.exp(-0.5 * distance**2)
-    return np.maximum(np.outer(profile, profile), 1e-4).astype(np.float32)
+    return np.outer(profile, profile).astype(np.float32)
 
 
 def _pad(image: np.ndarray, side: int) -> np.ndarray:

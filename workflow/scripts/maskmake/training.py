@@ -136,8 +136,9 @@ class State:
             return json.loads(str(saved["history"]))
 
     def remove(self) -> None:
-        """Forget it, once the outputs are written."""
-        shutil.rmtree(self.folder)
+        """Forget it, once the outputs are written, and what was left under other settings."""
+        for folder in self.folder.parent.glob(".training-*"):
+            shutil.rmtree(folder)
 
 
 def _variables(engine: Engine) -> list:
@@ -165,11 +166,12 @@ class Recorder(keras.callbacks.Callback):
         self._trained = time.perf_counter() - self._start
 
     def on_epoch_end(self, epoch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            raise UserError(
-                f"epoch {epoch + 1}: the training loss is {logs['loss']}; expected a finite "
-                "number; lower train.learning_rate or set train.normalization to standard."
-            )
+        for name, key in (("training", "loss"), ("validation", "val_loss")):
+            if not np.isfinite(logs[key]):
+                raise UserError(
+                    f"epoch {epoch + 1}: the {name} loss is {logs[key]}; expected a finite number; "
+                    "lower train.learning_rate or set train.normalization to standard."
+                )
         best_so_far = self.best["val_loss"] if self.best else np.inf
         row = {
             "epoch": epoch + 1,
@@ -294,7 +296,8 @@ def train_fold(
     engine.compile(build_optimizer(settings), jit_compile=compiled_by_xla)
     engine.optimizer.build(network.trainable_variables)
 
-    state = State(outputs["model"].parent, _state_key(settings, fold, code, inputs))
+    machine = [precision, "GPU" if has_gpu() else "CPU", keras.__version__]
+    state = State(outputs["model"].parent, _state_key(settings, fold, [code, *machine], inputs))
     history = state.restore(engine)
     first_epoch = len(history)
     logger.info(
@@ -368,14 +371,16 @@ def train_fold(
     state.remove()
 
 
-def _state_key(settings: TrainSettings, fold: int, code: str, inputs: dict[str, Path]) -> dict:
+def _state_key(
+    settings: TrainSettings, fold: int, program: list[str], inputs: dict[str, Path]
+) -> dict:
     """What a saved state belongs to; the arrays count by size and time, since they are large."""
     arrays = [inputs[name].stat() for name in ("images", "labels")]
     texts = [inputs[name].read_text() for name in ("index", "splits", "plan")]
     return {
         "settings": asdict(settings),
         "fold": fold,
-        "code": code,
+        "program": program,
         "arrays": [[stat.st_size, stat.st_mtime_ns] for stat in arrays],
         "texts": hashlib.sha256("\0".join(texts).encode()).hexdigest(),
     }
