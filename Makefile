@@ -6,12 +6,12 @@ LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(LOCK)
 BIN := .venv/bin
 
-.PHONY: setup demo test lint lock
+.PHONY: setup demo test lock
 
 setup: $(STAMP)
 
 $(STAMP): $(LOCK)
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "maskmake needs Python 3.11 to 3.13; call make with PYTHON=python3.12, say."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
@@ -23,12 +23,6 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
-
-lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/snakemake --lint
 
 # The locks hold for Python 3.11 to 3.13 and every platform that has wheels; needs uv.
 lock:

@@ -1,5 +1,6 @@
 """What several test files share: the processor as device, and one small data set."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from maskmake.splits import split_images
 from maskmake.synthesis import write_dataset
 
 # Before any test imports Keras. Bit-equal trainings are promised for the processor alone.
-select_device("tensorflow", gpu=0)
+select_device("tensorflow", 0, os.devnull)
 
 COUNT, SIZE = 6, 96
 

@@ -17,15 +17,18 @@ FLOORS = [
     | {"schema_faults"},
     {"audit", "arrays", "splits", "scores", "synthesis", "download"},
     {"plan", "decision", "networks", "augmentation", "sampling", "losses", "predictions"}
-    | {"comparison"},
-    {"training", "tiling", "figures", "glossary"},
-    {"report", "segmentation"},
+    | {"comparison", "checkpoints"},
+    {"callbacks", "tiling", "figures", "glossary"},
+    {"training", "report", "segmentation"},
 ]
 # The ground floor stands on these: whoever is on it may import them.
 GROUND = {"log", "sources", "schema_faults"}
 
 KERAS_ROOMS = {"networks", "augmentation", "sampling", "losses", "training", "tiling"} | {
-    "segmentation"
+    "segmentation",
+    "callbacks",
+    "checkpoints",
+    "device",
 }
 BACKENDS = {"tensorflow", "jax", "torch"}
 

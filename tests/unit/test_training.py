@@ -89,10 +89,10 @@ def trained(dataset, tmp_path_factory):
 
 
 TRAIN_SCRIPT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from maskmake.device import select_device
-select_device("tensorflow", gpu=0)
+select_device("tensorflow", 0, os.devnull)
 from maskmake.settings import TrainSettings
 from maskmake.training import train_fold
 settings, fold, code, inputs, outputs = json.loads(sys.argv[1])

@@ -28,6 +28,8 @@ SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
 RUNS = SETTINGS["runs"]
 FOLDS = range(SETTINGS["split"]["folds"])
 RESULTS = f"results/{SETTINGS['dataset']['name']}"
+if Path("results").exists() and not Path("results").is_dir():
+    raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
 
 SEGMENT = SETTINGS["segment"]
@@ -43,6 +45,16 @@ MODEL_FOLDS = (
 SHARDS = user_errors_at_parse_time(
     list_shards, list_images(SEGMENT["images"] or ""), SEGMENT["shard_size"]
 )
+if SEGMENT["images"] and not SHARDS:
+    raise WorkflowError(
+        f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, TIFF, "
+        "JPEG or BMP files; mend the path or set segment.images to null."
+    )
+if SEGMENT["model"] and not MODEL_FOLDS:
+    raise WorkflowError(
+        f"segment.model: found no folder fold0 in {MODEL!r}; expected the folder of a trained run; "
+        "mend the path or set segment.model to null."
+    )
 
 
 wildcard_constraints:
@@ -72,15 +84,7 @@ def folds_of_run(pattern):
 
 
 def segment_shards(wildcards):
-    """The list of finished masks of each shard; an error where there is nothing to segment."""
+    """The list of finished masks of each shard."""
     if not SHARDS:
-        raise WorkflowError(
-            f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, "
-            "TIFF, JPEG or BMP files; set segment.images."
-        )
-    if not MODEL_FOLDS:
-        raise WorkflowError(
-            f"segment.model: found no folder fold0 in {MODEL!r}; expected the folder of a trained "
-            "run; set segment.model."
-        )
+        raise WorkflowError("segment.images: not set; set it to the folder of images to segment.")
     return expand(rules.segment_shard.output.table, shard=range(len(SHARDS)))

@@ -7,7 +7,7 @@ from maskmake.settings import PredictSettings
 from maskmake.splits import fold_ids
 
 with job(snakemake):
-    select_device(snakemake.params.backend, snakemake.resources.gpu)
+    select_device(snakemake.params.backend, snakemake.resources.gpu, snakemake.log[0])
     from maskmake.tiling import predict_images  # Keras reads its backend when it is imported
 
     ids = fold_ids(read_csv(snakemake.input.splits), int(snakemake.wildcards.fold))

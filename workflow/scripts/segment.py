@@ -9,7 +9,7 @@ from maskmake.settings import PredictSettings
 
 with job(snakemake):
     trained = read_json(snakemake.input.trainings[0])
-    select_device(trained["settings"]["backend"], snakemake.resources.gpu)
+    select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
     from maskmake.segmentation import segment_images  # Keras reads its backend when imported
 
     table = segment_images(

@@ -8,7 +8,7 @@ from maskmake.settings import TrainSettings
 
 with job(snakemake):
     settings = TrainSettings.from_section(snakemake.params.train)
-    select_device(settings.backend, snakemake.resources.gpu)
+    select_device(settings.backend, snakemake.resources.gpu, snakemake.log[0])
     from maskmake.training import train_fold  # Keras reads its backend when it is imported
 
     train_fold(

@@ -1,17 +1,20 @@
-"""Choice of Keras backend and device, made before Keras is imported."""
+"""Choice of Keras backend and device, made before anything else imports Keras."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
-def select_device(backend: str, gpu: int) -> None:
-    """Set the environment that Keras and its backend read when they are imported.
+def select_device(backend: str, gpu: int, log_file: str) -> None:
+    """Set what Keras and its backend read from the environment, and start them.
 
     Args:
         backend: ``tensorflow``, ``jax`` or ``torch``.
         gpu: GPUs granted to the job; 0 hides them and so asks for the processor.
+        log_file: takes what the backend prints as it starts.
     """
     os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     # Take GPU memory as it is needed, so that a neighbour on the same GPU survives.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -20,3 +23,23 @@ def select_device(backend: str, gpu: int) -> None:
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if gpu == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    with _native_stderr_in(log_file):
+        import keras
+
+        keras.distribution.list_devices()
+
+
+@contextmanager
+def _native_stderr_in(path: str) -> Iterator[None]:
+    """Send standard error to a file, what compiled code writes included.
+
+    TensorFlow reports a missing GPU as an error, several times, and no setting silences it.
+    """
+    terminal = os.dup(2)
+    with Path(path).open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -44,6 +44,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # the user knows the file by its own name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -104,6 +108,9 @@ def writable_array(path: str | Path, shape: tuple[int, ...], dtype) -> Iterator[
     """Give a memory-mapped ``.npy`` array to fill; the file appears when it is complete."""
     with atomic(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
+            with temporary.open("rb+") as handle:
+                os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
         yield array
         array.flush()
 

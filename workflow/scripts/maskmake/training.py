@@ -1,32 +1,27 @@
 """Training of one network: the engine, its state on disk, the progress a person can follow."""
 
 import hashlib
-import json
 import platform
 import shutil
-import sys
-import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 from keras import ops
-from tqdm import tqdm
 
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.augmentation import augment
-from maskmake.files import atomic, read_csv, read_json, write_csv, write_json
+from maskmake.callbacks import Progress, Recorder
+from maskmake.checkpoints import State
+from maskmake.files import atomic, read_csv, read_json, write_json
 from maskmake.log import UserError, logger
 from maskmake.losses import LOSSES
 from maskmake.networks import build_network
 from maskmake.sampling import FixedPatches, random_batches
 from maskmake.settings import TrainSettings
-from maskmake.splits import fold_ids
-
-HISTORY_COLUMNS = ["epoch", "loss", "val_loss", "learning_rate", "images_per_second", "seconds"]
+from maskmake.splits import FoldIds, fold_ids
 
 
 class Engine(keras.Model):
@@ -42,7 +37,7 @@ class Engine(keras.Model):
         self.network = network
         self._settings = settings
         self._spread = np.asarray(spread, "float32")
-        self._seeds = keras.random.SeedGenerator(settings.seed)
+        self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
 
     def call(self, batch, training=False):
@@ -54,7 +49,7 @@ class Engine(keras.Model):
             images = ops.reshape(images, (*fixed, images.shape[-1]))
             labels = ops.reshape(labels, (*fixed, 1))
             images, labels = augment(
-                images, labels, self._settings.augmentation, self._spread, self._seeds
+                images, labels, self._settings.augmentation, self._spread, self.seeds
             )
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
 
@@ -107,134 +102,6 @@ def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
     )
 
 
-class State:
-    """What a killed training needs to go on, in a folder of its own beside the outputs.
-
-    The folder's name is a hash of settings, code and data, so it can never be resumed with
-    others. Snakemake does not know the folder and leaves it alone when a job fails.
-    """
-
-    def __init__(self, folder: Path, key: dict):
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-        self.folder = folder / f".training-{digest}"
-        self.best_model = self.folder / "best.keras"
-        self._file = self.folder / "state.npz"
-
-    def save(self, engine: Engine, history: list[dict]) -> None:
-        """Write every variable and the history; the last state stays until this one is whole."""
-        variables = [keras.ops.convert_to_numpy(v.value) for v in _variables(engine)]
-        with atomic(self._file) as temporary, temporary.open("wb") as handle:
-            np.savez(handle, *variables, history=json.dumps(history))
-
-    def restore(self, engine: Engine) -> list[dict]:
-        """Set every variable of the engine; the history of a new training is empty."""
-        if not self._file.exists():
-            return []
-        with np.load(self._file) as saved:
-            for i, variable in enumerate(_variables(engine)):
-                variable.assign(saved[f"arr_{i}"])
-            return json.loads(str(saved["history"]))
-
-    def remove(self) -> None:
-        """Forget it, once the outputs are written, and what was left under other settings."""
-        for folder in self.folder.parent.glob(".training-*"):
-            shutil.rmtree(folder)
-
-
-def _variables(engine: Engine) -> list:
-    return [*engine.network.variables, *engine.optimizer.variables, engine._seeds.state]
-
-
-class Recorder(keras.callbacks.Callback):
-    """At the end of each epoch: history, best model, state."""
-
-    def __init__(self, state: State, history: list[dict], history_path: Path, images: int):
-        super().__init__()
-        self.history = history
-        self._state, self._history_path, self._images = state, history_path, images
-
-    @property
-    def best(self) -> dict | None:
-        """Row of the epoch with the lowest validation loss."""
-        return min(self.history, key=lambda row: row["val_loss"], default=None)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.perf_counter()
-        self._trained = None
-
-    def on_test_begin(self, logs=None):
-        self._trained = time.perf_counter() - self._start
-
-    def on_epoch_end(self, epoch, logs=None):
-        for name, key in (("training", "loss"), ("validation", "val_loss")):
-            if not np.isfinite(logs[key]):
-                raise UserError(
-                    f"epoch {epoch + 1}: the {name} loss is {logs[key]}; expected a finite number; "
-                    "lower train.learning_rate or set train.normalization to standard."
-                )
-        best_so_far = self.best["val_loss"] if self.best else np.inf
-        row = {
-            "epoch": epoch + 1,
-            "loss": logs["loss"],
-            "val_loss": logs["val_loss"],
-            "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "images_per_second": self._images / self._trained,
-            "seconds": time.perf_counter() - self._start,
-        }
-        self.history.append(row)
-        if row["val_loss"] < best_so_far:
-            with atomic(self._state.best_model) as temporary:
-                # Keras takes the format from the suffix, and the temporary name keeps it.
-                self.model.network.save(temporary)
-        self._state.save(self.model, self.history)
-        write_csv(self._history_path, pd.DataFrame(self.history, columns=HISTORY_COLUMNS))
-
-
-class Progress(keras.callbacks.Callback):
-    """A bar with epoch, loss, images per second and time left; one line an epoch in the log."""
-
-    def __init__(self, settings: TrainSettings, first_epoch: int):
-        super().__init__()
-        self._settings = settings
-        self._first_step = first_epoch * settings.steps
-
-    def on_train_begin(self, logs=None):
-        on_terminal = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=self._settings.steps * self._settings.epochs,
-            initial=self._first_step,
-            unit="step",
-            mininterval=0.5 if on_terminal else 30,
-            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {postfix} {elapsed}, {remaining} left",
-            leave=on_terminal,
-        )
-        self._bar.set_description("training", refresh=False)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch + 1
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        seconds = time.perf_counter() - self._start
-        speed = (batch + 1) * self._settings.batch / seconds
-        self._bar.set_description(f"epoch {self._epoch}/{self._settings.epochs}", refresh=False)
-        self._bar.set_postfix_str(f"loss {logs['loss']:.4f}, {speed:.1f} images/s,", refresh=False)
-        self._bar.update(1)
-
-    def on_epoch_end(self, epoch, logs=None):
-        with tqdm.external_write_mode():
-            logger.info(
-                "epoch %d/%d: loss %.4f, validation loss %.4f",
-                epoch + 1,
-                self._settings.epochs,
-                logs["loss"],
-                logs["val_loss"],
-            )
-
-    def on_train_end(self, logs=None):
-        self._bar.close()
-
-
 def check_patch(settings: TrainSettings, images: PixelStore, ids: list[str]) -> None:
     """Refuse a patch that does not fit into every image it is cut from.
 
@@ -251,6 +118,29 @@ def check_patch(settings: TrainSettings, images: PixelStore, ids: list[str]) -> 
         f"train.patch: {settings.patch} pixels, but image '{smallest}' is {width} x {height} "
         f"pixels; expected a patch that fits into every image; {remedy}."
     )
+
+
+def build_engine(settings: TrainSettings, plan: dict, precision: str) -> Engine:
+    """The engine of a run, compiled, with all its variables at their seeded starting values."""
+    keras.utils.set_random_seed(settings.seed)
+    network = build_network(
+        settings.architecture,
+        settings.encoder,
+        settings.encoder_weights,
+        plan["channels"],
+        settings.patch,
+        **normalization_of(settings, plan),
+        precision=precision,
+    )
+    engine = Engine(network, settings, spread_of(plan))
+    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings))
+    engine.optimizer.build(network.trainable_variables)
+    return engine
+
+
+def uses_xla(settings: TrainSettings) -> bool:
+    """Whether XLA compiles the step: on a GPU it is four times faster, on a processor slower."""
+    return has_gpu() or settings.backend == "jax"
 
 
 def train_fold(
@@ -278,69 +168,26 @@ def train_fold(
     roles = fold_ids(read_csv(inputs["splits"]), fold)
     check_patch(settings, images, roles.train + roles.validation)
 
-    keras.utils.set_random_seed(settings.seed)
     precision = resolve_precision(settings.precision)
-    normalization = normalization_of(settings, plan)
-    network = build_network(
-        settings.architecture,
-        settings.encoder,
-        settings.encoder_weights,
-        plan["channels"],
-        settings.patch,
-        **normalization,
-        precision=precision,
-    )
-    engine = Engine(network, settings, spread_of(plan))
-    # XLA is four times faster on a GPU and slower than oneDNN's kernels on a processor.
-    compiled_by_xla = has_gpu() or settings.backend == "jax"
-    engine.compile(build_optimizer(settings), jit_compile=compiled_by_xla)
-    engine.optimizer.build(network.trainable_variables)
-
-    machine = [precision, "GPU" if has_gpu() else "CPU", keras.__version__]
-    state = State(outputs["model"].parent, _state_key(settings, fold, [code, *machine], inputs))
-    history = state.restore(engine)
-    first_epoch = len(history)
+    device = "GPU" if has_gpu() else "CPU"
+    engine = build_engine(settings, plan, precision)
     logger.info(
-        "%s %s, %s, %s on %s, %d training and %d validation images",
+        "%s %s, %s parameters, %s on %s, %d training and %d validation images",
         settings.architecture,
         settings.encoder,
-        f"{network.count_params():,} parameters",
+        f"{engine.network.count_params():,}",
         precision,
-        "GPU" if has_gpu() else "CPU",
+        device,
         len(roles.train),
         len(roles.validation),
     )
-    if first_epoch:
-        logger.info("resuming after epoch %d of %d", first_epoch, settings.epochs)
+    program = [code, precision, device, keras.__version__]
+    state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
+    history = state.restore(engine)
+    if history:
+        logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
     recorder = Recorder(state, history, outputs["history"], settings.steps * settings.batch)
-    if first_epoch < settings.epochs:
-        batches = random_batches(
-            images,
-            labels,
-            roles.train,
-            settings.patch,
-            settings.batch,
-            settings.seed,
-            first_step=first_epoch * settings.steps,
-        )
-        engine.fit(
-            ((batch,) for batch in batches),
-            steps_per_epoch=settings.steps,
-            initial_epoch=first_epoch,
-            epochs=settings.epochs,
-            validation_data=FixedPatches(
-                images,
-                labels,
-                roles.validation,
-                settings.patch,
-                settings.batch,
-                most=settings.steps * settings.batch,
-            ),
-            shuffle=False,  # the generator's order is already random
-            callbacks=[recorder, Progress(settings, first_epoch)],
-            verbose=0,
-        )
-    write_csv(outputs["history"], pd.DataFrame(recorder.history, columns=HISTORY_COLUMNS))
+    _fit(engine, settings, images, labels, roles, recorder)
     write_json(
         outputs["training"],
         {
@@ -349,12 +196,12 @@ def train_fold(
             "preprocessing": {
                 "channels": plan["channels"],
                 "dtype": plan["dtype"],
-                **normalization,
+                **normalization_of(settings, plan),
             },
             "precision": precision,
-            "device": "GPU" if has_gpu() else "CPU",
-            "xla": compiled_by_xla,
-            "parameters": network.count_params(),
+            "device": device,
+            "xla": uses_xla(settings),
+            "parameters": engine.network.count_params(),
             "patches": settings.steps * settings.batch * settings.epochs,
             "seconds": sum(row["seconds"] for row in recorder.history),
             "best_epoch": recorder.best["epoch"],
@@ -366,9 +213,39 @@ def train_fold(
             },
         },
     )
+    recorder.write_history()
     with atomic(outputs["model"]) as temporary:
         shutil.copyfile(state.best_model, temporary)
     state.remove()
+
+
+def _fit(
+    engine: Engine,
+    settings: TrainSettings,
+    images: PixelStore,
+    labels: PixelStore,
+    roles: FoldIds,
+    recorder: Recorder,
+) -> None:
+    """Train the epochs that the history does not have yet."""
+    first_epoch = len(recorder.history)
+    if first_epoch == settings.epochs:
+        return
+    where = (images, labels, roles.train, settings.patch, settings.batch, settings.seed)
+    batches = random_batches(*where, first_step=first_epoch * settings.steps)
+    epoch_patches = settings.steps * settings.batch
+    engine.fit(
+        ((batch,) for batch in batches),
+        steps_per_epoch=settings.steps,
+        initial_epoch=first_epoch,
+        epochs=settings.epochs,
+        validation_data=FixedPatches(
+            images, labels, roles.validation, settings.patch, settings.batch, most=epoch_patches
+        ),
+        shuffle=False,  # the generator's order is already random
+        callbacks=[recorder, Progress(settings, first_epoch)],
+        verbose=0,
+    )
 
 
 def _state_key(
