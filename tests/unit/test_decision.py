@@ -1,15 +1,30 @@
-"""Decision: the learned threshold and clean-up against brute force and planted cases."""
+"""Decision: learned levels and clean-up against brute force and planted cases."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake.decision import Decision, apply_decision, learn_decision, mean_dice
+from maskmake.decision import (
+    OBJECTIVES,
+    Decision,
+    apply_decision,
+    learn_decision,
+    mean_dice,
+    mean_iou,
+    stored_decision,
+)
 from maskmake.log import UserError
-from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion
+from maskmake.scores import (
+    FLOAT16_LEVELS,
+    Confusion,
+    boundary_f1,
+    confusion,
+    pixel_scores,
+    rand_and_information,
+)
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -31,12 +46,8 @@ def certain(label: np.ndarray) -> np.ndarray:
     return np.where(label > 0, 0.95, 0.05).astype(np.float16)
 
 
-def learn(cases: list) -> dict:
-    return learn_decision(lambda: iter(cases), "dice")
-
-
-def decision_of(learned: dict) -> Decision:
-    return Decision(learned["threshold"], learned["min_object"], learned["min_hole"])
+def learn(cases: list, objective: str = "dice", method: str = "auto") -> dict:
+    return learn_decision(lambda: iter(cases), objective, method)
 
 
 def score_of(decision: Decision, cases: list) -> float:
@@ -157,7 +168,7 @@ def test_planted_specks_and_pits_go(value, key):
     assert learned[key] == 32  # the mildest of the grid above 30 pixels
     assert learned["min_object"] + learned["min_hole"] == 32
     assert learned["score"] == 1 > learned["score_uncleaned"]
-    assert score_of(decision_of(learned), cases) == 1
+    assert score_of(stored_decision(learned), cases) == 1
 
 
 def test_clean_data_get_no_clean_up():
@@ -185,8 +196,7 @@ def test_every_score_of_the_grid_is_what_applying_gives(seed):
     for tried in learned["sizes"]:
         decision = Decision(learned["threshold"], tried["min_object"], tried["min_hole"])
         assert tried["score"] == score_of(decision, cases)
-    assert learned["score"] == max(tried["score"] for tried in learned["sizes"])
-    assert learned["score"] == score_of(decision_of(learned), cases)
+    assert learned["score"] == score_of(stored_decision(learned), cases)
 
 
 def test_specks_inside_holes_are_scored_as_applied():
@@ -210,10 +220,193 @@ def test_larger_images_try_larger_sizes():
     def largest(size):
         label = np.zeros((size, size), np.uint8)
         label[: size // 2] = 1
-        return max(tried["min_object"] for tried in learn([(certain(label), label)])["sizes"])
+        learned = learn([(certain(label), label)], method="one_level")
+        return max(tried["min_object"] for tried in learned["sizes"])
 
     assert largest(64) == 256
     assert largest(1024) == 1024
+
+
+def test_a_gain_that_the_images_do_not_share_is_no_reason_to_clean():
+    label = blobs(0, 256)
+    pitted = plant(label, 1, 0.03)
+    holed = label.copy()
+    holed[:128][pitted[:128] < 0.5] = 0
+    one_gains = [(pitted, label), (certain(holed), holed), *[(certain(label), label)] * 2]
+    all_gain = [(plant(label, seed, 0.03), label) for seed in range(4)]
+    for cases, min_hole in ((one_gains, 0), (all_gain, 32)):
+        learned = learn(cases, method="one_level")
+        assert max(tried["score"] for tried in learned["sizes"]) > learned["score_uncleaned"]
+        assert (learned["min_object"], learned["min_hole"]) == (0, min_hole)
+
+
+def test_what_the_clean_up_removes_is_counted():
+    label = blobs(0, 256)
+    probability = plant(label, 1, 0.97)
+    learned = learn([(probability, label)])
+    nothing = {"objects_true": 0, "objects_false": 0, "holes_true": 0, "holes_false": 0}
+    assert learned["removed"] == nothing | {"objects_false": 15}
+    assert learn([(certain(label), label)])["removed"] == nothing
+    depth = ndimage.distance_transform_cdt(label == 0, "chessboard")
+    row, column = np.argwhere((depth > 3) & (probability < 0.5))[0]
+    label[row, column], probability[row, column] = 1, 0.95  # a true object of one pixel
+    assert learn([(probability, label)])["removed"]["objects_true"] == 1
+
+
+# Two levels
+
+
+def touching(gap: float = 0.7, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two discs whose gap of two columns is fainter than they are, but not faint."""
+    rows, columns = np.mgrid[:64, :96]
+    columns = columns - shift
+    discs = np.hypot(rows - 32, columns - 34) < 16
+    discs |= np.hypot(rows - 32, columns - 62) < 16
+    probability = np.where(discs, 0.97, 0.05)
+    label = discs.astype(np.uint8)
+    between = (np.abs(columns - 47.5) < 1) & discs
+    label[between], probability[between] = 0, gap
+    # Faint true pixels that a threshold above the gap would lose.
+    probability[discs & (np.hypot(rows - 32, columns - 34) > 12) & (columns < 34)] = 0.6
+    return probability.astype(np.float16), label
+
+
+def components(mask: np.ndarray) -> int:
+    return ndimage.label(mask)[1]
+
+
+def test_two_levels_separate_what_one_threshold_leaves_together():
+    probability, label = touching()
+    assert components(probability > 0.5) == 1
+    separated = apply_decision(probability, Decision(0.5, 0, 0, upper=0.9, min_seed=8))
+    assert components(separated) == components(label) == 2
+    lost = (probability > 0.5) & ~separated
+    assert not lost[label > 0].any() and not (separated & (probability <= 0.5)).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_separate_the_seeds_and_take_nothing_else(seed):
+    probability, _ = noisy(seed)
+    decision = Decision(0.3, 4, 4, upper=0.8, min_seed=4)
+    whole = apply_decision(probability, replace(decision, upper=None))
+    separated = apply_decision(probability, decision)
+    assert not (separated & ~whole).any()
+    seeds, count = ndimage.label(whole & (probability > decision.upper))
+    large = np.flatnonzero(np.bincount(seeds.ravel())[1:] >= decision.min_seed) + 1
+    objects = ndimage.label(separated)[0]
+    for piece in np.unique(objects[objects > 0]):
+        assert len(np.intersect1d(seeds[objects == piece], large)) <= 1
+    one_seeded = [
+        pieces
+        for pieces in map(ndimage.label(whole)[0].__eq__, range(1, components(whole) + 1))
+        if len(np.intersect1d(seeds[pieces], large)) < 2
+    ]
+    assert one_seeded and count > len(large)
+    for pieces in one_seeded:
+        assert separated[pieces].all()
+
+
+def test_parts_without_a_seed_stay():
+    probability, _ = touching()
+    probability[2:6, 2:6] = 0.6
+    probability[2:4, 50:52] = 0.97  # above the upper level, but too small for a seed
+    separated = apply_decision(probability, Decision(0.5, 0, 0, upper=0.9, min_seed=8))
+    assert separated[2:6, 2:6].all() and separated[2:4, 50:52].all()
+    assert components(separated) == 4
+
+
+def test_touching_objects_are_learned_to_be_separated():
+    cases = [touching(shift=shift) for shift in (-4, 0, 4)]
+    learned = learn(cases)
+    assert learned["method"] == "two_level"
+    assert learned["upper"] > 0.7 > learned["threshold"]
+    assert components(apply_decision(cases[0][0], stored_decision(learned))) == 2
+    assert learned["reason"].startswith("Two levels separate objects that touch")
+    assert learn(cases, method="one_level")["method"] == "one_level"
+
+
+def test_where_nothing_touches_one_level_stays():
+    label = np.zeros((96, 96), np.uint8)
+    for row in range(8, 96, 24):
+        for column in range(8, 96, 24):
+            label[row : row + 12, column : column + 12] = 1
+    rng = np.random.default_rng(0)
+    soft = ndimage.gaussian_filter(label.astype(float), 1.5)
+    cases = [
+        (np.clip(soft + rng.normal(0, 0.05, label.shape), 0, 1).astype(np.float16), label)
+        for _ in range(3)
+    ]
+    learned = learn(cases)
+    assert (learned["method"], learned["upper"]) == ("one_level", None)
+    assert "no better" in learned["reason"]
+    assert learn(cases, method="two_level")["method"] == "two_level"
+
+
+def test_lines_that_cost_score_are_not_drawn():
+    label = np.ones((64, 64), np.uint8)
+    label[:, 60:] = 0
+    probability = certain(label)
+    probability[:, 2:60:3] = 0.8  # each third column of one true object is fainter
+    assert learn([(probability, label)] * 3)["method"] == "one_level"
+
+
+def brute_force(decision: Decision, cases: list, objective: str) -> float:
+    masks = [(apply_decision(probability, decision), label) for probability, label in cases]
+    if objective == "v_rand":
+        return float(np.nanmean([rand_and_information(*pair)["v_rand"] for pair in masks]))
+    if objective == "boundary_f1":
+        return float(np.nanmean([boundary_f1(*pair) for pair in masks]))
+    counts = sum((confusion(*pair) for pair in masks), Confusion())
+    return float({"dice": mean_dice, "iou": mean_iou}[objective](counts))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_scores_what_applying_gives(objective):
+    cases = [noisy(seed, 64) for seed in range(3)]
+    learned = learn(cases, objective)
+    assert learned["score"] == pytest.approx(
+        brute_force(stored_decision(learned), cases, objective), abs=1e-12
+    )
+    for tried in learned["methods"]:
+        decision = stored_decision(tried)
+        assert tried["score"] == pytest.approx(brute_force(decision, cases, objective), abs=1e-12)
+        assert tried["v_rand"] == pytest.approx(brute_force(decision, cases, "v_rand"), abs=1e-12)
+    for tried in learned["sizes"]:
+        decision = Decision(
+            learned["methods"][0]["threshold"], tried["min_object"], tried["min_hole"]
+        )
+        assert tried["score"] == pytest.approx(brute_force(decision, cases, objective), abs=1e-12)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_finds_its_best_threshold(objective):
+    cases = [noisy(seed, 64) for seed in range(2)]
+    learned = learn(cases, objective, "one_level")
+    levels = [*np.linspace(0.05, 0.95, 19).astype(np.float16), learned["curve"]["threshold"][0]]
+    scores = [brute_force(Decision(float(level), 0, 0), cases, objective) for level in levels]
+    assert learned["score_uncleaned"] >= max(scores) - 1e-12
+    at_half = brute_force(Decision(0.5, 0, 0), cases, objective)
+    assert learned["score_at_half"] == pytest.approx(at_half)
+    assert learned["score"] >= learned["score_uncleaned"] >= at_half - 1e-12
+    json.dumps(learned, allow_nan=False)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("value", [0, 1])
+def test_every_objective_copes_with_labels_of_one_class(objective, value):
+    label = np.full((32, 32), value, np.uint8)
+    probability = np.random.default_rng(0).uniform(0.2, 0.8, label.shape).astype(np.float16)
+    learned = learn([(probability, label)] * 3, objective)
+    assert 0 <= learned["threshold"] <= 1
+    if objective in ("dice", "iou"):
+        assert (learned["score"], learned["method"]) == (1, "one_level")
+
+
+def test_mean_iou_is_the_mean_of_both_classes():
+    counts = Confusion(tp=50, fp=10, fn=5, tn=35)
+    scores = pixel_scores(counts)
+    both = (scores["foreground_iou"] + scores["background_iou"]) / 2
+    assert mean_iou(counts) == pytest.approx(both)
 
 
 # Degenerate data
@@ -225,7 +418,7 @@ def test_constant_probability_gives_the_better_class(share, foreground):
     label[: int(64 * share)] = 1
     probability = np.full(label.shape, 0.3, np.float16)
     learned = learn([(probability, label)])
-    assert (apply_decision(probability, decision_of(learned)) == foreground).all()
+    assert (apply_decision(probability, stored_decision(learned)) == foreground).all()
     assert (learned["min_object"], learned["min_hole"]) == (0, 0)
 
 
@@ -235,7 +428,7 @@ def test_labels_of_one_class(value):
     probability = np.random.default_rng(0).uniform(0.2, 0.8, label.shape).astype(np.float16)
     learned = learn([(probability, label)])
     assert learned["score"] == 1
-    assert (apply_decision(probability, decision_of(learned)) == value).all()
+    assert (apply_decision(probability, stored_decision(learned)) == value).all()
 
 
 def test_no_validation_image_is_the_users_error():
@@ -246,9 +439,11 @@ def test_no_validation_image_is_the_users_error():
 def test_decision_is_written_as_it_is_learned():
     learned = learn([noisy(0)])
     assert list(learned) == [
-        "threshold", "min_object", "min_hole", "objective", "score", "score_at_half",
-        "score_uncleaned", "curve", "sizes",
+        "method", "threshold", "min_object", "min_hole", "upper", "min_seed", "objective",
+        "score_at_half", "score_uncleaned", "curve", "score", "reason", "methods", "removed",
+        "sizes",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
-    assert asdict(decision_of(learned)).items() <= learned.items()
+    decision = asdict(stored_decision(json.loads(json.dumps(learned))))
+    assert decision == {key: learned[key] for key in decision}
     assert learned["threshold"] in FLOAT16_LEVELS

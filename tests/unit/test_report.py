@@ -18,7 +18,7 @@ from PIL import Image
 
 from maskmake import figures
 from maskmake.arrays import build_store
-from maskmake.files import read_pixels, write_csv, write_json, write_png
+from maskmake.files import read_json, read_pixels, write_csv, write_json, write_png
 from maskmake.glossary import SCORES, duration, number, percent
 from maskmake.report import count_components, select_examples, stage_table, write_report
 
@@ -138,13 +138,18 @@ def _write_training(folder, rng, folds, epochs) -> None:
     dice = [0.7, 0.8, 0.85, None]
     curve = {"foreground_dice": dice, "background_dice": dice, "objective": dice}
     decision = {
+        "method": "one_level",
         "threshold": 0.625,
+        "upper": None,
+        "min_seed": 0,
         "min_object": 16,
         "min_hole": 0,
         "objective": "dice",
         "score": 0.86,
         "score_at_half": 0.8,
         "score_uncleaned": 0.85,
+        "reason": "Two levels separate objects no better than one.",
+        "removed": {"objects_true": 1, "objects_false": 2, "holes_true": 0, "holes_false": 0},
         "images": ["003"],
         "curve": {"threshold": levels, **curve},
         "sizes": [],
@@ -154,7 +159,8 @@ def _write_training(folder, rng, folds, epochs) -> None:
 
 def _write_scores(folder, test, dice) -> dict:
     metrics = dict.fromkeys(SCORE_KEYS, dice) | {"images": len(test), "majority_accuracy": 0.7}
-    metrics |= {"precision": None, "min_object": 16, "min_hole": 0}
+    metrics |= {"precision": None, "method": "one_level", "upper": None, "min_object": 16}
+    metrics |= {"min_seed": 0, "min_hole": 0}
     write_json(folder / "metrics.json", metrics)
     rows = []
     for place, row in enumerate(test.itertuples()):
@@ -332,6 +338,20 @@ def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
     write_csv(path, history.assign(val_loss=100 * history["loss"]))
     _, page = render(tmp_path, settings)
     assert "overfitting" not in page.text
+
+
+def test_the_decision_is_told_in_sentences(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/decision.json"
+    one_level = read_json(path)
+    _, page = render(tmp_path, settings)
+    assert "removes 2 false objects and 1 true one, and fills 0 false holes" in page.text
+    assert "One level: objects that touch stay together." in page.text
+    two_levels = {"method": "two_level", "upper": 0.9, "min_seed": 32, "objective": "v_rand"}
+    write_json(path, one_level | two_levels)
+    _, page = render(tmp_path, settings)
+    assert "seeds of at least 32 pixels above 0.900" in page.text
+    assert "V-Rand on 1 validation image" in page.text
 
 
 def test_masks_of_specks_are_noted(tmp_path):

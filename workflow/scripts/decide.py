@@ -1,4 +1,4 @@
-"""Learn threshold and clean-up on the validation images."""
+"""Learn on the validation images how probabilities become masks."""
 
 from maskmake.arrays import open_labels
 from maskmake.decision import learn_decision
@@ -13,9 +13,11 @@ with job(snakemake):
     decision = learn_decision(
         lambda: ((run.validation(i), labels[i]) for i in run.validation_ids),
         snakemake.params.decide["objective"],
+        snakemake.params.decide["method"],
     )
     logger.info(
-        "threshold %.3f, smallest object %d, smallest hole %d pixels, mean Dice %.4f",
-        *(decision[key] for key in ("threshold", "min_object", "min_hole", "score")),
+        "threshold %.3f, smallest object %d, smallest hole %d pixels, %s %.4f",
+        *(decision[key] for key in ("threshold", "min_object", "min_hole", "objective", "score")),
     )
+    logger.info("%s: %s", decision["method"], decision["reason"])
     write_json(snakemake.output.decision, {**decision, "images": run.validation_ids})

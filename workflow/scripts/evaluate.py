@@ -10,6 +10,8 @@ from maskmake.log import job
 from maskmake.predictions import RunProbabilities
 from maskmake.scores import score_card
 
+DECISION = ("method", "threshold", "upper", "min_seed", "min_object", "min_hole")
+
 with job(snakemake):
     index = read_csv(snakemake.input.index)
     labels = open_labels(snakemake.input.labels, index)
@@ -24,7 +26,7 @@ with job(snakemake):
         snakemake.output.metrics,
         {
             "images": len(run.test_ids),
-            **{key: decision[key] for key in ("threshold", "min_object", "min_hole")},
+            **{key: decision[key] for key in DECISION},
             **scores,
             "seconds_train": sum(read_json(p)["seconds"] for p in snakemake.input.trainings),
             "seconds_predict": sum(

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from maskmake.decision import Decision, apply_decision
+from maskmake.decision import apply_decision, stored_decision
 from maskmake.files import read_csv, read_json, write_png
 from maskmake.log import job
 from maskmake.predictions import RunProbabilities
 
 with job(snakemake):
-    chosen = read_json(snakemake.input.decision)
-    decision = Decision(*(chosen[key] for key in ("threshold", "min_object", "min_hole")))
+    decision = stored_decision(read_json(snakemake.input.decision))
     run = RunProbabilities(
         snakemake.input.probabilities,
         read_csv(snakemake.input.index),

@@ -19,6 +19,8 @@ from matplotlib.gridspec import GridSpec
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
+from maskmake.glossary import OBJECTIVES
+
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
 SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
 
@@ -151,7 +153,7 @@ def _line(history: pd.DataFrame) -> dict:
 
 
 def threshold_figure(decisions: Mapping[str, dict]) -> Figure:
-    """Dice of the validation images over the threshold, one panel a run.
+    """Dice and objective of the validation images over the threshold, one panel a run.
 
     Args:
         decisions: for each run, the content of ``decision.json``.
@@ -168,14 +170,15 @@ def threshold_figure(decisions: Mapping[str, dict]) -> Figure:
 def _draw_decision(axes: Axes, decision: dict) -> None:
     curve = {name: np.array(values, dtype=float) for name, values in decision["curve"].items()}
     thresholds, chosen = curve["threshold"], decision["threshold"]
+    objective = OBJECTIVES[decision["objective"]]
     axes.axvline(0.5, color=INK, lw=1, ls=":", label="0.5")
     axes.axvline(chosen, color=INK, lw=1.2, label=f"chosen: {chosen:.3f}")
-    axes.plot(thresholds, curve["foreground_dice"], color=FOREGROUND, label="foreground")
-    axes.plot(thresholds, curve["background_dice"], color=BACKGROUND, label="background")
-    axes.plot(thresholds, curve["objective"], color=INK, lw=2.4, label="mean of both")
+    axes.plot(thresholds, curve["foreground_dice"], color=FOREGROUND, label="foreground Dice")
+    axes.plot(thresholds, curve["background_dice"], color=BACKGROUND, label="background Dice")
+    axes.plot(thresholds, curve["objective"], color=INK, lw=2.4, label=objective)
     at_chosen = np.argmin(np.abs(thresholds - chosen))
     axes.plot(chosen, curve["objective"][at_chosen], "o", ms=7, color=INK)
-    axes.set(xlabel="threshold of the probability", ylabel="Dice (validation)", xlim=(0, 1))
+    axes.set(xlabel="threshold of the probability", ylabel="score (validation)", xlim=(0, 1))
     axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
 
 

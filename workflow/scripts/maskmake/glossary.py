@@ -46,6 +46,18 @@ def counted(count: int, noun: str) -> str:
     return f"{number(count, 0)} {noun}{'' if count == 1 else 's'}"
 
 
+def levels(method: str) -> str:
+    """The name of a ``decide.method`` in words."""
+    return {"one_level": "one level", "two_level": "two levels"}[method]
+
+
+OBJECTIVES = {
+    "dice": "mean Dice",
+    "iou": "mean IoU",
+    "v_rand": "V-Rand",
+    "boundary_f1": "boundary F1",
+}
+
 three_digits = partial(number, digits=3)
 whole = partial(number, digits=0)
 
@@ -149,12 +161,19 @@ SCORES = {
         ),
     },
     "Decision and cost": {
+        "method": Score(
+            "method", "", levels, "Whether a second level separates objects that touch."
+        ),
         "threshold": Score(
             "threshold",
             "",
             three_digits,
             "Probability above which a pixel is foreground.",
         ),
+        "upper": Score(
+            "upper level", "", three_digits, "Probability above which an object has its seed."
+        ),
+        "min_seed": Score("smallest seed", "", whole, "Smaller seeds (pixels) make no object."),
         "min_object": Score(
             "smallest object", "", whole, "Smaller foreground objects (pixels) are removed."
         ),

@@ -18,7 +18,7 @@ from skimage.measure import label as label_components
 from maskmake import figures
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
-from maskmake.glossary import DASH, SCORES, Score, counted, duration, number, percent
+from maskmake.glossary import DASH, OBJECTIVES, SCORES, Score, counted, duration, number, percent
 from maskmake.sources import natural_key
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -116,7 +116,11 @@ def _render(**context) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        number=number, percent=percent, duration=duration, setting=_setting_text
+        number=number,
+        percent=percent,
+        duration=duration,
+        counted=counted,
+        setting=_setting_text,
     )
     return environment.get_template("report.html.j2").render(
         **context,
@@ -409,6 +413,7 @@ def _run_section(run: Run) -> dict:
     losses = _losses({run.name: run})
     rates = pd.concat(run.histories)["images_per_second"]
     first = run.trainings[0]
+    objective = OBJECTIVES[run.decision["objective"]]
     return {
         "name": run.name,
         "folds": len(run.histories),
@@ -434,11 +439,12 @@ def _run_section(run: Run) -> dict:
         "threshold_figure": Markup(
             figures.inline_svg(
                 figures.threshold_figure({run.name: run.decision}),
-                f"Foreground Dice, background Dice and their mean over the threshold, run "
+                f"Foreground Dice, background Dice and {objective} over the threshold, run "
                 f"{run.name}; chosen: {run.decision['threshold']:.3f}",
             )
         ),
         "decision": run.decision,
+        "objective": objective,
     }
 
 

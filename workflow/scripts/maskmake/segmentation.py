@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.arrays import to_pixel_type
-from maskmake.decision import Decision, apply_decision
+from maskmake.decision import apply_decision, stored_decision
 from maskmake.files import read_json, read_pixels, write_png
 from maskmake.log import UserError, logger
 from maskmake.networks import load_network
@@ -61,8 +61,7 @@ def segment_images(
     Raises:
         UserError: at the end, naming every image that could not be used.
     """
-    chosen = read_json(decision_path)
-    decision = Decision(*(chosen[key] for key in ("threshold", "min_object", "min_hole")))
+    decision = stored_decision(read_json(decision_path))
     networks = [load_network(fold / "model.keras") for fold in folds]
     preprocessing = read_json(folds[0] / "training.json")["preprocessing"]
     rows, faults = [], []
