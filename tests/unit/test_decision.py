@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake.decision import (
-    OBJECTIVES,
-    Decision,
-    apply_decision,
-    learn_decision,
-    mean_dice,
-    mean_iou,
-    stored_decision,
-)
+from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.log import UserError
 from maskmake.scores import (
     FLOAT16_LEVELS,
@@ -25,6 +17,7 @@ from maskmake.scores import (
     pixel_scores,
     rand_and_information,
 )
+from maskmake.tuning import OBJECTIVES, learn_decision, mean_dice, mean_iou
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:

@@ -15,8 +15,8 @@ PACKAGE = SCRIPTS / "maskmake"
 FLOORS = [
     {"files", "sources", "settings", "log", "device", "provenance", "configuration", "labels"}
     | {"schema_faults"},
-    {"audit", "arrays", "splits", "scores", "synthesis", "download"},
-    {"plan", "decision", "networks", "augmentation", "sampling", "losses", "predictions"}
+    {"audit", "arrays", "splits", "scores", "synthesis", "download", "decision"},
+    {"plan", "tuning", "networks", "augmentation", "sampling", "losses", "predictions"}
     | {"comparison", "checkpoints", "glossary"},
     {"callbacks", "tiling", "figures"},
     {"training", "report", "segmentation"},

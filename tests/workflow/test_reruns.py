@@ -52,6 +52,7 @@ def test_younger_code_with_the_same_content_changes_nothing(workflow, finished):
         ("maskmake/losses.py", of_runs("fold0-train", "a", "b")),
         ("maskmake/networks.py", of_runs("fold0-train", "a", "b")),
         ("maskmake/tiling.py", of_runs("fold0-predict", "a", "b")),
+        ("maskmake/tuning.py", of_runs("decide", "a", "b")),
         ("maskmake/decision.py", of_runs("decide", "a", "b")),
         ("maskmake/comparison.py", END),
         ("maskmake/figures.py", {"report"}),

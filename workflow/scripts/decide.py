@@ -1,10 +1,10 @@
 """Learn on the validation images how probabilities become masks."""
 
 from maskmake.arrays import open_labels
-from maskmake.decision import learn_decision
 from maskmake.files import read_csv, write_json
 from maskmake.log import job, logger
 from maskmake.predictions import RunProbabilities
+from maskmake.tuning import learn_decision
 
 with job(snakemake):
     index = read_csv(snakemake.input.index)
