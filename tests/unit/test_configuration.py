@@ -265,7 +265,7 @@ FAULTS = {
     "choice off": (
         "train: {schedule: off}",
         "train.schedule: found the truth value false (YAML reads no and off as that, too); "
-        "expected cosine or constant",
+        "expected cosine, polynomial or constant",
     ),
     "exponent without a point": (
         "train: {learning_rate: 1e-3}",

@@ -19,6 +19,7 @@ from maskmake.files import atomic, read_csv, read_json, write_json
 from maskmake.log import UserError, logger
 from maskmake.losses import LOSSES
 from maskmake.networks import build_network
+from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches, random_batches
 from maskmake.settings import TrainSettings
 from maskmake.splits import FoldIds, fold_ids
@@ -88,18 +89,6 @@ def resolve_precision(precision: str) -> str:
     flags = cpu_info.read_text() if cpu_info.exists() else ""
     multiplies = has_gpu() or "amx_bf16" in flags or "avx512_bf16" in flags
     return "bfloat16" if multiplies else "float32"
-
-
-def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
-    """The optimiser with its learning rate schedule over all steps."""
-    rate = settings.learning_rate
-    if settings.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, settings.steps * settings.epochs)
-    if settings.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.99, nesterov=True)
-    return {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}[settings.optimizer](
-        rate
-    )
 
 
 def check_patch(settings: TrainSettings, images: PixelStore, ids: list[str]) -> None:
@@ -186,8 +175,15 @@ def train_fold(
     history = state.restore(engine)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
-    recorder = Recorder(state, history, outputs["history"], settings.steps * settings.batch)
+    recorder = Recorder(settings, state, history, outputs["history"])
     _fit(engine, settings, images, labels, roles, recorder)
+    if len(recorder.history) < settings.epochs:
+        logger.info(
+            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
+            len(recorder.history),
+            settings.epochs,
+            recorder.best["epoch"],
+        )
     write_json(
         outputs["training"],
         {
@@ -202,7 +198,7 @@ def train_fold(
             "device": device,
             "xla": uses_xla(settings),
             "parameters": engine.network.count_params(),
-            "patches": settings.steps * settings.batch * settings.epochs,
+            "patches": settings.steps * settings.batch * len(recorder.history),
             "seconds": sum(row["seconds"] for row in recorder.history),
             "best_epoch": recorder.best["epoch"],
             "val_loss": recorder.best["val_loss"],
@@ -229,10 +225,18 @@ def _fit(
 ) -> None:
     """Train the epochs that the history does not have yet."""
     first_epoch = len(recorder.history)
-    if first_epoch == settings.epochs:
+    if first_epoch == settings.epochs or recorder.out_of_patience:
         return
-    where = (images, labels, roles.train, settings.patch, settings.batch, settings.seed)
-    batches = random_batches(*where, first_step=first_epoch * settings.steps)
+    batches = random_batches(
+        images,
+        labels,
+        roles.train,
+        settings.patch,
+        settings.batch,
+        settings.seed,
+        settings.foreground_patches,
+        first_step=first_epoch * settings.steps,
+    )
     epoch_patches = settings.steps * settings.batch
     engine.fit(
         ((batch,) for batch in batches),
