@@ -254,8 +254,8 @@ FAULTS = {
     ),
     "choice in a run": (
         "runs: {small: {train: {loss: dise}}}",
-        "runs.small.train.loss: found 'dise'; expected bce, dice, bce_dice, focal or tversky; "
-        "did you mean 'dice'?",
+        "runs.small.train.loss: found 'dise'; expected bce, bce_borders, dice, bce_dice, "
+        "focal or tversky; did you mean 'dice'?",
     ),
     "one of many": (
         "train: {encoder: resnet-34}",

@@ -9,10 +9,16 @@ from maskmake.losses import LOSSES
 LABELS = np.array([1, 0, 0, 1], "float32").reshape(1, 2, 2, 1)
 PROBABILITIES = np.array([0.9, 0.2, 0.5, 0.4], "float32").reshape(1, 2, 2, 1)
 LOGITS = np.log(PROBABILITIES / (1 - PROBABILITIES))
+BORDERS = np.array([0, 51, 102, 255], "float32").reshape(1, 2, 2, 1)
+
+
+def loss_of(name, labels, logits):
+    borders = [tf.constant(BORDERS)] if name == "bce_borders" else []
+    return LOSSES[name](tf.constant(labels), logits, *borders)
 
 
 def loss(name, labels=LABELS, logits=LOGITS):
-    return float(LOSSES[name](tf.constant(labels), tf.constant(logits)))
+    return float(loss_of(name, labels, tf.constant(logits)))
 
 
 # Probability of the true class of each pixel, and the sums of the labels and the predictions.
@@ -25,6 +31,7 @@ DICE = 1 - ((2 * 1.3 + 1) / (2 + 2.0 + 1) + (2 * 1.3 + 1) / (2 + 2.0 + 1)) / 2
     ("name", "expected"),
     [
         ("bce", BCE),
+        ("bce_borders", -(np.array([1, 3, 5, 11]) * np.log(RIGHT)).mean()),
         ("dice", DICE),
         ("bce_dice", BCE + DICE),
         ("focal", -((1 - RIGHT) ** 2 * np.log(RIGHT)).mean()),
@@ -41,7 +48,7 @@ def test_closed_form(name, expected):
 def test_extreme_logits_give_finite_losses_and_gradients(name, size, sign):
     logits = tf.Variable(sign * size * (2 * LABELS - 1))
     with tf.GradientTape() as tape:
-        value = LOSSES[name](tf.constant(LABELS), logits)
+        value = loss_of(name, LABELS, logits)
     assert np.isfinite(tape.gradient(value, logits)).all()
     if sign == 1:
         assert float(value) == pytest.approx(0, abs=1e-6)

@@ -17,7 +17,7 @@ FLOORS = [
     | {"schema_faults"},
     {"audit", "arrays", "splits", "scores", "synthesis", "download"},
     {"plan", "decision", "networks", "augmentation", "sampling", "losses", "predictions"}
-    | {"comparison", "checkpoints", "optimizers"},
+    | {"comparison", "checkpoints", "optimizers", "borders"},
     {"callbacks", "tiling", "figures", "glossary"},
     {"training", "report", "segmentation"},
 ]

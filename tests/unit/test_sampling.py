@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from maskmake.borders import with_borders
 from maskmake.log import UserError
 from maskmake.sampling import FixedPatches, ForegroundPixels, cut_patch, random_batches
 
@@ -106,6 +107,13 @@ def test_every_foreground_pixel_is_drawn_equally_often(rare):
     drawn = Counter(tuple(int(n) for n in foreground.draw(random)) for _ in range(2000))
     assert set(drawn) == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
     assert all(count == pytest.approx(500, abs=80) for count in drawn.values())
+
+
+def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
+    both = with_borders(rare[1], list("ab"), tmp_path / "borders.npy")
+    random = np.random.default_rng(1)
+    drawn = {ForegroundPixels(both, list("ab"), rows=50).draw(random) for _ in range(40)}
+    assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
 
 
 def test_patches_are_centred_on_foreground_as_far_as_the_image_allows(rare):

@@ -241,6 +241,16 @@ def test_training_goes_on_with_the_raw_weights_where_the_averaged_are_kept(train
     assert (averaged.history["val_loss"] != trained.history["val_loss"]).all()
 
 
+def test_a_training_with_border_weights_keeps_no_map_of_them(dataset, tmp_path):
+    run = train(dataset, tmp_path, replace(SETTINGS, loss="bce_borders", epochs=1))
+    assert np.isfinite(run.history["val_loss"]).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "history.csv",
+        "model.keras",
+        "training.json",
+    ]
+
+
 def test_training_json_says_what_was_done(dataset, trained):
     training = trained.training
     assert training["settings"] == json.loads(json.dumps(asdict(SETTINGS)))

@@ -30,6 +30,22 @@ def bce_dice(labels, logits):
     return bce(labels, logits) + dice(labels, logits)
 
 
+def bce_borders(labels, logits, borders):
+    """Binary cross-entropy that weighs the background between objects up to eleven times.
+
+    1 + w0 exp(-(d1 + d2)^2 / (2 sigma^2)) is the weight of a pixel, with w0 10 and without the
+    class balance: Ronneberger, Fischer, Brox 2015, U-Net. So it is not the same for a label and
+    its negative.
+
+    Args:
+        labels: (B, H, W, 1).
+        logits: (B, H, W, 1) float32.
+        borders: (B, H, W, 1) in 0 to 255, from ``borders.border_map``.
+    """
+    entropy = ops.binary_crossentropy(labels, logits, from_logits=True)
+    return ops.mean((1.0 + 10.0 / 255.0 * borders) * entropy)
+
+
 def focal(labels, logits):
     """Cross-entropy of each pixel times the square of its error, mean over pixels.
 
@@ -56,4 +72,11 @@ def tversky(labels, logits):
     return 1.0 - (hit + 0.5) / (hit + 0.3 * false + 0.7 * missed + 0.5)
 
 
-LOSSES = {"bce": bce, "dice": dice, "bce_dice": bce_dice, "focal": focal, "tversky": tversky}
+LOSSES = {
+    "bce": bce,
+    "bce_borders": bce_borders,
+    "dice": dice,
+    "bce_dice": bce_dice,
+    "focal": focal,
+    "tversky": tversky,
+}

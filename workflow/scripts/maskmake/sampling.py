@@ -11,7 +11,7 @@ from maskmake.log import UserError
 
 
 def cut_patch(images: PixelStore, labels: PixelStore, image_id: str, y: int, x: int, patch: int):
-    """One patch, (patch, patch, C + 1) in the images' pixel type; the last channel is the label."""
+    """One patch, (patch, patch, C + K) in the images' pixel type, the K channels of label last."""
     image = images[image_id][y : y + patch, x : x + patch]
     label = labels[image_id][y : y + patch, x : x + patch]
     return np.dstack([image, label.astype(images.dtype)])
@@ -45,7 +45,8 @@ class ForegroundPixels:
             )
 
     def _band(self, i: int, y: int) -> np.ndarray:
-        return self._labels[self._ids[i]][y : y + self._rows]
+        band = self._labels[self._ids[i]][y : y + self._rows]
+        return band if band.ndim == 2 else band[..., 0]
 
     def draw(self, random: np.random.Generator) -> tuple[int, int, int]:
         """Position in ``ids``, row and column of a foreground pixel, all equally likely."""
@@ -85,7 +86,7 @@ def random_batches(
         first_step: number of the first batch.
 
     Yields:
-        (batch, patch, patch, C + 1) in the images' pixel type.
+        (batch, patch, patch, C + K) in the images' pixel type, K channels of the label last.
 
     Raises:
         UserError: patches are to show foreground, and there is none.

@@ -13,6 +13,7 @@ from keras import ops
 
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.augmentation import augment
+from maskmake.borders import with_borders
 from maskmake.callbacks import Progress, Recorder
 from maskmake.checkpoints import State
 from maskmake.files import atomic, read_csv, read_json, write_json
@@ -28,9 +29,9 @@ from maskmake.splits import FoldIds, fold_ids
 class Engine(keras.Model):
     """A network with augmentation and loss inside its compiled training step.
 
-    Its input is a batch (B, H, W, C + 1) of raw pixel values whose last channel is the label, its
-    output (B, H, W, 2): logits and the label as augmented. So image and label are changed
-    together on the device, and the host only cuts patches.
+    Its input is a batch (B, H, W, C + K) of raw pixel values whose last channels are the label and
+    what the loss needs besides, its output (B, H, W, 1 + K): logits and these as augmented. So
+    image and label are changed together on the device, and the host only cuts patches.
     """
 
     def __init__(self, network: keras.Model, settings: TrainSettings, spread: list[float]):
@@ -43,19 +44,21 @@ class Engine(keras.Model):
 
     def call(self, batch, training=False):
         batch = ops.cast(batch, "float32")
-        images, labels = batch[..., :-1], batch[..., -1:]
+        channels = self._spread.size
+        images, labels = batch[..., :channels], batch[..., channels:]
         if training:
             side = self._settings.patch
             fixed = (self._settings.batch, side, side)
-            images = ops.reshape(images, (*fixed, images.shape[-1]))
-            labels = ops.reshape(labels, (*fixed, 1))
+            images = ops.reshape(images, (*fixed, channels))
+            labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
             images, labels = augment(
                 images, labels, self._settings.augmentation, self._spread, self.seeds
             )
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return self._loss(y_pred[..., 1:] * self._settings.label_scale, y_pred[..., :1])
+        logits, labels, *borders = ops.split(y_pred, y_pred.shape[-1], axis=-1)
+        return self._loss(labels * self._settings.label_scale, logits, *borders)
 
 
 def normalization_of(settings: TrainSettings, plan: dict) -> dict[str, list[float]]:
@@ -172,6 +175,8 @@ def train_fold(
     )
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
+    if settings.loss == "bce_borders":
+        labels = with_borders(labels, roles.train + roles.validation, state.borders)
     history = state.restore(engine)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
