@@ -55,6 +55,15 @@ def symmetry(pixels, turns, flipped):
 # --- labels -----------------------------------------------------------------------------------
 
 
+def test_what_rides_beside_the_label_is_moved_like_the_image():
+    settings = AugmentationSettings(flip_vertical=True, rotation=40.0, zoom=0.2)
+    images, labels = random_batch()
+    moved, both = augmented(images, np.concatenate([labels, images], axis=-1), settings)
+    assert (moved != images).any()
+    np.testing.assert_array_equal(both[..., 1:], moved)
+    np.testing.assert_array_equal(both[..., :1], augmented(images, labels, settings)[1])
+
+
 @pytest.mark.parametrize("fill", ["reflect", "nearest"])
 def test_labels_stay_0_and_1(fill):
     settings = AugmentationSettings(**{**vars(EVERYTHING), "fill": fill})

@@ -254,7 +254,8 @@ FAULTS = {
     ),
     "choice in a run": (
         "runs: {small: {train: {loss: dise}}}",
-        "runs.small.train.loss: found 'dise'; expected bce, dice or bce_dice; did you mean 'dice'?",
+        "runs.small.train.loss: found 'dise'; expected bce, bce_borders, dice, bce_dice, "
+        "focal or tversky; did you mean 'dice'?",
     ),
     "one of many": (
         "train: {encoder: resnet-34}",
@@ -264,7 +265,7 @@ FAULTS = {
     "choice off": (
         "train: {schedule: off}",
         "train.schedule: found the truth value false (YAML reads no and off as that, too); "
-        "expected cosine or constant",
+        "expected cosine, polynomial or constant",
     ),
     "exponent without a point": (
         "train: {learning_rate: 1e-3}",

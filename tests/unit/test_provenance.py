@@ -17,7 +17,7 @@ FLOORS = [
     | {"schema_faults"},
     {"audit", "arrays", "splits", "scores", "synthesis", "download", "decision"},
     {"plan", "tuning", "networks", "augmentation", "sampling", "losses", "predictions"}
-    | {"comparison", "checkpoints", "glossary"},
+    | {"comparison", "checkpoints", "optimizers", "borders", "glossary"},
     {"callbacks", "tiling", "figures"},
     {"training", "report", "segmentation"},
 ]
@@ -28,6 +28,7 @@ KERAS_ROOMS = {"networks", "augmentation", "sampling", "losses", "training", "ti
     "segmentation",
     "callbacks",
     "checkpoints",
+    "optimizers",
     "device",
 }
 BACKENDS = {"tensorflow", "jax", "torch"}

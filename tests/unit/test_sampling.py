@@ -1,11 +1,14 @@
 """A patch follows from seed and step; every pixel of an image can be seen."""
 
+from collections import Counter
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from maskmake.sampling import FixedPatches, cut_patch, random_batches
+from maskmake.borders import with_borders
+from maskmake.log import UserError
+from maskmake.sampling import FixedPatches, ForegroundPixels, cut_patch, random_batches
 
 PATCH, BATCH = 16, 8
 
@@ -82,6 +85,70 @@ def test_an_image_of_the_size_of_a_patch_is_taken_whole(stores):
     small = np.concatenate(batches(stores, ids="b", count=20))[..., 0]
     assert set(small[:, 0, 0] // 256) == set(range(5))
     assert set(small[:, 0, 0] % 256) == {0}
+
+
+# --- patches centred on foreground ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rare(make_stores):
+    """Three foreground pixels in one image, one in another, none in the third."""
+    images = {"a": numbered_pixels(40, 56), "b": numbered_pixels(48, 64), "c": np.zeros((32, 32))}
+    images["c"] = numbered_pixels(32, 32)
+    labels = {name: np.zeros(image.shape, np.uint8) for name, image in images.items()}
+    for name, y, x in [("a", 20, 30), ("a", 0, 0), ("a", 39, 20), ("b", 17, 40)]:
+        labels[name][y, x] = 1
+    return make_stores(images, labels)[1:]
+
+
+def test_every_foreground_pixel_is_drawn_equally_often(rare):
+    foreground = ForegroundPixels(rare[1], list("abc"), rows=7)
+    random = np.random.default_rng(1)
+    drawn = Counter(tuple(int(n) for n in foreground.draw(random)) for _ in range(2000))
+    assert set(drawn) == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
+    assert all(count == pytest.approx(500, abs=80) for count in drawn.values())
+
+
+def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
+    both = with_borders(rare[1], list("ab"), tmp_path / "borders.npy")
+    random = np.random.default_rng(1)
+    drawn = {ForegroundPixels(both, list("ab"), rows=50).draw(random) for _ in range(40)}
+    assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
+
+
+def test_patches_are_centred_on_foreground_as_far_as_the_image_allows(rare):
+    drawn = np.concatenate(batches(rare, foreground_share=1.0, count=20))
+    half = PATCH // 2
+    corners = {(int(c) // 256, int(c) % 256) for c in drawn[:, 0, 0, 0]}
+    assert corners == {
+        (20 - half, 30 - half),
+        (0, 0),
+        (40 - PATCH, 20 - half),
+        (17 - half, 40 - half),
+    }
+    assert drawn[..., 1].any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_share_of_patches_is_centred_on_foreground(rare, share):
+    drawn = np.concatenate(batches(rare, foreground_share=share, count=250))[..., 1]
+    anywhere = np.concatenate(batches(rare, count=250))[..., 1]
+    by_chance = anywhere.any(axis=(1, 2)).mean()
+    expected = share + (1 - share) * by_chance
+    assert drawn.any(axis=(1, 2)).mean() == pytest.approx(expected, abs=0.04)
+
+
+def test_patches_on_foreground_follow_from_seed_and_step(rare):
+    options = {"foreground_share": 0.5}
+    once = batches(rare, **options)
+    np.testing.assert_array_equal(batches(rare, **options), once)
+    resumed = batches(rare, count=3, first_step=2, **options)
+    np.testing.assert_array_equal(resumed, once[2:])
+
+
+def test_patches_cannot_be_centred_where_there_is_no_foreground(rare):
+    with pytest.raises(UserError, match=r"train\.foreground_patches: found no foreground"):
+        batches(rare, ids="c", foreground_share=0.5)
 
 
 # --- validation patches -----------------------------------------------------------------------

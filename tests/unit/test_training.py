@@ -15,9 +15,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from maskmake.callbacks import Recorder
 from maskmake.files import read_csv, read_json
 from maskmake.log import UserError
 from maskmake.networks import load_network
+from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.splits import fold_ids
@@ -25,7 +27,6 @@ from maskmake.training import (
     Engine,
     State,
     _state_key,
-    build_optimizer,
     check_patch,
     normalization_of,
     resolve_precision,
@@ -45,6 +46,10 @@ SETTINGS = TrainSettings(
     optimizer="adamw",
     learning_rate=1e-3,
     schedule="cosine",
+    warmup=0,
+    ema=None,
+    patience=None,
+    foreground_patches=0,
     normalization="standard",
     label_scale=1,
     augmentation=AUGMENTATION_PRESETS["default"],
@@ -88,6 +93,14 @@ def trained(dataset, tmp_path_factory):
     return train(dataset, tmp_path_factory.mktemp("trained"))
 
 
+AVERAGED = replace(SETTINGS, ema=0.8)
+
+
+@pytest.fixture(scope="module")
+def averaged(dataset, tmp_path_factory):
+    return train(dataset, tmp_path_factory.mktemp("averaged"), AVERAGED)
+
+
 TRAIN_SCRIPT = """
 import json, os, sys
 from pathlib import Path
@@ -101,13 +114,10 @@ train_fold(TrainSettings.from_section(settings), fold, code, *paths)
 """
 
 
-@pytest.fixture(scope="module")
-def killed(dataset, tmp_path_factory):
-    """The folder of a training that was killed after its first epoch."""
-    folder = tmp_path_factory.mktemp("killed")
+def kill_after_an_epoch(dataset, folder, settings=SETTINGS):
     outputs = outputs_in(folder)
     paths = [{key: str(p) for key, p in group.items()} for group in (dataset.inputs, outputs)]
-    arguments = json.dumps([asdict(SETTINGS), FOLD, CODE, *paths])
+    arguments = json.dumps([asdict(settings), FOLD, CODE, *paths])
     log = folder / "log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
@@ -123,6 +133,13 @@ def killed(dataset, tmp_path_factory):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not outputs["model"].exists(), "killed too late"
+
+
+@pytest.fixture(scope="module")
+def killed(dataset, tmp_path_factory):
+    """The folder of a training that was killed after its first epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    kill_after_an_epoch(dataset, folder)
     return folder
 
 
@@ -150,6 +167,11 @@ def test_a_killed_training_goes_on_as_if_there_had_been_no_kill(dataset, trained
     assert f"resuming after epoch {done} of {SETTINGS.epochs}" in caplog.text
     assert_same_training(trained, resumed)
     assert state_folders(killed) == []
+
+
+def test_a_killed_training_goes_on_with_raw_and_averaged_weights(dataset, averaged, tmp_path):
+    kill_after_an_epoch(dataset, tmp_path, AVERAGED)
+    assert_same_training(averaged, train(dataset, tmp_path, AVERAGED))
 
 
 def test_a_finished_training_leaves_its_outputs_alone(trained):
@@ -195,7 +217,9 @@ def test_the_history_has_a_row_for_each_epoch(trained):
     np.testing.assert_allclose(history["learning_rate"], expected, atol=1e-9)
 
 
-def test_the_model_is_that_of_the_lowest_validation_loss(dataset, trained):
+@pytest.mark.parametrize("fixture", ["trained", "averaged"])
+def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixture):
+    trained = request.getfixturevalue(fixture)
     best = trained.history.loc[trained.history["val_loss"].idxmin()]
     assert trained.training["best_epoch"] == best["epoch"]
     assert trained.training["val_loss"] == pytest.approx(best["val_loss"])
@@ -212,6 +236,21 @@ def test_the_model_is_that_of_the_lowest_validation_loss(dataset, trained):
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
 
 
+def test_training_goes_on_with_the_raw_weights_where_the_averaged_are_kept(trained, averaged):
+    np.testing.assert_array_equal(averaged.history["loss"], trained.history["loss"])
+    assert (averaged.history["val_loss"] != trained.history["val_loss"]).all()
+
+
+def test_a_training_with_border_weights_keeps_no_map_of_them(dataset, tmp_path):
+    run = train(dataset, tmp_path, replace(SETTINGS, loss="bce_borders", epochs=1))
+    assert np.isfinite(run.history["val_loss"]).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "history.csv",
+        "model.keras",
+        "training.json",
+    ]
+
+
 def test_training_json_says_what_was_done(dataset, trained):
     training = trained.training
     assert training["settings"] == json.loads(json.dumps(asdict(SETTINGS)))
@@ -225,6 +264,45 @@ def test_training_json_says_what_was_done(dataset, trained):
     assert training["parameters"] == load_network(trained.folder / "model.keras").count_params()
     assert training["seconds"] == pytest.approx(trained.history["seconds"].sum())
     assert set(training["versions"]) == {"python", "keras", "tensorflow"}
+
+
+# --- early stopping ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "stops"),
+    [
+        ([], 1, False),
+        ([3.0], 1, False),
+        ([3.0, 2.0], 1, False),
+        ([3.0, 3.0], 1, True),
+        ([3.0, 4.0, 3.5], 3, False),
+        ([3.0, 4.0, 3.5, 3.1], 3, True),
+        ([3.0, 4.0, 3.5, 2.9], 3, False),
+        ([3.0, 4.0, 5.0, 6.0], None, False),
+    ],
+)
+def test_patience_counts_epochs_since_the_best(tmp_path, losses, patience, stops):
+    history = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
+    settings = replace(SETTINGS, patience=patience)
+    recorder = Recorder(settings, State(tmp_path, {}), history, tmp_path / "history.csv")
+    assert recorder.out_of_patience is stops
+
+
+def test_a_training_out_of_patience_stops_for_good(dataset, trained, tmp_path, caplog):
+    first, second, _ = trained.history["val_loss"]
+    assert second > first, "no training to stop early"
+    settings = replace(SETTINGS, patience=1)
+    blocked = outputs_in(tmp_path)["training"]
+    blocked.mkdir()  # so that it ends after its last epoch without its outputs
+    with pytest.raises(OSError):
+        train(dataset, tmp_path, settings)
+    blocked.rmdir()
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        resumed = train(dataset, tmp_path, settings)
+    assert resumed.history["val_loss"].tolist() == [first, second]
+    assert resumed.training["patches"] == 2 * settings.steps * settings.batch
+    assert "stopped after epoch 2 of 3: validation loss no lower than in epoch 1" in caplog.text
 
 
 # --- what the user can mend -------------------------------------------------------------------

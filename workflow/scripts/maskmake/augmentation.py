@@ -124,7 +124,8 @@ def augment(images, labels, settings: AugmentationSettings, spread, seeds):
 
     Args:
         images: (B, H, W, C) float32, raw pixel values.
-        labels: (B, H, W, 1) float32, 0 or 1; they stay exactly 0 or 1.
+        labels: (B, H, W, K) float32; the first channel is 0 or 1 and stays exactly that, any
+            other is moved with it and interpolated.
         settings: what to change and how far.
         spread: standard deviation of the training images for each channel, in pixel values.
         seeds: ``keras.random.SeedGenerator``, advanced by every draw.
@@ -138,7 +139,8 @@ def augment(images, labels, settings: AugmentationSettings, spread, seeds):
         matrices = affine_matrices(images.shape[0], settings, seeds)
         both = warp(ops.concatenate([images, labels], axis=-1), matrices, settings.fill)
         new_images = both[..., :channels]
-        new_labels = ops.cast(both[..., channels:] > 0.5, "float32")
+        new_labels = ops.cast(both[..., channels : channels + 1] > 0.5, "float32")
+        new_labels = ops.concatenate([new_labels, both[..., channels + 1 :]], axis=-1)
     new_images = change_intensity(new_images, settings, spread, seeds)
     if settings.probability < 1:
         change = _uniform((), 0.0, 1.0, seeds) < settings.probability

@@ -13,23 +13,38 @@ from tqdm import tqdm
 from maskmake.checkpoints import State
 from maskmake.files import atomic, write_csv
 from maskmake.log import UserError, logger
+from maskmake.optimizers import exchange_averages
 from maskmake.settings import TrainSettings
 
 HISTORY_COLUMNS = ["epoch", "loss", "val_loss", "learning_rate", "images_per_second", "seconds"]
 
 
 class Recorder(keras.callbacks.Callback):
-    """At the end of each epoch: history, best model, state."""
+    """At the end of each epoch: history, best model, state, and whether to stop early.
 
-    def __init__(self, state: State, history: list[dict], history_path: Path, images: int):
+    Where weights are averaged, the network holds the averages from the validation on until its
+    best model is saved; training goes on with the raw weights, and the state has both.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, state: State, history: list[dict], history_path: Path
+    ):
         super().__init__()
         self.history = history
-        self._state, self._history_path, self._images = state, history_path, images
+        self._settings, self._state, self._history_path = settings, state, history_path
 
     @property
     def best(self) -> dict | None:
         """Row of the epoch with the lowest validation loss."""
         return min(self.history, key=lambda row: row["val_loss"], default=None)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation loss has not been lower for the epochs of ``train.patience``."""
+        patience = self._settings.patience
+        if patience is None or not self.history:
+            return False
+        return len(self.history) - self.best["epoch"] >= patience
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
@@ -37,6 +52,8 @@ class Recorder(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         self._trained = time.perf_counter() - self._start
+        if self._settings.ema is not None:
+            exchange_averages(self.model.optimizer)
 
     def on_epoch_end(self, epoch, logs=None):
         for name, key in (("training", "loss"), ("validation", "val_loss")):
@@ -51,7 +68,7 @@ class Recorder(keras.callbacks.Callback):
             "loss": logs["loss"],
             "val_loss": logs["val_loss"],
             "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "images_per_second": self._images / self._trained,
+            "images_per_second": self._settings.steps * self._settings.batch / self._trained,
             "seconds": time.perf_counter() - self._start,
         }
         self.history.append(row)
@@ -59,8 +76,11 @@ class Recorder(keras.callbacks.Callback):
             with atomic(self._state.best_model) as temporary:
                 # Keras takes the format from the suffix, and the temporary name keeps it.
                 self.model.network.save(temporary)
+        if self._settings.ema is not None:
+            exchange_averages(self.model.optimizer)
         self._state.save(self.model, self.history)
         self.write_history()
+        self.model.stop_training = self.out_of_patience
 
     def write_history(self) -> None:
         """Write ``history.csv`` as far as it goes."""

@@ -22,6 +22,7 @@ class State:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = folder / f".training-{digest}"
         self.best_model = self.folder / "best.keras"
+        self.borders = self.folder / "borders.npy"
         self._file = self.folder / "state.npz"
 
     def save(self, engine: keras.Model, history: list[dict]) -> None:

@@ -7,13 +7,56 @@ import keras
 import numpy as np
 
 from maskmake.arrays import PixelStore
+from maskmake.log import UserError
 
 
 def cut_patch(images: PixelStore, labels: PixelStore, image_id: str, y: int, x: int, patch: int):
-    """One patch, (patch, patch, C + 1) in the images' pixel type; the last channel is the label."""
+    """One patch, (patch, patch, C + K) in the images' pixel type, the K channels of label last."""
     image = images[image_id][y : y + patch, x : x + patch]
     label = labels[image_id][y : y + patch, x : x + patch]
     return np.dstack([image, label.astype(images.dtype)])
+
+
+class ForegroundPixels:
+    """The foreground pixels of some images, any of which can be drawn without listing them all.
+
+    What is held in memory is one count for each band of an image's rows.
+
+    Args:
+        labels: pixel store of the labels.
+        ids: the images.
+        rows: height of a band.
+
+    Raises:
+        UserError: none of the images has foreground.
+    """
+
+    def __init__(self, labels: PixelStore, ids: list[str], rows: int):
+        self._labels, self._ids, self._rows = labels, ids, rows
+        bands = [
+            (i, y) for i, name in enumerate(ids) for y in range(0, labels.shape(name)[0], rows)
+        ]
+        self._bands = np.array(bands)
+        self._ends = np.cumsum([np.count_nonzero(self._band(i, y)) for i, y in bands])
+        if not self._ends[-1]:
+            raise UserError(
+                "train.foreground_patches: found no foreground in the training images; expected "
+                "some to centre patches on; set train.foreground_patches to 0."
+            )
+
+    def _band(self, i: int, y: int) -> np.ndarray:
+        band = self._labels[self._ids[i]][y : y + self._rows]
+        return band if band.ndim == 2 else band[..., 0]
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int, int]:
+        """Position in ``ids``, row and column of a foreground pixel, all equally likely."""
+        pixel = random.integers(self._ends[-1])
+        number = np.searchsorted(self._ends, pixel, side="right")
+        i, top = self._bands[number]
+        band = self._band(i, top)
+        y, x = np.nonzero(band)
+        place = pixel - self._ends[number]  # counts back from the end of the band
+        return i, top + y[place], x[place]
 
 
 def random_batches(
@@ -23,6 +66,7 @@ def random_batches(
     patch: int,
     batch: int,
     seed: int,
+    foreground_share: float = 0.0,
     first_step: int = 0,
 ) -> Iterator[np.ndarray]:
     """Endless batches of random patches, every pixel position of every image equally likely.
@@ -30,9 +74,24 @@ def random_batches(
     A batch follows from the seed and its step alone, so a resumed training sees what an
     uninterrupted one would have seen.
 
+    Args:
+        images: pixel store of the images.
+        labels: pixel store of the labels.
+        ids: the images that patches are cut from.
+        patch: height and width in pixels.
+        batch: patches a batch.
+        seed: of the choice.
+        foreground_share: share of patches that are centred instead on a foreground pixel, each
+            one equally likely, as far as the borders of its image allow.
+        first_step: number of the first batch.
+
     Yields:
-        (batch, patch, patch, C + 1) in the images' pixel type.
+        (batch, patch, patch, C + K) in the images' pixel type, K channels of the label last.
+
+    Raises:
+        UserError: patches are to show foreground, and there is none.
     """
+    foreground = ForegroundPixels(labels, ids, rows=patch) if foreground_share else None
     shapes = np.array([images.shape(image_id)[:2] for image_id in ids])
     positions = shapes - patch + 1
     share = positions.prod(axis=1) / positions.prod(axis=1).sum()
@@ -40,6 +99,11 @@ def random_batches(
         random = np.random.default_rng([seed, step])
         chosen = random.choice(len(ids), size=batch, p=share)
         corners = random.integers(0, positions[chosen])
+        if foreground:
+            for place in np.flatnonzero(random.random(batch) < foreground_share):
+                chosen[place], *pixel = foreground.draw(random)
+                centred = np.array(pixel) - patch // 2
+                corners[place] = np.clip(centred, 0, positions[chosen[place]] - 1)
         yield np.stack(
             [
                 cut_patch(images, labels, ids[i], y, x, patch)

@@ -65,6 +65,10 @@ class TrainSettings:
     optimizer: str
     learning_rate: float
     schedule: str
+    warmup: float
+    ema: float | None
+    patience: int | None
+    foreground_patches: float
     normalization: str
     label_scale: float
     augmentation: AugmentationSettings

@@ -13,12 +13,14 @@ from keras import ops
 
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.augmentation import augment
+from maskmake.borders import with_borders
 from maskmake.callbacks import Progress, Recorder
 from maskmake.checkpoints import State
 from maskmake.files import atomic, read_csv, read_json, write_json
 from maskmake.log import UserError, logger
 from maskmake.losses import LOSSES
 from maskmake.networks import build_network
+from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches, random_batches
 from maskmake.settings import TrainSettings
 from maskmake.splits import FoldIds, fold_ids
@@ -27,9 +29,9 @@ from maskmake.splits import FoldIds, fold_ids
 class Engine(keras.Model):
     """A network with augmentation and loss inside its compiled training step.
 
-    Its input is a batch (B, H, W, C + 1) of raw pixel values whose last channel is the label, its
-    output (B, H, W, 2): logits and the label as augmented. So image and label are changed
-    together on the device, and the host only cuts patches.
+    Its input is a batch (B, H, W, C + K) of raw pixel values whose last channels are the label and
+    what the loss needs besides, its output (B, H, W, 1 + K): logits and these as augmented. So
+    image and label are changed together on the device, and the host only cuts patches.
     """
 
     def __init__(self, network: keras.Model, settings: TrainSettings, spread: list[float]):
@@ -42,19 +44,21 @@ class Engine(keras.Model):
 
     def call(self, batch, training=False):
         batch = ops.cast(batch, "float32")
-        images, labels = batch[..., :-1], batch[..., -1:]
+        channels = self._spread.size
+        images, labels = batch[..., :channels], batch[..., channels:]
         if training:
             side = self._settings.patch
             fixed = (self._settings.batch, side, side)
-            images = ops.reshape(images, (*fixed, images.shape[-1]))
-            labels = ops.reshape(labels, (*fixed, 1))
+            images = ops.reshape(images, (*fixed, channels))
+            labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
             images, labels = augment(
                 images, labels, self._settings.augmentation, self._spread, self.seeds
             )
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return self._loss(y_pred[..., 1:] * self._settings.label_scale, y_pred[..., :1])
+        logits, labels, *borders = ops.split(y_pred, y_pred.shape[-1], axis=-1)
+        return self._loss(labels * self._settings.label_scale, logits, *borders)
 
 
 def normalization_of(settings: TrainSettings, plan: dict) -> dict[str, list[float]]:
@@ -88,18 +92,6 @@ def resolve_precision(precision: str) -> str:
     flags = cpu_info.read_text() if cpu_info.exists() else ""
     multiplies = has_gpu() or "amx_bf16" in flags or "avx512_bf16" in flags
     return "bfloat16" if multiplies else "float32"
-
-
-def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
-    """The optimiser with its learning rate schedule over all steps."""
-    rate = settings.learning_rate
-    if settings.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, settings.steps * settings.epochs)
-    if settings.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.99, nesterov=True)
-    return {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}[settings.optimizer](
-        rate
-    )
 
 
 def check_patch(settings: TrainSettings, images: PixelStore, ids: list[str]) -> None:
@@ -183,11 +175,20 @@ def train_fold(
     )
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
+    if settings.loss == "bce_borders":
+        labels = with_borders(labels, roles.train + roles.validation, state.borders)
     history = state.restore(engine)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
-    recorder = Recorder(state, history, outputs["history"], settings.steps * settings.batch)
+    recorder = Recorder(settings, state, history, outputs["history"])
     _fit(engine, settings, images, labels, roles, recorder)
+    if len(recorder.history) < settings.epochs:
+        logger.info(
+            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
+            len(recorder.history),
+            settings.epochs,
+            recorder.best["epoch"],
+        )
     write_json(
         outputs["training"],
         {
@@ -202,7 +203,7 @@ def train_fold(
             "device": device,
             "xla": uses_xla(settings),
             "parameters": engine.network.count_params(),
-            "patches": settings.steps * settings.batch * settings.epochs,
+            "patches": settings.steps * settings.batch * len(recorder.history),
             "seconds": sum(row["seconds"] for row in recorder.history),
             "best_epoch": recorder.best["epoch"],
             "val_loss": recorder.best["val_loss"],
@@ -229,10 +230,18 @@ def _fit(
 ) -> None:
     """Train the epochs that the history does not have yet."""
     first_epoch = len(recorder.history)
-    if first_epoch == settings.epochs:
+    if first_epoch == settings.epochs or recorder.out_of_patience:
         return
-    where = (images, labels, roles.train, settings.patch, settings.batch, settings.seed)
-    batches = random_batches(*where, first_step=first_epoch * settings.steps)
+    batches = random_batches(
+        images,
+        labels,
+        roles.train,
+        settings.patch,
+        settings.batch,
+        settings.seed,
+        settings.foreground_patches,
+        first_step=first_epoch * settings.steps,
+    )
     epoch_patches = settings.steps * settings.batch
     engine.fit(
         ((batch,) for batch in batches),

@@ -1,0 +1,69 @@
+"""Optimisers and their learning rate over the steps of a training."""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+from keras.optimizers import schedules
+
+from maskmake.settings import TrainSettings
+
+
+class Warmup(schedules.LearningRateSchedule):
+    """A rate that rises linearly over the first steps, then follows another schedule.
+
+    Args:
+        steps: number of steps it rises over; at the first one it is ``peak / steps``.
+        peak: rate that it rises to.
+        then: rate of the steps after those, counted from 0.
+    """
+
+    def __init__(self, steps: int, peak: float, then: Callable):
+        super().__init__()
+        self._steps, self._peak, self._then = steps, peak, then
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rising = self._peak * (step + 1) / self._steps
+        return ops.where(step < self._steps, rising, self._then(step - self._steps))
+
+
+def learning_rate(settings: TrainSettings) -> schedules.LearningRateSchedule | float:
+    """The learning rate as a function of the step, or a number where it is constant.
+
+    polynomial is that of nnU-Net (Isensee et al. 2021): the share of steps left, to the 0.9.
+    """
+    peak, total = settings.learning_rate, settings.steps * settings.epochs
+    warmup = int(settings.warmup * total)
+    decay = total - warmup
+    if settings.schedule == "constant":
+        return Warmup(warmup, peak, lambda step: peak) if warmup else peak
+    if settings.schedule == "polynomial":
+        rate = schedules.PolynomialDecay(peak, decay, end_learning_rate=0.0, power=0.9)
+    else:
+        rate = schedules.CosineDecay(peak, decay)
+    return Warmup(warmup, peak, rate) if warmup else rate
+
+
+def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
+    """The optimiser with its learning rate schedule over all steps and its average of weights."""
+    rate = learning_rate(settings)
+    average = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
+    if settings.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.99, nesterov=True, **average)
+    optimizers = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}
+    return optimizers[settings.optimizer](rate, **average)
+
+
+def exchange_averages(optimizer: keras.optimizers.Optimizer) -> None:
+    """Put the averaged weights into the network and the raw ones into their place, or back.
+
+    Twice gives the same bits again, unlike ``keras.callbacks.SwapEMAWeights``, which exchanges
+    by sums. The optimiser must be built with ``use_ema``.
+    """
+    # Keras offers no public access to the averages.
+    averages = optimizer._model_variables_moving_average
+    for weight, average in zip(optimizer._trainable_variables, averages, strict=True):
+        raw = ops.convert_to_numpy(weight)
+        weight.assign(average)
+        average.assign(raw)
