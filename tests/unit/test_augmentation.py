@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from maskmake.augmentation import augment, warp
+from maskmake.augmentation import augment, blur, gamma, lower_resolution, warp
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings
 
 BATCH, SIDE = 4, 32
@@ -19,10 +19,36 @@ EVERYTHING = AugmentationSettings(
     zoom=0.3,
     shift=0.2,
     shear=10.0,
+    elastic=0.02,
     brightness=0.3,
     contrast=0.25,
     noise=0.2,
 )
+INTENSITY = AugmentationSettings(
+    noise=0.2,
+    blur=1.0,
+    gain=0.25,
+    brightness=0.3,
+    contrast=0.25,
+    low_resolution=0.5,
+    gamma=1.5,
+    gamma_negative_probability=0.5,
+)
+# Each change that has a probability of its own, at a strength that cannot be overlooked.
+AMOUNTS = {
+    "rotation": 90.0,
+    "zoom": 0.5,
+    "shift": 0.3,
+    "shear": 30.0,
+    "elastic": 0.05,
+    "noise": 0.5,
+    "blur": 2.0,
+    "gain": 0.5,
+    "brightness": 0.5,
+    "contrast": 0.5,
+    "low_resolution": 0.3,
+    "gamma": 2.0,
+}
 # The eight symmetries of a square.
 SYMMETRIES = [(turns, flipped) for flipped in (False, True) for turns in range(4)]
 
@@ -80,8 +106,9 @@ def test_labels_stay_0_and_1(fill):
         {"zoom": 0.5},
         {"shift": 0.3},
         {"shear": 20.0},
+        {"elastic": 0.05},
         {"flip_vertical": True, "quarter_turns": True},
-        {"rotation": 90.0, "zoom": 0.3, "shift": 0.2, "shear": 20.0, "flip_horizontal": True},
+        {"rotation": 90.0, "zoom": 0.3, "shift": 0.2, "shear": 20.0, "elastic": 0.03},
     ],
     ids=lambda changes: "+".join(changes),
 )
@@ -221,6 +248,25 @@ def test_brightness_contrast_and_noise_are_measured_in_spreads():
     assert max(levels) > 0.15
 
 
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_each_change_has_a_share_of_images_of_its_own(name):
+    settings = AugmentationSettings(**{name: AMOUNTS[name], f"{name}_probability": 0.4})
+    images, labels = map(tf.constant, random_batch(count=400, side=16))
+    new_images, _ = augmented(images, labels, settings)
+    changed = np.abs(new_images - images.numpy()).max(axis=(1, 2, 3)) > 0.05
+    share = 1 - 0.6**2 if name == "shift" else 0.4  # along y, along x
+    assert changed.mean() == pytest.approx(share, abs=0.08)
+
+
+def test_a_probability_of_0_is_off():
+    names = [*AMOUNTS, "gamma_negative"]
+    off = {f"{name}_probability": 0.0 for name in names}
+    settings = AugmentationSettings(**AMOUNTS, **off)
+    for images, labels, new_images, new_labels in repeat(settings, rounds=3):
+        np.testing.assert_allclose(new_images, images, atol=0.01)
+        np.testing.assert_array_equal(new_labels, labels)
+
+
 def test_probability_is_the_share_of_batches_that_are_changed():
     settings = AugmentationSettings(probability=0.6, brightness=0.5, flip_vertical=True)
     images, labels = map(tf.constant, random_batch(side=8))
@@ -234,6 +280,117 @@ def test_probability_is_the_share_of_batches_that_are_changed():
     # A batch is changed as a whole or not at all.
     assert all(batch.all() or not batch.any() for batch in changed)
     assert np.mean([batch.all() for batch in changed]) == pytest.approx(0.6, abs=0.07)
+
+
+# --- what each change of intensity does --------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_intensity_leaves_labels_alone(channels):
+    spread = np.full(channels, 30.0, "float32")
+    images, labels = random_batch(channels=channels)
+    for seed in range(5):
+        new_images, new_labels = augmented(images, labels, INTENSITY, seed, spread)
+        np.testing.assert_array_equal(new_labels, labels)
+        assert (np.abs(new_images - images).max(axis=(1, 2, 3)) > 1).all()
+
+
+def test_blur_is_that_of_scipy_and_keeps_the_mean():
+    images, _ = random_batch(channels=2)
+    sigma = np.array([0.0, 0.5, 1.0, 2.0], "float32")
+    blurred = np.asarray(blur(tf.constant(images), tf.constant(sigma), 8))
+    np.testing.assert_array_equal(blurred[0], images[0])
+    np.testing.assert_allclose(blurred.mean(axis=(1, 2)), images.mean(axis=(1, 2)), rtol=1e-5)
+    for image, result, width in zip(images[1:], blurred[1:], sigma[1:], strict=True):
+        # scipy's "reflect" repeats the outermost pixel.
+        expected = ndimage.gaussian_filter(
+            image, (width, width, 0), mode="reflect", radius=(8, 8, 0)
+        )
+        np.testing.assert_allclose(result, expected, atol=0.02)
+
+
+def test_blur_reaches_beyond_a_small_patch():
+    images, _ = random_batch(side=4)
+    blurred = np.asarray(blur(tf.constant(images), tf.fill([BATCH], 3.0), 9))
+    np.testing.assert_allclose(blurred.mean(axis=(1, 2)), images.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_a_lower_resolution_keeps_a_part_of_the_pixels():
+    ramp = np.tile(np.arange(SIDE, dtype="float32")[None, :, None, None], (3, 1, SIDE, 1))
+    resolution = np.array([1.0, 0.5, 0.25], "float32")
+    kept, half, quarter = np.asarray(lower_resolution(tf.constant(ramp), tf.constant(resolution)))
+    np.testing.assert_array_equal(kept, ramp[0])
+    # Of each two pixels the second is kept, and new pixels lie a quarter or three between them.
+    np.testing.assert_allclose(half[1:5, 0, 0], [1.5, 2.5, 3.5, 4.5])
+    np.testing.assert_allclose(half[[0, -1], 0, 0], [1, 31])
+    np.testing.assert_allclose(quarter[[0, 1, -1], 0, 0], [2, 2, 30])
+    assert (np.diff(quarter[:, 0, 0]) >= 0).all()
+
+
+def test_a_lower_resolution_keeps_a_flat_image_and_mixes_no_images():
+    flat = np.arange(1, 5, dtype="float32")[:, None, None, None] * np.ones(
+        (4, 17, 23, 2), "float32"
+    )
+    resolution = np.array([0.1, 0.37, 0.83, 0.999], "float32")
+    result = np.asarray(lower_resolution(tf.constant(flat), tf.constant(resolution)))
+    np.testing.assert_allclose(result, flat, rtol=1e-6)
+
+
+def test_gamma_keeps_the_range_of_each_image():
+    images, _ = random_batch(channels=2)
+    images[1] += 500
+    exponent = np.array([1.0, 0.7, 1.5, 1.2], "float32")
+    changed = np.asarray(gamma(tf.constant(images), tf.constant(exponent)))
+    for extreme in (np.min, np.max):
+        np.testing.assert_allclose(
+            extreme(changed, axis=(1, 2)), extreme(images, axis=(1, 2)), atol=0.01
+        )
+    np.testing.assert_allclose(changed[0], images[0], atol=0.01)
+    assert changed[1].mean() > images[1].mean() + 5
+    assert changed[2].mean() < images[2].mean() - 5
+
+
+def test_gamma_of_the_negative_turns_the_range_round():
+    images, labels = random_batch(count=50)
+    images[:, 0, :3, 0] = 0, 100, 255
+    settings = AugmentationSettings(
+        gamma=2.0, gamma_probability=0.0, gamma_negative_probability=1.0
+    )
+    changed, _ = augmented(images, labels, settings)
+    negative = 1 - changed / 255
+    for image, result in zip(images, negative, strict=True):
+        exponent = np.log(result[0, 1, 0]) / np.log(155 / 255)
+        assert 0.5 <= exponent <= 2
+        np.testing.assert_allclose(result, (1 - image / 255) ** exponent, atol=0.02)
+
+
+def test_a_flat_image_stays_finite():
+    flat = np.full((BATCH, SIDE, SIDE, 1), 7.0, "float32")
+    new_images, _ = augmented(flat, np.zeros_like(flat), INTENSITY)
+    assert np.isfinite(new_images).all()
+
+
+def test_gain_is_measured_from_the_darkest_pixel():
+    images, labels = random_batch()
+    images += 30000
+    changed, _ = augmented(images, labels, AugmentationSettings(gain=0.25))
+    dark = images.min(axis=(1, 2, 3))
+    np.testing.assert_allclose(changed.min(axis=(1, 2, 3)), dark)
+    factor = (changed.max(axis=(1, 2, 3)) - dark) / np.ptp(images, axis=(1, 2, 3))
+    assert ((factor > 0.749) & (factor < 1.251)).all()
+    assert len(np.unique(factor)) == BATCH
+
+
+def test_elastic_deformation_is_smooth_and_as_wide_as_asked_for():
+    side, deviation = 64, 0.02
+    ramp = np.tile(np.arange(side, dtype="float32")[None, None, :, None], (100, side, 1, 1))
+    settings = AugmentationSettings(elastic=deviation, elastic_grid=3, fill="nearest")
+    moved, _ = augmented(ramp, np.zeros_like(ramp), settings)
+    moves = (moved - ramp)[:, :, 16:-16, 0]
+    # Halfway between two grid points the mean of two draws is a share of sqrt(1/2) as wide.
+    assert np.std(moves[:, 32, 16]) == pytest.approx(deviation * side, rel=0.25)
+    steps = np.abs(np.diff(moves, axis=1)).max()
+    assert 0 < steps < 6 * deviation * side / (side / 2)
 
 
 # --- random state and compilation -------------------------------------------------------------
@@ -271,6 +428,28 @@ def test_xla_moves_pixels_alike(fill):
         return tf.function(lambda x, m: warp(x, m, fill), **options)(images, matrices)
 
     np.testing.assert_allclose(warped(jit_compile=True), warped(), atol=0.02)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_all_changes_together_are_finite_and_keep_labels(compiled, channels):
+    changes = {**vars(EVERYTHING), **vars(INTENSITY), **AMOUNTS}
+    changes |= {f"{name}_probability": 0.5 for name in [*AMOUNTS, "gamma_negative"]}
+    changes |= {"flip_vertical": True, "flip_horizontal": True, "quarter_turns": True}
+    images, labels = random_batch(channels=channels)
+    seeds = keras.random.SeedGenerator(3)
+    spread = np.full(channels, 30.0, "float32")
+
+    @tf.function(jit_compile=compiled)
+    def step(x, y):
+        return augment(x, y, AugmentationSettings(**changes), spread, seeds)
+
+    for _ in range(10):
+        new_images, new_labels = step(images, labels)
+        assert np.isfinite(new_images).all()
+        assert new_images.shape == images.shape
+        assert new_images.dtype == new_labels.dtype == tf.float32
+        assert set(np.unique(new_labels)) == {0.0, 1.0}
 
 
 def test_everything_compiles_and_keeps_its_promises_under_xla():

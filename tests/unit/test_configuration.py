@@ -1,6 +1,8 @@
 """The user's configuration: defaults, runs, and one sentence for each fault."""
 
+import json
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from jsonschema import Draft202012Validator
 from maskmake.configuration import resolve
 from maskmake.log import UserError
 from maskmake.schema_faults import PATTERN_WORDS
+from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings
 
 SCHEMA = yaml.safe_load(
     (Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
@@ -156,6 +159,19 @@ def test_augmentation_as_a_section_is_completed():
     augmentation = train["augmentation"]
     assert augmentation.keys() == SCHEMA["$defs"]["augmentation"]["properties"].keys()
     assert (augmentation["rotation"], augmentation["zoom"]) == (20, 0)
+
+
+def test_augmentation_changes_nothing_that_is_not_asked_for():
+    train = resolved(TWO_PATHS + "train: {augmentation: {}}")["train"]
+    assert AugmentationSettings(**train["augmentation"]) == AugmentationSettings()
+
+
+@pytest.mark.parametrize("preset", AUGMENTATION_PRESETS)
+def test_each_preset_can_be_asked_for_and_keeps_the_ranges(preset):
+    train = resolved(TWO_PATHS + f"train: {{augmentation: {preset}}}")["train"]
+    assert train["augmentation"] == preset
+    values = asdict(AUGMENTATION_PRESETS[preset])
+    assert resolved(TWO_PATHS + f"train: {{augmentation: {json.dumps(values)}}}")
 
 
 @pytest.mark.parametrize(
@@ -325,8 +341,8 @@ FAULTS = {
     "section is a list": ("split: [1]", "split: found a list; expected a section of settings"),
     "preset": (
         "train: {augmentation: defualt}",
-        "train.augmentation: found 'defualt'; expected default, none or a section of settings; "
-        "did you mean 'default'?",
+        "train.augmentation: found 'defualt'; expected default, none, article or a section of "
+        "settings; did you mean 'default'?",
     ),
     "augmentation value": (
         "train: {augmentation: {rotation: 400}}",

@@ -23,7 +23,8 @@ from maskmake.glossary import SCORES, duration, number, percent
 from maskmake.report import count_components, select_examples, stage_table, write_report
 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
-FIGURES = {"data.png", "training.svg", "threshold.svg", "scores.svg", "examples.png"}
+FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
+FIGURES |= {"examples.png"}
 SCORE_KEYS = [key for group in SCORES.values() for key in group if key != "mean_dice"]
 TRAIN = {
     "architecture": "Unet",
@@ -51,7 +52,7 @@ def make_results(
     test = table[table["role"] == "test"]
     comparison = []
     for place, run in enumerate(runs):
-        _write_training(folder / "runs" / run, rng, folds, epochs)
+        _write_training(folder / "runs" / run, rng, folds, epochs, channels)
         comparison.append(
             {"run": run, **_write_scores(folder / "runs" / run, test, 0.9 - place / 10)}
         )
@@ -115,7 +116,7 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
     return manifest.assign(role=roles)
 
 
-def _write_training(folder, rng, folds, epochs) -> None:
+def _write_training(folder, rng, folds, epochs, channels) -> None:
     for fold in range(folds):
         history = pd.DataFrame({"epoch": np.arange(1, epochs + 1)})
         history["loss"] = 1 / history["epoch"]
@@ -134,6 +135,8 @@ def _write_training(folder, rng, folds, epochs) -> None:
             "versions": {"keras": "3.15.1"},
         }
         write_json(folder / f"fold{fold}/training.json", training)
+        samples = rng.integers(0, 2, (6, 40, 40, channels + 1)).astype(np.uint16)
+        np.save(folder / f"fold{fold}/augmented.npy", samples)
     levels = [0.25, 0.5, 0.625, 0.75]
     dice = [0.7, 0.8, 0.85, None]
     curve = {"foreground_dice": dice, "background_dice": dice, "objective": dice}

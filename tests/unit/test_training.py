@@ -63,6 +63,7 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
 def outputs_in(folder):
     names = {"model": "model.keras", "history": "history.csv", "training": "training.json"}
+    names["augmented"] = "augmented.npy"
     return {key: folder / name for key, name in names.items()}
 
 
@@ -176,7 +177,16 @@ def test_a_killed_training_goes_on_with_raw_and_averaged_weights(dataset, averag
 
 def test_a_finished_training_leaves_its_outputs_alone(trained):
     names = sorted(path.name for path in trained.folder.iterdir())
-    assert names == ["history.csv", "model.keras", "training.json"]
+    assert names == ["augmented.npy", "history.csv", "model.keras", "training.json"]
+
+
+def test_a_training_keeps_patches_as_it_sees_them(dataset, trained):
+    samples = np.load(trained.folder / "augmented.npy")
+    side = SETTINGS.patch
+    assert samples.shape == (6, side, side, 2)
+    assert samples.dtype == np.uint8
+    assert set(np.unique(samples[..., -1])) <= {0, 1}
+    assert len({sample.tobytes() for sample in samples}) == 6
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ OF_THE_RUN = {
     "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole",
     "seconds_train", "seconds_predict",
 }  # fmt: skip
-FIGURES = {"data.png", "training.svg", "threshold.svg", "scores.svg", "examples.png"}
+FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
+FIGURES |= {"examples.png"}
 
 DATA_JOBS = {"validate", "binarize", "split", "plan"}
 TRAINING = DATA_JOBS | {"a-fold0-train", "b-fold0-train"}
@@ -131,7 +132,7 @@ def test_training_leaves_model_history_and_settings(run):
     assert training["best_epoch"] == 1
     assert training["device"] == "CPU"
     assert sorted(p.name for p in (run / "fold0").iterdir()) == [
-        "history.csv", "model.keras", "probabilities.npy", "training.json",
+        "augmented.npy", "history.csv", "model.keras", "probabilities.npy", "training.json",
     ]  # fmt: skip
 
 

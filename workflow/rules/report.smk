@@ -10,12 +10,18 @@ rule report:
         rules.compare.output.table,
         of_every_fold(rules.train_fold.output.history),
         of_every_fold(rules.train_fold.output.training),
+        of_every_fold(rules.train_fold.output.augmented),
         of_every_run(rules.decide_run.output.decision),
         of_every_run(rules.mask_run.output),
         of_every_run(rules.evaluate_run.output),
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),
         data=report(f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"),
+        augmented=report(
+            f"{RESULTS}/report/augmented.png",
+            caption="../report/augmented.rst",
+            category="Figures",
+        ),
         training=report(
             f"{RESULTS}/report/training.svg",
             caption="../report/training.rst",

@@ -9,6 +9,7 @@ rule train_fold:
         model=f"{RESULTS}/runs/{{run}}/fold{{fold}}/model.keras",
         history=f"{RESULTS}/runs/{{run}}/fold{{fold}}/history.csv",
         training=f"{RESULTS}/runs/{{run}}/fold{{fold}}/training.json",
+        augmented=f"{RESULTS}/runs/{{run}}/fold{{fold}}/augmented.npy",
     log:
         f"{RESULTS}/logs/{{run}}-fold{{fold}}-train.log",
     benchmark:

@@ -63,8 +63,8 @@ def write_report(
         settings: resolved configuration: ``dataset``, ``split``, ``train``, ``predict``,
             ``decide`` and, for each run, its complete training settings under ``runs``.
         report_path: output, one HTML file without external resources.
-        figures_folder: output, ``data.png``, ``training.svg``, ``threshold.svg``, ``scores.svg``
-            and ``examples.png``.
+        figures_folder: output, ``data.png``, ``augmented.png``, ``training.svg``,
+            ``threshold.svg``, ``scores.svg`` and ``examples.png``.
 
     Raises:
         UserError: a mask or probability picture cannot be decoded.
@@ -76,11 +76,12 @@ def write_report(
     best = next(iter(finished.values()))
 
     gallery = _gallery(images, labels, table)
+    augmented = _augmented(results / "runs" / best.name / "fold0/augmented.npy")
     examples = [
         _example(results, images, labels, best.name, verdict, scores)
         for verdict, scores in select_examples(best.per_image)
     ]
-    _write_figures(figures_folder, finished, gallery, examples)
+    _write_figures(figures_folder, finished, gallery, augmented, examples)
     page = _render(
         name=settings["dataset"]["name"],
         best=best,
@@ -90,6 +91,7 @@ def write_report(
         facts=_facts(table),
         roles=_roles(table),
         gallery=gallery,
+        augmented=augmented,
         runs=[_run_section(run) for run in finished.values()],
         losses_differ=_losses_differ(settings["runs"]),
         scores=score_table(comparison.loc[list(finished)]),
@@ -155,16 +157,21 @@ def _read_run(results: Path, name: str) -> Run:
 
 
 def _write_figures(
-    folder: Path, runs: Mapping[str, Run], gallery: list[dict], examples: list[dict]
+    folder: Path,
+    runs: Mapping[str, Run],
+    gallery: list[dict],
+    augmented: list[dict],
+    examples: list[dict],
 ) -> None:
     write_text(folder / "training.svg", figures.svg(figures.training_figure(_losses(runs))))
     decisions = {name: run.decision for name, run in runs.items()}
     write_text(folder / "threshold.svg", figures.svg(figures.threshold_figure(decisions)))
     per_image = {name: run.per_image for name, run in runs.items()}
     write_text(folder / "scores.svg", figures.svg(figures.scores_figure(per_image)))
-    shown = [(panel["picture"], panel["title"]) for panel in gallery]
-    rows = [shown[start : start + 3] for start in range(0, len(shown), 3)]
-    _write_png(folder / "data.png", rows)
+    for name, panels in (("data", gallery), ("augmented", augmented)):
+        shown = [(panel["picture"], panel["title"]) for panel in panels]
+        rows = [shown[start : start + 3] for start in range(0, len(shown), 3)]
+        _write_png(folder / f"{name}.png", rows)
     rows = [
         [(panel["picture"], f"{example['id']}: {panel['title']}") for panel in example["panels"]]
         for example in examples
@@ -278,6 +285,18 @@ def _gallery(images: PixelStore, labels: PixelStore, table: pd.DataFrame) -> lis
                 "size": f"{row.height} × {row.width}",
                 "foreground": row.foreground,
             }
+        )
+    return panels
+
+
+def _augmented(path: Path) -> list[dict]:
+    """The patches that a training kept, the label's border drawn on each."""
+    panels = []
+    for place, sample in enumerate(np.load(path), start=1):
+        image, label = sample[..., :-1], sample[..., -1]
+        picture = figures.outlined(image[..., 0] if image.shape[-1] == 1 else image, label)
+        panels.append(
+            {"title": f"patch {place}", "picture": picture, "uri": figures.data_uri(picture)}
         )
     return panels
 

@@ -12,13 +12,32 @@ class AugmentationSettings:
     flip_vertical: bool = False
     quarter_turns: bool = False
     rotation: float = 0.0
+    rotation_probability: float = 1.0
     zoom: float = 0.0
+    zoom_probability: float = 1.0
     shift: float = 0.0
+    shift_probability: float = 1.0
     shear: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    noise: float = 0.0
+    shear_probability: float = 1.0
+    elastic: float = 0.0
+    elastic_grid: int = 4
+    elastic_probability: float = 1.0
     fill: str = "reflect"
+    noise: float = 0.0
+    noise_probability: float = 1.0
+    blur: float = 0.0
+    blur_probability: float = 1.0
+    gain: float = 0.0
+    gain_probability: float = 1.0
+    brightness: float = 0.0
+    brightness_probability: float = 1.0
+    contrast: float = 0.0
+    contrast_probability: float = 1.0
+    low_resolution: float = 1.0
+    low_resolution_probability: float = 1.0
+    gamma: float = 1.0
+    gamma_probability: float = 1.0
+    gamma_negative_probability: float = 0.0
 
     @property
     def moves_pixels(self) -> bool:
@@ -31,21 +50,44 @@ class AugmentationSettings:
             or self.zoom
             or self.shift
             or self.shear
+            or self.elastic
         )
 
 
 AUGMENTATION_PRESETS = {
     "none": AugmentationSettings(),
+    # The changes, ranges and probabilities of nnU-Net (Isensee et al. 2021) for 2D images, with
+    # quarter turns. Like nnU-Net it has no elastic deformation.
     "default": AugmentationSettings(
         flip_horizontal=True,
         flip_vertical=True,
         quarter_turns=True,
-        rotation=15.0,
-        zoom=0.2,
-        shear=5.0,
-        brightness=0.3,
+        rotation=180.0,
+        rotation_probability=0.2,
+        zoom=0.3,
+        zoom_probability=0.2,
+        noise=0.1,
+        noise_probability=0.1,
+        blur=1.0,
+        blur_probability=0.2,
+        gain=0.25,
+        gain_probability=0.15,
         contrast=0.25,
-        noise=0.15,
+        contrast_probability=0.15,
+        low_resolution=0.5,
+        low_resolution_probability=0.25,
+        gamma=1.5,
+        gamma_probability=0.3,
+        gamma_negative_probability=0.1,
+    ),
+    # Version 4 of the tutorial on ISBI 2012; see config/article.yaml.
+    "article": AugmentationSettings(
+        probability=0.6,
+        rotation=0.05,
+        zoom=0.05,
+        shift=0.05,
+        shear=0.05,
+        flip_horizontal=True,
     ),
 }
 

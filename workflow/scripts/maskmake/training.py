@@ -16,7 +16,7 @@ from maskmake.augmentation import augment
 from maskmake.borders import with_borders
 from maskmake.callbacks import Progress, Recorder
 from maskmake.checkpoints import State
-from maskmake.files import atomic, read_csv, read_json, write_json
+from maskmake.files import atomic, read_csv, read_json, writable_array, write_json
 from maskmake.log import UserError, logger
 from maskmake.losses import LOSSES
 from maskmake.networks import build_network
@@ -24,6 +24,8 @@ from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches, random_batches
 from maskmake.settings import TrainSettings
 from maskmake.splits import FoldIds, fold_ids
+
+SAMPLES = 6  # augmented patches that are kept to be looked at
 
 
 class Engine(keras.Model):
@@ -149,7 +151,7 @@ def train_fold(
         fold: its validation part is fold ``fold`` of ``splits.csv``.
         code: hash of the code, part of the name of the state's folder.
         inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``.
-        outputs: paths ``model``, ``history``, ``training``.
+        outputs: paths ``model``, ``history``, ``training``, ``augmented``.
 
     Raises:
         UserError: an image is smaller than a patch, or the loss is no finite number.
@@ -173,6 +175,7 @@ def train_fold(
         len(roles.train),
         len(roles.validation),
     )
+    _write_augmented(outputs["augmented"], settings, images, labels, roles.train, spread_of(plan))
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
@@ -218,6 +221,36 @@ def train_fold(
     with atomic(outputs["model"]) as temporary:
         shutil.copyfile(state.best_model, temporary)
     state.remove()
+
+
+def _write_augmented(
+    path: Path,
+    settings: TrainSettings,
+    images: PixelStore,
+    labels: PixelStore,
+    ids: list[str],
+    spread: np.ndarray,
+) -> None:
+    """Keep a few patches as training sees them.
+
+    ``path`` is (SAMPLES, patch, patch, C + 1) in the images' pixel type, the last channel the
+    label; values outside the range of the pixel type are clipped.
+    """
+    patches = next(random_batches(images, labels, ids, settings.patch, SAMPLES, settings.seed))
+    highest = np.iinfo(images.dtype).max
+    seeds = keras.random.SeedGenerator(settings.seed)
+    with writable_array(path, patches.shape, images.dtype) as samples:
+        for place, patch in enumerate(patches):
+            batch = ops.cast(patch[None], "float32")
+            changed = augment(
+                batch[..., :-1],
+                batch[..., -1:],
+                settings.augmentation,
+                spread.astype("float32"),
+                seeds,
+            )
+            sample = ops.convert_to_numpy(ops.concatenate(changed, axis=-1))[0]
+            samples[place] = sample.round().clip(0, highest)
 
 
 def _fit(
