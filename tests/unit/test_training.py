@@ -255,6 +255,7 @@ def test_a_training_with_border_weights_keeps_no_map_of_them(dataset, tmp_path):
     run = train(dataset, tmp_path, replace(SETTINGS, loss="bce_borders", epochs=1))
     assert np.isfinite(run.history["val_loss"]).all()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "augmented.npy",
         "history.csv",
         "model.keras",
         "training.json",
