@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from maskmake.log import UserError
+
 
 def select_device(backend: str, gpu: int, log_file: str) -> None:
     """Set what Keras and its backend read from the environment, and start them.
@@ -13,6 +15,9 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
         backend: ``tensorflow``, ``jax`` or ``torch``.
         gpu: GPUs granted to the job; 0 hides them and so asks for the processor.
         log_file: takes what the backend prints as it starts.
+
+    Raises:
+        UserError: the backend is not installed.
     """
     os.environ["KERAS_BACKEND"] = backend
     # Take GPU memory as it is needed, so that a neighbour on the same GPU survives.
@@ -24,8 +29,13 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     if gpu == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     with _native_stderr_in(log_file):
-        import keras
-
+        try:
+            import keras
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"train.backend: {backend}, but {error}; expected an installed backend; install it "
+                "into .venv or set train.backend to tensorflow."
+            ) from error
         keras.distribution.list_devices()
 
 

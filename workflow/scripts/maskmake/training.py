@@ -1,4 +1,4 @@
-"""Training of one network: the engine, its state on disk, the progress a person can follow."""
+"""Training of one network: the engine and the way from the data of a fold to a kept model."""
 
 import hashlib
 import platform
