@@ -29,13 +29,14 @@ class PixelStore:
         shapes: Iterable[tuple[int, ...]],
         offsets: Iterable[int],
     ):
-        self._flat = np.load(path, mmap_mode="r").reshape(-1)
+        whole = np.load(path, mmap_mode="r")
+        self._path, self._dtype, self._first_byte = path, whole.dtype, whole.offset
         self._places = dict(zip(ids, zip(shapes, offsets, strict=True), strict=True))
 
     @property
     def dtype(self) -> np.dtype:
         """Pixel type."""
-        return self._flat.dtype
+        return self._dtype
 
     @property
     def ids(self) -> list[str]:
@@ -45,7 +46,9 @@ class PixelStore:
     def __getitem__(self, image_id: str) -> np.ndarray:
         """Memory-mapped view of one image, (H, W) or (H, W, C)."""
         shape, offset = self._places[image_id]
-        return self._flat[offset : offset + int(np.prod(shape))].reshape(shape)
+        # A map of its own, so that the pages that were read leave the memory with the image.
+        first_byte = self._first_byte + int(offset) * self._dtype.itemsize
+        return np.memmap(self._path, self._dtype, "r", first_byte, tuple(map(int, shape)))
 
     def shape(self, image_id: str) -> tuple[int, ...]:
         """Shape of one image, without touching its pixels."""

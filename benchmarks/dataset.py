@@ -1,0 +1,55 @@
+"""A synthetic data set as the steps before the training leave it, for the benchmarks."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from maskmake.arrays import build_store, open_images, open_labels
+from maskmake.configuration import resolve
+from maskmake.files import read_csv, write_csv, write_json
+from maskmake.plan import fingerprint
+from maskmake.settings import TrainSettings
+from maskmake.splits import split_images
+from maskmake.synthesis import write_dataset
+
+SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+INPUTS = {"images": "npy", "labels": "npy", "index": "csv", "splits": "csv", "plan": "json"}
+
+
+def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
+    """Write the PNG files and what ``input_paths`` names.
+
+    Args:
+        folder: gets ``image/*.png`` and ``label/*.png`` and the files of the steps.
+        count: images of the set.
+        size: their height and width in pixels.
+        drawn: images that are drawn and written; the set repeats them under other ids.
+    """
+    drawn = min(count, drawn)
+    write_dataset(folder / "image", folder / "label", drawn, size, seed=1)
+    ids = [f"{number:06d}" for number in range(count)]
+    manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": size, "width": size})
+    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255)
+    for kind in ("image", "label"):
+        paths = sorted(map(str, (folder / kind).glob("*.png")))
+        manifest[kind] = [paths[number % drawn] for number in range(count)]
+    inputs = input_paths(folder)
+    build_store(manifest, 0.5, inputs["images"], inputs["labels"], inputs["index"])
+    splits = split_images(manifest, "block", test=0.1, validation=0.1, folds=1, seed=1)
+    write_csv(inputs["splits"], splits)
+    index, splits = read_csv(inputs["index"]), read_csv(inputs["splits"])
+    images, labels = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
+    write_json(inputs["plan"], fingerprint(index, splits, images, labels))
+
+
+def input_paths(folder: Path) -> dict[str, Path]:
+    """The inputs of ``train_fold``, by name."""
+    return {name: folder / f"{name}.{suffix}" for name, suffix in INPUTS.items()}
+
+
+def train_settings(**changes) -> TrainSettings:
+    """The default settings of a training, some of them changed."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    config = {"dataset": {"images": "images", "labels": "labels"}, "train": changes}
+    return TrainSettings.from_section(resolve(config, schema)["train"])
