@@ -1,12 +1,18 @@
-"""The choice of backend, made in a process of its own since Keras is imported only once."""
+"""The choice of backend and device, made in processes of their own: Keras is imported only once."""
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
+
+from maskmake import device
+from maskmake.device import AUTOTUNE_FLAG
+from maskmake.gpus import LOCK_FOLDER, Gpu
 
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 
@@ -28,5 +34,118 @@ except UserError as error:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.startswith("train.backend: jax, but No module named 'jax'"), done.stderr
+    assert done.stdout.startswith("train.backend: jax, but jax is not installed"), done.stderr
     assert "set train.backend to tensorflow" in done.stdout
+
+
+# What this process has chosen already.
+CHOSEN = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS")
+
+
+def in_a_process(program, folder, **environment):
+    """What a program prints in a process of its own, run in ``folder``."""
+    inherited = {name: value for name, value in os.environ.items() if name not in CHOSEN}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(SCRIPTS), **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+SELECT = """
+import os
+from maskmake.device import select_device
+from maskmake.log import UserError
+try:
+    select_device("tensorflow", {gpu}, "log")
+except UserError as error:
+    print(error)
+print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("XLA_FLAGS"))
+"""
+PROCESSOR = "set train.gpu to 0 or add --resources gpu=0 to use the processor, or "
+
+
+@pytest.fixture
+def path_with_a_gpu(tmp_path):
+    """A PATH on which ``nvidia-smi`` lists one GPU, which no backend can find."""
+    command = tmp_path / "bin" / "nvidia-smi"
+    command.parent.mkdir()
+    name = f"GPU-{uuid.uuid4()}"
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0'\n")
+    command.chmod(0o755)
+    yield f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    (LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
+def test_a_gpu_without_cuda_is_refused_with_another_remedy_than_none(tmp_path, path_with_a_gpu):
+    program = SELECT.format(gpu=1)
+    told = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists {}); "
+    none = in_a_process(program, tmp_path)
+    assert none.startswith(told.format("none") + PROCESSOR + "mend the driver")
+    one = in_a_process(program, tmp_path, PATH=path_with_a_gpu)
+    assert one.startswith(told.format("1") + PROCESSOR + "give tensorflow its CUDA libraries")
+    assert "CUDA_VISIBLE_DEVICES" not in one and "GPU-" in one.splitlines()[1]
+
+
+def test_the_processor_is_chosen_where_there_is_a_gpu(tmp_path, path_with_a_gpu):
+    output = in_a_process(SELECT.format(gpu=0), tmp_path, PATH=path_with_a_gpu)
+    assert output == " None\n"
+
+
+@pytest.mark.parametrize("of_the_user", ["", "--xla_cpu_enable_fast_math=false"])
+def test_tensorflow_starts_with_a_place_for_what_xla_tunes(tmp_path, path_with_a_gpu, of_the_user):
+    """An XLA that does not know the flag would end the process."""
+    output = in_a_process(
+        SELECT.format(gpu=1) + "import tensorflow as tf\n"
+        "print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())",
+        tmp_path,
+        PATH=path_with_a_gpu,
+        XLA_FLAGS=of_the_user,
+    )
+    *_, flags, two = output.splitlines()
+    assert of_the_user in flags and f"{AUTOTUNE_FLAG}={tmp_path}/.snakemake/" in flags
+    assert two == "2"
+    (folder,) = (tmp_path / ".snakemake/maskmake-compiled").iterdir()
+    assert folder.name.startswith("tensorflow-2.")
+
+
+# --- precision ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [([9.0], "bfloat16"), ([8.0], "bfloat16"), ([9.0, 7.5], "float32"), ([], "float32")],
+)
+def test_auto_precision_on_a_gpu_is_that_of_the_least(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    gpus = [Gpu(f"GPU-{i}", capability) for i, capability in enumerate(capabilities)]
+    monkeypatch.setattr(device, "visible_gpus", lambda: gpus)
+    assert device.resolve_precision("auto") == expected
+    assert device.resolve_precision("float32") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fma amx_bf16", "bfloat16"), ("avx512_bf16", "bfloat16"), ("avx512f", "float32")],
+)
+def test_auto_precision_on_a_processor_follows_its_instructions(
+    monkeypatch, tmp_path, flags, expected
+):
+    (tmp_path / "cpuinfo").write_text(f"flags : fpu {flags}\n")
+    monkeypatch.setattr(device, "CPU_INFO", tmp_path / "cpuinfo")
+    assert device.resolve_precision("auto") == expected
+
+
+def test_xla_compiles_with_jax_and_with_tensorflow_on_a_gpu(monkeypatch):
+    assert [device.uses_xla(name) for name in ("tensorflow", "jax", "torch")] == [
+        False,
+        True,
+        False,
+    ]
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    assert [device.uses_xla(name) for name in ("tensorflow", "jax", "torch")] == [True, True, False]
