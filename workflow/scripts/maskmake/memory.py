@@ -1,0 +1,107 @@
+"""Whether a batch fits into memory: estimated before a training, and told when it did not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from maskmake.device import device_in_words
+from maskmake.log import UserError
+from maskmake.settings import TrainSettings
+
+MEMORY_INFO, CGROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
+CGROUP_FOLDER = Path("/sys/fs/cgroup")
+# Peak memory of a step on a processor was 0.9 to 1.8 times the outputs of all layers (U-Nets with
+# ResNet-18 and -34 and EfficientNet-B0, TensorFlow and JAX): with less than that a batch cannot
+# fit, with more it does.
+LEAST, MOST = 0.9, 2.0
+# In the name or the text of what TensorFlow, JAX, PyTorch and C++ raise.
+SIGNS = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "bad_alloc")
+
+
+def output_bytes(network: keras.Model, batch: int, patch: int) -> int:
+    """Bytes of the outputs of all layers, which training keeps for the gradients."""
+    total = 0
+    for model in [network, *(part for part in network.layers if isinstance(part, keras.Model))]:
+        layers = [part for part in model.layers if not isinstance(part, keras.Model)]
+        outputs = keras.Model(model.input, [layer.output for layer in layers])
+        shapes = outputs.compute_output_shape((batch, patch, patch, model.input.shape[-1]))
+        for layer, shape in zip(layers, shapes, strict=True):
+            total += int(np.prod(shape)) * (2 if layer.compute_dtype == "bfloat16" else 4)
+    return total
+
+
+def available_memory() -> int | None:
+    """Bytes that a process can still take here, the limit of its cluster job or container
+    included; None where Linux does not tell."""
+    if not MEMORY_INFO.exists():
+        return None
+    lines = MEMORY_INFO.read_text().splitlines()
+    kilobytes = {name: int(value) for name, value, *_ in (line.split() for line in lines)}
+    free = 1024 * (kilobytes["MemAvailable:"] + kilobytes["SwapFree:"])
+    return min([free, *_cgroup_limits()])
+
+
+def _cgroup_limits() -> Iterator[int]:
+    for line in CGROUPS.read_text().splitlines() if CGROUPS.exists() else []:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            root, name = CGROUP_FOLDER, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = CGROUP_FOLDER / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        folder = root / group.lstrip("/")
+        for file in [folder / name, *(parent / name for parent in folder.parents)]:
+            if file.exists() and (limit := file.read_text().strip()).isdigit():
+                yield int(limit)
+
+
+def check_batch(network: keras.Model, settings: TrainSettings) -> None:
+    """Refuse a batch that cannot fit into the memory of the processor.
+
+    There no error could be told: Linux kills a process that takes more memory than there is.
+
+    Raises:
+        UserError: naming what is needed, what is there, and a batch that fits.
+    """
+    available = available_memory()
+    if available is None or device_in_words() != "CPU":
+        return
+    one = output_bytes(network, 1, settings.patch)
+    if LEAST * one * settings.batch <= available:
+        return
+    fits = settings.batch
+    while fits and MOST * one * fits > available:
+        fits //= 2
+    raise _does_not_fit(
+        settings,
+        f"need at least {LEAST * one * settings.batch / 2**30:.0f} GiB of memory, and "
+        f"{available / 2**30:.0f} are free",
+        fits,
+    )
+
+
+@contextmanager
+def told_if_exhausted(settings: TrainSettings) -> Iterator[None]:
+    """Turn the many errors of exhausted memory into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        text = f"{type(error).__name__} {error}".lower()
+        if not isinstance(error, MemoryError) and not any(sign in text for sign in SIGNS):
+            raise
+        device = device_in_words()
+        there = f"do not fit into the memory of the {device}"
+        raise _does_not_fit(settings, there, settings.batch // 2) from error
+
+
+def _does_not_fit(settings: TrainSettings, reason: str, batch: int) -> UserError:
+    smaller = "set train.patch to a smaller multiple of 32"
+    remedy = f"set train.batch to {batch} or {smaller.removeprefix('set ')}" if batch else smaller
+    return UserError(
+        f"train.batch: {settings.batch} patches of {settings.patch} x {settings.patch} pixels "
+        f"{reason}; {remedy}."
+    )
