@@ -1,13 +1,31 @@
 """The networks of the old library build, train, save and load, and Keras stays itself."""
 
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
+import round_trip
 import yaml
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+from round_trip import build, check_a_round_trip, logits_of, raw_batch, save_example, side_of
 
-from maskmake.networks import _lambda_layer, build_network, load_network
+from maskmake.configuration import ENCODERS_WITHOUT_WEIGHTS
+from maskmake.log import UserError
+from maskmake.networks import (
+    IMAGENET_MEAN,
+    IMAGENET_SPREAD,
+    _import_library,
+    _lambda_layer,
+    _legacy_modules,
+    load_imagenet_encoder,
+    load_network,
+)
 
 SAMPLE = [
     ("Unet", "resnet18"),
@@ -19,62 +37,60 @@ SAMPLE = [
     ("FPN", "resnet18"),
     ("Linknet", "resnet18"),
     ("PSPNet", "resnet18"),
+    ("FPN", "mobilenetv2"),
+    ("Linknet", "inceptionv3"),
+    ("Unet", "resnext50"),
+]
+# Compiled on the other backend: small encoders of unlike families, each decoder once.
+OTHER_BACKEND_SAMPLE = [
+    ("Unet", "resnet18"),
+    ("FPN", "vgg16"),
+    ("Linknet", "mobilenet"),
+    ("PSPNet", "seresnet18"),
 ]
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 TRAIN = yaml.safe_load(SCHEMA.read_text())["$defs"]["train"]["properties"]
 
 
-def build(architecture="Unet", encoder="resnet18", channels=1, patch=64, **changes):
-    settings = {
-        "encoder_weights": None,
-        "scale": [1 / 64] * channels,
-        "offset": [-2.0] * channels,
-        "precision": "float32",
-    }
-    patch = 96 if architecture == "PSPNet" else patch
-    settings |= {"channels": channels, "patch": patch} | changes
-    return build_network(architecture, encoder, **settings)
-
-
-def raw_batch(side, channels=1, count=2):
-    shape = (count, side, side, channels)
-    return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
-
-
-def logits_of(network, images):
-    """Without a compiled step, which takes longer to build than to run."""
-    return keras.ops.convert_to_numpy(network(images, training=False))
-
-
-def check_a_round_trip(architecture, encoder, path):
-    """Build, take one step, save, load, predict."""
-    network = build(architecture, encoder)
-    side = 96 if architecture == "PSPNet" else 64
-    images = raw_batch(side)
-    labels = (images > 128).astype("float32")
-    before = network.get_weights()
-    network.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True), run_eagerly=True)
-    assert np.isfinite(network.train_on_batch(images, labels))
-    changed = [(a != b).any() for a, b in zip(before, network.get_weights(), strict=True)]
-    assert np.mean(changed) > 0.9
-
-    logits = logits_of(network, images)
-    assert logits.shape == (2, side, side, 1)
-    assert np.isfinite(logits).all()
-    network.save(path)
-    np.testing.assert_array_equal(logits_of(load_network(path), images), logits)
-
-
 @pytest.mark.parametrize(("architecture", "encoder"), SAMPLE)
-def test_a_network_trains_and_is_saved_whole(architecture, encoder, tmp_path):
-    check_a_round_trip(architecture, encoder, tmp_path / "model.keras")
+def test_a_network_trains_and_is_saved_whole(architecture, encoder):
+    images = raw_batch(side_of(architecture))
+    check_a_round_trip(build(architecture, encoder), images)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", TRAIN["encoder"]["enum"])
 @pytest.mark.parametrize("architecture", TRAIN["architecture"]["enum"])
-def test_every_network_trains_and_is_saved_whole(architecture, encoder, tmp_path):
-    check_a_round_trip(architecture, encoder, tmp_path / "model.keras")
+def test_every_network_trains_and_is_saved_whole(architecture, encoder):
+    images = raw_batch(side_of(architecture))
+    check_a_round_trip(build(architecture, encoder), images)
+
+
+def check_on_another_backend(backend, networks, folder):
+    """One process for all networks, since a backend takes long to start."""
+    if find_spec(backend) is None:
+        pytest.skip(f"needs {backend}")
+    for architecture, encoder in networks:
+        save_example(architecture, encoder, folder)
+    done = subprocess.run(
+        [sys.executable, round_trip.__file__, backend, folder], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == len(networks)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_network_of_tensorflow_is_the_same_on_another_backend(backend, tmp_path):
+    check_on_another_backend(backend, OTHER_BACKEND_SAMPLE, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("encoder", TRAIN["encoder"]["enum"])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_network_of_tensorflow_is_the_same_on_another_backend(backend, encoder, tmp_path):
+    networks = [(architecture, encoder) for architecture in TRAIN["architecture"]["enum"]]
+    check_on_another_backend(backend, networks, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +167,120 @@ def test_an_unknown_lambda_function_is_an_error():
 
     with pytest.raises(NotImplementedError, match="mystery"):
         _lambda_layer(mystery)
+
+
+# --- weights of ImageNet ----------------------------------------------------------------------
+
+
+def library_encoder(encoder):
+    """The encoder alone, with random weights."""
+    return _import_library().Backbones.get_backbone(
+        encoder, input_shape=(None, None, 3), weights=None, include_top=False, **_legacy_modules()
+    )
+
+
+def write_weights(path, encoder):
+    """Random weights of an encoder in the layout of Keras 2; they are returned by layer."""
+    model = library_encoder(encoder)
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, model)
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def check_weights_arrive(encoder, path):
+    keras.backend.clear_session()  # which numbers the layers without a name from 1
+    written = write_weights(path, encoder)
+    keras.backend.clear_session()
+    network = build(encoder=encoder, encoder_weights=path)
+    (core,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
+    for name, weights in written.items():
+        for found, expected in zip(core.get_layer(name).get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "vgg16", "efficientnetb0"])
+def test_weights_of_a_file_arrive_in_the_encoder(encoder, tmp_path):
+    check_weights_arrive(encoder, tmp_path / "weights.h5")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", TRAIN["encoder"]["enum"])
+def test_weights_of_a_file_arrive_in_every_encoder(encoder, tmp_path):
+    check_weights_arrive(encoder, tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize("content", ["another encoder", "no layers", "no HDF5"])
+def test_a_file_that_does_not_fit_is_named(content, tmp_path):
+    path = tmp_path / "weights.h5"
+    if content == "another encoder":
+        write_weights(path, "vgg16")
+    elif content == "no layers":
+        h5py.File(path, "w").close()
+    else:
+        path.write_bytes(b"<html>Not found</html>")
+    with pytest.raises(
+        UserError, match=rf"^{path}: does not fit the encoder resnet18 \(.+\); .+\.$"
+    ):
+        build(encoder_weights=path)
+
+
+def preprocessed(encoder, images, tmp_path):
+    """What the encoder sees of images."""
+    write_weights(tmp_path / "weights.h5", encoder)
+    network = build(
+        encoder=encoder,
+        channels=images.shape[-1],
+        encoder_weights=tmp_path / "weights.h5",
+        scale=[1.0] * images.shape[-1],
+        offset=[0.0] * images.shape[-1],
+    )
+    return keras.Model(network.inputs, network.get_layer("preprocessing").output)([images])
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "vgg16", "mobilenet", "efficientnetb0"])
+def test_an_encoder_is_given_photographs_as_it_was_trained(encoder, tmp_path):
+    """A photograph, standardised and undone, is what the library's preprocessing makes of it."""
+    photograph = raw_batch(32, channels=3)
+    standardised = (photograph - IMAGENET_MEAN) / IMAGENET_SPREAD
+    expected = _import_library().get_preprocessing(encoder)(photograph.copy())
+    found = preprocessed(encoder, standardised.astype("float32"), tmp_path)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_grey_is_repeated_as_red_green_and_blue(tmp_path):
+    grey = raw_batch(32) / 128 - 1
+    found = preprocessed("efficientnetb0", grey, tmp_path)
+    np.testing.assert_allclose(found, np.repeat(grey, 3, axis=-1), atol=1e-5)
+
+
+def named_by_the_library(encoder):
+    """Address and checksum of an encoder's weights, which are not fetched."""
+
+    class Named(Exception):
+        pass
+
+    def fetch(*arguments):
+        raise Named(*arguments)
+
+    with pytest.raises(Named) as named:
+        load_imagenet_encoder(encoder, fetch)
+    return named.value.args
+
+
+def test_the_library_names_address_and_checksum():
+    assert named_by_the_library("resnet18") == (
+        "https://github.com/qubvel/classification_models/releases/download/0.0.1/"
+        "resnet18_imagenet_1000_no_top.h5",
+        "318e3ac0cd98d51e917526c9f62f0b50",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", TRAIN["encoder"]["enum"])
+def test_every_encoder_has_an_address_and_most_a_checksum(encoder):
+    address, checksum = named_by_the_library(encoder)
+    assert re.fullmatch(r"https://\S+no_?top\.h5", address)
+    if encoder in ENCODERS_WITHOUT_WEIGHTS:
+        assert checksum is None
+    else:
+        assert re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", checksum)

@@ -1,12 +1,13 @@
-"""Fetching a public data set, each file verified by its checksum."""
+"""Fetching of files, each verified by its checksum."""
 
+import hashlib
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 import requests
 
-from maskmake.files import atomic, sha256
+from maskmake.files import atomic
 from maskmake.log import UserError, logger
 
 FIRST_PAUSE = 1.0  # seconds before the first retry; each further pause is twice as long
@@ -15,6 +16,13 @@ CHUNK_BYTES = 1 << 20
 
 # Of the statuses 400-499 these may pass by themselves: timeout, too early, too many requests.
 PASSING_STATUSES = {408, 425, 429}
+
+ALGORITHMS = {32: "md5", 64: "sha256"}  # of a checksum, by its hexadecimal digits
+
+DATASET_REMEDY = (
+    "mend dataset.download, or put the files by hand into the folders dataset.images and "
+    "dataset.labels"
+)
 
 
 class ChecksumMismatch(Exception):
@@ -48,39 +56,62 @@ def download(
         for name in missing:
             paths[name].unlink(missing_ok=True)
             address = f"{url.rstrip('/')}/{quote(name)}"
-            _fetch_with_retries(session, address, checksums[name], paths[name], retries)
+            fetch(session, address, checksums[name], paths[name], DATASET_REMEDY, retries)
 
 
 def _is_whole(path: Path, checksum: str) -> bool:
-    return path.is_file() and sha256(path) == checksum
+    return path.is_file() and _digest(path, checksum) == checksum
 
 
-def _fetch_with_retries(
-    session: requests.Session, address: str, checksum: str, path: Path, retries: int
+def _digest(path: Path, checksum: str) -> str:
+    """Checksum of a file by the algorithm that made another checksum."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, ALGORITHMS[len(checksum)]).hexdigest()
+
+
+def fetch(
+    session: requests.Session,
+    address: str,
+    checksum: str,
+    path: Path,
+    remedy: str,
+    retries: int = 3,
 ) -> None:
+    """Fetch one file; it appears at ``path`` when it is whole and has the checksum.
+
+    Args:
+        session: keeps the connection for the next file.
+        address: http or https.
+        checksum: MD5 or SHA-256 in lower-case hexadecimal.
+        path: where the file goes; its folder is made if need be.
+        remedy: what a user can do besides running again, as part of a sentence.
+        retries: further attempts, from 0, as for ``download``.
+
+    Raises:
+        UserError: the file cannot be fetched or has another checksum.
+    """
     # urllib3's Retry sees neither a broken body nor a wrong checksum, so one loop covers all.
     for attempt in range(retries + 1):
         try:
-            return _fetch(session, address, checksum, path)
+            return _fetch_once(session, address, checksum, path)
         except (requests.RequestException, ChecksumMismatch) as error:
             if attempt == retries or _is_final(error):
                 raise UserError(
-                    f"{address}: {_reason(error)}; run again later, mend dataset.download, or put "
-                    "the files by hand into the folders dataset.images and dataset.labels."
+                    f"{address}: {_reason(error)}; run again later, {remedy}."
                 ) from error
             pause = FIRST_PAUSE * 2**attempt
             logger.warning("%s: %s; again in %g s", address, _reason(error), pause)
         time.sleep(pause)
 
 
-def _fetch(session: requests.Session, address: str, checksum: str, path: Path) -> None:
+def _fetch_once(session: requests.Session, address: str, checksum: str, path: Path) -> None:
     with session.get(address, stream=True, timeout=TIMEOUT) as response:
         response.raise_for_status()
         with atomic(path) as temporary:
             with temporary.open("wb") as file:
                 for chunk in response.iter_content(CHUNK_BYTES):
                     file.write(chunk)
-            found = sha256(temporary)
+            found = _digest(temporary, checksum)
             if found != checksum:
                 raise ChecksumMismatch(f"checksum {found} found, {checksum} expected")
 

@@ -6,13 +6,22 @@ is handed modules with the names it misses; Keras itself stays as it is for ever
 
 import contextlib
 import io
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 from keras import ops
+
+from maskmake.log import UserError
 
 ENCODER_STRIDE = 32
 RUNNING_STATISTICS_MOMENTUM = 0.9
+
+# Of the photographs, red, green, blue, 0-255; as in keras_applications.imagenet_utils.
+IMAGENET_MEAN = np.array([123.675, 116.28, 103.53])
+IMAGENET_SPREAD = np.array([58.395, 57.12, 57.375])
 
 
 @keras.saving.register_keras_serializable("maskmake")
@@ -112,10 +121,71 @@ def _modern_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     return kind.from_config(config)
 
 
+def load_imagenet_encoder(encoder: str, fetch: Callable[[str, str], Path]) -> keras.Model:
+    """Build an encoder alone and load its ImageNet weights, which shows that they fit.
+
+    The library asks ``keras.utils.get_file`` for the file: the address and the checksum are the
+    library's own.
+
+    Args:
+        encoder: name of an encoder of segmentation_models.
+        fetch: given the address and the checksum (MD5 or SHA-256) of an HDF5 file of Keras 2
+            without the classifier, it returns the path of the fetched file, which ends in ``.h5``.
+
+    Raises:
+        UserError: the file does not fit the encoder.
+    """
+
+    def get_file(_, address, cache_subdir, md5_hash=None, file_hash=None):
+        return str(fetch(address, md5_hash or file_hash))
+
+    modules = _legacy_modules()
+    modules["utils"] = SimpleNamespace(**{**vars(keras.utils), "get_file": get_file})
+    return _import_library().Backbones.get_backbone(
+        encoder, input_shape=(None, None, 3), weights="imagenet", include_top=False, **modules
+    )
+
+
+@contextlib.contextmanager
+def _misfit_in_words(weights: Path | None, encoder: str):
+    """Turn what Keras says of a file of weights that it cannot load into a user's sentence."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError) as error:  # no HDF5; no layers; other layers or shapes
+        if weights is None:
+            raise
+        raise UserError(
+            f"{weights}: does not fit the encoder {encoder} ({str(error).splitlines()[0]}); "
+            "expected its ImageNet weights without the classifier; remove the file, and it is "
+            "fetched anew."
+        ) from error
+
+
+def _as_photographs(library, encoder: str, images):
+    """Standardised images (B, H, W, 1 or 3) as the encoder was given ImageNet's (B, H, W, 3).
+
+    Zero mean and unit variance become mean and variance of the photographs, 0-255, and these go
+    through the encoder's own preprocessing: for each channel a source, a factor and an offset.
+    """
+    preprocess = library.get_preprocessing(encoder)
+    black, white = (preprocess(np.full((1, 1, 3), level)).ravel() for level in (0.0, 255.0))
+    primaries = preprocess(np.eye(3)[None]) - preprocess(np.zeros((1, 3, 3)))
+    sources = primaries[0].argmax(axis=0)  # 2, 1, 0 where it wants blue, green, red
+    factor = (white - black) / 255
+    scale, offset = factor * IMAGENET_SPREAD[sources], factor * IMAGENET_MEAN[sources] + black
+
+    present = sources if images.shape[-1] == 3 else [0, 0, 0]
+    planes = [ChannelSlice(int(c), int(c) + 1, dtype="float32")(images) for c in present]
+    x = keras.layers.Concatenate(name="rgb", dtype="float32")(planes)
+    return keras.layers.Rescaling(
+        scale.tolist(), offset.tolist(), name="preprocessing", dtype="float32"
+    )(x)
+
+
 def build_network(
     architecture: str,
     encoder: str,
-    encoder_weights: str | None,
+    encoder_weights: Path | None,
     channels: int,
     patch: int,
     scale: list[float],
@@ -127,17 +197,22 @@ def build_network(
     Args:
         architecture: ``Unet``, ``FPN``, ``Linknet`` or ``PSPNet``.
         encoder: name of an encoder of segmentation_models.
-        encoder_weights: ``None`` or ``imagenet``. Encoders with weights see three channels: grey
-            is repeated.
+        encoder_weights: file that ``load_imagenet_encoder`` has fetched, or ``None`` for random
+            weights. An encoder with weights sees three channels, grey repeated, with the mean,
+            variance and preprocessing of the photographs of ImageNet.
         channels: channels of the images.
         patch: height and width of training patches in pixels; only PSPNet is bound to it.
-        scale: factor for each channel; the network sees ``image * scale + offset``.
+        scale: factor for each channel; ``image * scale + offset`` is what the network sees, and
+            is standardised where the encoder has weights.
         offset: see ``scale``.
         precision: ``float32`` or ``bfloat16``; weights and logits are float32 in both.
 
     Returns:
         Model from raw pixel values (B, H, W, channels) to float32 logits (B, H, W, 1). H and W
         are multiples of 32 (for PSPNet: ``patch``).
+
+    Raises:
+        UserError: the file of weights does not fit the encoder.
     """
     library = _import_library()
     seen_channels = 3 if encoder_weights else channels
@@ -146,22 +221,23 @@ def build_network(
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:
         # The library's own entry points set its Keras modules; below them they are arguments.
-        core = getattr(library, f"_{architecture}")(
-            encoder,
-            input_shape=(side, side, seen_channels),
-            classes=1,
-            activation="linear",
-            encoder_weights=encoder_weights,
-            **_legacy_modules(),
-        )
+        with _misfit_in_words(encoder_weights, encoder):
+            core = getattr(library, f"_{architecture}")(
+                encoder,
+                input_shape=(side, side, seen_channels),
+                classes=1,
+                activation="linear",
+                encoder_weights=encoder_weights and str(encoder_weights),
+                **_legacy_modules(),
+            )
         weights = core.get_weights()
         core = keras.models.clone_model(core, clone_function=_modern_layer)
         core.set_weights(weights)
 
         images = keras.Input((side, side, channels), name="images", dtype="float32")
         x = keras.layers.Rescaling(scale, offset, name="normalization", dtype="float32")(images)
-        if seen_channels != channels:
-            x = keras.layers.Concatenate(name="grey_to_rgb")([x] * seen_channels)
+        if encoder_weights:
+            x = _as_photographs(library, encoder, x)
         return keras.Model(images, core(x), name=f"{architecture}_{encoder}")
     finally:
         keras.config.set_dtype_policy(policy)
