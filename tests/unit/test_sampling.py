@@ -147,7 +147,7 @@ def test_patches_on_foreground_follow_from_seed_and_step(rare):
 
 
 def test_patches_cannot_be_centred_where_there_is_no_foreground(rare):
-    with pytest.raises(UserError, match=r"train\.foreground_patches: found no foreground"):
+    with pytest.raises(UserError, match=r"dataset\.labels: found no foreground"):
         batches(rare, ids="c", foreground_share=0.5)
 
 

@@ -2,7 +2,8 @@
 
 Everything is a function of tensors and seeds, so it runs on every Keras backend and under XLA;
 the geometric map is a gather, because TensorFlow's own projective transform does not compile.
-An image that a change spares is changed by an amount of 0: shapes stay fixed, nothing branches.
+Shapes stay fixed and nothing branches: an image that a geometric change spares is changed by an
+amount of 0, and a change of intensity is computed for as many images as it can reach.
 """
 
 import math
@@ -26,6 +27,34 @@ def _amount(count, low, high, probability, seeds):
     if probability < 1:
         amount = ops.where(_uniform((count,), 0.0, 1.0, seeds) < probability, amount, 0.0)
     return amount
+
+
+def _some(images, probability, seeds, change):
+    """Change each image of a batch with a probability, and compute only those that may change.
+
+    How many change is the mean, rounded up or down at random, and not left to chance: their
+    largest number is known before, so shapes stay fixed and the others cost nothing.
+
+    Args:
+        images: (B, H, W, C) float32.
+        probability: that an image is changed.
+        seeds: random state.
+        change: from images, (n, H, W, C), to changed images.
+
+    Returns:
+        (B, H, W, C) float32.
+    """
+    count = images.shape[0]
+    most = math.ceil(probability * count)
+    if not most:
+        return images
+    start = keras.random.randint((), 0, count, seed=seeds)
+    chosen = (start + ops.arange(most)) % count
+    changed = change(ops.take(images, chosen, axis=0))
+    number = ops.floor(probability * count + _uniform((), 0.0, 1.0, seeds))
+    place = (ops.arange(count) - start) % count
+    source = ops.where(place < ops.cast(number, "int32"), count + place, ops.arange(count))
+    return ops.take(ops.concatenate([images, changed]), source, axis=0)
 
 
 def _for_pixels(amount):
@@ -256,38 +285,56 @@ def change_intensity(images, settings: AugmentationSettings, spread, seeds):
     Returns:
         (B, H, W, C) float32.
     """
-    count = images.shape[0]
+    spread = ops.convert_to_tensor(spread, "float32")  # PyTorch multiplies no array by a tensor
     if settings.noise:
-        level = _amount(count, 0.0, settings.noise, settings.noise_probability, seeds)
-        noise = keras.random.normal(images.shape, seed=seeds)
-        images = images + spread * _for_pixels(level) * noise
+
+        def add_noise(images):
+            level = _uniform(images.shape[:1], 0.0, settings.noise, seeds)
+            noise = keras.random.normal(images.shape, seed=seeds)
+            return images + spread * _for_pixels(level) * noise
+
+        images = _some(images, settings.noise_probability, seeds, add_noise)
     if settings.blur:
-        sigma = _amount(count, settings.blur / 2, settings.blur, settings.blur_probability, seeds)
-        images = blur(images, sigma, math.ceil(BLUR_REACH * settings.blur))
+
+        def blur_some(images):
+            sigma = _uniform(images.shape[:1], settings.blur / 2, settings.blur, seeds)
+            return blur(images, sigma, math.ceil(BLUR_REACH * settings.blur))
+
+        images = _some(images, settings.blur_probability, seeds, blur_some)
     images = _change_brightness(images, settings, spread, seeds)
     if settings.low_resolution < 1:
-        largest = 1 - settings.low_resolution
-        loss = _amount(count, 0.0, largest, settings.low_resolution_probability, seeds)
-        images = lower_resolution(images, 1 - loss)
+
+        def lower(images):
+            return lower_resolution(
+                images, _uniform(images.shape[:1], settings.low_resolution, 1.0, seeds)
+            )
+
+        images = _some(images, settings.low_resolution_probability, seeds, lower)
     return _change_gamma(images, settings, seeds)
 
 
 def _change_brightness(images, settings: AugmentationSettings, spread, seeds):
-    count = images.shape[0]
-    if settings.gain:
+    def either_way(images, largest):
+        return _for_pixels(_uniform(images.shape[:1], -largest, largest, seeds))
+
+    def amplify(images):
         # From the darkest pixel, so that the zero of the camera does not matter.
         dark = ops.min(images, axis=(1, 2), keepdims=True)
-        change = _amount(count, -settings.gain, settings.gain, settings.gain_probability, seeds)
-        images = images + (images - dark) * _for_pixels(change)
-    if settings.brightness:
-        largest = settings.brightness
-        change = _amount(count, -largest, largest, settings.brightness_probability, seeds)
-        images = images + spread * _for_pixels(change)
-    if settings.contrast:
-        largest = settings.contrast
+        return images + (images - dark) * either_way(images, settings.gain)
+
+    def brighten(images):
+        return images + spread * either_way(images, settings.brightness)
+
+    def raise_contrast(images):
         middle = ops.mean(images, axis=(1, 2), keepdims=True)
-        change = _amount(count, -largest, largest, settings.contrast_probability, seeds)
-        images = images + (images - middle) * _for_pixels(change)
+        return images + (images - middle) * either_way(images, settings.contrast)
+
+    if settings.gain:
+        images = _some(images, settings.gain_probability, seeds, amplify)
+    if settings.brightness:
+        images = _some(images, settings.brightness_probability, seeds, brighten)
+    if settings.contrast:
+        images = _some(images, settings.contrast_probability, seeds, raise_contrast)
     return images
 
 
@@ -295,13 +342,14 @@ def _change_gamma(images, settings: AugmentationSettings, seeds):
     """Gamma of the negative image, then of the image, each with its own probability."""
     largest = math.log(settings.gamma)
 
-    def exponent(probability):
-        return ops.exp(_amount(images.shape[0], -largest, largest, probability, seeds))
+    def change(images):
+        exponent = ops.exp(_uniform(images.shape[:1], -largest, largest, seeds))
+        return gamma(images, exponent)
 
-    if largest and settings.gamma_negative_probability:
-        images = -gamma(-images, exponent(settings.gamma_negative_probability))
-    if largest and settings.gamma_probability:
-        images = gamma(images, exponent(settings.gamma_probability))
+    if largest:
+        negative = settings.gamma_negative_probability
+        images = _some(images, negative, seeds, lambda images: -change(-images))
+        images = _some(images, settings.gamma_probability, seeds, change)
     return images
 
 

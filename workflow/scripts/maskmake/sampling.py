@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from maskmake.arrays import PixelStore
+from maskmake.device import device_count
 from maskmake.log import UserError
 
 
@@ -40,8 +41,8 @@ class ForegroundPixels:
         self._ends = np.cumsum([np.count_nonzero(self._band(i, y)) for i, y in bands])
         if not self._ends[-1]:
             raise UserError(
-                "train.foreground_patches: found no foreground in the training images; expected "
-                "some to centre patches on; set train.foreground_patches to 0."
+                "dataset.labels: found no foreground in the training images; expected some; mend "
+                "the labels or the split."
             )
 
     def _band(self, i: int, y: int) -> np.ndarray:
@@ -122,7 +123,8 @@ class FixedPatches(keras.utils.PyDataset):
     """Patches spread over the validation images, the same ones in every epoch.
 
     All are of one batch size, so that a step is compiled once: up to ``batch - 1`` patches are left
-    out, and where there are fewer than ``batch``, they make one smaller batch.
+    out, and where there are fewer than ``batch``, they make one smaller batch, some of them twice
+    if several devices have to share it equally.
 
     Args:
         images: pixel store of the images.
@@ -150,7 +152,8 @@ class FixedPatches(keras.utils.PyDataset):
             for x in _starts(images.shape(image_id)[1], patch)
         ]
         count = min(len(places), most)
-        count = max(count - count % batch, min(count, batch))
+        devices = device_count()
+        count = count - count % batch or -(-count // devices) * devices
         kept = np.linspace(0, len(places) - 1, count).round().astype(int)
         self._places = [places[i] for i in kept]
         self._images, self._labels = images, labels
