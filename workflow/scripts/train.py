@@ -17,4 +17,5 @@ with job(snakemake):
         snakemake.params.code,
         {name: Path(path) for name, path in snakemake.input.items()},
         {name: Path(path) for name, path in snakemake.output.items()},
+        snakemake.params.tensorboard,
     )

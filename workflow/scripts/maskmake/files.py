@@ -35,10 +35,14 @@ Image.MAX_IMAGE_PIXELS = None
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it is renamed to it, on failure removed."""
+    """Give a temporary path beside ``path``; on success it is renamed to it, on failure removed.
+
+    Its name is always the same, so that what a killed process left behind is written over. A path
+    is therefore written by one process at a time, as Snakemake sees to.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".partial-{path.name}")
     try:
         yield temporary
         with temporary.open("rb+") as handle:

@@ -2,13 +2,14 @@
 
 import errno
 import logging
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 logger = logging.getLogger("maskmake")
 
-STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
 
 class UserError(Exception):
@@ -28,6 +29,7 @@ def configure_logging(log_file: str | None) -> None:
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    logging.raiseExceptions = False  # or a full disk puts a traceback beside each line
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
@@ -37,12 +39,16 @@ def configure_logging(log_file: str | None) -> None:
 def job(snakemake):
     """Run a rule's script: log to its log file and to standard error.
 
-    A ``UserError`` and a full or read-only disk end the job with one sentence and exit code 1;
-    any other exception is a defect of maskmake and is logged with its traceback.
+    A ``UserError``, a full or read-only disk, Ctrl-C and SIGTERM end the job with one sentence and
+    exit code 1; any other exception is a defect of maskmake and is logged with its traceback.
     """
     configure_logging(snakemake.log[0] if snakemake.log else None)
+    on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        logger.error("%s was stopped; run the same command again to go on.", snakemake.rule)
+        raise SystemExit(1) from None
     except UserError as error:
         logger.error("%s", error)
         raise SystemExit(1) from None
@@ -59,3 +65,5 @@ def job(snakemake):
     except Exception:
         logger.exception("%s failed", snakemake.rule)
         raise SystemExit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-import shutil
+from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,13 +14,16 @@ from keras import ops
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.augmentation import augment
 from maskmake.borders import with_borders
-from maskmake.callbacks import Progress, Recorder
+from maskmake.callbacks import Curves, Progress, Recorder
 from maskmake.checkpoints import State
+from maskmake.device import device_in_words, resolve_precision, share, uses_xla
 from maskmake.files import atomic, read_csv, read_json, writable_array, write_json
-from maskmake.log import UserError, logger
+from maskmake.guard import PixelStatistics, Watch, preflight
+from maskmake.log import logger
 from maskmake.losses import LOSSES
+from maskmake.memory import check_batch, told_if_exhausted
 from maskmake.networks import build_network
-from maskmake.optimizers import build_optimizer
+from maskmake.optimizers import build_optimizer, exchange_averages
 from maskmake.sampling import FixedPatches, random_batches
 from maskmake.settings import TrainSettings
 from maskmake.splits import FoldIds, fold_ids
@@ -43,6 +46,7 @@ class Engine(keras.Model):
         self._spread = np.asarray(spread, "float32")
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
+        self._statistics = PixelStatistics()
 
     def call(self, batch, training=False):
         batch = ops.cast(batch, "float32")
@@ -56,11 +60,16 @@ class Engine(keras.Model):
             images, labels = augment(
                 images, labels, self._settings.augmentation, self._spread, self.seeds
             )
+            images, labels = share(images), share(labels)
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, labels, *borders = ops.split(y_pred, y_pred.shape[-1], axis=-1)
         return self._loss(labels * self._settings.label_scale, logits, *borders)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        self._statistics.update_state(y_pred[..., 1:2], y_pred[..., :1])
+        return self.get_metrics_result()
 
 
 def normalization_of(settings: TrainSettings, plan: dict) -> dict[str, list[float]]:
@@ -81,60 +90,24 @@ def spread_of(plan: dict) -> np.ndarray:
     return np.where(spread > 0, spread, 1.0)
 
 
-def has_gpu() -> bool:
-    """Whether the Keras backend sees a GPU."""
-    return bool(keras.distribution.list_devices("gpu"))
-
-
-def resolve_precision(precision: str) -> str:
-    """``float32`` or ``bfloat16`` for ``auto``: bfloat16 where the machine multiplies in it."""
-    if precision != "auto":
-        return precision
-    cpu_info = Path("/proc/cpuinfo")
-    flags = cpu_info.read_text() if cpu_info.exists() else ""
-    multiplies = has_gpu() or "amx_bf16" in flags or "avx512_bf16" in flags
-    return "bfloat16" if multiplies else "float32"
-
-
-def check_patch(settings: TrainSettings, images: PixelStore, ids: list[str]) -> None:
-    """Refuse a patch that does not fit into every image it is cut from.
-
-    Raises:
-        UserError: naming the smallest image and the largest patch that fits.
-    """
-    smallest = min(ids, key=lambda image_id: min(images.shape(image_id)[:2]))
-    height, width = images.shape(smallest)[:2]
-    if min(height, width) >= settings.patch:
-        return
-    fits = min(height, width) // 32 * 32
-    remedy = f"set train.patch to {fits} or less" if fits else "remove images this small"
-    raise UserError(
-        f"train.patch: {settings.patch} pixels, but image '{smallest}' is {width} x {height} "
-        f"pixels; expected a patch that fits into every image; {remedy}."
-    )
-
-
-def build_engine(settings: TrainSettings, plan: dict, precision: str) -> Engine:
+def build_engine(
+    settings: TrainSettings, plan: dict, precision: str, encoder_weights: Path | None = None
+) -> Engine:
     """The engine of a run, compiled, with all its variables at their seeded starting values."""
     keras.utils.set_random_seed(settings.seed)
     network = build_network(
         settings.architecture,
         settings.encoder,
-        settings.encoder_weights,
+        encoder_weights,
         plan["channels"],
         settings.patch,
         **normalization_of(settings, plan),
         precision=precision,
     )
     engine = Engine(network, settings, spread_of(plan))
-    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings))
+    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
     engine.optimizer.build(network.trainable_variables)
     return engine
-
-
-def uses_xla(settings: TrainSettings) -> bool:
-    """Whether XLA compiles the step: on a GPU it is four times faster, on a processor slower."""
-    return has_gpu() or settings.backend == "jax"
 
 
 def train_fold(
@@ -143,6 +116,7 @@ def train_fold(
     code: str,
     inputs: dict[str, Path],
     outputs: dict[str, Path],
+    tensorboard: bool = False,
 ) -> None:
     """Train one network, or go on with a training that was killed.
 
@@ -150,21 +124,24 @@ def train_fold(
         settings: of the run.
         fold: its validation part is fold ``fold`` of ``splits.csv``.
         code: hash of the code, part of the name of the state's folder.
-        inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``.
+        inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``, and, for an encoder
+            that starts from weights, ``encoder_weights``.
         outputs: paths ``model``, ``history``, ``training``, ``augmented``.
+        tensorboard: whether to write event files to the folder ``tensorboard`` beside them.
 
     Raises:
-        UserError: an image is smaller than a patch, or the loss is no finite number.
+        UserError: the weights do not fit the encoder, the batch does not fit into memory, or
+            the training collapses.
     """
     index, plan = read_csv(inputs["index"]), read_json(inputs["plan"])
     images = open_images(inputs["images"], index)
     labels = open_labels(inputs["labels"], index)
     roles = fold_ids(read_csv(inputs["splits"]), fold)
-    check_patch(settings, images, roles.train + roles.validation)
 
     precision = resolve_precision(settings.precision)
-    device = "GPU" if has_gpu() else "CPU"
-    engine = build_engine(settings, plan, precision)
+    device = device_in_words()
+    engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
+    check_batch(engine.network, settings)
     logger.info(
         "%s %s, %s parameters, %s on %s, %d training and %d validation images",
         settings.architecture,
@@ -183,8 +160,13 @@ def train_fold(
     history = state.restore(engine)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
+    elif settings.guard:
+        with told_if_exhausted(settings):
+            preflight(engine, settings, images, labels, roles.train)
     recorder = Recorder(settings, state, history, outputs["history"])
-    _fit(engine, settings, images, labels, roles, recorder)
+    watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
+    with told_if_exhausted(settings):
+        _fit(engine, settings, images, labels, roles, recorder, watchers)
     if len(recorder.history) < settings.epochs:
         logger.info(
             "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
@@ -204,7 +186,7 @@ def train_fold(
             },
             "precision": precision,
             "device": device,
-            "xla": uses_xla(settings),
+            "xla": uses_xla(settings.backend),
             "parameters": engine.network.count_params(),
             "patches": settings.steps * settings.batch * len(recorder.history),
             "seconds": sum(row["seconds"] for row in recorder.history),
@@ -218,8 +200,11 @@ def train_fold(
         },
     )
     recorder.write_history()
+    state.restore_best(engine, recorder.history)
+    if settings.ema is not None:
+        exchange_averages(engine.optimizer)
     with atomic(outputs["model"]) as temporary:
-        shutil.copyfile(state.best_model, temporary)
+        engine.network.save(temporary)  # Keras takes the format from the suffix, which is kept
     state.remove()
 
 
@@ -260,6 +245,7 @@ def _fit(
     labels: PixelStore,
     roles: FoldIds,
     recorder: Recorder,
+    watchers: list[keras.callbacks.Callback],
 ) -> None:
     """Train the epochs that the history does not have yet."""
     first_epoch = len(recorder.history)
@@ -276,18 +262,20 @@ def _fit(
         first_step=first_epoch * settings.steps,
     )
     epoch_patches = settings.steps * settings.batch
-    engine.fit(
-        ((batch,) for batch in batches),
-        steps_per_epoch=settings.steps,
-        initial_epoch=first_epoch,
-        epochs=settings.epochs,
-        validation_data=FixedPatches(
-            images, labels, roles.validation, settings.patch, settings.batch, most=epoch_patches
-        ),
-        shuffle=False,  # the generator's order is already random
-        callbacks=[recorder, Progress(settings, first_epoch)],
-        verbose=0,
-    )
+    guards = [Watch(settings, recorder.history)] if settings.guard else []
+    with closing(Progress(settings, recorder.history)) as progress:
+        engine.fit(
+            ((batch,) for batch in batches),
+            steps_per_epoch=settings.steps,
+            initial_epoch=first_epoch,
+            epochs=settings.epochs,
+            validation_data=FixedPatches(
+                images, labels, roles.validation, settings.patch, settings.batch, most=epoch_patches
+            ),
+            shuffle=False,  # the generator's order is already random
+            callbacks=[recorder, progress, *guards, *watchers],
+            verbose=0,
+        )
 
 
 def _state_key(
