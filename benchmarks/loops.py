@@ -1,0 +1,201 @@
+"""The training loops that ``speed.py`` compares, each in a process of its own.
+
+A loop runs steps of equal work and calls ``turn`` after each of them with the step's loss. At the
+end of a block of steps ``turn`` prints its seconds and waits for a line on standard input, so that
+loops of several processes take turns and never run side by side.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Turn = Callable[[object], None]
+
+
+def times() -> tuple[float, float]:
+    """Seconds on the clock, and of processors spent by this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def take_turns(block: int) -> Turn:
+    """The function to call after each step; the first step, which compiles, is a block alone."""
+    output, steps, start = os.fdopen(os.dup(1), "w"), 0, times()
+    os.dup2(2, 1)  # what the libraries print does not belong among the figures
+
+    def turn(loss) -> None:
+        nonlocal steps, start
+        if steps % block == 0:
+            float(loss)  # waits for the device
+            elapsed = (now - then for now, then in zip(times(), start, strict=True))
+            print(*elapsed, file=output, flush=True)
+            if not sys.stdin.readline():
+                os._exit(0)  # speed.py has seen enough, and threads of the loop may still run
+            start = times()
+        steps += 1
+
+    return turn
+
+
+def ours(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
+    """``train_fold``, everything on."""
+    from maskmake import training
+
+    class Progress(training.Progress):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            turn(logs["loss"])
+
+    training.Progress = Progress  # train_fold itself takes no callbacks
+    names = ("model.keras", "history.csv", "training.json", "augmented.npy")
+    with tempfile.TemporaryDirectory(dir=folder) as results:
+        outputs = {name.split(".")[0]: Path(results) / name for name in names}
+        training.train_fold(settings_of(options), 0, "code", input_paths(folder), outputs)
+
+
+def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
+    """The network alone on one batch that lies on the device."""
+    import keras
+
+    from maskmake.files import read_json
+    from maskmake.losses import LOSSES
+    from maskmake.networks import build_network
+    from maskmake.optimizers import build_optimizer
+    from maskmake.training import normalization_of, resolve_precision, uses_xla
+
+    settings, plan = settings_of(options), read_json(input_paths(folder)["plan"])
+    network = build_network(
+        settings.architecture,
+        settings.encoder,
+        settings.encoder_weights,
+        plan["channels"],
+        settings.patch,
+        **normalization_of(settings, plan),
+        precision=resolve_precision(settings.precision),
+    )
+    network.compile(
+        build_optimizer(settings), LOSSES[settings.loss], jit_compile=uses_xla(settings)
+    )
+    images, labels = next(png_batches(folder, options, augmentation={}))
+    data = keras.tree.map_structure(keras.ops.convert_to_tensor, (images * 255, labels))
+    turn(network.train_on_batch(*data))
+    if settings.backend == "jax":
+        state = network._get_jax_state(*[True] * 4, purge_model_variables=True)
+        while True:
+            logs, state = network.train_function(state, itertools.repeat(data))
+            turn(logs["loss"])
+    while True:
+        turn(network.train_function(itertools.repeat(data))["loss"])
+
+
+# Version 4 of the tutorial; see config/article.yaml.
+ARTICLE_AUGMENTATION = {
+    "rotation_range": 0.05,
+    "width_shift_range": 0.05,
+    "height_shift_range": 0.05,
+    "shear_range": 0.05,
+    "zoom_range": 0.05,
+    "horizontal_flip": True,
+    "fill_mode": "nearest",
+}
+
+
+def png_batches(folder: Path, options: argparse.Namespace, augmentation: dict):
+    """Endless batches of images and labels, 0 to 1, read from their PNG files anew each time."""
+    from tensorflow.keras.preprocessing.image import ImageDataGenerator
+
+    flows = [
+        ImageDataGenerator(**augmentation, rescale=1 / 255).flow_from_directory(
+            folder,
+            target_size=(options.patch, options.patch),
+            color_mode="grayscale",
+            classes=[kind],
+            class_mode=None,
+            batch_size=options.batch,
+            seed=1,
+        )
+        for kind in ("image", "label")
+    ]
+    for images, labels in zip(*flows, strict=True):
+        if len(images) == options.batch:
+            yield images, (labels > 0.5).astype("float32")
+
+
+def article(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
+    """The tutorial's loop: a generator over PNG files, ``fit``, float32, Adam."""
+    import keras
+
+    from maskmake.networks import build_network
+
+    network = build_network(
+        "Unet", "resnet34", None, 1, options.patch, scale=[1.0], offset=[0.0], precision="float32"
+    )
+    bce = keras.losses.BinaryCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.Adam(1e-4), bce, metrics=["accuracy"])
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: turn(logs["loss"]))
+    batches = png_batches(folder, options, ARTICLE_AUGMENTATION)
+    network.fit(batches, steps_per_epoch=options.steps, callbacks=[watch])
+
+
+def pytorch(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
+    """The network of segmentation-models-pytorch alone on one batch on the device."""
+    import segmentation_models_pytorch
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
+    network = segmentation_models_pytorch.Unet(
+        "resnet34", encoder_weights=None, in_channels=1, classes=1
+    )
+    network = network.to(device, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+    shape = (options.batch, 1, options.patch, options.patch)
+    images = torch.rand(shape, device=device).to(memory_format=torch.channels_last)
+    labels = (torch.rand(shape, device=device) > 0.5).float()
+    while True:
+        optimizer.zero_grad()
+        with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            logits = network(images)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
+        loss.backward()
+        optimizer.step()
+        turn(loss)
+
+
+def settings_of(options: argparse.Namespace):
+    """Default settings but for the loss, which all loops share."""
+    return train_settings(
+        patch=options.patch,
+        batch=options.batch,
+        steps=options.steps,
+        epochs=1,
+        loss="bce",
+        precision=options.precision,
+        backend=options.backend,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("loop", choices=["ours", "bare", "article", "pytorch"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--backend")
+    parser.add_argument("--precision")
+    parser.add_argument("--gpu", type=int)
+    for name in ("patch", "batch", "block", "steps"):
+        parser.add_argument(f"--{name}", type=int)
+    options = parser.parse_args()
+    turn = take_turns(options.block)
+    if options.loop != "pytorch":
+        from dataset import input_paths, train_settings
+
+        from maskmake.device import select_device
+
+        if options.loop == "article":
+            os.environ["TF_NUM_INTEROP_THREADS"] = "0"  # TensorFlow's own choice
+        select_device(options.backend, options.gpu, os.devnull)
+    globals()[options.loop](options.folder, turn, options)
