@@ -1,6 +1,6 @@
 # maskmake: `make demo` and `make test` are all a fresh machine needs.
 PYTHON ?= python3
-# GPU=1 adds the CUDA libraries of TensorFlow (Linux, NVIDIA).
+# GPU=1 adds the CUDA libraries of TensorFlow and JAX (Linux, NVIDIA).
 GPU ?= 0
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(LOCK)

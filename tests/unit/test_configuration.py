@@ -225,6 +225,10 @@ def test_whole_numbers_written_with_a_point_become_integers():
         TWO_PATHS.replace("}", ", groups: '^(a)'}") + "split: {method: random}",
         TWO_PATHS + "train: {architecture: PSPNet, patch: 192}",
         TWO_PATHS + "train: {architecture: PSPNet}\nruns: {a: {train: {patch: 96}}}",
+        TWO_PATHS + "train: {encoder_weights: imagenet}",
+        TWO_PATHS + "train: {encoder: mobilenet, normalization: unit}",
+        TWO_PATHS + "train: {gpu: 2, backend: jax}",
+        TWO_PATHS + "train: {backend: jax}\nruns: {a: {train: {gpu: 3, batch: 9}}}",
         TWO_PATHS + "segment: {run: b}\nruns: {a: , b: }",
     ],
 )
@@ -394,6 +398,30 @@ FAULTS = {
     "pspnet in a run": (
         "runs: {a: {train: {architecture: PSPNet, patch: 32}}}",
         "runs.a.train.patch: found 32; PSPNet needs a multiple of 96; write 96",
+    ),
+    "weights without a checksum": (
+        "train: {encoder_weights: imagenet, encoder: mobilenet}",
+        "train.encoder_weights: found imagenet, but there are no weights with a checksum for the "
+        "encoder mobilenet; write null or choose another encoder",
+    ),
+    "weights without a checksum in a run": (
+        "train: {encoder_weights: imagenet}\nruns: {a: {train: {encoder: mobilenetv2}}}",
+        "runs.a.train.encoder_weights: found imagenet, but there are no weights with a checksum "
+        "for the encoder mobilenetv2; write null or choose another encoder",
+    ),
+    "weights and raw pixels": (
+        "train: {encoder_weights: imagenet, normalization: none}",
+        "train.normalization: found none; encoder_weights needs standard, from which the encoder's "
+        "own preprocessing follows; write standard",
+    ),
+    "several GPUs": (
+        "train: {gpu: 2}",
+        "train.gpu: found 2 with the backend tensorflow; only jax trains on several GPUs; set "
+        "train.backend to jax or train.gpu to 1",
+    ),
+    "several GPUs in a run": (
+        "train: {backend: jax}\nruns: {a: {train: {gpu: 3}}}",
+        "runs.a.train.batch: found 8; 3 GPUs share it equally; write 6 or 9",
     ),
     "unknown run": (
         "segment: {run: unett}",

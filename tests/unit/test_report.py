@@ -128,6 +128,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         training = {
             "settings": TRAIN,
             "precision": "float32",
+            "device": "CPU",
             "seconds": 6.0,
             "best_epoch": epochs,
             "val_loss": 0.2,

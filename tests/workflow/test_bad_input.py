@@ -210,13 +210,30 @@ def test_bad_split_is_refused(split, parts, folder):
     assert not (folder / "results/tiny/data/splits.csv").exists()
 
 
-def test_patch_larger_than_an_image_is_refused(finished_copy):
+def test_patch_larger_than_an_image_is_refused_and_the_former_model_kept(finished_copy):
+    before = digests(finished_copy / "results/tiny/runs", "*.*")
     configure(finished_copy, train={**CONFIG["train"], "patch": 128}, runs={"a": {}})
     output = refusal(finished_copy)
     assert_told_once(output, "train.patch: 128 pixels", "is 96 x 96 pixels", "to 96 or less")
-    runs = finished_copy / "results/tiny/runs"
-    assert not list(runs.glob("a/fold0/model.keras"))
-    assert (runs / "b/fold0/model.keras").exists()
+    assert digests(finished_copy / "results/tiny/runs", "*.*") == before
+    configure(finished_copy)
+    assert planned(finished_copy) == set()
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
+def test_gpu_that_is_not_there_is_refused(folder):
+    configure(folder, runs={"a": {}})
+    output = refusal(folder, "train", gpu=1)
+    remedy = "set train.gpu to 0 or add --resources gpu=0 to use the processor"
+    assert_told_once(output, "train.gpu: 1 asked for, but tensorflow sees none", remedy)
+    finish(folder, "train", gpu=0)
+
+
+def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder):
+    configure(folder, train={"backend": "jax", "gpu": 2})
+    output = refusal(folder, gpu=1)
+    assert_told_once(output, "train.gpu: 2 in run 'a'", "--resources gpu=1", "--resources gpu=2")
+    assert not (folder / "results").exists()
 
 
 # --- the configuration file ---------------------------------------------------------------------

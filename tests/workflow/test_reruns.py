@@ -21,7 +21,7 @@ def of_runs(first_step, *runs):
     return {f"{run}-{step}" for run in runs for step in steps} | END
 
 
-EVERYTHING = DATA | of_runs("fold0-train", "a", "b")
+EVERYTHING = DATA | {"patch-32"} | of_runs("fold0-train", "a", "b")
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def test_younger_code_with_the_same_content_changes_nothing(workflow, finished):
     ("file", "jobs"),
     [
         ("train.py", of_runs("fold0-train", "a", "b")),
+        ("check.py", set()),
         ("maskmake/losses.py", of_runs("fold0-train", "a", "b")),
         ("maskmake/networks.py", of_runs("fold0-train", "a", "b")),
         ("maskmake/tiling.py", of_runs("fold0-predict", "a", "b")),
@@ -76,6 +77,9 @@ def test_an_edit_reruns_the_steps_that_use_the_file(file, jobs, workflow, finish
     [
         pytest.param({}, set(), id="none"),
         pytest.param(
+            {"train": {**CONFIG["train"], "tensorboard": True}}, {"report"}, id="event files"
+        ),
+        pytest.param(
             {"train": dict(reversed(CONFIG["train"].items()))}, set(), id="the order of keys"
         ),
         pytest.param({"segment": {"shard_size": 2}}, set(), id="segment"),
@@ -95,6 +99,13 @@ def test_an_edit_reruns_the_steps_that_use_the_file(file, jobs, workflow, finish
             of_runs("fold0-train", "c"),
             id="a run more",
         ),
+        pytest.param(
+            {"runs": {**CONFIG["runs"], "b": {"train": {"seed": 2, "patch": 64}}}},
+            of_runs("fold0-train", "b") | {"patch-64"},
+            id="the patch of b",
+        ),
+        # The page of the report shows the settings.
+        pytest.param({"train": {**CONFIG["train"], "gpu": 0}}, {"report"}, id="the device"),
         pytest.param({"runs": {"a": {}}}, END, id="a run less"),
         pytest.param(
             {"split": {"test": 0.25, "validation": ["5"]}},

@@ -99,4 +99,4 @@ def digests(folder: Path, *patterns: str) -> dict[str, str]:
 
 def half_written(folder: Path) -> list[Path]:
     """Temporary files of writes that did not end."""
-    return [path for path in folder.rglob(".*") if re.match(r"\.\d+-", path.name)]
+    return list(folder.rglob(".partial-*"))

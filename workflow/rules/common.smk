@@ -60,12 +60,31 @@ if SEGMENT["model"] and not MODEL_FOLDS:
 wildcard_constraints:
     run="|".join(map(re.escape, RUNS)),
     fold=r"\d+",
+    patch=r"\d+",
     shard=r"\d+",
+    encoder=r"\w+",
+
+
+# Snakemake would hand such a job fewer GPUs without a word.
+GPU_LIMIT = workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else None
+for name, run in RUNS.items():
+    if GPU_LIMIT and run["gpu"] > GPU_LIMIT:
+        raise WorkflowError(
+            f"train.gpu: {run['gpu']} in run '{name}', but --resources gpu={GPU_LIMIT} (from the "
+            "profile, unless it was given) lends all jobs together no more than that; add "
+            f"--resources gpu={run['gpu']} or lower train.gpu."
+        )
 
 
 def code(script):
     """Content hash of a script and of all package modules it uses: the rerun trigger for code."""
     return code_hash(WORKFLOW / "scripts" / script)
+
+
+def training_section(wildcards):
+    """The settings that a trained network depends on; where it is trained is none of them."""
+    section = RUNS[wildcards.run]
+    return {key: value for key, value in section.items() if key not in ("tensorboard", "gpu")}
 
 
 def of_every_run(pattern):
@@ -81,6 +100,15 @@ def of_every_fold(pattern):
 def folds_of_run(pattern):
     """The file of each fold, the wildcard for the run left open."""
     return expand(pattern, fold=FOLDS, allow_missing=True)
+
+
+def weights_of_encoder(wildcards):
+    """The file of weights from which the encoder of a run starts, if it does."""
+    train = RUNS[wildcards.run]
+    if train["encoder_weights"] is None:
+        return {}
+    (weights,) = expand(rules.fetch_weights.output.weights, encoder=train["encoder"])
+    return {"encoder_weights": weights}
 
 
 def segment_shards(wildcards):

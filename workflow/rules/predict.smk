@@ -14,7 +14,7 @@ rule predict_fold:
         "../../envs/keras.yaml"
     threads: 4
     resources:
-        gpu=1,
+        gpu=lambda wildcards: min(1, RUNS[wildcards.run]["gpu"]),
     params:
         predict=SETTINGS["predict"],
         backend=lambda wildcards: RUNS[wildcards.run]["backend"],
@@ -83,7 +83,7 @@ rule segment_shard:
         "../../envs/keras.yaml"
     threads: 4
     resources:
-        gpu=1,
+        gpu=min(1, RUNS[SEGMENT_RUN]["gpu"]),
     params:
         predict=SETTINGS["predict"],
         code=code("segment.py"),

@@ -1,11 +1,45 @@
+rule fetch_weights:
+    output:
+        weights="results/weights/{encoder}.h5",
+    log:
+        "results/weights/logs/{encoder}-weights.log",
+    conda:
+        "../../envs/keras.yaml"
+    params:
+        code=code("fetch_weights.py"),
+    script:
+        "../scripts/fetch_weights.py"
+
+
+# Before a training, because Snakemake deletes the former model as a training starts. The patch is
+# part of the name, so that a patch that is refused leaves the mark of the former one.
+rule check_patch:
+    input:
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+    output:
+        touch(f"{RESULTS}/data/.patch-{{patch}}"),
+    log:
+        f"{RESULTS}/logs/patch-{{patch}}.log",
+    localrule: True
+    conda:
+        "../../envs/images.yaml"
+    # Without a hash of the code: what is checked anew is trained anew.
+    script:
+        "../scripts/check.py"
+
+
 rule train_fold:
     input:
+        unpack(weights_of_encoder),
+        checked=lambda wildcards: f"{RESULTS}/data/.patch-{RUNS[wildcards.run]['patch']}",
         images=rules.binarize.output.images,
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
         plan=rules.plan.output.plan,
     output:
+        # The folder tensorboard beside them is not declared: it is there only where it is asked for.
         model=f"{RESULTS}/runs/{{run}}/fold{{fold}}/model.keras",
         history=f"{RESULTS}/runs/{{run}}/fold{{fold}}/history.csv",
         training=f"{RESULTS}/runs/{{run}}/fold{{fold}}/training.json",
@@ -18,9 +52,11 @@ rule train_fold:
         "../../envs/keras.yaml"
     threads: 4
     resources:
-        gpu=1,
+        gpu=lambda wildcards: RUNS[wildcards.run]["gpu"],
     params:
-        train=lambda wildcards: RUNS[wildcards.run],
+        train=training_section,
+        # What depends on threads is no reason to run again, and event files should be none.
+        tensorboard=lambda wildcards, threads: RUNS[wildcards.run]["tensorboard"],
         code=code("train.py"),
     script:
         "../scripts/train.py"

@@ -22,6 +22,9 @@ from maskmake.schema_faults import (
 # times: a side has to be a multiple of 48 and of 32.
 PSPNET_MULTIPLE = 96
 
+# Their library publishes no checksum, so what a server sends cannot be verified.
+ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
+
 
 def resolve(config: dict | None, schema: dict) -> dict:
     """Check a configuration and complete it.
@@ -164,6 +167,8 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     yield from _groups_faults(resolved["dataset"]["groups"], resolved["split"]["method"])
     yield from _split_faults(resolved["split"])
     yield from _patch_faults(resolved["runs"], overlays)
+    yield from _weights_faults(resolved["runs"], overlays)
+    yield from _gpu_faults(resolved["runs"], overlays)
     run = resolved["segment"]["run"]
     if run is not None and run not in resolved["runs"]:
         expected = f"expected one of the runs: {joined(sorted(resolved['runs']), 'or')}"
@@ -258,8 +263,7 @@ def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
         patch = train["patch"]
         if train["architecture"] != "PSPNet" or patch % PSPNET_MULTIPLE == 0:
             continue
-        own = overlays[name].get("train", {}).keys() & {"architecture", "patch"}
-        section = f"runs.{name}.train" if own else "train"
+        section = _section(name, overlays, {"architecture", "patch"})
         below = patch // PSPNET_MULTIPLE * PSPNET_MULTIPLE
         near = [str(size) for size in (below, below + PSPNET_MULTIPLE) if size]
         yield Fault(
@@ -267,3 +271,50 @@ def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
             f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_MULTIPLE}; write "
             f"{joined(near, 'or')}",
         )
+
+
+def _weights_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        if train["encoder_weights"] is None:
+            continue
+        if train["encoder"] in ENCODERS_WITHOUT_WEIGHTS:
+            section = _section(name, overlays, {"encoder", "encoder_weights"})
+            yield Fault(
+                (f"{section}.encoder_weights", f"{section}.encoder", "train.encoder"),
+                f"{section}.encoder_weights: found {train['encoder_weights']}, but there are no "
+                f"weights with a checksum for the encoder {train['encoder']}; write null or choose "
+                "another encoder",
+            )
+        if train["normalization"] != "standard":
+            section = _section(name, overlays, {"normalization", "encoder_weights"})
+            yield Fault(
+                (f"{section}.normalization", f"{section}.encoder_weights", "train.normalization"),
+                f"{section}.normalization: found {train['normalization']}; encoder_weights needs "
+                "standard, from which the encoder's own preprocessing follows; write standard",
+            )
+
+
+def _gpu_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        gpu, backend, batch = train["gpu"], train["backend"], train["batch"]
+        if gpu > 1 and backend != "jax":  # Keras' distribution does nothing on the others
+            section = _section(name, overlays, {"gpu", "backend"})
+            yield Fault(
+                (f"{section}.gpu", f"{section}.backend", "train.gpu", "train.backend"),
+                f"{section}.gpu: found {gpu} with the backend {backend}; only jax trains on "
+                "several GPUs; set train.backend to jax or train.gpu to 1",
+            )
+        elif gpu > 1 and batch % gpu:
+            section = _section(name, overlays, {"gpu", "batch"})
+            near = [str(size) for size in (batch // gpu * gpu, (batch // gpu + 1) * gpu) if size]
+            yield Fault(
+                (f"{section}.batch", f"{section}.gpu", "train.batch", "train.gpu"),
+                f"{section}.batch: found {batch}; {gpu} GPUs share it equally; write "
+                f"{joined(near, 'or')}",
+            )
+
+
+def _section(name: str, overlays: dict, keys: set[str]) -> str:
+    """Where the user set one of the keys of a run: in the run itself or for all runs."""
+    own = overlays[name].get("train", {}).keys() & keys
+    return f"runs.{name}.train" if own else "train"

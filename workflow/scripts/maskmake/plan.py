@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.arrays import PixelStore
+from maskmake.log import UserError
 
 PATCH_STEP = 32
 
@@ -59,3 +60,28 @@ def _range(lengths: pd.Series) -> dict[str, float]:
         "median": float(lengths.median()),
         "maximum": int(lengths.max()),
     }
+
+
+def check_patch(patch: int, index: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse a patch that does not fit into every image it is cut from.
+
+    Args:
+        patch: height and width in pixels.
+        index: table of ``index.csv``.
+        splits: table of ``splits.csv``; test images are never cut into patches.
+
+    Raises:
+        UserError: naming the smallest image and the largest patch that fits.
+    """
+    images = index.set_index("id").loc[splits.loc[splits["role"] != "test", "id"]]
+    sides = images[["height", "width"]].min(axis=1)
+    side, smallest = sides.min(), sides.idxmin()
+    if side >= patch:
+        return
+    fits = side // PATCH_STEP * PATCH_STEP
+    remedy = f"set train.patch to {fits} or less" if fits else "remove images this small"
+    height, width = images.loc[smallest, ["height", "width"]]
+    raise UserError(
+        f"train.patch: {patch} pixels, but image '{smallest}' is {width} x {height} pixels; "
+        f"expected a patch that fits into every image; {remedy}."
+    )

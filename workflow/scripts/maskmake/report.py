@@ -104,6 +104,9 @@ def write_report(
         ),
         stages=stage_table(results / "benchmarks", list(finished)),
         versions=_versions(finished.values()),
+        devices=sorted(
+            {training["device"] for run in finished.values() for training in run.trainings}
+        ),
     )
     write_text(report_path, page)
 

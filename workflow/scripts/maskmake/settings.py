@@ -114,6 +114,7 @@ class TrainSettings:
     normalization: str
     label_scale: float
     augmentation: AugmentationSettings
+    guard: bool
     precision: str
     backend: str
     seed: int

@@ -1,0 +1,17 @@
+"""A run on another Keras backend than TensorFlow."""
+
+from importlib.util import find_spec
+
+import pytest
+from workspace import CONFIG, configure, finish
+
+from maskmake.files import read_json
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="needs jax")
+def test_a_run_on_jax_is_trained_and_scored(folder):
+    configure(folder, train={**CONFIG["train"], "backend": "jax"}, runs={"a": {}})
+    finish(folder, "results/tiny/runs/a/metrics.json")
+    training = read_json(folder / "results/tiny/runs/a/fold0/training.json")
+    assert training["settings"]["backend"] == "jax"
+    assert "jax" in training["versions"]
