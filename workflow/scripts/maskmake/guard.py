@@ -80,9 +80,7 @@ def preflight(
     batch = _balanced_batch(settings, images, labels, ids)
     variables = variables_of(engine)
     start = [ops.convert_to_numpy(variable.value) for variable in variables]
-    # At the rate of the first steps of a warm-up nothing would be learned.
-    engine.optimizer.iterations.assign(int(settings.warmup * settings.steps * settings.epochs))
-    rounds = _Rounds()
+    rounds = _Rounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
     engine.fit(
         ((batch,) for _ in itertools.count()),
         steps_per_epoch=ROUND_STEPS,
@@ -142,11 +140,19 @@ def _balanced_batch(
 
 
 class _Rounds(keras.callbacks.Callback):
-    """Stops the pre-flight as soon as the batch is learned or the loss is no number."""
+    """Stops the pre-flight as soon as the batch is learned or the loss is no number.
 
-    def __init__(self):
+    Each round begins at the step of the highest rate: at the rate of the first steps of a warm-up
+    nothing would be learned, nor at the end of a training that is shorter than the pre-flight.
+    """
+
+    def __init__(self, peak_step: int):
         super().__init__()
+        self._peak_step = peak_step
         self.learned, self.steps, self.logs = False, 0, {}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.iterations.assign(self._peak_step)
 
     def on_epoch_end(self, epoch, logs=None):
         self.steps += ROUND_STEPS
