@@ -70,3 +70,13 @@ def make_stores(tmp_path_factory):
         return index, stored_images, open_labels(folder / "labels.npy", index)
 
     return make
+
+
+@pytest.fixture
+def two_convolutions(monkeypatch):
+    """What ``train_fold`` builds in place of a U-Net, which takes most of a minute to compile."""
+    from trainer import small_network  # which imports Keras
+
+    from maskmake import training
+
+    monkeypatch.setattr(training, "build_network", small_network)

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import test_training
-from trainer import small_network
 
-from maskmake import training
 from maskmake.files import read_csv
 from maskmake.guard import PixelStatistics, Watch
 from maskmake.log import UserError
 from maskmake.networks import load_network
 from maskmake.settings import AUGMENTATION_PRESETS
 from maskmake.splits import fold_ids
+from maskmake.training import train_fold
 
 SETTINGS = replace(
     test_training.SETTINGS,
@@ -27,19 +26,15 @@ SETTINGS = replace(
     augmentation=AUGMENTATION_PRESETS["none"],
 )
 FOLD = 0
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Two convolutions in place of a U-Net, which the end-to-end test trains under the guard."""
-    monkeypatch.setattr(training, "build_network", small_network)
+# The end-to-end test trains a U-Net under the guard.
+pytestmark = pytest.mark.usefixtures("two_convolutions")
 
 
 def train(inputs, folder, **changes):
     names = {"model": "model.keras", "history": "history.csv", "training": "training.json"}
     outputs = {key: folder / name for key, name in names.items()}
     outputs["augmented"] = folder / "augmented.npy"
-    training.train_fold(replace(SETTINGS, **changes), FOLD, "code", inputs, outputs)
+    train_fold(replace(SETTINGS, **changes), FOLD, "code", inputs, outputs)
     return load_network(outputs["model"]).get_weights()
 
 

@@ -245,6 +245,7 @@ def test_training_goes_on_with_the_raw_weights_where_the_averaged_are_kept(train
     assert (averaged.history["val_loss"] != trained.history["val_loss"]).all()
 
 
+@pytest.mark.usefixtures("two_convolutions")
 def test_a_training_with_border_weights_keeps_no_map_of_them(dataset, tmp_path):
     run = train(dataset, tmp_path, replace(SETTINGS, loss="bce_borders", epochs=1))
     assert np.isfinite(run.history["val_loss"]).all()
@@ -313,6 +314,7 @@ def test_a_training_out_of_patience_stops_for_good(dataset, trained, tmp_path, c
 # --- what the user can mend -------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("two_convolutions")
 @pytest.mark.parametrize("steps", [1, 2], ids=["validation loss", "training loss"])
 def test_a_loss_that_is_no_number_ends_with_a_sentence(dataset, tmp_path, steps):
     # The first step is still finite; what follows it is not.
