@@ -1,5 +1,6 @@
 """A synthetic data set as the steps before the training leave it, for the benchmarks."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -52,4 +53,9 @@ def train_settings(**changes) -> TrainSettings:
     """The default settings of a training, some of them changed."""
     schema = yaml.safe_load(SCHEMA.read_text())
     config = {"dataset": {"images": "images", "labels": "labels"}, "train": changes}
-    return TrainSettings.from_section(resolve(config, schema)["train"])
+    section, names = (
+        resolve(config, schema)["train"],
+        {field.name for field in fields(TrainSettings)},
+    )
+    # What else is there says where to train, not how.
+    return TrainSettings.from_section({key: section[key] for key in section.keys() & names})

@@ -61,11 +61,12 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     """The network alone on one batch that lies on the device."""
     import keras
 
+    from maskmake.device import resolve_precision, uses_xla
     from maskmake.files import read_json
     from maskmake.losses import LOSSES
     from maskmake.networks import build_network
     from maskmake.optimizers import build_optimizer
-    from maskmake.training import normalization_of, resolve_precision, uses_xla
+    from maskmake.training import normalization_of
 
     settings, plan = settings_of(options), read_json(input_paths(folder)["plan"])
     network = build_network(
@@ -78,7 +79,7 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
         precision=resolve_precision(settings.precision),
     )
     network.compile(
-        build_optimizer(settings), LOSSES[settings.loss], jit_compile=uses_xla(settings)
+        build_optimizer(settings), LOSSES[settings.loss], jit_compile=uses_xla(settings.backend)
     )
     images, labels = next(png_batches(folder, options, augmentation={}))
     data = keras.tree.map_structure(keras.ops.convert_to_tensor, (images * 255, labels))
