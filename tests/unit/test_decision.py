@@ -17,7 +17,8 @@ from maskmake.scores import (
     pixel_scores,
     rand_and_information,
 )
-from maskmake.tuning import OBJECTIVES, learn_decision, mean_dice, mean_iou
+from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
+from maskmake.tuning import learn_decision
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -112,14 +113,14 @@ def test_threshold_equals_brute_force():
     thresholds = np.concatenate([[0], np.unique(probability)])
     best = max(mean_dice(confusion(probability > t, label)) for t in thresholds)
     assert learned["score_uncleaned"] == best
-    assert score_of(Decision(learned["threshold"], 0, 0), cases) == best
+    assert score_of(Decision(learned["threshold_uncleaned"], 0, 0), cases) == best
     assert learned["score_at_half"] == score_of(Decision(0.5, 0, 0), cases) < best
 
 
 def test_scores_are_pooled_over_images():
     large, small = noisy(0, 128), noisy(1, 16)
     both = learn([large, small])
-    assert both["score_uncleaned"] == score_of(Decision(both["threshold"], 0, 0), [large, small])
+    assert both["score_uncleaned"] == score_of(Decision(both["threshold_uncleaned"], 0, 0), [large, small])
 
 
 def test_perfect_separation_gives_the_middle():
@@ -140,9 +141,10 @@ def test_curve_is_short_and_passes_through_the_best():
     curve = learned["curve"]
     assert set(curve) == {"threshold", "foreground_dice", "background_dice", "objective"}
     assert len({len(values) for values in curve.values()}) == 1
-    assert 100 < len(curve["threshold"]) <= 201
+    assert 100 < len(curve["threshold"]) <= 202
     assert curve["threshold"] == sorted(curve["threshold"])
-    at_best = curve["threshold"].index(learned["threshold"])
+    at_best = curve["threshold"].index(learned["threshold_uncleaned"])
+    assert learned["threshold"] in curve["threshold"]
     assert curve["objective"][at_best] == max(curve["objective"]) == learned["score_uncleaned"]
     assert np.allclose(
         curve["objective"],
@@ -433,8 +435,8 @@ def test_decision_is_written_as_it_is_learned():
     learned = learn([noisy(0)])
     assert list(learned) == [
         "method", "threshold", "min_object", "min_hole", "upper", "min_seed", "objective",
-        "score_at_half", "score_uncleaned", "curve", "score", "reason", "methods", "removed",
-        "sizes",
+        "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
+        "clean_up_reason", "sizes", "score", "reason", "methods", "levels",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
     decision = asdict(stored_decision(json.loads(json.dumps(learned))))
