@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.log import UserError
+from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.scores import (
     FLOAT16_LEVELS,
     Confusion,
@@ -17,7 +18,6 @@ from maskmake.scores import (
     pixel_scores,
     rand_and_information,
 )
-from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.tuning import learn_decision
 
 
@@ -120,7 +120,9 @@ def test_threshold_equals_brute_force():
 def test_scores_are_pooled_over_images():
     large, small = noisy(0, 128), noisy(1, 16)
     both = learn([large, small])
-    assert both["score_uncleaned"] == score_of(Decision(both["threshold_uncleaned"], 0, 0), [large, small])
+    assert both["score_uncleaned"] == score_of(
+        Decision(both["threshold_uncleaned"], 0, 0), [large, small]
+    )
 
 
 def test_perfect_separation_gives_the_middle():
@@ -153,6 +155,72 @@ def test_curve_is_short_and_passes_through_the_best():
 
 
 # Learning the clean-up
+
+
+def planted(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probability with soft, noisy borders and sure specks and pits; its label; the planted."""
+    label = blobs(seed, 256)
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(0, 0.1, label.shape), 1)
+    soft = ndimage.gaussian_filter(label.astype(float), 1.5) + noise
+    probability = soft.clip(0.02, 0.98).astype(np.float16)
+    specks = (plant(label, seed, 0.97) != certain(label)) & (label == 0)
+    pits = (plant(label, seed, 0.03) != certain(label)) & (label == 1)
+    probability[specks], probability[pits] = 0.97, 0.03
+    return probability, label, specks | pits
+
+
+def test_no_threshold_removes_sure_specks_and_pits_but_the_decision_does():
+    images = [planted(seed) for seed in range(4)]
+    cases = [(probability, label) for probability, label, _ in images]
+    learned = learn(cases)
+    at_any_threshold = max(score_of(Decision(float(t), 0, 0), cases) for t in FLOAT16_LEVELS[::64])
+    assert learned["score"] > learned["score_uncleaned"] >= at_any_threshold
+    assert learned["removed"]["objects_false"] == learned["removed"]["holes_false"] == 60
+    assert learned["removed"]["objects_true"] + learned["removed"]["holes_true"] < 5
+    assert learned["clean_up_reason"].startswith("The clean-up pays: dice")
+    for probability, label, wrong in images:
+        cleaned = apply_decision(probability, stored_decision(learned))
+        assert np.array_equal(cleaned[wrong], label[wrong] > 0)
+
+
+def test_noise_at_the_borders_is_no_reason_to_clean():
+    cases = [
+        (np.where(w, label, p).astype(np.float16), label) for p, label, w in map(planted, range(4))
+    ]
+    learned = learn(cases)
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+    assert learned["clean_up_reason"].startswith("No clean-up")
+
+
+def small_true_objects(false_side: int) -> list:
+    """100 true objects of 9 pixels and a false square in each of 4 images; all of them sure."""
+    label = np.zeros((128, 128), np.uint8)
+    for row in range(4, 124, 12):
+        for column in range(4, 124, 12):
+            label[row : row + 3, column : column + 3] = 1
+    cases = []
+    for place in range(9, 57, 12):
+        probability = certain(label)
+        probability[place : place + false_side, place : place + false_side] = 0.97
+        cases.append((probability, label))
+    return cases
+
+
+def test_false_objects_smaller_than_the_true_ones_go_and_no_true_one_does():
+    learned = learn(small_true_objects(false_side=2))
+    assert (learned["min_object"], learned["min_hole"]) == (8, 0)
+    assert learned["score"] == 1
+    assert (learned["removed"]["objects_false"], learned["removed"]["objects_true"]) == (4, 0)
+
+
+def test_a_clean_up_that_would_take_true_objects_is_refused_and_says_so():
+    learned = learn(small_true_objects(false_side=4))
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+    reason = learned["clean_up_reason"]
+    assert reason.startswith("No clean-up: the best one tried (objects below 32, holes below 0 pix")
+    assert "takes away 4 false and 400 true ones and changes dice by -0." in reason
+    assert reason.endswith("no gain.")
 
 
 @pytest.mark.parametrize("value, key", [(0.97, "min_object"), (0.03, "min_hole")])

@@ -154,11 +154,19 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         "score_uncleaned": 0.85,
         "reason": "Two levels separate objects no better than one.",
         "removed": {"objects_true": 1, "objects_false": 2, "holes_true": 0, "holes_false": 0},
+        "clean_up_reason": "The clean-up pays: so it does.",
         "images": ["003"],
         "curve": {"threshold": levels, **curve},
         "sizes": [],
     }
     write_json(folder / "decision.json", decision)
+    classes = [
+        {"from": size, "objects": 2, "holes": 1, "threshold": 0, "size": 3, "model_or_label": 0}
+        for size in (1, 4)
+    ]
+    specks = {"sentences": ["A size problem: <b>"], "false": 6, "by_size": classes}
+    write_json(folder / "specks.json", specks)
+    write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
 
 
 def _write_scores(folder, test, dice) -> dict:

@@ -15,7 +15,8 @@ from maskmake.scores import (
     rand_and_information,
 )
 
-# The fewest images whose scatter says something.
+# A difference of score too small to matter, and the fewest images whose scatter says more.
+TINY = 0.002
 FEWEST_IMAGES = 3
 
 Cases = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]

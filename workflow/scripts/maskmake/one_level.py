@@ -115,9 +115,7 @@ def _confusion_at_levels(histogram: np.ndarray) -> Confusion:
     return Confusion(tp=fn[-1] - fn, fp=tn[-1] - tn, fn=fn, tn=tn)
 
 
-def _score_levels(
-    cases: Cases, name: str, histogram: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _score_levels(cases: Cases, name: str, histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds, ascending, and their scores without clean-up."""
     objective = OBJECTIVES[name]
     if name in PIXEL_OBJECTIVES:
@@ -184,9 +182,7 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
     return _Sweep(decisions, np.array(numbers), removed.T)
 
 
-def _choose(
-    sweep: _Sweep, objective: Objective, name: str, uncleaned: float
-) -> tuple[int, str]:
+def _choose(sweep: _Sweep, objective: Objective, name: str, uncleaned: float) -> tuple[int, str]:
     """Place of the mildest clean-up within one standard error of the best, and why it is.
 
     Of the thresholds at which it is, the one of the highest score, then the one nearest to the
@@ -227,10 +223,10 @@ def _reason(
         return f"No clean-up: no object or hole smaller than {largest} pixels is false."
     rival = best if best in useful else max(useful, key=lambda place: scores[place])
     tried, removed = sweep.decisions[rival], sweep.removed[rival]
+    gain, error = scores[rival] - scores[none], errors[none]
+    because = f"no more than its standard error of {error:.5f}" if gain > 0 else "no gain"
     return (
-        f"No clean-up: the best one tried, of objects below {tried.min_object} and holes below "
-        f"{tried.min_hole} pixels, takes away {removed[1] + removed[3]} false ones and "
-        f"{removed[0] + removed[2]} true ones and changes {name} by "
-        f"{scores[rival] - scores[none]:+.4f}, "
-        + (f"less than the standard error {errors[none]:.4f}." if rival == best else "a loss.")
+        f"No clean-up: the best one tried (objects below {tried.min_object}, holes below "
+        f"{tried.min_hole} pixels) takes away {removed[1] + removed[3]} false and "
+        f"{removed[0] + removed[2]} true ones and changes {name} by {gain:+.5f}, {because}."
     )

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from maskmake.decision import Decision
 from maskmake.log import UserError
-from maskmake.objectives import OBJECTIVES, Cases
+from maskmake.objectives import OBJECTIVES, TINY, Cases
 from maskmake.one_level import learn_one_level, pooled_histogram
-from maskmake.two_levels import TINY, Rival, exact_rivals, learn_two_levels, preferred
+from maskmake.two_levels import Rival, exact_rivals, learn_two_levels, preferred
 
 
 def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:

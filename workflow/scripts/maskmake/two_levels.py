@@ -11,16 +11,22 @@ from skimage.measure import label as label_components
 from skimage.metrics import contingency_table
 
 from maskmake.decision import OBJECT_CONNECTIVITY, Decision, cut, draw_lines, grow_seeds
-from maskmake.objectives import V_RAND, Cases, Objective, error_of_differences, measure_decisions
+from maskmake.objectives import (
+    TINY,
+    V_RAND,
+    Cases,
+    Objective,
+    error_of_differences,
+    measure_decisions,
+)
 
 # Two levels are tried around the one threshold: the upper at shares of the way from it to 1, with
-# the first smallest seed; then the other smallest seeds; then a lower threshold, a share of it.
-UPPER_SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
-SEED_SIZES = (32, 8, 16, 64, 128)
-LOWER_SHARES = (0.8,)
-
-# A difference of score too small to matter.
-TINY = 0.002
+# the first smallest seed; then the other smallest seeds; then the upper half-way to its neighbours
+# among the shares, the first and last of which are tried no other way; then a lower threshold, a
+# share of it.
+UPPER_SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.992)
+SEED_SIZES = (32, 8, 128, 512)
+LOWER_SHARE = 0.8
 
 
 class Rival(NamedTuple):
@@ -78,16 +84,24 @@ def learn_two_levels(cases: Cases, objective: Objective, one_level: Decision) ->
     Their V-Rand is that of ``_quick_v_rand``.
     """
     threshold, rivals = one_level.threshold, []
-    uppers = [threshold + share * (1 - threshold) for share in UPPER_SHARES]
+    shares = 1 - np.array(UPPER_SHARES)
+    # Geometric means, as most of the pixels lie near 1.
+    between = np.sqrt(shares[:-1] * shares[1:])
+    uppers, finer = ((1 - (1 - threshold) * part).astype(np.float16) for part in (shares, between))
+
+    def around(best: Decision) -> np.ndarray:
+        place = np.flatnonzero(uppers == best.upper)[0]
+        return finer[place - 1 : place + 1]
+
     lines = (
-        [{"upper": float(np.float16(level))} for level in uppers],
-        [{"min_seed": size} for size in SEED_SIZES[1:]],
-        [{"threshold": float(np.float16(share * threshold))} for share in LOWER_SHARES],
+        lambda best: [replace(best, upper=float(upper)) for upper in uppers[1:-1]],
+        lambda best: [replace(best, min_seed=size) for size in SEED_SIZES[1:]],
+        lambda best: [replace(best, upper=float(upper)) for upper in around(best)],
+        lambda best: [replace(best, threshold=float(np.float16(LOWER_SHARE * threshold)))],
     )
     best = replace(one_level, min_seed=SEED_SIZES[0])
     for line in lines:
-        decisions = [replace(best, **change) for change in line]
-        rivals += _quick_rivals(cases(), decisions, objective)
+        rivals += _quick_rivals(cases(), line(best), objective)
         best = preferred(rivals, objective).decision
     return rivals
 
@@ -111,7 +125,8 @@ def _quick_rivals(cases: Iterable, decisions: list[Decision], objective: Objecti
                 )
         numbers.append(np.transpose([each for each, _ in measured]))
         v_rand.append([each for _, each in measured])
-    means = np.nan_to_num(np.nanmean(v_rand, axis=0))
+    defined = np.isfinite(v_rand).sum(axis=0)
+    means = np.nansum(v_rand, axis=0) / np.maximum(defined, 1)
     return rivals_of(decisions, np.array(numbers), means, objective)
 
 
