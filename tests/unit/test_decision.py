@@ -19,6 +19,7 @@ from maskmake.scores import (
     rand_and_information,
 )
 from maskmake.tuning import learn_decision
+from maskmake.two_levels import rivals_of
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -413,6 +414,17 @@ def test_lines_that_cost_score_are_not_drawn():
     assert learn([(probability, label)] * 3)["method"] == "one_level"
 
 
+def test_thinning_by_distance_hardly_changes_v_rand():
+    for seed in range(4):
+        probability, label = noisy(seed, 192)
+        smooth = ndimage.gaussian_filter(probability.astype(float), 2).astype(np.float16)
+        decisions = [Decision(0.5, 0, 0), Decision(0.5, 8, 8, 0.7, 8), Decision(0.6, 0, 0)]
+        rivals = rivals_of([(smooth, label)], decisions, OBJECTIVES["dice"])
+        for decision, rival in zip(decisions, rivals, strict=True):
+            exact = brute_force(decision, [(smooth, label)], "v_rand")
+            assert rival.v_rand == pytest.approx(exact, abs=0.003)
+
+
 def brute_force(decision: Decision, cases: list, objective: str) -> float:
     masks = [(apply_decision(probability, decision), label) for probability, label in cases]
     if objective == "v_rand":
@@ -433,7 +445,7 @@ def test_every_objective_scores_what_applying_gives(objective):
     for tried in learned["methods"]:
         decision = stored_decision(tried)
         assert tried["score"] == pytest.approx(brute_force(decision, cases, objective), abs=1e-12)
-        assert tried["v_rand"] == pytest.approx(brute_force(decision, cases, "v_rand"), abs=1e-12)
+        assert tried["v_rand"] == pytest.approx(brute_force(decision, cases, "v_rand"), abs=0.02)
     for tried in learned["sizes"]:
         decision = Decision(
             learned["methods"][0]["threshold"], tried["min_object"], tried["min_hole"]
@@ -504,7 +516,7 @@ def test_decision_is_written_as_it_is_learned():
     assert list(learned) == [
         "method", "threshold", "min_object", "min_hole", "upper", "min_seed", "objective",
         "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
-        "clean_up_reason", "sizes", "score", "reason", "methods", "levels",
+        "clean_up_reason", "sizes", "score", "reason", "methods",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
     decision = asdict(stored_decision(json.loads(json.dumps(learned))))

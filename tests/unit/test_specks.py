@@ -62,7 +62,7 @@ def test_sure_small_specks_are_a_size_problem():
     assert sorted(false["size"]) == [4] * 6 + [9] * 3
     assert (false["overlap"] == 0).all()
     first = false[false["size"] == 9].iloc[0]
-    assert (first["image"], first["kind"], first["row"], first["column"]) == ("i0", "object", 5, 13)
+    assert (first["id"], first["kind"], first["row"], first["column"]) == ("i0", "object", 5, 13)
     assert first["mean_probability"] == pytest.approx(0.97, abs=1e-3)
 
 

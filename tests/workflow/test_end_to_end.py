@@ -166,10 +166,10 @@ def test_specks_are_counted_and_shown(run, results):
     assert diagnosis["images"] == ["04", "05"]
     assert diagnosis["false"] == len(table) == sum(diagnosis["causes"].values())
     assert list(table) == [
-        "image", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold",
+        "id", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold",
         "cleaned", "cause",
     ]  # fmt: skip
-    assert set(table["image"]) <= {"04", "05"} and (table["overlap"] < 0.5).all()
+    assert set(table["id"]) <= {"04", "05"} and (table["overlap"] < 0.5).all()
     assert diagnosis["sentences"][0] in (results / f"logs/{run.name}-diagnose.log").read_text()
     with Image.open(run / "specks.png") as picture:
         assert min(picture.size) > 300

@@ -63,20 +63,22 @@ PIXEL_OBJECTIVES = {
     "dice": Objective(confusion, lambda sums: mean_dice(Confusion(*sums))),
     "iou": Objective(confusion, lambda sums: mean_iou(Confusion(*sums))),
 }
-V_RAND = _mean_of_images(lambda mask, label: rand_and_information(mask, label)["v_rand"])
-OBJECTIVES = {**PIXEL_OBJECTIVES, "v_rand": V_RAND, "boundary_f1": _mean_of_images(boundary_f1)}
+OBJECTIVES = {
+    **PIXEL_OBJECTIVES,
+    "v_rand": _mean_of_images(lambda mask, label: rand_and_information(mask, label)["v_rand"]),
+    "boundary_f1": _mean_of_images(boundary_f1),
+}
 
 
-def measure_decisions(cases: Iterable, decisions: list[Decision], *objectives: Objective) -> list:
-    """For each objective the numbers (image, number, decision) of each decision's masks."""
-    images = []
-    for probability, label in cases:
-        masks = (apply_decision(probability, decision) for decision in decisions)
-        images.append([[each.measure(mask, label) for each in objectives] for mask in masks])
-    return [
-        np.array([[numbers[place] for numbers in image] for image in images]).swapaxes(1, 2)
-        for place in range(len(objectives))
+def measure_decisions(
+    cases: Iterable, decisions: list[Decision], objective: Objective
+) -> np.ndarray:
+    """Numbers (image, number of the objective, decision) of each decision's masks."""
+    images = [
+        [objective.measure(apply_decision(probability, decision), label) for decision in decisions]
+        for probability, label in cases
     ]
+    return np.array(images).swapaxes(1, 2)
 
 
 def error_of_differences(numbers: np.ndarray, objective: Objective, best: int) -> np.ndarray:

@@ -54,7 +54,9 @@ class _Sweep(NamedTuple):
     removed: np.ndarray
 
 
-def learn_one_level(cases: Cases, name: str, histogram: np.ndarray, largest: int):
+def learn_one_level(
+    cases: Cases, name: str, histogram: np.ndarray, largest: int
+) -> tuple[Decision, dict]:
     """The best threshold with the mildest good clean-up; see ``tuning.learn_decision``.
 
     Args:
@@ -121,7 +123,7 @@ def _score_levels(cases: Cases, name: str, histogram: np.ndarray) -> tuple[np.nd
     if name in PIXEL_OBJECTIVES:
         return FLOAT16_LEVELS, objective.score(_confusion_at_levels(histogram))
     decisions = [Decision(float(level), 0, 0) for level in COARSE_LEVELS]
-    (numbers,) = measure_decisions(cases(), decisions, objective)
+    numbers = measure_decisions(cases(), decisions, objective)
     return COARSE_LEVELS, objective.score(tuple(numbers.sum(axis=0)))
 
 
@@ -178,7 +180,7 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
         numbers.append(np.stack([counts for counts, _ in swept], axis=1).reshape(4, -1))
         removed += np.stack([pieces for _, pieces in swept], axis=1).reshape(4, -1)
     if name not in PIXEL_OBJECTIVES:
-        (numbers,) = measure_decisions(cases(), decisions, OBJECTIVES[name])
+        numbers = measure_decisions(cases(), decisions, OBJECTIVES[name])
     return _Sweep(decisions, np.array(numbers), removed.T)
 
 

@@ -38,10 +38,10 @@ def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
         told: the contents of ``decision.json``.
 
     Returns:
-        One row a piece: image, kind (object or hole), row and column of its centre, size in pixels,
-        mean_probability, overlap (share of its pixels that are of its class in the label),
-        threshold (at which it was cut), cleaned (whether the learned clean-up removes it), false,
-        and cause (empty if true).
+        One row a piece: id (of the image), kind (object or hole), row and column of its centre,
+        size in pixels, mean_probability, overlap (share of its pixels that are of its class in the
+        label), threshold (at which it was cut), cleaned (whether the learned clean-up removes it),
+        false, and cause (empty if true).
     """
     low, high = free_thresholds(told)
     tables = []
@@ -50,7 +50,7 @@ def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
         if told["threshold"] != 0.5:
             at_half = _pieces(probability, label, told, 0.5, told["threshold"], told["threshold"])
             found.append(at_half[at_half["false"] & at_half["free"]])
-        tables += [table.assign(image=image_id) for table in found]
+        tables += [table.assign(id=image_id) for table in found]
     pieces = pd.concat(tables, ignore_index=True)
     smallest_true = pieces[~pieces["false"]].groupby("kind")["size"].min()
     smallest_true = pieces["kind"].map(smallest_true).fillna(LARGE).clip(upper=LARGE)
@@ -58,7 +58,7 @@ def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
     cause = np.select(
         [~pieces["false"], pieces["free"], small], ["", *CAUSES][:3], "model_or_label"
     )
-    columns = ["image", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold"]
+    columns = ["id", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold"]
     return pieces.assign(cause=cause)[[*columns, "cleaned", "false", "cause"]]
 
 
@@ -162,12 +162,12 @@ def _worst(specks: pd.DataFrame, verdict: str) -> dict:
     weights = specks["size"]
     if verdict != "model_or_label":
         weights = pd.Series(0, specks.index)
-        for _, table in specks.groupby("image"):
+        for _, table in specks.groupby("id"):
             points = table[["row", "column"]].to_numpy(float)
             near = KDTree(points).query_ball_point(points, WINDOW / 2, np.inf, return_length=True)
             weights[table.index] = near
     row = specks.loc[weights.idxmax()]
-    return {"image": row["image"], "row": int(row["row"]), "column": int(row["column"])}
+    return {"image": row["id"], "row": int(row["row"]), "column": int(row["column"])}
 
 
 def _sentences(
@@ -241,5 +241,5 @@ def _model_words(mine: pd.DataFrame, pieces: pd.DataFrame, told: dict) -> str:
         "are too sure for a threshold, and no size tells them from true ones: "
         f"{' and '.join(reasons)}. Either the label misses something there or the model sees what "
         f"is not there; the largest, {largest['size']} pixels, is {kind} in image "
-        f"{largest['image']} at row {largest['row']}, column {largest['column']}."
+        f"{largest['id']} at row {largest['row']}, column {largest['column']}."
     )

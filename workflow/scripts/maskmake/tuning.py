@@ -6,7 +6,7 @@ from maskmake.decision import Decision
 from maskmake.log import UserError
 from maskmake.objectives import OBJECTIVES, TINY, Cases
 from maskmake.one_level import learn_one_level, pooled_histogram
-from maskmake.two_levels import Rival, exact_rivals, learn_two_levels, preferred
+from maskmake.two_levels import Rival, learn_two_levels, preferred, rivals_of
 
 
 def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
@@ -41,8 +41,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
         clean-up takes away on validation, true and false ones); clean_up_reason (why this clean-up
         or none); sizes (each pair of sizes tried at the threshold of the one level, its score and
         what it takes away); score (on validation); reason (why this method); methods (the one
-        level and the best two levels, each with score and v_rand); levels (all two levels tried,
-        with a quick v_rand that ranks them).
+        level and all two levels tried, each with score and v_rand, see ``two_levels.Rival``).
 
     Raises:
         UserError: there is no validation image.
@@ -70,14 +69,13 @@ def _learn_method(
     """Let two levels compete with one; also the score, the reason and all that competed."""
     objective = OBJECTIVES[name]
     tried = [] if method == "one_level" else learn_two_levels(cases, objective, one_level)
-    finalists = [one_level] + ([preferred(tried, objective).decision] if tried else [])
-    one, *two = exact_rivals(cases(), finalists, objective)
+    two = [preferred(tried, objective)] if tried else []
+    (one,) = rivals_of(cases(), [one_level], objective)
     chosen = preferred(two if method == "two_level" else [one, *two], objective)
     return chosen.decision, {
         "score": chosen.score,
         "reason": _reason(name, method, one, two, chosen),
-        "methods": [_told(rival) for rival in (one, *two)],
-        "levels": [_told(rival) for rival in tried],
+        "methods": [_told(rival) for rival in (one, *tried)],
     }
 
 
