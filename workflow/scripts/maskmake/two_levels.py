@@ -15,7 +15,7 @@ from maskmake.objectives import TINY, Cases, Objective, error_of_differences
 
 # Two levels are tried around the one threshold: the upper at shares of the way from it to 1, with
 # the first smallest seed; then the other smallest seeds; then the upper half-way to its neighbours
-# on either side (the first and the last share are only that); then a lower threshold, a share of it.
+# on either side (which is all that the first and the last share are for); then a lower threshold.
 UPPER_SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.992)
 SEED_SIZES = (32, 8, 128, 512)
 LOWER_SHARE = 0.8
