@@ -46,7 +46,10 @@ def test_faint_specks_are_a_threshold_problem():
     assert diagnosis["verdict"] == "threshold"
     assert diagnosis["causes"] == {"threshold": 9, "size": 0, "model_or_label": 0}
     assert diagnosis["sentences"][0].startswith("A threshold problem: 9 of the 9 false components")
-    assert "9 are in the masks at 0.5 and gone at the learned" in diagnosis["sentences"][0]
+    _, high = diagnosis["free_thresholds"]
+    assert (
+        f"9 objects at {high:.3f} (9 of them are in the masks at 0.5" in diagnosis["sentences"][0]
+    )
     assert set(pieces.loc[pieces["false"], "threshold"]) == {0.5}
 
 

@@ -190,19 +190,22 @@ def _sentences(
 
 
 def _threshold_words(mine: pd.DataFrame, pieces: pd.DataFrame, told: dict) -> str:
-    low, high = free_thresholds(told)
+    gone = [
+        f"{counted(number, kind)} at {level:.3f}"
+        for kind, level in zip(KINDS, reversed(free_thresholds(told)), strict=True)
+        if (number := int((mine["kind"] == kind).sum()))
+    ]
     learned = int((mine["threshold"] != told["threshold"]).sum())
-    objective = OBJECTIVES[told["objective"]]
     return (
-        f"are unsure: a threshold from {low:.3f} to {high:.3f}, all of which cost {TINY} of "
-        f"{objective} or less, removes them ({learned} are in the masks at 0.5 and gone at the "
-        f"learned {told['threshold']:.3f})."
+        f"are unsure and gone at thresholds that cost {TINY} of {OBJECTIVES[told['objective']]} or "
+        f"less: {' and '.join(gone)} ({learned} of them are in the masks at 0.5 and gone at the "
+        f"learned {told['threshold']:.3f} already)."
     )
 
 
 def _size_words(mine: pd.DataFrame, pieces: pd.DataFrame, told: dict) -> str:
     means = [
-        f"{many} of mean probability {table['mean_probability'].mean():.2f}"
+        f"{many} of mean probability {table['mean_probability'].mean():.2g}"
         for one, many in KINDS.items()
         if len(table := mine[mine["kind"] == one])
     ]
