@@ -458,6 +458,7 @@ def test_every_objective_finds_its_best_threshold(objective):
     cases = [noisy(seed, 64) for seed in range(2)]
     learned = learn(cases, objective, "one_level")
     levels = [*np.linspace(0.05, 0.95, 19).astype(np.float16), learned["curve"]["threshold"][0]]
+    assert len(learned["curve"]["threshold"]) >= 19
     scores = [brute_force(Decision(float(level), 0, 0), cases, objective) for level in levels]
     assert learned["score_uncleaned"] >= max(scores) - 1e-12
     at_half = brute_force(Decision(0.5, 0, 0), cases, objective)

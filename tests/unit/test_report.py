@@ -366,6 +366,17 @@ def test_the_decision_is_told_in_sentences(tmp_path):
     assert "V-Rand on 1 validation image" in page.text
 
 
+def test_why_there_are_specks_is_said_and_shown(rendered):
+    section = rendered.text.split('<section id="specks">')[1].split("</section>")[0]
+    assert "A size problem: &lt;b&gt;" in section
+    assert section.count("<img") == 1
+    rows = Page(section).text.split("model or label")[1]
+    assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21030"
+    assert (
+        "The clean-up pays: so it does. On the validation images it removes" in rendered.page.text
+    )
+
+
 def test_masks_of_specks_are_noted(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     checkers = np.indices((40, 40)).sum(axis=0) % 2 == 0

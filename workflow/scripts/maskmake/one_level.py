@@ -9,6 +9,7 @@ import numpy as np
 from maskmake.components import REMOVED, clean_up_counts
 from maskmake.decision import Decision
 from maskmake.objectives import (
+    FEWEST_IMAGES,
     OBJECTIVES,
     PIXEL_OBJECTIVES,
     Cases,
@@ -149,7 +150,8 @@ def _curve(
     histogram: np.ndarray, levels: np.ndarray, scores: np.ndarray, marked: list[float]
 ) -> dict:
     """At most 202 of the thresholds and their scores without clean-up, the marked among them."""
-    shown = np.union1d(np.linspace(0, 1, CURVE_POINTS - 1), marked).astype(np.float16)
+    even = np.linspace(0, 1, CURVE_POINTS - 1).astype(np.float16)
+    shown = np.union1d(even if len(levels) > CURVE_POINTS else levels, np.float16(marked))
     points = np.flatnonzero(np.isin(levels, shown))
     at_level = _confusion_at_levels(histogram)
     places = np.searchsorted(FLOAT16_LEVELS, levels[points])
@@ -215,9 +217,11 @@ def _reason(
 ) -> str:
     """Why this clean-up, or why none, in a sentence; ``none`` is the best of those without."""
     if chosen != none:
+        known = len(sweep.numbers) >= FEWEST_IMAGES
+        error = f"{errors[none]:.4f}" if known else "not known from so few images"
         return (
             f"The clean-up pays: {name} {scores[chosen]:.4f} with it, {scores[none]:.4f} without; "
-            f"the standard error of what is gained is {errors[none]:.4f}."
+            f"the standard error of what is gained is {error}."
         )
     useful = np.flatnonzero(sweep.removed[:, [1, 3]].any(axis=1))
     if not len(useful):
