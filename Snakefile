@@ -41,6 +41,11 @@ rule decide:
         of_every_run(rules.decide_run.output.decision),
 
 
+rule diagnose:
+    input:
+        of_every_run(rules.diagnose_run.output),
+
+
 rule masks:
     input:
         of_every_run(rules.mask_run.output.masks),

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.log import UserError
+from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.scores import (
     FLOAT16_LEVELS,
     Confusion,
@@ -17,7 +18,8 @@ from maskmake.scores import (
     pixel_scores,
     rand_and_information,
 )
-from maskmake.tuning import OBJECTIVES, learn_decision, mean_dice, mean_iou
+from maskmake.tuning import learn_decision
+from maskmake.two_levels import rivals_of
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -112,14 +114,16 @@ def test_threshold_equals_brute_force():
     thresholds = np.concatenate([[0], np.unique(probability)])
     best = max(mean_dice(confusion(probability > t, label)) for t in thresholds)
     assert learned["score_uncleaned"] == best
-    assert score_of(Decision(learned["threshold"], 0, 0), cases) == best
+    assert score_of(Decision(learned["threshold_uncleaned"], 0, 0), cases) == best
     assert learned["score_at_half"] == score_of(Decision(0.5, 0, 0), cases) < best
 
 
 def test_scores_are_pooled_over_images():
     large, small = noisy(0, 128), noisy(1, 16)
     both = learn([large, small])
-    assert both["score_uncleaned"] == score_of(Decision(both["threshold"], 0, 0), [large, small])
+    assert both["score_uncleaned"] == score_of(
+        Decision(both["threshold_uncleaned"], 0, 0), [large, small]
+    )
 
 
 def test_perfect_separation_gives_the_middle():
@@ -140,9 +144,10 @@ def test_curve_is_short_and_passes_through_the_best():
     curve = learned["curve"]
     assert set(curve) == {"threshold", "foreground_dice", "background_dice", "objective"}
     assert len({len(values) for values in curve.values()}) == 1
-    assert 100 < len(curve["threshold"]) <= 201
+    assert 100 < len(curve["threshold"]) <= 202
     assert curve["threshold"] == sorted(curve["threshold"])
-    at_best = curve["threshold"].index(learned["threshold"])
+    at_best = curve["threshold"].index(learned["threshold_uncleaned"])
+    assert learned["threshold"] in curve["threshold"]
     assert curve["objective"][at_best] == max(curve["objective"]) == learned["score_uncleaned"]
     assert np.allclose(
         curve["objective"],
@@ -151,6 +156,72 @@ def test_curve_is_short_and_passes_through_the_best():
 
 
 # Learning the clean-up
+
+
+def planted(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probability with soft, noisy borders and sure specks and pits; its label; the planted."""
+    label = blobs(seed, 256)
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(0, 0.1, label.shape), 1)
+    soft = ndimage.gaussian_filter(label.astype(float), 1.5) + noise
+    probability = soft.clip(0.02, 0.98).astype(np.float16)
+    specks = (plant(label, seed, 0.97) != certain(label)) & (label == 0)
+    pits = (plant(label, seed, 0.03) != certain(label)) & (label == 1)
+    probability[specks], probability[pits] = 0.97, 0.03
+    return probability, label, specks | pits
+
+
+def test_no_threshold_removes_sure_specks_and_pits_but_the_decision_does():
+    images = [planted(seed) for seed in range(4)]
+    cases = [(probability, label) for probability, label, _ in images]
+    learned = learn(cases)
+    at_any_threshold = max(score_of(Decision(float(t), 0, 0), cases) for t in FLOAT16_LEVELS[::64])
+    assert learned["score"] > learned["score_uncleaned"] >= at_any_threshold
+    assert learned["removed"]["objects_false"] == learned["removed"]["holes_false"] == 60
+    assert learned["removed"]["objects_true"] + learned["removed"]["holes_true"] < 5
+    assert learned["clean_up_reason"].startswith("The clean-up pays: dice")
+    for probability, label, wrong in images:
+        cleaned = apply_decision(probability, stored_decision(learned))
+        assert np.array_equal(cleaned[wrong], label[wrong] > 0)
+
+
+def test_noise_at_the_borders_is_no_reason_to_clean():
+    cases = [
+        (np.where(w, label, p).astype(np.float16), label) for p, label, w in map(planted, range(4))
+    ]
+    learned = learn(cases)
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+    assert learned["clean_up_reason"].startswith("No clean-up")
+
+
+def small_true_objects(false_side: int) -> list:
+    """100 true objects of 9 pixels and a false square in each of 4 images; all of them sure."""
+    label = np.zeros((128, 128), np.uint8)
+    for row in range(4, 124, 12):
+        for column in range(4, 124, 12):
+            label[row : row + 3, column : column + 3] = 1
+    cases = []
+    for place in range(9, 57, 12):
+        probability = certain(label)
+        probability[place : place + false_side, place : place + false_side] = 0.97
+        cases.append((probability, label))
+    return cases
+
+
+def test_false_objects_smaller_than_the_true_ones_go_and_no_true_one_does():
+    learned = learn(small_true_objects(false_side=2))
+    assert (learned["min_object"], learned["min_hole"]) == (8, 0)
+    assert learned["score"] == 1
+    assert (learned["removed"]["objects_false"], learned["removed"]["objects_true"]) == (4, 0)
+
+
+def test_a_clean_up_that_would_take_true_objects_is_refused_and_says_so():
+    learned = learn(small_true_objects(false_side=4))
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+    reason = learned["clean_up_reason"]
+    assert reason.startswith("No clean-up: the best one tried (objects below 32, holes below 0 pix")
+    assert "takes away 4 false and 400 true ones and changes dice by -0." in reason
+    assert reason.endswith("no gain.")
 
 
 @pytest.mark.parametrize("value, key", [(0.97, "min_object"), (0.03, "min_hole")])
@@ -343,6 +414,17 @@ def test_lines_that_cost_score_are_not_drawn():
     assert learn([(probability, label)] * 3)["method"] == "one_level"
 
 
+def test_thinning_by_distance_hardly_changes_v_rand():
+    for seed in range(4):
+        probability, label = noisy(seed, 192)
+        smooth = ndimage.gaussian_filter(probability.astype(float), 2).astype(np.float16)
+        decisions = [Decision(0.5, 0, 0), Decision(0.5, 8, 8, 0.7, 8), Decision(0.6, 0, 0)]
+        rivals = rivals_of([(smooth, label)], decisions, OBJECTIVES["dice"])
+        for decision, rival in zip(decisions, rivals, strict=True):
+            exact = brute_force(decision, [(smooth, label)], "v_rand")
+            assert rival.v_rand == pytest.approx(exact, abs=0.003)
+
+
 def brute_force(decision: Decision, cases: list, objective: str) -> float:
     masks = [(apply_decision(probability, decision), label) for probability, label in cases]
     if objective == "v_rand":
@@ -363,7 +445,7 @@ def test_every_objective_scores_what_applying_gives(objective):
     for tried in learned["methods"]:
         decision = stored_decision(tried)
         assert tried["score"] == pytest.approx(brute_force(decision, cases, objective), abs=1e-12)
-        assert tried["v_rand"] == pytest.approx(brute_force(decision, cases, "v_rand"), abs=1e-12)
+        assert tried["v_rand"] == pytest.approx(brute_force(decision, cases, "v_rand"), abs=0.02)
     for tried in learned["sizes"]:
         decision = Decision(
             learned["methods"][0]["threshold"], tried["min_object"], tried["min_hole"]
@@ -376,6 +458,7 @@ def test_every_objective_finds_its_best_threshold(objective):
     cases = [noisy(seed, 64) for seed in range(2)]
     learned = learn(cases, objective, "one_level")
     levels = [*np.linspace(0.05, 0.95, 19).astype(np.float16), learned["curve"]["threshold"][0]]
+    assert len(learned["curve"]["threshold"]) >= 19
     scores = [brute_force(Decision(float(level), 0, 0), cases, objective) for level in levels]
     assert learned["score_uncleaned"] >= max(scores) - 1e-12
     at_half = brute_force(Decision(0.5, 0, 0), cases, objective)
@@ -433,8 +516,8 @@ def test_decision_is_written_as_it_is_learned():
     learned = learn([noisy(0)])
     assert list(learned) == [
         "method", "threshold", "min_object", "min_hole", "upper", "min_seed", "objective",
-        "score_at_half", "score_uncleaned", "curve", "score", "reason", "methods", "removed",
-        "sizes",
+        "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
+        "clean_up_reason", "sizes", "score", "reason", "methods",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
     decision = asdict(stored_decision(json.loads(json.dumps(learned))))

@@ -16,10 +16,11 @@ FLOORS = [
     {"files", "sources", "settings", "log", "provenance", "configuration", "labels", "gpus"}
     | {"schema_faults"},
     {"device", "audit", "arrays", "splits", "scores", "synthesis", "download", "decision"},
-    {"plan", "tuning", "networks", "augmentation", "sampling", "losses", "predictions"}
+    {"objectives", "components"}
+    | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}
     | {"comparison", "checkpoints", "optimizers", "borders", "glossary", "memory"},
-    {"callbacks", "guard", "tiling", "figures"},
-    {"training", "report", "segmentation"},
+    {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"},
+    {"training", "report", "segmentation", "tuning", "speck_figure"},
 ]
 # The ground floor stands on these: whoever is on it may import them.
 GROUND = {"log", "sources", "schema_faults"}

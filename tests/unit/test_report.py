@@ -154,11 +154,19 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         "score_uncleaned": 0.85,
         "reason": "Two levels separate objects no better than one.",
         "removed": {"objects_true": 1, "objects_false": 2, "holes_true": 0, "holes_false": 0},
+        "clean_up_reason": "The clean-up pays: so it does.",
         "images": ["003"],
         "curve": {"threshold": levels, **curve},
         "sizes": [],
     }
     write_json(folder / "decision.json", decision)
+    classes = [
+        {"from": size, "objects": 2, "holes": 1, "threshold": 0, "size": 3, "model_or_label": 0}
+        for size in (1, 4)
+    ]
+    specks = {"sentences": ["A size problem: <b>"], "false": 6, "by_size": classes}
+    write_json(folder / "specks.json", specks)
+    write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
 
 
 def _write_scores(folder, test, dice) -> dict:
@@ -356,6 +364,17 @@ def test_the_decision_is_told_in_sentences(tmp_path):
     _, page = render(tmp_path, settings)
     assert "seeds of at least 32 pixels above 0.900" in page.text
     assert "V-Rand on 1 validation image" in page.text
+
+
+def test_why_there_are_specks_is_said_and_shown(rendered):
+    section = rendered.text.split('<section id="specks">')[1].split("</section>")[0]
+    assert "A size problem: &lt;b&gt;" in section
+    assert section.count("<img") == 1
+    rows = Page(section).text.split("model or label")[1]
+    assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21030"
+    assert (
+        "The clean-up pays: so it does. On the validation images it removes" in rendered.page.text
+    )
 
 
 def test_masks_of_specks_are_noted(tmp_path):

@@ -42,6 +42,7 @@ DATA_JOBS = {"validate", "binarize", "split", "plan"}
 TRAINING = DATA_JOBS | {"patch-32", "a-fold0-train", "b-fold0-train"}
 PREDICTION = TRAINING | {"a-fold0-predict", "b-fold0-predict"}
 DECISION = PREDICTION | {"a-decide", "b-decide"}
+DIAGNOSIS = {"a-diagnose", "b-diagnose"}
 MASKS = DECISION | {"a-masks", "b-masks"}
 SCORES = MASKS | {"a-evaluate", "b-evaluate"}
 TARGETS = {
@@ -52,10 +53,11 @@ TARGETS = {
     "train": TRAINING,
     "predict": PREDICTION,
     "decide": DECISION,
+    "diagnose": DECISION | DIAGNOSIS,
     "masks": MASKS,
     "evaluate": SCORES,
     "compare": SCORES | {"compare"},
-    "report": SCORES | {"compare", "report"},
+    "report": SCORES | DIAGNOSIS | {"compare", "report"},
     "results/tiny/runs/a/decision.json": DATA_JOBS
     | {"patch-32", "a-fold0-train", "a-fold0-predict", "a-decide"},
 }
@@ -145,7 +147,7 @@ def test_probabilities_are_those_of_validation_and_test_images(run):
     assert (probabilities >= 0).all() and (probabilities <= 1).all()
 
 
-def test_decision_is_learned_on_validation_images(run):
+def test_decision_is_learned_on_validation_images(run, results):
     decision = read_json(run / "decision.json")
     assert decision["images"] == ["04", "05"]
     assert 0 <= decision["threshold"] <= 1
@@ -155,7 +157,22 @@ def test_decision_is_learned_on_validation_images(run):
     assert set(decision["curve"]) == {
         "threshold", "foreground_dice", "background_dice", "objective",
     }  # fmt: skip
-    assert set(decision["sizes"][0]) == {"min_object", "min_hole", "score"}
+    assert set(decision["sizes"][0]) == {"min_object", "min_hole", "score", *decision["removed"]}
+    assert decision["clean_up_reason"] in (results / f"logs/{run.name}-decide.log").read_text()
+
+
+def test_specks_are_counted_and_shown(run, results):
+    diagnosis, table = read_json(run / "specks.json"), read_csv(run / "specks.csv")
+    assert diagnosis["images"] == ["04", "05"]
+    assert diagnosis["false"] == len(table) == sum(diagnosis["causes"].values())
+    assert list(table) == [
+        "id", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold",
+        "cleaned", "cause",
+    ]  # fmt: skip
+    assert set(table["id"]) <= {"04", "05"} and (table["overlap"] < 0.5).all()
+    assert diagnosis["sentences"][0] in (results / f"logs/{run.name}-diagnose.log").read_text()
+    with Image.open(run / "specks.png") as picture:
+        assert min(picture.size) > 300
 
 
 def test_masks_and_probability_pictures_of_every_test_image(run):
@@ -296,7 +313,7 @@ def test_snakemake_report_holds_the_figures(finished_copy):
     finish(finished_copy, "--report", "out.zip", gpu=None)
     with zipfile.ZipFile(finished_copy / "out.zip") as archive:
         names = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
-    assert names >= FIGURES | {"report.html"}
+    assert names >= FIGURES | {"report.html", "specks.png"}
 
 
 # --- segment ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from maskmake.synthesis import synthesize
 
 END = {"compare", "report"}
 DATA = {"validate", "binarize", "split", "plan"}
-STEPS = ("fold0-train", "fold0-predict", "decide", "masks", "evaluate")
+STEPS = ("fold0-train", "fold0-predict", "decide", "diagnose", "masks", "evaluate")
 
 
 def of_runs(first_step, *runs):
@@ -56,7 +56,8 @@ def test_younger_code_with_the_same_content_changes_nothing(workflow, finished):
         ("maskmake/tuning.py", of_runs("decide", "a", "b")),
         ("maskmake/decision.py", of_runs("decide", "a", "b")),
         ("maskmake/comparison.py", END),
-        ("maskmake/figures.py", {"report"}),
+        ("maskmake/figures.py", {"a-diagnose", "b-diagnose", "report"}),
+        ("maskmake/specks.py", {"a-diagnose", "b-diagnose", "report"}),
         ("maskmake/templates/report.html.j2", {"report"}),
         ("maskmake/audit.py", EVERYTHING),
         ("maskmake/download.py", set()),

@@ -44,6 +44,35 @@ rule decide_run:
         "../scripts/decide.py"
 
 
+rule diagnose_run:
+    input:
+        probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        decision=rules.decide_run.output.decision,
+        images=rules.binarize.output.images,
+        labels=rules.binarize.output.labels,
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+    output:
+        table=f"{RESULTS}/runs/{{run}}/specks.csv",
+        diagnosis=f"{RESULTS}/runs/{{run}}/specks.json",
+        picture=report(
+            f"{RESULTS}/runs/{{run}}/specks.png",
+            caption="../report/specks.rst",
+            category="Specks",
+            labels={"run": "{run}"},
+        ),
+    log:
+        f"{RESULTS}/logs/{{run}}-diagnose.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{run}}-diagnose.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        code=code("diagnose.py"),
+    script:
+        "../scripts/diagnose.py"
+
+
 rule mask_run:
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),

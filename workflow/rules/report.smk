@@ -12,6 +12,7 @@ rule report:
         of_every_fold(rules.train_fold.output.training),
         of_every_fold(rules.train_fold.output.augmented),
         of_every_run(rules.decide_run.output.decision),
+        of_every_run(rules.diagnose_run.output),
         of_every_run(rules.mask_run.output),
         of_every_run(rules.evaluate_run.output),
     output:

@@ -19,5 +19,15 @@ with job(snakemake):
         "threshold %.3f, smallest object %d, smallest hole %d pixels, %s %.4f",
         *(decision[key] for key in ("threshold", "min_object", "min_hole", "objective", "score")),
     )
+    removed = decision["removed"]
+    logger.info(
+        "%s It removes %d false and %d true objects and fills %d false and %d true holes.",
+        decision["clean_up_reason"],
+        *(
+            removed[f"{kind}_{truth}"]
+            for kind in ("objects", "holes")
+            for truth in ("false", "true")
+        ),
+    )
     logger.info("%s: %s", decision["method"], decision["reason"])
     write_json(snakemake.output.decision, {**decision, "images": run.validation_ids})

@@ -16,6 +16,9 @@ from skimage.segmentation import watershed
 OBJECT_CONNECTIVITY = 1
 HOLE_CONNECTIVITY = 2
 
+# The two halves of all pairs of pixels that share a side.
+SIDES = ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]))
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -61,25 +64,51 @@ def apply_decision(probability: np.ndarray, decision: Decision) -> np.ndarray:
     Returns:
         (H, W) bool.
     """
-    mask = fill_holes(
-        remove_objects(probability > decision.threshold, decision.min_object), decision.min_hole
+    mask = cut(probability, decision)
+    if decision.upper is None:
+        return mask
+    return draw_lines(mask, grow_seeds(mask, probability, decision), probability)
+
+
+def cut(probability: np.ndarray, decision: Decision) -> np.ndarray:
+    """Threshold and clean-up of ``apply_decision`` alone."""
+    mask = remove_objects(probability > decision.threshold, decision.min_object)
+    return fill_holes(mask, decision.min_hole)
+
+
+def grow_seeds(mask: np.ndarray, probability: np.ndarray, decision: Decision) -> np.ndarray:
+    """The pixels of a mask that each seed reaches, by watershed from high probability to low.
+
+    Returns:
+        (H, W) ``int32``, one number a seed, 0 where none reaches.
+    """
+    seeds = mask & (probability > decision.upper)
+    labels = measure.label(seeds, connectivity=OBJECT_CONNECTIVITY).astype(np.int32)
+    labels[np.bincount(labels.ravel())[labels] < decision.min_seed] = 0
+    # Only the rim of a seed grows; without the inside the queue is several times shorter.
+    inside = labels > 0
+    for a, b in SIDES:
+        same = labels[a] == labels[b]
+        inside[a] &= same
+        inside[b] &= same
+    objects = watershed(
+        -probability.astype(np.float32),
+        np.where(inside, 0, labels),
+        connectivity=OBJECT_CONNECTIVITY,
+        mask=mask & ~inside,
     )
-    return mask if decision.upper is None else _separate(mask, probability, decision)
+    return np.where(inside, labels, objects)
 
 
-def _separate(mask: np.ndarray, probability: np.ndarray, decision: Decision) -> np.ndarray:
-    """Draw lines between the objects that grow from seeds; the fainter pixel of a pair gives way.
+def draw_lines(mask: np.ndarray, objects: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Take out of a mask the fainter pixel of each pair that belongs to two objects.
 
     A watershed that draws its lines itself also loses what lies behind a line, out of its reach.
     """
-    seeds = remove_objects(mask & (probability > decision.upper), decision.min_seed)
-    labels = measure.label(seeds, connectivity=OBJECT_CONNECTIVITY)
-    depth = -probability.astype(np.float32)
-    objects = watershed(depth, labels, connectivity=OBJECT_CONNECTIVITY, mask=mask)
     separated = mask.copy()
-    for a, b in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+    for a, b in SIDES:
         meet = (objects[a] != objects[b]) & (objects[a] > 0) & (objects[b] > 0)
-        fainter = depth[a] > depth[b]
+        fainter = probability[a] < probability[b]
         separated[a] &= ~(meet & fainter)
         separated[b] &= ~(meet & ~fainter)
     return separated

@@ -58,6 +58,22 @@ OBJECTIVES = {
     "boundary_f1": "boundary F1",
 }
 
+# Why a false object or hole is there, by what would remove it.
+CAUSES = {
+    "threshold": (
+        "threshold",
+        "Another threshold removes it and costs next to nothing.",
+    ),
+    "size": (
+        "size",
+        "It is sure and small: no such threshold removes it, a clean-up by size does.",
+    ),
+    "model_or_label": (
+        "model or label",
+        "It is sure, and as large as true ones: the model or the label is wrong there.",
+    ),
+}
+
 three_digits = partial(number, digits=3)
 whole = partial(number, digits=0)
 

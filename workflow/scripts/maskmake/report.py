@@ -18,7 +18,17 @@ from skimage.measure import label as label_components
 from maskmake import figures
 from maskmake.arrays import PixelStore, open_images, open_labels
 from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
-from maskmake.glossary import DASH, OBJECTIVES, SCORES, Score, counted, duration, number, percent
+from maskmake.glossary import (
+    CAUSES,
+    DASH,
+    OBJECTIVES,
+    SCORES,
+    Score,
+    counted,
+    duration,
+    number,
+    percent,
+)
 from maskmake.sources import natural_key
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,7 +44,7 @@ MANY_COMPONENTS_RATIO = 2
 MANY_COMPONENTS = 20
 
 STAGES = ["synthesize", "download", "validate", "binarize", "split", "plan", "train", "predict"]
-STAGES += ["decide", "masks", "evaluate", "compare"]
+STAGES += ["decide", "diagnose", "masks", "evaluate", "compare"]
 
 
 class Run(NamedTuple):
@@ -44,6 +54,7 @@ class Run(NamedTuple):
     histories: list[pd.DataFrame]
     trainings: list[dict]
     decision: dict
+    specks: dict
     metrics: dict
     per_image: pd.DataFrame
 
@@ -93,6 +104,7 @@ def write_report(
         gallery=gallery,
         augmented=augmented,
         runs=[_run_section(run) for run in finished.values()],
+        specks=_specks(results, best),
         losses_differ=_losses_differ(settings["runs"]),
         scores=score_table(comparison.loc[list(finished)]),
         scores_figure=_scores_figure(finished),
@@ -154,6 +166,7 @@ def _read_run(results: Path, name: str) -> Run:
         [read_csv(fold / "history.csv") for fold in folds],
         [read_json(fold / "training.json") for fold in folds],
         read_json(folder / "decision.json"),
+        read_json(folder / "specks.json"),
         read_json(folder / "metrics.json"),
         read_csv(folder / "per_image.csv"),
     )
@@ -467,6 +480,20 @@ def _run_section(run: Run) -> dict:
         ),
         "decision": run.decision,
         "objective": objective,
+    }
+
+
+def _specks(results: Path, run: Run) -> dict:
+    """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
+    rows, picture = run.specks["by_size"], results / "runs" / run.name / "specks.png"
+    upper = [row["from"] - 1 for row in rows[1:]]
+    names = [f"{row['from']} to {last}" for row, last in zip(rows, upper, strict=False)]
+    return {
+        "sentences": run.specks["sentences"],
+        "uri": figures.data_uri(read_pixels(picture), lossless=True),
+        "rows": list(zip([*names, f"{rows[-1]['from']} or more"], rows, strict=True)),
+        "false": run.specks["false"],
+        "causes": CAUSES,
     }
 
 
