@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from maskmake.boundaries import boundary_f1
 from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.log import UserError
 from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
-from maskmake.scores import (
-    FLOAT16_LEVELS,
-    Confusion,
-    boundary_f1,
-    confusion,
-    pixel_scores,
-    rand_and_information,
-)
+from maskmake.objects import rand_and_information
+from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion, pixel_scores
 from maskmake.tuning import learn_decision
 from maskmake.two_levels import rivals_of
 

@@ -15,12 +15,14 @@ PACKAGE = SCRIPTS / "maskmake"
 FLOORS = [
     {"files", "sources", "settings", "log", "provenance", "configuration", "labels", "gpus"}
     | {"schema_faults"},
-    {"device", "audit", "arrays", "splits", "scores", "synthesis", "download", "decision"},
-    {"objectives", "components"}
+    {"device", "audit", "arrays", "splits", "scores", "synthesis", "download", "decision"}
+    | {"boundaries", "objects", "intervals"},
+    {"objectives", "components", "topology", "regions"}
     | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}
-    | {"comparison", "checkpoints", "optimizers", "borders", "glossary", "memory"},
-    {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"},
-    {"training", "report", "segmentation", "tuning", "speck_figure"},
+    | {"checkpoints", "optimizers", "borders", "glossary", "memory"},
+    {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"}
+    | {"scorecard", "verdicts"},
+    {"training", "report", "segmentation", "tuning", "speck_figure", "comparison"},
 ]
 # The ground floor stands on these: whoever is on it may import them.
 GROUND = {"log", "sources", "schema_faults"}

@@ -11,6 +11,7 @@ rule evaluate_run:
     output:
         metrics=f"{RESULTS}/runs/{{run}}/metrics.json",
         per_image=f"{RESULTS}/runs/{{run}}/per_image.csv",
+        resamples=f"{RESULTS}/runs/{{run}}/resamples.csv",
     log:
         f"{RESULTS}/logs/{{run}}-evaluate.log",
     benchmark:
@@ -25,9 +26,12 @@ rule evaluate_run:
 
 rule compare:
     input:
-        of_every_run(rules.evaluate_run.output.metrics),
+        metrics=of_every_run(rules.evaluate_run.output.metrics),
+        per_image=of_every_run(rules.evaluate_run.output.per_image),
+        resamples=of_every_run(rules.evaluate_run.output.resamples),
     output:
         table=f"{RESULTS}/comparison.csv",
+        pairs=f"{RESULTS}/comparison_pairs.csv",
     log:
         f"{RESULTS}/logs/compare.log",
     benchmark:

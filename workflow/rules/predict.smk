@@ -82,6 +82,7 @@ rule mask_run:
     output:
         masks=directory(f"{RESULTS}/runs/{{run}}/masks"),
         probability=directory(f"{RESULTS}/runs/{{run}}/probability"),
+        regions=directory(f"{RESULTS}/runs/{{run}}/regions"),
     log:
         f"{RESULTS}/logs/{{run}}-masks.log",
     benchmark:

@@ -7,7 +7,7 @@ rule report:
         rules.binarize.output.index,
         rules.split.output.splits,
         rules.plan.output.plan,
-        rules.compare.output.table,
+        rules.compare.output,
         of_every_fold(rules.train_fold.output.history),
         of_every_fold(rules.train_fold.output.training),
         of_every_fold(rules.train_fold.output.augmented),

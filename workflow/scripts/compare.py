@@ -1,9 +1,18 @@
-"""Put the scores of all runs into one table."""
+"""Put the scores of all runs into one table, and say of every two which is better."""
 
-from maskmake.comparison import compare_runs
-from maskmake.files import read_json, write_csv
+from maskmake.comparison import ScoredRun, compare_pairs, compare_runs
+from maskmake.files import read_csv, read_json, write_csv
 from maskmake.log import job
 
 with job(snakemake):
-    metrics = zip(snakemake.params.runs, map(read_json, snakemake.input), strict=True)
-    write_csv(snakemake.output.table, compare_runs(dict(metrics)))
+    files = zip(
+        map(read_json, snakemake.input.metrics),
+        map(read_csv, snakemake.input.per_image),
+        map(read_csv, snakemake.input.resamples),
+        strict=True,
+    )
+    runs = dict(zip(snakemake.params.runs, map(ScoredRun._make, files), strict=True))
+    table = compare_runs({name: run.metrics for name, run in runs.items()})
+    write_csv(snakemake.output.table, table)
+    pairs = compare_pairs({name: runs[name] for name in table["run"]})
+    write_csv(snakemake.output.pairs, pairs)

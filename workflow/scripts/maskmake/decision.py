@@ -1,7 +1,7 @@
 """What turns probabilities into masks.
 
 A decision is a threshold followed by a clean-up and, where objects touch, by lines that separate
-them. Objects are 4-connected, as the segments of ``scores.rand_and_information``; holes are
+them. Objects are 4-connected, as the segments of ``objects.rand_and_information``; holes are
 8-connected, so that a diagonal line of background one pixel wide is one long line and not a row of
 small holes.
 """

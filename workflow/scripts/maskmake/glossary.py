@@ -75,7 +75,14 @@ CAUSES = {
 }
 
 three_digits = partial(number, digits=3)
+one_digit = partial(number, digits=1)
 whole = partial(number, digits=0)
+
+
+def pixels(distance: float | None) -> str:
+    """A distance in pixels; a dash if there is none."""
+    return DASH if pd.isna(distance) else f"{number(distance, 1)}\u00a0px"
+
 
 SCORES = {
     "Pixels": {
@@ -142,7 +149,7 @@ SCORES = {
             "Mean squared difference of probability and label.",
         ),
     },
-    "Borders and objects": {
+    "Borders": {
         "boundary_f1": Score(
             "boundary F1",
             "higher",
@@ -150,6 +157,43 @@ SCORES = {
             "Harmonic mean of the shares of mask border and label border that lie close to "
             "each other.",
         ),
+        "hausdorff_95": Score(
+            "Hausdorff 95",
+            "lower",
+            pixels,
+            "Distance that 95 % of the mask's border keep from the label's, or those of the "
+            "label's from the mask's, whichever is larger; the diagonal of the image where only "
+            "one of them has a border.",
+        ),
+    },
+    "Topology": {
+        "foreground_cldice": Score(
+            "foreground clDice",
+            "higher",
+            three_digits,
+            "How much of the centre lines of mask and label lies inside the other's foreground: "
+            "falls where a thin structure is broken. For foreground that is thin, as vessels are.",
+        ),
+        "background_cldice": Score(
+            "background clDice",
+            "higher",
+            three_digits,
+            "The same for background that is thin, as membranes between cells are.",
+        ),
+        "betti_0_error": Score(
+            "Betti-0 error",
+            "lower",
+            one_digit,
+            "Difference of the number of objects in mask and label.",
+        ),
+        "betti_1_error": Score(
+            "Betti-1 error",
+            "lower",
+            one_digit,
+            "Difference of the number of holes that objects enclose.",
+        ),
+    },
+    "Objects": {
         "v_rand": Score(
             "V-Rand",
             "higher",
@@ -174,6 +218,25 @@ SCORES = {
             "higher",
             three_digits,
             "As V-Rand, from the information that mask objects and label objects share.",
+        ),
+        "v_info_split": Score(
+            "V-Info, split",
+            "higher",
+            three_digits,
+            "The part of V-Info that falls when an object is split.",
+        ),
+        "v_info_merge": Score(
+            "V-Info, merge",
+            "higher",
+            three_digits,
+            "The part of V-Info that falls when two objects are merged.",
+        ),
+        "object_f1": Score(
+            "object F1",
+            "higher",
+            three_digits,
+            "F1 of finding objects: one is found where an object of the mask covers more than half "
+            "of what either of the two covers. For blobs that lie apart.",
         ),
     },
     "Decision and cost": {

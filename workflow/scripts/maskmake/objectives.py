@@ -5,29 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskmake.boundaries import boundary_f1
 from maskmake.decision import Decision, apply_decision
-from maskmake.scores import (
-    Confusion,
-    background_dice,
-    boundary_f1,
-    confusion,
-    foreground_dice,
-    rand_and_information,
-)
+from maskmake.objects import rand_and_information
+from maskmake.scores import Confusion, background_dice, confusion, foreground_dice, mean_dice
 
 # A difference of score too small to matter, and the fewest images whose scatter says more.
 TINY = 0.002
 FEWEST_IMAGES = 3
 
 Cases = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
-
-
-def mean_dice(counts: Confusion) -> np.ndarray:
-    """Mean of foreground and background Dice, in the shape of the counts.
-
-    Where one of the two is undefined (no pixel of the class in label and mask) it is the other.
-    """
-    return np.nanmean([foreground_dice(counts), background_dice(counts)], axis=0)
 
 
 def mean_iou(counts: Confusion) -> np.ndarray:

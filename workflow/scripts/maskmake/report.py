@@ -29,7 +29,9 @@ from maskmake.glossary import (
     number,
     percent,
 )
+from maskmake.intervals import FEWEST_IMAGES
 from maskmake.sources import natural_key
+from maskmake.verdicts import difference_tables, verdict_sentences
 
 TEMPLATES = Path(__file__).parent / "templates"
 GALLERY_IMAGES = 6
@@ -83,6 +85,7 @@ def write_report(
     results, figures_folder = Path(results), Path(figures_folder)
     images, labels, table = _read_data(results)
     comparison = pd.read_csv(results / "comparison.csv", dtype={"run": str}).set_index("run")
+    pairs = read_csv(results / "comparison_pairs.csv")
     finished = {run: _read_run(results, run) for run in comparison.index if run in runs}
     best = next(iter(finished.values()))
 
@@ -107,6 +110,9 @@ def write_report(
         specks=_specks(results, best),
         losses_differ=_losses_differ(settings["runs"]),
         scores=score_table(comparison.loc[list(finished)]),
+        verdicts=verdict_sentences(pairs),
+        differences=difference_tables(pairs, best.name),
+        few_images=best.metrics["images"] < FEWEST_IMAGES,
         scores_figure=_scores_figure(finished),
         examples=examples,
         warnings=read_json(results / "data/audit.json")["warnings"],
@@ -352,6 +358,7 @@ def _example(
     image, label = images[image_id], labels[image_id]
     mask = read_pixels(results / "runs" / run / "masks" / f"{image_id}.png")
     probability = read_pixels(results / "runs" / run / "probability" / f"{image_id}.png")
+    regions = read_pixels(results / "runs" / run / "regions" / f"{image_id}.png")
     white_label = figures.sampled(label) * np.uint8(255)
     panels = [
         ("image", figures.thumbnail(figures.stretched(image)), False),
@@ -359,6 +366,7 @@ def _example(
         ("probability", figures.thumbnail(figures.sampled(probability)), False),
         ("mask", figures.thumbnail(figures.sampled(mask)), True),
         ("errors", figures.error_map(image, label, mask), False),
+        ("regions", figures.thumbnail(figures.sampled(regions)), True),
     ]
     return {
         "id": image_id,
@@ -518,21 +526,34 @@ def score_table(comparison: pd.DataFrame) -> dict[str, list[dict]]:
         comparison: table of ``comparison.csv``, indexed by run.
 
     Returns:
-        For each group of ``SCORES`` its rows: ``score`` and, for each run, ``cells`` of a text
-        and whether it is the best; all runs that round to the best value are, none if all do.
+        For each group of ``SCORES`` its rows: ``score`` and, for each run, ``cells`` of a text,
+        whether it is the best, and its interval or an empty text. All runs that round to the best
+        value are the best, none if all do.
     """
-    values = comparison.assign(mean_dice=comparison.apply(_mean_dice, axis=1))
     groups = {}
     for group, scores in SCORES.items():
         rows = []
         for key, score in scores.items():
-            texts = [score.form(value) for value in values[key]]
-            best = _best_text(values[key], score)
+            texts = [score.form(value) for value in comparison[key]]
+            best = _best_text(comparison[key], score)
             emphasised = best != DASH and len(set(texts)) > 1
-            cells = [(text, emphasised and text == best) for text in texts]
+            cells = [
+                (text, emphasised and text == best, interval)
+                for text, interval in zip(texts, _intervals(comparison, key, score), strict=True)
+            ]
             rows.append({"score": score, "cells": cells})
         groups[group] = rows
     return groups
+
+
+def _intervals(values: pd.DataFrame, key: str, score: Score) -> list[str]:
+    """The interval of a score for each run, empty where it has none."""
+    if f"{key}_low" not in values:
+        return [""] * len(values)
+    ends = zip(values[f"{key}_low"], values[f"{key}_high"], strict=True)
+    return [
+        "" if pd.isna(low) else f"{score.form(low)} to {score.form(high)}" for low, high in ends
+    ]
 
 
 def _best_text(values: pd.Series, score: Score) -> str:

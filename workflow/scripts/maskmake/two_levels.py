@@ -117,7 +117,7 @@ def _quick_v_rand(separated: np.ndarray, nearest: np.ndarray, truth: np.ndarray)
     """V-Rand with the borders thinned by distance alone, which takes a tenth of the time.
 
     Each pixel outside the mask is given to the nearest segment, and one of two neighbours of
-    different segments becomes the line between them; ``scores.thin_borders`` draws it by a
+    different segments becomes the line between them; ``objects.thin_borders`` draws it by a
     watershed. NaN if there is no true object.
     """
     segments = label_components(separated, connectivity=OBJECT_CONNECTIVITY)
