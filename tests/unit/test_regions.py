@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import cells
 from scipy import ndimage
+from skimage.color import rgb2lab
 
 from maskmake.regions import PALETTE, region_picture
 
@@ -75,6 +77,12 @@ def test_the_same_mask_gives_the_same_picture_in_any_process():
         check=True,
     )
     assert done.stdout == region_picture(mask).tobytes()
+
+
+def test_colours_are_clearly_different():
+    lab = rgb2lab(np.vstack([PALETTE, (0, 0, 0)]).astype(np.uint8)[np.newaxis])[0]
+    distances = [np.linalg.norm(a - b) for a, b in combinations(lab, 2)]
+    assert min(distances) > 45  # in CIELAB; from about 2 on eyes see a difference side by side
 
 
 def test_masks_without_a_region_and_of_one():

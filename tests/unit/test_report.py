@@ -5,6 +5,7 @@ import io
 import json
 from collections import Counter
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,14 +19,15 @@ from PIL import Image
 
 from maskmake import figures
 from maskmake.arrays import build_store
-from maskmake.files import read_json, read_pixels, write_csv, write_json, write_png
+from maskmake.files import read_csv, read_json, read_pixels, write_csv, write_json, write_png
 from maskmake.glossary import SCORES, duration, number, percent
+from maskmake.regions import region_picture
 from maskmake.report import count_components, select_examples, stage_table, write_report
 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png"}
-SCORE_KEYS = [key for group in SCORES.values() for key in group if key != "mean_dice"]
+SCORE_KEYS = [key for group in SCORES.values() for key in group]
 TRAIN = {
     "architecture": "Unet",
     "encoder": "resnet18",
@@ -57,6 +59,7 @@ def make_results(
             {"run": run, **_write_scores(folder / "runs" / run, test, 0.9 - place / 10)}
         )
     write_csv(folder / "comparison.csv", pd.DataFrame(comparison))
+    _write_pairs(folder / "comparison_pairs.csv", runs, test_images)
     (folder / "benchmarks").mkdir()
     for name, seconds, memory in (
         ("plan", "0.5", "-"),
@@ -173,16 +176,30 @@ def _write_scores(folder, test, dice) -> dict:
     metrics = dict.fromkeys(SCORE_KEYS, dice) | {"images": len(test), "majority_accuracy": 0.7}
     metrics |= {"precision": None, "method": "one_level", "upper": None, "min_object": 16}
     metrics |= {"min_seed": 0, "min_hole": 0}
+    metrics |= {"v_rand_low": dice - 0.04, "v_rand_high": dice + 0.02, "precision_low": None}
+    metrics |= {"precision_high": None}
     write_json(folder / "metrics.json", metrics)
     rows = []
     for place, row in enumerate(test.itertuples()):
         mask = read_pixels(row.label) > 0
         write_png(folder / f"masks/{row.id}.png", mask)
         write_png(folder / f"probability/{row.id}.png", mask)
+        write_png(folder / f"regions/{row.id}.png", region_picture(mask))
         scores = dict.fromkeys(SCORE_KEYS, dice - place / 100)
         rows.append({"id": row.id, **scores, "precision": np.nan})
     write_csv(folder / "per_image.csv", pd.DataFrame(rows))
     return metrics
+
+
+def _write_pairs(path, runs, images) -> None:
+    numbers = {"difference": 0.1, "low": 0.02, "high": 0.15, "share": 0.996, "images": images}
+    rows = [
+        {"run": run, "other": other, "score": score, **numbers, "verdict": f"{run} is better"}
+        for run, other in combinations(runs, 2)
+        for score in ("mean_dice", "v_rand")
+    ]
+    columns = ["run", "other", "score", *numbers, "verdict"]
+    write_csv(path, pd.DataFrame(rows, columns=columns))
 
 
 class Page(HTMLParser):
@@ -313,12 +330,39 @@ def test_the_result_in_words(tmp_path):
 
 def test_the_best_value_of_a_row_is_emphasised(tmp_path):
     text, _ = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
-    higher, lower = '<span class="best">0.900</span>', '<span class="best">0.800</span>'
-    groups = SCORES.values()
-    better = Counter(s.better for group in groups for key, s in group.items() if key != "precision")
-    times = 2  # written as durations
-    assert text.count(higher) == better["higher"]
-    assert text.count(lower) == better["lower"] - times
+    best = {"higher": 0.9, "lower": 0.8}
+    shown = Counter(
+        score.form(best[score.better])
+        for group in SCORES.values()
+        for key, score in group.items()
+        if score.better and key != "precision"
+    )
+    assert shown["0.900"] > 10 and shown["0.8"] == 2
+    for value, times in shown.items():
+        assert text.count(f'<span class="best">{value}</span>') == times
+
+
+def test_an_interval_stands_under_its_score(tmp_path):
+    text, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
+    assert text.count('<span class="interval">') == 2  # one score of each run has one
+    assert '0.900</span><span class="interval">0.860 to 0.920</span>' in text
+    assert "Of so few images an interval says little" in page.text
+
+
+def test_the_better_run_is_named_with_its_evidence(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "comparison_pairs.csv"
+    write_csv(path, read_csv(path).assign(images=9))
+    text, page = render(tmp_path, settings)
+    expected = "“unet” is better than “small” by 0.1000 in mean Dice (95 % interval +0.0200 to"
+    assert expected in page.text and "better in 99.6\u00a0% of 2\u202f000 resamples" in page.text
+    assert "unet minus small" in page.text
+    assert text.count("<td>unet is better</td>") == 2
+
+
+def test_one_run_is_compared_with_none(tmp_path):
+    _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["one test image"]))
+    assert "Which run is better" not in page.text
 
 
 def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):

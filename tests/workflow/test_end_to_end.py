@@ -25,16 +25,19 @@ from workspace import (
 from maskmake.files import read_csv, read_json, read_pixels, write_png
 from maskmake.synthesis import synthesize
 
+SCORE_NAMES = [
+    "pixel_accuracy", "majority_accuracy", "precision", "recall", "foreground_dice",
+    "foreground_iou", "background_dice", "background_iou", "mean_dice",
+    "average_precision", "ece", "brier",
+    "boundary_f1", "hausdorff_95",
+    "foreground_cldice", "background_cldice", "betti_0_error", "betti_1_error",
+    "v_rand", "v_info", "v_split", "v_merge", "v_info_split", "v_info_merge", "object_f1",
+]  # fmt: skip
 METRICS = [
     "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole",
-    "pixel_accuracy", "majority_accuracy", "precision", "recall", "foreground_dice",
-    "foreground_iou", "background_dice", "background_iou", "average_precision", "boundary_f1",
-    "v_rand", "v_info", "v_split", "v_merge", "ece", "brier", "seconds_train", "seconds_predict",
+    *SCORE_NAMES, "seconds_train", "seconds_predict",
+    *(f"{name}_{end}" for name in SCORE_NAMES for end in ("low", "high")),
 ]  # fmt: skip
-OF_THE_RUN = {
-    "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole",
-    "seconds_train", "seconds_predict",
-}  # fmt: skip
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png"}
 
@@ -176,13 +179,17 @@ def test_specks_are_counted_and_shown(run, results):
 
 
 def test_masks_and_probability_pictures_of_every_test_image(run):
-    for kind in ("masks", "probability"):
+    for kind in ("masks", "probability", "regions"):
         pictures = sorted((run / kind).glob("*.png"))
         assert [picture.name for picture in pictures] == ["06.png", "07.png"]
         for picture in pictures:
             with Image.open(picture) as image:
-                assert (image.mode, image.size) == ("L", (96, 96))
-                assert kind == "probability" or set(np.unique(image)) <= {0, 255}
+                assert image.size == (96, 96)
+                assert image.mode == ("RGB" if kind == "regions" else "L")
+                assert kind != "masks" or set(np.unique(image)) <= {0, 255}
+    for name in ("06.png", "07.png"):
+        coloured = (read_pixels(run / "regions" / name) > 0).any(axis=2)
+        assert (coloured == (read_pixels(run / "masks" / name) > 0)).all()
 
 
 def test_scores_have_every_key_and_match_the_masks(run, results):
@@ -194,7 +201,10 @@ def test_scores_have_every_key_and_match_the_masks(run, results):
     assert metrics["pixel_accuracy"] == pytest.approx((masks == labels).mean())
     per_image = read_csv(run / "per_image.csv")
     assert per_image["id"].tolist() == ["06", "07"]
-    assert set(METRICS) - OF_THE_RUN <= set(per_image)
+    assert list(per_image) == ["id", *SCORE_NAMES]
+    for name in ("pixel_accuracy", "mean_dice", "betti_0_error"):
+        assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
+    assert len(read_csv(run / "resamples.csv")) == 2000
 
 
 def test_comparison_has_one_row_a_run_the_best_first(results):
@@ -203,6 +213,14 @@ def test_comparison_has_one_row_a_run_the_best_first(results):
     assert set(comparison["run"]) == {"a", "b"}
     dice = comparison[["foreground_dice", "background_dice"]].mean(axis=1)
     assert dice.is_monotonic_decreasing
+
+
+def test_every_two_runs_are_compared(results):
+    pairs = read_csv(results / "comparison_pairs.csv")
+    assert pairs["score"].tolist() == [name for name in SCORE_NAMES if name != "majority_accuracy"]
+    ranked = read_csv(results / "comparison.csv")["run"].tolist()
+    assert pairs[["run", "other"]].drop_duplicates().to_numpy().tolist() == [ranked]
+    assert set(pairs["verdict"]) <= {"too few images", "no difference"}  # there are two
 
 
 def test_report_is_one_page_that_names_both_runs(results):
@@ -254,8 +272,9 @@ def test_same_seed_gives_the_same_bytes_in_another_folder(finished, folder):
     configure(folder, runs={"a": {}})
     finish(folder, "masks", "--cores", "8")
     patterns = ("splits.csv", "*.npy", "decision.json", "runs/a/masks/*.png")
+    patterns += ("runs/a/regions/*.png",)
     made = digests(folder / "results", *patterns)
-    assert len(made) == 8
+    assert len(made) == 10
     there = digests(finished / "results", *patterns)
     assert made == {name: there[name] for name in made}
     assert digest_of_weights(folder) == digest_of_weights(finished)

@@ -55,6 +55,8 @@ def test_younger_code_with_the_same_content_changes_nothing(workflow, finished):
         ("maskmake/tiling.py", of_runs("fold0-predict", "a", "b")),
         ("maskmake/tuning.py", of_runs("decide", "a", "b")),
         ("maskmake/decision.py", of_runs("decide", "a", "b")),
+        ("maskmake/scorecard.py", of_runs("evaluate", "a", "b")),
+        ("maskmake/regions.py", of_runs("masks", "a", "b")),
         ("maskmake/comparison.py", END),
         ("maskmake/figures.py", {"a-diagnose", "b-diagnose", "report"}),
         ("maskmake/specks.py", {"a-diagnose", "b-diagnose", "report"}),

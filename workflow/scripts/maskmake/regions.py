@@ -8,7 +8,7 @@ from skimage.segmentation import watershed
 
 from maskmake.decision import OBJECT_CONNECTIVITY
 
-# Ten colours that are told apart on black (of Sasha Trubetskoy's list of distinct colours).
+# Eight colours that are told apart on black (of Sasha Trubetskoy's list of distinct colours).
 PALETTE = np.array(
     [
         (230, 25, 75),
@@ -18,9 +18,7 @@ PALETTE = np.array(
         (245, 130, 49),
         (66, 212, 244),
         (240, 50, 230),
-        (191, 239, 69),
         (250, 190, 212),
-        (70, 153, 144),
     ],
     np.uint8,
 )
@@ -60,7 +58,7 @@ def _colouring(graph: nx.Graph) -> dict[int, int]:
 
     Regions that grow by 4-connected steps make a planar graph. In the order "smallest last" (Matula
     and Beck, J. ACM 30(3), 1983) a node of it comes after at most five of its neighbours, so that
-    of ten colours five are always free.
+    of eight colours three are always free.
     """
     colours: dict[int, int] = {}
     used = [0] * len(PALETTE)
