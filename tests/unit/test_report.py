@@ -346,7 +346,7 @@ def test_an_interval_stands_under_its_score(tmp_path):
     text, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     assert text.count('<span class="interval">') == 2  # one score of each run has one
     assert '0.900</span><span class="interval">0.860 to 0.920</span>' in text
-    assert "Of so few images an interval says little" in page.text
+    assert "Of fewer than six images it says little" in page.text
 
 
 def test_the_better_run_is_named_with_its_evidence(tmp_path):

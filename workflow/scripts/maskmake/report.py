@@ -236,17 +236,11 @@ def result_sentence(best: Run, table: pd.DataFrame) -> str:
     )
 
 
-def _mean_dice(scores: Mapping) -> float:
-    """Mean of the two Dice scores that exist; NaN if none does."""
-    values = pd.Series([scores["foreground_dice"], scores["background_dice"]], dtype=float)
-    return values.mean()
-
-
 def _tiles(best: Run) -> list[tuple[str, str, str]]:
     """Heading, value and remark of the figures at the head of the page."""
     metrics = best.metrics
     return [
-        ("mean Dice", number(_mean_dice(metrics), 3), "of foreground and background"),
+        ("mean Dice", number(metrics["mean_dice"], 3), "of foreground and background"),
         ("foreground Dice", number(metrics["foreground_dice"], 3), "label white"),
         ("background Dice", number(metrics["background_dice"], 3), "label black"),
         (
