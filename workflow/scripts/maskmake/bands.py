@@ -94,9 +94,7 @@ def _page_or_fault(path: Path, page: int, name: str) -> Picture | UserError:
 
 def _whole(path: Path, page: int | None, name: str) -> Picture:
     pixels = read_pixels(path, page)
-    return Picture(
-        name, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path, page)])
-    )
+    return Picture(name, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path, page)]))
 
 
 def _pixels_read(picture: Picture, bands: Callable[[], Iterator[np.ndarray]]) -> Picture:
@@ -125,7 +123,7 @@ def _open_page(path: Path, page: int | None, name: str) -> Picture:
     with decoding_in_words(path), tifffile.TiffFile(path) as tiff:
         opened = tiff.pages[page or 0]
         simple = (
-            (page is not None or len(tiff.series) == 1 and tiff.series[0].shape == opened.shape)
+            (page is not None or (len(tiff.series) == 1 and tiff.series[0].shape == opened.shape))
             and opened.photometric in PHOTOMETRIC_OF_TIFFFILE
             and opened.dtype in (np.uint8, np.uint16)
             and opened.bitspersample == 8 * opened.dtype.itemsize
@@ -153,7 +151,9 @@ def _mapped_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[n
     for start in range(0, page.imagelength, rows):
         shape = (min(rows, page.imagelength - start), *page.shape[1:])
         tiff.filehandle.seek(page.dataoffsets[0] + start * row)
-        yield tiff.filehandle.read_array(dtype, int(np.prod(shape))).reshape(shape).astype(page.dtype)
+        yield (
+            tiff.filehandle.read_array(dtype, int(np.prod(shape))).reshape(shape).astype(page.dtype)
+        )
 
 
 def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[np.ndarray]:
@@ -290,7 +290,7 @@ class Plane:
     def __init__(self, folder: Path, shape: tuple[int, int], dtype):
         folder.mkdir(parents=True, exist_ok=True)
         self.shape, self._dtype = shape, np.dtype(dtype)
-        self._file = tempfile.TemporaryFile(dir=folder)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (close closes it)
         size = shape[0] * shape[1] * self._dtype.itemsize
         if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
             os.posix_fallocate(self._file.fileno(), 0, size)
