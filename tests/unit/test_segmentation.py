@@ -1,14 +1,16 @@
 """Masks of new images: one that cannot be used is named and does not stop the others."""
 
+import resource
+
 import imagecodecs
 import keras
 import numpy as np
 import pytest
 import tifffile
 
-from maskmake import bands
+from maskmake import bands, blockwise
 from maskmake.files import read_pixels, write_json
-from maskmake.log import UserError
+from maskmake.log import STORAGE_FAULTS, UserError
 from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 
@@ -189,3 +191,23 @@ def test_folds_of_other_channels_are_refused(make_run, tmp_path):
     (other / "fold0" / "model.keras").replace(run / "fold1" / "model.keras")
     with pytest.raises(UserError, match=r"fold1/model\.keras: sees 3 channels.*says 1"):
         segment(run, [save(tmp_path / "a.png", noise(32, 32))], tmp_path / "out")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["in memory", "by bands"])
+def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
+    whole, grey_run, tmp_path, monkeypatch
+):
+    if not whole:
+        monkeypatch.setattr(bands, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(blockwise, "WHOLE_PIXELS", 1000)
+    paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # a file grows no further
+    try:
+        with pytest.raises(OSError) as error:
+            segment(grey_run, paths, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno in STORAGE_FAULTS
+    assert error.value.filename == str(tmp_path / "out" / "b.png")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]

@@ -132,6 +132,21 @@ def test_the_middle_of_a_tile_outweighs_its_border():
     assert error.max() < 0.5
 
 
+def test_tiles_of_a_network_that_sees_a_neighbourhood_differ_little_from_the_whole():
+    images = keras.Input((None, None, 1))
+    x = keras.layers.Rescaling(1 / 128, -1)(images)
+    for seed, filters in enumerate((4, 4, 1)):
+        start = keras.initializers.GlorotNormal(seed)
+        x = keras.layers.Conv2D(filters, 5, padding="same", kernel_initializer=start)(x)
+    network = keras.Model(images, x)
+    network.batches = []
+    image = random_image(200, 160)
+    whole, tiled = (predict_logits(network, image, settings(side)) for side in (224, 96))
+    probabilities = [1 / (1 + np.exp(-logits)) for logits in (whole, tiled)]
+    difference = np.abs(np.subtract(*probabilities))[8:-64, 8:-64]
+    assert 0 < difference.max() < 1e-3
+
+
 # --- test-time augmentation -------------------------------------------------------------------
 
 
