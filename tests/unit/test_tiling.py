@@ -286,7 +286,7 @@ def test_an_estimate_keeps_a_processor_from_taking_too_much(monkeypatch):
     layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(1, 1)]
     network = keras.Sequential(layers)
     monkeypatch.setattr(tiling, "device_in_words", lambda: "CPU")
-    monkeypatch.setattr(tiling, "available_memory", lambda: 2**18)
+    monkeypatch.setattr(tiling, "available_memory", lambda: 2**16)
     assert Predictor([network], [(256, 256)], settings()).side < 256
     monkeypatch.setattr(tiling, "available_memory", lambda: 2**40)
     assert Predictor([network], [(256, 256)], settings()).side == 256
