@@ -15,9 +15,9 @@ PACKAGE = SCRIPTS / "maskmake"
 FLOORS = [
     {"files", "sources", "settings", "log", "provenance", "configuration", "labels", "gpus"}
     | {"schema_faults"},
-    {"device", "audit", "arrays", "splits", "scores", "synthesis", "download", "decision"}
+    {"device", "audit", "arrays", "splits", "scores", "synthesis", "download", "bands", "decision"}
     | {"boundaries", "objects", "intervals"},
-    {"objectives", "components", "topology", "regions"}
+    {"objectives", "components", "blockwise", "topology", "regions"}
     | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}
     | {"checkpoints", "optimizers", "borders", "glossary", "memory"},
     {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"}

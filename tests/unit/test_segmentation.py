@@ -1,12 +1,16 @@
 """Masks of new images: one that cannot be used is named and does not stop the others."""
 
+import resource
+
 import imagecodecs
 import keras
 import numpy as np
 import pytest
+import tifffile
 
+from maskmake import bands, blockwise
 from maskmake.files import read_pixels, write_json
-from maskmake.log import UserError
+from maskmake.log import STORAGE_FAULTS, UserError
 from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 
@@ -138,3 +142,72 @@ def test_the_folds_decide_together(make_run, tmp_path):
     segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
     mask = read_pixels(tmp_path / "out" / "a.png")
     np.testing.assert_array_equal(mask, (image > 101) * 255)
+
+
+def test_a_stack_has_a_mask_for_each_page(grey_run, tmp_path):
+    stack = noise(12, 33, 40)
+    tifffile.imwrite(tmp_path / "s.tif", stack, photometric="minisblack")
+    table = segment(grey_run, [tmp_path / "s.tif"], tmp_path / "out")
+    assert table["id"].tolist() == [f"s_{page:04d}" for page in range(12)]
+    for page, image in enumerate(stack):
+        mask = read_pixels(tmp_path / "out" / f"s_{page:04d}.png")
+        np.testing.assert_array_equal(mask, (image > 127) * 255)
+
+
+def test_a_page_with_the_name_of_another_image_is_refused(grey_run, tmp_path):
+    tifffile.imwrite(tmp_path / "s.tif", noise(2, 33, 40), photometric="minisblack")
+    other = save(tmp_path / "s_0001.png", noise(32, 32))
+    with pytest.raises(UserError, match=r"s\.tif: .*s_0001\.png.*rename"):
+        segment(grey_run, [tmp_path / "s.tif", other], tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["s_0001.png"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_large_image_that_is_cut_short_is_named_and_leaves_nothing(
+    suffix, grey_run, tmp_path, monkeypatch
+):
+    for name in ("WHOLE_PIXELS", "BAND_PIXELS"):
+        monkeypatch.setattr(bands, name, 1000)
+    paths = [tmp_path / f"{name}{suffix}" for name in "abc"]
+    for path in paths:
+        if suffix == ".png":
+            save(path, noise(200, 100))
+        else:
+            tifffile.imwrite(path, noise(200, 100), compression="zlib", rowsperstrip=20)
+    data = paths[1].read_bytes()
+    if suffix == ".png":
+        paths[1].write_bytes(data[: len(data) // 2])
+    else:
+        paths[1].write_bytes(data[:9000] + bytes(5000) + data[14000:])
+    with pytest.raises(UserError) as error:
+        segment(grey_run, paths, tmp_path / "out")
+    assert f"b{suffix}: cannot be decoded" in str(error.value)
+    assert "2 of 3 images are done" in str(error.value)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+def test_folds_of_other_channels_are_refused(make_run, tmp_path):
+    run, other = make_run(middle=(1.0, 2.0)), make_run(channels=3)
+    (other / "fold0" / "model.keras").replace(run / "fold1" / "model.keras")
+    with pytest.raises(UserError, match=r"fold1/model\.keras: sees 3 channels.*says 1"):
+        segment(run, [save(tmp_path / "a.png", noise(32, 32))], tmp_path / "out")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["in memory", "by bands"])
+def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
+    whole, grey_run, tmp_path, monkeypatch
+):
+    if not whole:
+        monkeypatch.setattr(bands, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(blockwise, "WHOLE_PIXELS", 1000)
+    paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # a file grows no further
+    try:
+        with pytest.raises(OSError) as error:
+            segment(grey_run, paths, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno in STORAGE_FAULTS
+    assert error.value.filename == str(tmp_path / "out" / "b.png")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]

@@ -4,17 +4,21 @@ import keras
 import numpy as np
 import pytest
 
+from maskmake import tiling
 from maskmake.arrays import open_probabilities
+from maskmake.log import UserError
 from maskmake.settings import PredictSettings
 from maskmake.tiling import (
     LARGEST_WHOLE,
     PIXELS_A_CALL,
+    Predictor,
+    Source,
+    logit_bands,
+    predict_bands,
     predict_images,
-    predict_logits,
-    predict_probability,
+    tile_profile,
     tile_side,
     tile_starts,
-    tile_weights,
 )
 
 
@@ -48,6 +52,42 @@ class BorderBlindNetwork(PointwiseNetwork):
         logits = super().logits(tiles)
         logits[:, [0, -1]] = logits[:, :, [0, -1]] = 30
         return logits
+
+
+@pytest.fixture(autouse=True)
+def unknown_memory(monkeypatch):
+    """The stand-ins have no layers from which memory could be estimated."""
+    monkeypatch.setattr(tiling, "available_memory", lambda: None)
+
+
+def in_bands(image, rows=7):
+    return (image[start : start + rows] for start in range(0, len(image), rows))
+
+
+def collect(found):
+    """The bands of each image, put together."""
+    bands = {}
+    for key, band in found:
+        bands.setdefault(key, []).append(band)
+    return {key: np.concatenate(parts) for key, parts in bands.items()}
+
+
+def predict(bands_of, networks, images, settings):
+    """What is predicted of each of some images by their keys, the probe of the memory left out."""
+    planes = {key: image.shape[:2] for key, image in images.items()}
+    predictor = Predictor(networks, planes.values(), settings)
+    for network in networks:
+        network.batches.clear()
+    sources = [Source(key, planes[key], in_bands(image)) for key, image in images.items()]
+    return collect(bands_of(predictor, sources))
+
+
+def predict_logits(network, image, settings):
+    return predict(logit_bands, [network], {0: image}, settings)[0]
+
+
+def predict_probability(networks, image, settings):
+    return predict(predict_bands, networks, {0: image}, settings)[0]
 
 
 def random_image(*shape, dtype=np.uint8, seed=0):
@@ -90,6 +130,21 @@ def test_the_middle_of_a_tile_outweighs_its_border():
     logits = predict_logits(BorderBlindNetwork(), image, settings(64, 0.5))
     error = np.abs(logits - untiled(image))[1:-1, 1:-1]
     assert error.max() < 0.5
+
+
+def test_tiles_of_a_network_that_sees_a_neighbourhood_differ_little_from_the_whole():
+    images = keras.Input((None, None, 1))
+    x = keras.layers.Rescaling(1 / 128, -1)(images)
+    for seed, filters in enumerate((4, 4, 1)):
+        start = keras.initializers.GlorotNormal(seed)
+        x = keras.layers.Conv2D(filters, 5, padding="same", kernel_initializer=start)(x)
+    network = keras.Model(images, x)
+    network.batches = []
+    image = random_image(200, 160)
+    whole, tiled = (predict_logits(network, image, settings(side)) for side in (224, 96))
+    probabilities = [1 / (1 + np.exp(-logits)) for logits in (whole, tiled)]
+    difference = np.abs(np.subtract(*probabilities))[8:-64, 8:-64]
+    assert 0 < difference.max() < 1e-3
 
 
 # --- test-time augmentation -------------------------------------------------------------------
@@ -148,20 +203,93 @@ def test_tiles_cover_every_length_and_share_the_overlap(tile, overlap):
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "side"),
+    ("planes", "side"),
     [
-        (512, 512, 512),
-        (500, 333, 512),
-        (1, 1, 32),
-        (LARGEST_WHOLE, 70, LARGEST_WHOLE),
-        (LARGEST_WHOLE + 1, 70, LARGEST_WHOLE // 2),
-        (4000, 6000, LARGEST_WHOLE // 2),
+        ([(512, 512)], 512),
+        ([(500, 333)], 512),
+        ([(1, 1)], 32),
+        ([(LARGEST_WHOLE, 70)], 256),  # seven tiles of 256 are less than one of 1024
+        ([(LARGEST_WHOLE, LARGEST_WHOLE)], LARGEST_WHOLE),
+        ([(LARGEST_WHOLE + 1, 70)], 352),
+        ([(4000, 6000)], LARGEST_WHOLE // 2),
+        ([(256, 256)] * 100 + [(600, 600)], 256),
     ],
 )
-def test_auto_takes_an_image_whole_where_it_is_small(height, width, side):
-    assert tile_side(height, width, "auto") == side
+def test_auto_takes_one_side_for_all_images_and_few_pixels(planes, side):
+    assert tile_side(planes, settings("auto")) == side
     assert side % 32 == 0
-    assert tile_side(height, width, 192) == 192
+    assert tile_side(planes, settings(192)) == 192
+
+
+def test_images_of_all_sizes_share_batches_of_one_shape():
+    shapes = [(50, 60), (200, 31), (300, 300), (5, 5), (128, 128)]
+    images = {i: random_image(*shape, seed=i) for i, shape in enumerate(shapes)}
+    network = PointwiseNetwork()
+    found = predict(logit_bands, [network], images, settings(64, 0.5))
+    assert list(found) == list(images)
+    for i, image in images.items():
+        np.testing.assert_allclose(found[i], untiled(image), atol=1e-4)
+    tiles = 1 + 6 + 81 + 1 + 9
+    assert network.batches == [(tiling.PIXELS_A_CALL // 64**2, 64, 64, 1)] * len(network.batches)
+    assert len(network.batches) == -(-tiles // network.batches[0][0])
+
+
+def test_a_fault_ends_its_image_alone():
+    def broken(image):
+        yield image[:70]
+        raise UserError("cut short")
+
+    images = [random_image(128, 64, seed=i) for i in range(3)]
+    predictor = Predictor([PointwiseNetwork()], [(128, 64)] * 3, settings(32, 0.5))
+    bands = [in_bands(images[0]), broken(images[1]), in_bands(images[2])]
+    found = list(logit_bands(predictor, [Source(i, (128, 64), b) for i, b in enumerate(bands)]))
+    faults = [(key, str(band)) for key, band in found if isinstance(band, UserError)]
+    assert faults == [(1, "cut short")]
+    whole = collect((key, band) for key, band in found if key != 1)
+    for i in (0, 2):
+        np.testing.assert_allclose(whole[i], untiled(images[i]), atol=1e-4)
+
+
+class SmallMemory(PointwiseNetwork):
+    """It fails as TensorFlow does where a call holds more pixels than fit."""
+
+    fits = 0
+
+    def predict_on_batch(self, tiles):
+        if np.prod(tiles.shape) > self.fits:
+            raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate")
+        return super().predict_on_batch(tiles)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "batch", "side"), [(2**19, 8, 256), (2**16, 1, 256), (2**15, 1, 128)]
+)
+def test_batch_and_then_tile_are_halved_until_they_fit(pixels, batch, side, caplog, monkeypatch):
+    monkeypatch.setattr(tiling.logger, "propagate", True)
+    network = SmallMemory()
+    network.fits = pixels
+    image = random_image(300, 300)
+    logits = predict_logits(network, image, settings(256))
+    np.testing.assert_allclose(logits, untiled(image), atol=1e-4)
+    assert set(network.batches) == {(batch, side, side, 1)}
+    words = f"a batch of {batch} tile{'s' * (batch > 1)} of {side} x {side} pixels."
+    assert words in caplog.records[-1].getMessage()
+
+
+@pytest.mark.parametrize("side", [None, 96], ids=["any tile", "bound to its patch"])
+def test_a_tile_that_cannot_be_smaller_is_refused(side):
+    with pytest.raises(UserError, match=r"predict\.tile: a batch of 1 tile of .* does not fit"):
+        Predictor([SmallMemory(side)], [(300, 300)], settings())
+
+
+def test_an_estimate_keeps_a_processor_from_taking_too_much(monkeypatch):
+    layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(1, 1)]
+    network = keras.Sequential(layers)
+    monkeypatch.setattr(tiling, "device_in_words", lambda: "CPU")
+    monkeypatch.setattr(tiling, "available_memory", lambda: 2**16)
+    assert Predictor([network], [(256, 256)], settings()).side < 256
+    monkeypatch.setattr(tiling, "available_memory", lambda: 2**40)
+    assert Predictor([network], [(256, 256)], settings()).side == 256
 
 
 def test_a_network_bound_to_its_patch_sets_the_tile():
@@ -182,11 +310,11 @@ def test_a_call_holds_a_bounded_number_of_pixels():
 
 @pytest.mark.parametrize("tile", [32, 96, 512])
 def test_tile_weights_are_positive_symmetric_and_largest_in_the_middle(tile):
-    weights = tile_weights(tile)
+    weights = tile_profile(tile)
     assert weights.dtype == np.float32
     assert weights.min() > 0
-    np.testing.assert_allclose(weights, np.rot90(weights), rtol=1e-6)
-    assert weights.max() == weights[tile // 2, tile // 2] > 0.9
+    np.testing.assert_allclose(weights, weights[::-1], rtol=1e-6)
+    assert weights.max() == weights[tile // 2] > 0.9
 
 
 # --- probabilities ----------------------------------------------------------------------------

@@ -279,6 +279,16 @@ def test_model_folder_without_a_fold_is_refused(folder):
     assert_told_once(output, "segment.model: found no folder fold0 in 'labels'")
 
 
+@pytest.mark.parametrize("file", ["fold0/training.json", "fold0/model.keras", "decision.json"])
+def test_model_folder_without_one_of_its_files_is_refused(file, folder):
+    for name in {"fold0/training.json", "fold0/model.keras", "decision.json"} - {file}:
+        (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "model" / name).write_text("{}")
+    configure(folder, segment={"images": "images", "model": "model"})
+    output = refusal(folder, "segment")
+    assert_told_once(output, f"segment.model: model/{file} is missing", "copy the whole folder")
+
+
 # --- the disk -----------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ sys.path.insert(0, str(WORKFLOW / "scripts"))
 from maskmake.configuration import resolve
 from maskmake.log import UserError
 from maskmake.provenance import code_hash
-from maskmake.sources import Dataset, list_images, list_shards
+from maskmake.sources import Dataset, list_images, list_shards, trained_folds
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
@@ -38,7 +38,7 @@ SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
 MODEL = SEGMENT["model"] or f"{RESULTS}/runs/{SEGMENT_RUN}"
 MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
 MODEL_FOLDS = (
-    sorted(map(str, Path(MODEL).glob("fold*")))
+    user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in FOLDS]
 )
@@ -49,11 +49,6 @@ if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
         f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, TIFF, "
         "JPEG or BMP files; mend the path or set segment.images to null."
-    )
-if SEGMENT["model"] and not MODEL_FOLDS:
-    raise WorkflowError(
-        f"segment.model: found no folder fold0 in {MODEL!r}; expected the folder of a trained run; "
-        "mend the path or set segment.model to null."
     )
 
 

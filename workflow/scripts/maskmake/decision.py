@@ -85,6 +85,11 @@ def grow_seeds(mask: np.ndarray, probability: np.ndarray, decision: Decision) ->
     seeds = mask & (probability > decision.upper)
     labels = measure.label(seeds, connectivity=OBJECT_CONNECTIVITY).astype(np.int32)
     labels[np.bincount(labels.ravel())[labels] < decision.min_seed] = 0
+    return grow(labels, mask, probability)
+
+
+def grow(labels: np.ndarray, mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """As ``grow_seeds``, from seeds (H, W) ``int32`` that are numbered; 0 is none."""
     # Only the rim of a seed grows; without the inside the queue is several times shorter.
     inside = labels > 0
     for a, b in SIDES:

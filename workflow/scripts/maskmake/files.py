@@ -125,10 +125,14 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def read_pixels(path: str | Path) -> np.ndarray:
+def read_pixels(path: str | Path, page: int | None = None) -> np.ndarray:
     """Read a PNG, TIFF, JPEG or BMP of 8 or 16 bits a channel.
 
     Alpha is dropped; a palette is resolved; a photograph is turned as its EXIF entry says.
+
+    Args:
+        path: of the file.
+        page: of a TIFF stack, counted from 0; None: the file is one image.
 
     Returns:
         (H, W) or (H, W, 3), ``uint8`` or ``uint16``. A 1-bit image has the values 0 and 1.
@@ -137,18 +141,27 @@ def read_pixels(path: str | Path) -> np.ndarray:
         UserError: the file cannot be decoded, is a stack, or has another pixel type.
     """
     path = Path(path)
+    with decoding_in_words(path, page):
+        pixels = _decode(path, page)
+    return standard_channels(path, pixels)
+
+
+@contextmanager
+def decoding_in_words(path: Path, page: int | None = None) -> Iterator[None]:
+    """Turn what decoders say of a file into a user's sentence."""
+    name = path if page is None else f"{path}, page {page}"
     try:
-        pixels = _decode(path)
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file.") from None
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        known = str(error).startswith(str(path))
+        raise error if known else UserError(f"{name}: {error}") from None
     except Exception as error:  # decoders raise errors of many kinds on a damaged file
         raise UserError(
-            f"{path}: cannot be decoded ({_first_line(error)}); expected a whole PNG, TIFF, "
+            f"{name}: cannot be decoded ({_first_line(error)}); expected a whole PNG, TIFF, "
             "JPEG or BMP; replace or remove the file."
         ) from error
-    return _standard_channels(path, pixels)
 
 
 def _starts_with(path: Path, signature: bytes) -> bool:
@@ -160,34 +173,42 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _decode(path: Path) -> np.ndarray:
+def _decode(path: Path, page: int | None) -> np.ndarray:
     if path.suffix.lower() in TIFF_SUFFIXES:
         with tifffile.TiffFile(path) as tiff:
-            if tiff.pages.first.photometric in PHOTOMETRIC_OF_TIFFFILE:
-                return _decode_tiff(tiff)
+            if tiff.pages[page or 0].photometric in PHOTOMETRIC_OF_TIFFFILE:
+                return _decode_tiff(tiff, page)
     else:
         data = path.read_bytes()
         # Pillow reduces colour and alpha of 16-bit PNG to 8 bits; imagecodecs does not.
         if data.startswith(PNG_SIGNATURE) and data[PNG_DEPTH_OFFSET] == 16:
             return imagecodecs.png_decode(data)
     with Image.open(path) as image:
+        image.seek(page or 0)
         image.load()
         image = ImageOps.exif_transpose(image)
         return np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image)
 
 
-def _decode_tiff(tiff: tifffile.TiffFile) -> np.ndarray:
-    if len(tiff.series) > 1:
+def _decode_tiff(tiff: tifffile.TiffFile, page: int | None) -> np.ndarray:
+    if page is None and len(tiff.series) > 1:
         raise UserError(f"a stack of {len(tiff.series)} images; {ONE_IMAGE}")
-    page, pixels = tiff.pages.first, tiff.series[0].asarray()
-    if tiff.series[0].axes.startswith("S") and pixels.ndim == 3:
+    images = tiff.series[0] if page is None else tiff.pages[page]
+    pixels = images.asarray()
+    if images.axes.startswith("S") and pixels.ndim == 3:
         pixels = np.moveaxis(pixels, 0, -1)  # planar samples
+    return black_is_zero(tiff.pages[page or 0], pixels)
+
+
+def black_is_zero(page: tifffile.TiffPage, pixels: np.ndarray) -> np.ndarray:
+    """Pixels of a page of a TIFF, inverted where its 0 is white."""
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         return ~pixels if pixels.dtype == bool else 2**page.bitspersample - 1 - pixels
     return pixels
 
 
-def _standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
+def standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """Grey or RGB pixels, (H, W) or (H, W, 3), of what a decoder gave."""
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8)
     if pixels.dtype not in (np.uint8, np.uint16):

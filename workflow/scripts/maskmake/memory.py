@@ -26,8 +26,9 @@ def output_bytes(network: keras.Model, batch: int, patch: int) -> int:
     total = 0
     for model in [network, *(part for part in network.layers if isinstance(part, keras.Model))]:
         layers = [part for part in model.layers if not isinstance(part, keras.Model)]
-        outputs = keras.Model(model.input, [layer.output for layer in layers])
-        shapes = outputs.compute_output_shape((batch, patch, patch, model.input.shape[-1]))
+        images = model.inputs[0]
+        outputs = keras.Model(images, [layer.output for layer in layers])
+        shapes = outputs.compute_output_shape((batch, patch, patch, images.shape[-1]))
         for layer, shape in zip(layers, shapes, strict=True):
             total += int(np.prod(shape)) * (2 if layer.compute_dtype == "bfloat16" else 4)
     return total
@@ -84,14 +85,19 @@ def check_batch(network: keras.Model, settings: TrainSettings) -> None:
     )
 
 
+def is_exhausted(error: Exception) -> bool:
+    """Whether an error says that memory is exhausted."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(sign in text for sign in SIGNS)
+
+
 @contextmanager
 def told_if_exhausted(settings: TrainSettings) -> Iterator[None]:
     """Turn the many errors of exhausted memory into one sentence."""
     try:
         yield
     except Exception as error:
-        text = f"{type(error).__name__} {error}".lower()
-        if not isinstance(error, MemoryError) and not any(sign in text for sign in SIGNS):
+        if not is_exhausted(error):
             raise
         device = device_in_words()
         there = f"do not fit into the memory of the {device}"

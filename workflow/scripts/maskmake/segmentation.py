@@ -1,44 +1,93 @@
 """Masks of images without labels, from a trained run."""
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
 from maskmake.arrays import to_pixel_type
-from maskmake.decision import apply_decision, stored_decision
-from maskmake.files import read_json, read_pixels, write_png
+from maskmake.bands import Picture, open_pictures, png_rows
+from maskmake.blockwise import masked
+from maskmake.decision import Decision, stored_decision
+from maskmake.files import read_json
 from maskmake.log import UserError, logger
 from maskmake.networks import load_network
 from maskmake.settings import PredictSettings
-from maskmake.tiling import predict_probability
+from maskmake.tiling import Predictor, Source, predict_bands
 
 
-def to_model_input(pixels: np.ndarray, preprocessing: dict, path: str | Path) -> np.ndarray:
-    """One image with the channels and in the value range that the network was trained on.
+def check_picture(picture: Picture, preprocessing: dict) -> None:
+    """Refuse an image that the model cannot take.
 
     Args:
-        pixels: (H, W) or (H, W, 3), ``uint8`` or ``uint16``.
+        picture: to be segmented.
         preprocessing: as stored in ``training.json``: channels and dtype of the training images.
-        path: of the image, for the message.
 
     Raises:
         UserError: the image has colours and the network sees grey, or it has 16 bits and the
             network was trained on 8.
     """
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    channels = picture.shape[2] if len(picture.shape) == 3 else 1
     if channels > preprocessing["channels"]:
         raise UserError(
-            f"{path}: {channels} channels, but the model was trained on grey images; convert the "
-            "image to grey as the training images were."
+            f"{picture.path}: {channels} channels, but the model was trained on grey images; "
+            "convert the image to grey as the training images were."
         )
-    dtype = np.dtype(preprocessing["dtype"])
-    if pixels.dtype.itemsize > dtype.itemsize:
+    if picture.dtype.itemsize > np.dtype(preprocessing["dtype"]).itemsize:
         raise UserError(
-            f"{path}: 16 bits a pixel, but the model was trained on 8; convert the image to 8 bits "
-            "as the training images were."
+            f"{picture.path}: 16 bits a pixel, but the model was trained on 8; convert the image "
+            "to 8 bits as the training images were."
         )
-    return to_pixel_type(pixels, dtype, preprocessing["channels"])
+
+
+def load_folds(folds: list[Path]) -> tuple[list[keras.Model], dict]:
+    """Networks of all folds and the preprocessing that they share.
+
+    Raises:
+        UserError: a network sees other channels than its settings or another fold say.
+    """
+    networks = [load_network(fold / "model.keras") for fold in folds]
+    trained = [read_json(fold / "training.json")["preprocessing"] for fold in folds]
+    expected = trained[0]["channels"]
+    for fold, network, preprocessing in zip(folds, networks, trained, strict=True):
+        found = {network.input_shape[-1], preprocessing["channels"]} - {expected}
+        if found:
+            raise UserError(
+                f"{fold / 'model.keras'}: sees {found.pop()} channels, but "
+                f"{folds[0] / 'training.json'} says {expected}; expected the folds of one run; "
+                "copy the folder of the run anew."
+            )
+    return networks, trained[0]
+
+
+def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[Picture], list[str]]:
+    """Every image that can be segmented, and the faults of the others."""
+    pictures, faults = [], []
+    for path in paths:
+        try:
+            found = open_pictures(path)
+        except UserError as error:
+            found = [error]
+        for picture in found:
+            try:
+                if isinstance(picture, UserError):
+                    raise picture
+                check_picture(picture, preprocessing)
+                pictures.append(picture)
+            except UserError as error:
+                faults.append(str(error))
+    return pictures, faults
+
+
+def _model_input(picture: Picture, preprocessing: dict) -> Source:
+    """An image with the channels and in the value range that the network was trained on."""
+    dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
+    bands = (to_pixel_type(band, dtype, channels) for band in picture.read())
+    return Source(picture, picture.shape[:2], bands)
 
 
 def segment_images(
@@ -46,7 +95,8 @@ def segment_images(
 ) -> pd.DataFrame:
     """Write the mask of each image, 0/255, to ``out/<stem>.png``.
 
-    An image that cannot be used does not stop the others.
+    A TIFF stack has a mask for each page: ``out/<stem>_0000.png`` and so on. An image that cannot
+    be used does not stop the others.
 
     Args:
         paths: images.
@@ -62,21 +112,41 @@ def segment_images(
         UserError: at the end, naming every image that could not be used.
     """
     decision = stored_decision(read_json(decision_path))
-    networks = [load_network(fold / "model.keras") for fold in folds]
-    preprocessing = read_json(folds[0] / "training.json")["preprocessing"]
-    rows, faults = [], []
-    for path in map(Path, paths):
-        try:
-            image = to_model_input(read_pixels(path), preprocessing, path)
-        except UserError as error:
-            faults.append(str(error))
-            continue
-        mask = apply_decision(predict_probability(networks, image, settings), decision)
-        write_png(out / f"{path.stem}.png", mask)
-        height, width = mask.shape
-        rows.append((path.stem, str(path), height, width, mask.mean()))
-        logger.info("%s: %.1f %% foreground", path, 100 * mask.mean())
+    networks, preprocessing = load_folds(folds)
+    pictures, faults = _open_all(map(Path, paths), preprocessing)
+    total, rows = len(pictures) + len(faults), []
+    if pictures:
+        predictor = Predictor(networks, [picture.shape[:2] for picture in pictures], settings)
+        sources = (_model_input(picture, preprocessing) for picture in pictures)
+        predicted = predict_bands(predictor, sources)
+        for picture, events in groupby(predicted, key=itemgetter(0)):
+            try:
+                rows.append(_write_mask(picture, _bands(events), decision, out))
+            except UserError as error:
+                faults.append(str(error))
     if faults:
-        done = f"{len(rows)} of {len(paths)} images are done."
-        raise UserError("\n".join([*faults, done]))
+        raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
     return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground"])
+
+
+def _bands(events: Iterable[tuple[Picture, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
+    """Bands of probability of one image; raises the fault that ends them."""
+    for _, band in events:
+        if isinstance(band, UserError):
+            raise band
+        yield band
+
+
+def _write_mask(
+    picture: Picture, bands: Iterator[np.ndarray], decision: Decision, out: Path
+) -> tuple:
+    """Write the mask of one image; gives its row of the table."""
+    height, width = picture.shape[:2]
+    foreground = 0
+    with png_rows(out / f"{picture.id}.png", height, width) as write:
+        for _, mask in masked(bands, (height, width), decision, out):
+            write(mask)
+            foreground += np.count_nonzero(mask)
+    share = foreground / (height * width)
+    logger.info("%s: %.1f %% foreground", picture.id, 100 * share)
+    return picture.id, str(picture.path), height, width, share

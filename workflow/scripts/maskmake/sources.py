@@ -1,4 +1,4 @@
-"""Where the images of a data set come from. Read by the Snakefile, so only the standard library."""
+"""Where images and trained runs lie. Read by the Snakefile, so only the standard library."""
 
 import os
 import re
@@ -93,6 +93,28 @@ def list_shards(images: list[Path], size: int) -> list[list[str]]:
             )
     paths = list(map(str, images))
     return [paths[start : start + size] for start in range(0, len(paths), size)]
+
+
+def trained_folds(run: str) -> list[str]:
+    """Folders of the folds of a trained run.
+
+    Raises:
+        UserError: there is none, or a file that ``segment`` needs is missing.
+    """
+    folds = sorted(map(str, Path(run).glob("fold*")))
+    if not folds:
+        raise UserError(
+            f"segment.model: found no folder fold0 in {run!r}; expected the folder of a trained "
+            "run; mend the path or set segment.model to null."
+        )
+    needed = [f"{fold}/{name}" for fold in folds for name in ("model.keras", "training.json")]
+    for file in [f"{run}/decision.json", *needed]:
+        if not Path(file).is_file():
+            raise UserError(
+                f"segment.model: {file} is missing; expected decision.json and, in each fold, "
+                "model.keras and training.json; copy the whole folder of the trained run."
+            )
+    return folds
 
 
 def list_images(folder: str | Path) -> list[Path]:

@@ -1,6 +1,10 @@
-"""Prediction of whole images of any size: overlapping tiles, averaged as logits."""
+"""Prediction of whole images of any size: overlapping tiles, averaged as logits.
 
-from collections.abc import Iterator
+The tiles of all images go through the network in batches of one shape, so it is compiled once.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -8,17 +12,41 @@ import pandas as pd
 from scipy.special import expit
 
 from maskmake.arrays import offsets_of, open_images, stacked_shape
+from maskmake.bands import band_rows
+from maskmake.device import device_in_words
 from maskmake.files import writable_array
-from maskmake.log import logger
+from maskmake.log import UserError, logger
+from maskmake.memory import available_memory, is_exhausted, output_bytes
 from maskmake.networks import ENCODER_STRIDE, load_network
 from maskmake.settings import PredictSettings
 
-# Up to this side an image is predicted whole; beyond it, in tiles of half the side.
-LARGEST_WHOLE = 1024
+# ``auto`` takes the largest side with at most so many times the fewest pixels in all tiles. Images
+# up to LARGEST_WHOLE may be one tile each; where there are larger ones, half of it is the most.
+SMALLEST_TILE, LARGEST_WHOLE, SPARE = 256, 1024, 1.25
 # Pixels of one network call: 16 tiles of 256 x 256.
 PIXELS_A_CALL = 2**20
 # Standard deviation of the tile weights as a share of the tile (nnU-Net, Isensee et al. 2021).
 WEIGHT_SIGMA = 1 / 8
+# Memory of a prediction on a processor as a share of the outputs of all layers: 0.2 was measured
+# (U-Net with ResNet-34, TensorFlow).
+MEMORY_SHARE = 0.3
+
+Plane = tuple[int, int]
+
+
+class Source(NamedTuple):
+    """An image to predict.
+
+    Attributes:
+        key: what the caller knows it by.
+        plane: (H, W).
+        bands: raw pixel values from the first row to the last, arrays (h, W) or (h, W, C) of
+            consecutive rows; may raise ``UserError``.
+    """
+
+    key: object
+    plane: Plane
+    bands: Iterator[np.ndarray]
 
 
 def _symmetries(whole_group: bool) -> list[tuple[int, bool]]:
@@ -38,14 +66,30 @@ def _undo(tiles: np.ndarray, turns: int, flipped: bool) -> np.ndarray:
     return np.rot90(turned, -turns, axes=(1, 2))
 
 
-def tile_side(height: int, width: int, tile: int | str) -> int:
-    """Side of the square tiles for an image: the setting, or with ``auto`` the whole image."""
-    if tile != "auto":
-        return tile
-    longest = max(height, width)
-    if longest > LARGEST_WHOLE:
-        return LARGEST_WHOLE // 2
-    return -(-longest // ENCODER_STRIDE) * ENCODER_STRIDE
+# --- which tiles ------------------------------------------------------------------------------
+
+
+def tile_side(planes: Iterable[Plane], settings: PredictSettings) -> int:
+    """Side of the square tiles, one for all images: the setting, or the one of ``auto``.
+
+    Args:
+        planes: (H, W) of each image.
+        settings: tile, overlap.
+    """
+    if settings.tile != "auto":
+        return settings.tile
+    planes = list(planes)
+    longest = max(length for plane in planes for length in plane)
+    whole = -(-longest // ENCODER_STRIDE) * ENCODER_STRIDE
+    largest = whole if whole <= LARGEST_WHOLE else LARGEST_WHOLE // 2
+    sides = range(largest, min(largest, SMALLEST_TILE) - 1, -ENCODER_STRIDE)
+
+    def pixels(side: int) -> int:
+        counts = ([len(tile_starts(n, side, settings.overlap)) for n in plane] for plane in planes)
+        return sum(down * across for down, across in counts) * side**2
+
+    fewest = min(map(pixels, sides))
+    return next(side for side in sides if pixels(side) <= SPARE * fewest)
 
 
 def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
@@ -57,70 +101,211 @@ def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
     return [round(start) for start in np.linspace(0, length - tile, count)]
 
 
-def tile_weights(tile: int) -> np.ndarray:
-    """Gaussian weights of a tile, (tile, tile) float32, 1 in the middle and never 0."""
+def tile_profile(tile: int) -> np.ndarray:
+    """Gaussian weights along a tile, float32, 1 in the middle and never 0."""
     distance = (np.arange(tile) - (tile - 1) / 2) / (tile * WEIGHT_SIGMA)
-    profile = np.exp(-0.5 * distance**2)
-    return np.outer(profile, profile).astype(np.float32)
+    return np.exp(-0.5 * distance**2).astype(np.float32)
 
 
-def _pad(image: np.ndarray, side: int) -> np.ndarray:
-    """Mirror an image at its lower and right border until it is at least ``side`` in both."""
-    missing = [max(0, side - length) for length in image.shape[:2]]
-    return np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
+# --- the network ------------------------------------------------------------------------------
 
 
-def _batches(places: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
-    for start in range(0, len(places), size):
-        yield places[start : start + size]
+class Predictor:
+    """Networks that are called with batches of one shape: the mean of their logits.
 
-
-def predict_logits(
-    network: keras.Model, image: np.ndarray, settings: PredictSettings
-) -> np.ndarray:
-    """Logits of one image.
+    The tile and the batch are halved until they fit into memory.
 
     Args:
-        network: from raw pixels (B, H, W, C) to logits (B, H, W, 1).
-        image: (H, W) or (H, W, C), raw pixel values.
+        networks: from raw pixels (B, H, W, C) to logits (B, H, W, 1).
+        planes: (H, W) of the images to be predicted.
         settings: tile, overlap, test-time augmentation.
 
-    Returns:
-        (H, W) float32: Gaussian-weighted mean over the tiles, plain mean over the symmetries.
+    Raises:
+        UserError: not even the smallest tile fits.
     """
-    image = image[:, :, None] if image.ndim == 2 else image
-    height, width = image.shape[:2]
-    # A network that is bound to the size of its patches (PSPNet) sets the tile.
-    side = network.input_shape[1] or tile_side(height, width, settings.tile)
-    padded = _pad(image, side)
-    places = [
-        (y, x)
-        for y in tile_starts(padded.shape[0], side, settings.overlap)
-        for x in tile_starts(padded.shape[1], side, settings.overlap)
-    ]
-    weights = tile_weights(side)
-    total = np.zeros(padded.shape[:2], np.float32)
-    weight = np.zeros(padded.shape[:2], np.float32)
-    symmetries = _symmetries(settings.tta)
-    for batch in _batches(places, max(1, PIXELS_A_CALL // side**2)):
-        tiles = np.stack([padded[y : y + side, x : x + side] for y, x in batch])
-        tiles = tiles.astype(np.float32)
-        logits = sum(
-            _undo(network.predict_on_batch(_apply(tiles, *symmetry)), *symmetry)
-            for symmetry in symmetries
+
+    def __init__(
+        self, networks: list[keras.Model], planes: Iterable[Plane], settings: PredictSettings
+    ):
+        self._networks = networks
+        self._symmetries = _symmetries(settings.tta)
+        _, bound, _, self.channels = networks[0].input_shape
+        # A network that is bound to the size of its patches (PSPNet) sets the tile.
+        self.side = bound or tile_side(planes, settings)
+        self.batch = max(1, PIXELS_A_CALL // self.side**2)
+        self.overlap = settings.overlap
+        while not self._fits():
+            before = self._in_words()
+            if self.batch > 1:
+                self.batch //= 2
+            elif bound or self.side == ENCODER_STRIDE:
+                raise UserError(
+                    f"predict.tile: {before} does not fit into the memory of the "
+                    f"{device_in_words()}; close what else uses it or take a smaller network."
+                )
+            else:
+                self.side = max(ENCODER_STRIDE, self.side // 2 // ENCODER_STRIDE * ENCODER_STRIDE)
+            logger.warning(
+                "%s: too much for the memory; going on with %s.", before, self._in_words()
+            )
+
+    def _in_words(self) -> str:
+        plural = "" if self.batch == 1 else "s"
+        return f"a batch of {self.batch} tile{plural} of {self.side} x {self.side} pixels"
+
+    def _fits(self) -> bool:
+        """Whether a batch goes through; as its shape is that of all later ones, they will too."""
+        available = available_memory()
+        if available is not None and device_in_words() == "CPU":
+            # Linux kills a process that takes more memory than there is: no error could be told.
+            needed = max(output_bytes(net, self.batch, self.side) for net in self._networks)
+            if MEMORY_SHARE * needed > available:
+                return False
+        try:
+            self(np.zeros((self.batch, self.side, self.side, self.channels), np.float32), 1)
+        except Exception as error:
+            if not is_exhausted(error):
+                raise
+            return False
+        return True
+
+    def __call__(self, tiles: np.ndarray, symmetries: int | None = None) -> np.ndarray:
+        """Logits (n, S, S) float32 of up to ``batch`` tiles (n, S, S, C) of raw pixel values.
+
+        Args:
+            tiles: what to predict.
+            symmetries: take so many of the symmetries; None takes all.
+        """
+        missing = self.batch - len(tiles)
+        padded = np.pad(tiles.astype(np.float32), [(0, missing), (0, 0), (0, 0), (0, 0)])
+        chosen = self._symmetries[:symmetries]
+        total = sum(
+            _undo(network.predict_on_batch(_apply(padded, *symmetry)), *symmetry)
+            for symmetry in chosen
+            for network in self._networks
         )
-        for (y, x), tile in zip(batch, logits[..., 0] / len(symmetries), strict=True):
-            total[y : y + side, x : x + side] += weights * tile
-            weight[y : y + side, x : x + side] += weights
-    return (total / weight)[:height, :width]
+        return total[: len(tiles), :, :, 0] / (len(chosen) * len(self._networks))
 
 
-def predict_probability(
-    networks: list[keras.Model], image: np.ndarray, settings: PredictSettings
-) -> np.ndarray:
-    """Foreground probability, (H, W) float16: the sigmoid of the mean logit of the networks."""
-    logits = sum(predict_logits(network, image, settings) for network in networks)
-    return expit(logits / len(networks)).astype(np.float16)
+# --- images from tiles ------------------------------------------------------------------------
+
+
+class _Canvas:
+    """The weighted mean of the tiles of one image, of which one row of tiles is held."""
+
+    def __init__(self, plane: Plane, side: int, overlap: float):
+        self.plane, self._side = plane, side
+        self.tops, self.lefts = (tile_starts(n, side, overlap) for n in plane)
+        profile = tile_profile(side)
+        self._weights = np.outer(profile, profile)
+        self._down, self._across = (_summed(profile, starts) for starts in (self.tops, self.lefts))
+        self._total = np.zeros((side, len(self._across)), np.float32)
+
+    def add(self, left: int, logits: np.ndarray) -> None:
+        self._total[:, left : left + self._side] += self._weights * logits
+
+    def take(self, row: int) -> np.ndarray:
+        """The mean logits (h, W) of the rows that end with a row of tiles."""
+        height, width = self.plane
+        top = self.tops[row]
+        next_top = self.tops[row + 1] if row + 1 < len(self.tops) else top + self._side
+        count, stop = next_top - top, min(next_top, height)
+        mean = self._total[:count] / np.outer(self._down[top:next_top], self._across)
+        self._total[:-count] = self._total[count:]
+        self._total[-count:] = 0
+        return mean[: stop - top, :width]
+
+
+def _summed(profile: np.ndarray, starts: list[int]) -> np.ndarray:
+    """The weights of all tiles along one side of an image."""
+    total = np.zeros(starts[-1] + len(profile), np.float32)
+    for start in starts:
+        total[start : start + len(profile)] += profile
+    return total
+
+
+class _Tile(NamedTuple):
+    source: Source
+    canvas: _Canvas | None
+    row: int
+    left: int
+    pixels: np.ndarray | None  # (S, S, C); None: the image ends here by a fault
+    fault: UserError | None = None
+
+
+def _tiles(sources: Iterable[Source], side: int, overlap: float) -> Iterator[_Tile]:
+    """The tiles of all images, row by row."""
+    for source in sources:
+        canvas = _Canvas(source.plane, side, overlap)
+        try:
+            for row, window in enumerate(_windows(source.bands, canvas.tops, side)):
+                for left in canvas.lefts:
+                    yield _Tile(source, canvas, row, left, window[:, left : left + side])
+        except UserError as fault:
+            yield _Tile(source, None, 0, 0, None, fault)
+
+
+def _windows(bands: Iterator[np.ndarray], tops: list[int], side: int) -> Iterator[np.ndarray]:
+    """``side`` rows from each of ``tops`` on, (S, W or more, C), mirrored where the image ends."""
+    held, first = next(bands), 0
+    for top in tops:
+        parts, count = [held[top - first :]], len(held) - (top - first)
+        while count < side and (band := next(bands, None)) is not None:
+            parts.append(band)
+            count += len(band)
+        held, first = np.concatenate(parts), top
+        window = held[:side] if held.ndim == 3 else held[:side, :, None]
+        missing = [(0, max(0, side - length)) for length in window.shape[:2]]
+        yield np.pad(window, [*missing, (0, 0)], mode="symmetric")
+
+
+def _batches(tiles: Iterable[_Tile], size: int) -> Iterator[list[_Tile]]:
+    batch, count = [], 0
+    for tile in tiles:
+        batch.append(tile)
+        count += tile.pixels is not None
+        if count == size:
+            yield batch
+            batch, count = [], 0
+    if batch:
+        yield batch
+
+
+def logit_bands(
+    predictor: Predictor, sources: Iterable[Source]
+) -> Iterator[tuple[object, np.ndarray | UserError]]:
+    """Logits of images, band by band, one image after the other.
+
+    They are a Gaussian-weighted mean over the tiles and a plain mean over symmetries and networks.
+
+    Yields:
+        Key of an image and its next rows, (h, W) float32; or, where it cannot be read further,
+        the fault, after which the next image follows.
+    """
+    for batch in _batches(_tiles(sources, predictor.side, predictor.overlap), predictor.batch):
+        seen = [tile.pixels for tile in batch if tile.pixels is not None]
+        logits = iter(predictor(np.stack(seen)) if seen else [])
+        for tile in batch:
+            if tile.fault:
+                yield tile.source.key, tile.fault
+                continue
+            tile.canvas.add(tile.left, next(logits))
+            if tile.left == tile.canvas.lefts[-1]:
+                yield tile.source.key, tile.canvas.take(tile.row)
+
+
+def predict_bands(
+    predictor: Predictor, sources: Iterable[Source]
+) -> Iterator[tuple[object, np.ndarray | UserError]]:
+    """Foreground probabilities, (h, W) float16, or faults: the sigmoid of ``logit_bands``."""
+    for key, band in logit_bands(predictor, sources):
+        yield key, band if isinstance(band, UserError) else expit(band).astype(np.float16)
+
+
+def bands_of(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Bands of an image (H, W) or (H, W, C) that is in memory or mapped."""
+    rows = band_rows(image.shape[1])
+    return (image[start : start + rows] for start in range(0, len(image), rows))
 
 
 def predict_images(
@@ -141,12 +326,18 @@ def predict_images(
         settings: tile, overlap, test-time augmentation.
         probabilities_path: output, float16: N x H x W if all have one shape, else flat.
     """
-    network = load_network(model_path)
     images = open_images(images_path, index)
     shapes = [images.shape(image_id)[:2] for image_id in ids]
+    # The tile is that of the whole data set, and so the same in all folds.
+    planes = [images.shape(image_id)[:2] for image_id in images.ids]
+    predictor = Predictor([load_network(model_path)], planes, settings)
+    sources = (
+        Source(image_id, plane, bands_of(images[image_id]))
+        for image_id, plane in zip(ids, shapes, strict=True)
+    )
+    places = dict(zip(ids, offsets_of(shapes), strict=True))
     with writable_array(probabilities_path, stacked_shape(shapes), np.float16) as array:
         flat = array.reshape(-1)
-        for image_id, offset in zip(ids, offsets_of(shapes), strict=True):
-            probability = predict_probability([network], images[image_id], settings)
-            flat[offset : offset + probability.size] = probability.reshape(-1)
-            logger.info("%s: %.1f %% above 0.5", image_id, 100 * (probability > 0.5).mean())
+        for image_id, band in predict_bands(predictor, sources):
+            flat[places[image_id] :][: band.size] = band.reshape(-1)
+            places[image_id] += band.size

@@ -1,0 +1,102 @@
+"""Peak host memory of ``segment`` on images of several sizes.
+
+    export PYTHONPATH=workflow/scripts
+    .venv/bin/python benchmarks/large.py 4096 20480
+
+writes a grey image of blurred noise of each height and width, segments it with a network of two
+convolutions and a decision of two levels with clean-up, each in a process of its own, and prints
+the seconds and the peak resident memory in MiB: all of it, the part of its own, and the part that
+is pages of mapped files (Linux only). The folder of temporary files takes 9 bytes a pixel.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from memory import KINDS, peaks
+from scipy import ndimage
+
+BLOCK = 1024
+
+
+def write_image(path: Path, size: int) -> None:
+    """A tiled, compressed TIFF; each block has objects of its own."""
+    rng = np.random.default_rng(1)
+    fields = [ndimage.gaussian_filter(rng.normal(size=(BLOCK, BLOCK)), 8) for _ in range(3)]
+    blocks = [np.uint8(np.clip(128 + 900 * field, 0, 255)) for field in fields]
+    across = -(-size // BLOCK)
+
+    def tiles():
+        for number in range(across**2):
+            yield blocks[number % len(blocks)]
+
+    options = {"tile": (BLOCK, BLOCK), "compression": "zlib"}
+    tifffile.imwrite(path, tiles(), shape=(size, size), dtype=np.uint8, **options)
+
+
+def write_run(folder: Path, filters: int) -> None:
+    """A run with a network that blurs and scales."""
+    import keras
+
+    from maskmake.files import write_json
+
+    images = keras.Input((None, None, 1))
+    x = keras.layers.Rescaling(1 / 20, -128 / 20)(images)
+    x = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer="ones")(x)
+    scale = keras.initializers.Constant(1 / 81 / filters)
+    logits = keras.layers.Conv2D(1, 3, padding="same", kernel_initializer=scale)(x)
+    (folder / "fold0").mkdir()
+    keras.Model(images, logits).save(folder / "fold0" / "model.keras")
+    preprocessing = {"channels": 1, "dtype": "uint8"}
+    write_json(folder / "fold0" / "training.json", {"preprocessing": preprocessing})
+    decision = {"threshold": 0.4, "min_object": 60, "min_hole": 60, "upper": 0.9, "min_seed": 30}
+    write_json(folder / "decision.json", decision)
+
+
+def segment(folder: Path, filters: int) -> None:
+    """Segment the image of the folder."""
+    from maskmake.device import select_device
+
+    select_device("tensorflow", 0, os.devnull)
+    from maskmake.segmentation import segment_images
+    from maskmake.settings import PredictSettings
+
+    write_run(folder, filters)
+    settings = PredictSettings("auto", 0.5, tta=False)
+    paths = [str(folder / "image.tif")], [folder / "fold0"], folder / "decision.json"
+    segment_images(*paths, settings, folder / "masks")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sizes", nargs="+", type=int, help="height and width in pixels")
+    parser.add_argument("--filters", type=int, default=16, help="of the first convolution")
+    options = parser.parse_args()
+    print(f"{'size':>7} {'seconds':>8} {'peak':>7} {'own':>7} {'mapped':>7}  MiB", flush=True)
+    for size in options.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            write_image(Path(folder, "image.tif"), size)
+            command = [sys.executable, __file__, "--segment", folder, str(options.filters)]
+            start = time.monotonic()
+            with Path(folder, "log").open("w") as log:
+                process = subprocess.Popen(command, stderr=log)
+                most = peaks(process)
+            if process.returncode:
+                sys.exit(Path(folder, "log").read_text())
+        seconds = f"{time.monotonic() - start:8.0f} "
+        print(f"{size:7} {seconds}" + " ".join(f"{most[kind]:7.0f}" for kind in KINDS), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--segment"]:
+        segment(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,79 @@
+"""Speed of a prediction by maskmake against the bare ``predict`` of the same network, in turns.
+
+    export PYTHONPATH=workflow/scripts
+    .venv/bin/python benchmarks/prediction.py path/to/model.keras
+
+- ours: images of noise from memory to probabilities: tiles cut, batched, flipped and turned,
+  predicted, weighted, put together.
+- bare: ``network.predict`` on the same tiles, flipped and turned, that lie ready in memory.
+
+They take turns, and each figure is compared with its neighbour of the same round. Printed: tiles a
+second of either, median over the rounds, and the median ratio.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--backend", default="tensorflow")
+    parser.add_argument("--gpu", type=int, default=0)
+    parser.add_argument("--images", type=int, default=2)
+    parser.add_argument("--size", type=int, default=512, help="their height and width in pixels")
+    parser.add_argument("--tile", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+
+    from maskmake.device import select_device
+
+    select_device(options.backend, options.gpu, os.devnull)
+    from maskmake.networks import load_network
+    from maskmake.settings import PredictSettings
+    from maskmake.tiling import Predictor, Source, bands_of, predict_bands
+
+    network = load_network(options.model)
+    shape, channels = (options.size, options.size), network.input_shape[-1]
+    rng = np.random.default_rng(1)
+    pixels = shape if channels == 1 else (*shape, channels)
+    images = [rng.integers(0, 256, pixels, np.uint8) for _ in range(options.images)]
+    settings = PredictSettings(options.tile, 0.5, True)
+    predictor = Predictor([network], [shape], settings)
+
+    def ours() -> None:
+        sources = [Source(i, shape, bands_of(image)) for i, image in enumerate(images)]
+        for _ in predict_bands(predictor, sources):
+            pass
+
+    given, call = [], network.predict_on_batch
+    network.predict_on_batch = lambda tiles: given.append(tiles.copy()) or call(tiles)
+    ours()
+    network.predict_on_batch = call
+    tiles = np.concatenate(given)
+
+    def bare() -> None:
+        network.predict(tiles, batch_size=predictor.batch, verbose=0)
+
+    seconds = {ours: [], bare: []}
+    bare()
+    for _ in range(options.rounds):
+        for turn, taken in seconds.items():
+            start = time.perf_counter()
+            turn()
+            taken.append(time.perf_counter() - start)
+    for turn, taken in seconds.items():
+        print(f"{turn.__name__}: {len(tiles) / statistics.median(taken):.2f} tiles/s")
+    pairs = zip(seconds[ours], seconds[bare], strict=True)
+    print(f"ours is {statistics.median(b / a for a, b in pairs):.3f} x bare")
+
+
+if __name__ == "__main__":
+    main()
