@@ -23,7 +23,7 @@ rule all:
     default_target: True
     input:
         [] if DATASET is None else rules.report.output.page,
-        segment_shards if SETTINGS["segment"]["images"] else [],
+        rules.review_masks.output.review if SETTINGS["segment"]["images"] else [],
 
 
 rule train:
@@ -58,4 +58,4 @@ rule evaluate:
 
 rule segment:
     input:
-        segment_shards,
+        rules.review_masks.output.review,

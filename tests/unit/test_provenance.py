@@ -19,9 +19,9 @@ FLOORS = [
     | {"boundaries", "objects", "intervals"},
     {"objectives", "components", "blockwise", "topology", "regions"}
     | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}
-    | {"checkpoints", "optimizers", "borders", "glossary", "memory"},
+    | {"checkpoints", "optimizers", "borders", "glossary", "memory", "review"},
     {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"}
-    | {"scorecard", "verdicts"},
+    | {"scorecard", "verdicts", "calibration", "calibration_words"},
     {"training", "report", "segmentation", "tuning", "speck_figure", "comparison"},
 ]
 # The ground floor stands on these: whoever is on it may import them.

@@ -19,14 +19,17 @@ from PIL import Image
 
 from maskmake import figures
 from maskmake.arrays import build_store
+from maskmake.calibration import EXPECTED, reliability
+from maskmake.calibration_words import calibration_sentences
 from maskmake.files import read_csv, read_json, read_pixels, write_csv, write_json, write_png
 from maskmake.glossary import SCORES, duration, number, percent
 from maskmake.regions import region_picture
 from maskmake.report import count_components, select_examples, stage_table, write_report
+from maskmake.scores import FLOAT16_LEVELS
 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
-FIGURES |= {"examples.png"}
+FIGURES |= {"examples.png", "calibration.svg"}
 SCORE_KEYS = [key for group in SCORES.values() for key in group]
 TRAIN = {
     "architecture": "Unet",
@@ -178,6 +181,9 @@ def _write_scores(folder, test, dice) -> dict:
     metrics |= {"min_seed": 0, "min_hole": 0}
     metrics |= {"v_rand_low": dice - 0.04, "v_rand_high": dice + 0.02, "precision_low": None}
     metrics |= {"precision_high": None}
+    histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
+    histogram[:, ::500] = 10
+    write_csv(folder / "reliability.csv", reliability(histogram, 1.5))
     write_json(folder / "metrics.json", metrics)
     rows = []
     for place, row in enumerate(test.itertuples()):
@@ -185,7 +191,7 @@ def _write_scores(folder, test, dice) -> dict:
         write_png(folder / f"masks/{row.id}.png", mask)
         write_png(folder / f"probability/{row.id}.png", mask)
         write_png(folder / f"regions/{row.id}.png", region_picture(mask))
-        scores = dict.fromkeys(SCORE_KEYS, dice - place / 100)
+        scores = dict.fromkeys([*SCORE_KEYS, *EXPECTED], dice - place / 100)
         rows.append({"id": row.id, **scores, "precision": np.nan})
     write_csv(folder / "per_image.csv", pd.DataFrame(rows))
     return metrics
@@ -419,6 +425,29 @@ def test_why_there_are_specks_is_said_and_shown(rendered):
     assert (
         "The clean-up pays: so it does. On the validation images it removes" in rendered.page.text
     )
+
+
+@pytest.mark.parametrize(
+    ("temperature", "after", "verdict", "change"),
+    [
+        (1.5, 0.01, "overconfident", "lowers"),
+        (0.7, 0.01, "underconfident", "lowers"),
+        (1.01, 0.03, "honest", "does not lower"),
+    ],
+)
+def test_the_calibration_is_told_in_sentences(temperature, after, verdict, change):
+    metrics = {"temperature": temperature, "ece": 0.02, "ece_calibrated": after}
+    metrics |= {"brier": 0.1, "brier_calibrated": 0.09}
+    per_image = pd.DataFrame(
+        {
+            "foreground_dice": [0.9, np.nan, np.nan],
+            "background_dice": [0.8, 0.9, np.nan],
+            "expected_mean_dice": [0.80, 0.92, 1.0],
+        }
+    )
+    text = " ".join(calibration_sentences(metrics, per_image))
+    assert f"is {verdict}: " in text and f"it {change} the calibration error: 0.0200" in text
+    assert "of 2 test images by 0.035 on average and by 0.050 at most" in text
 
 
 def test_masks_of_specks_are_noted(tmp_path):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tifffile
+from scipy.special import expit
 
 from maskmake import bands, blockwise
 from maskmake.files import read_pixels, write_json
@@ -15,6 +16,7 @@ from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 
 SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=True)
+DECISION = {"threshold": 0.5, "min_object": 0, "min_hole": 0}
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,23 @@ def test_the_decision_of_the_run_is_applied(make_run, tmp_path):
     expected = np.zeros((32, 32), np.uint8)
     expected[4:20, 4:20] = 255
     np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), expected)
+
+
+def test_the_expected_dice_is_that_of_the_temperature(make_run, tmp_path):
+    run = make_run(middle=(100.0,))
+    image = np.full((32, 32), 96, np.uint8)  # a logit of -1
+    image[:16] = 108  # a logit of 2
+    path = save(tmp_path / "a.png", image)
+    for temperature in (1.0, 2.0):
+        write_json(run / "decision.json", {**DECISION, "temperature": temperature})
+        (row,) = segment(run, [path], tmp_path / "out").to_dict("records")
+        inside, outside = expit(np.array([2.0, -1.0]) / temperature)
+        foreground = 2 * inside / (1 + inside + outside)
+        background = 2 * (1 - outside) / (1 + 2 - inside - outside)
+        assert row["expected_foreground_dice"] == pytest.approx(foreground, abs=1e-3)
+        assert row["expected_background_dice"] == pytest.approx(background, abs=1e-3)
+        mean = (foreground + background) / 2
+        assert row["expected_mean_dice"] == pytest.approx(mean, abs=1e-3)
 
 
 def test_the_folds_decide_together(make_run, tmp_path):

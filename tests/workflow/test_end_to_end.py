@@ -22,6 +22,7 @@ from workspace import (
     snakemake,
 )
 
+from maskmake.calibration import EXPECTED
 from maskmake.files import read_csv, read_json, read_pixels, write_png
 from maskmake.synthesis import synthesize
 
@@ -34,12 +35,12 @@ SCORE_NAMES = [
     "v_rand", "v_info", "v_split", "v_merge", "v_info_split", "v_info_merge", "object_f1",
 ]  # fmt: skip
 METRICS = [
-    "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole",
-    *SCORE_NAMES, "seconds_train", "seconds_predict",
+    "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "temperature",
+    *SCORE_NAMES, "ece_calibrated", "brier_calibrated", "seconds_train", "seconds_predict",
     *(f"{name}_{end}" for name in SCORE_NAMES for end in ("low", "high")),
 ]  # fmt: skip
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
-FIGURES |= {"examples.png"}
+FIGURES |= {"examples.png", "calibration.svg"}
 
 DATA_JOBS = {"validate", "binarize", "split", "plan"}
 TRAINING = DATA_JOBS | {"patch-32", "a-fold0-train", "b-fold0-train"}
@@ -156,6 +157,10 @@ def test_decision_is_learned_on_validation_images(run, results):
     assert 0 <= decision["threshold"] <= 1
     assert decision["score"] + 0.002 >= decision["score_uncleaned"] >= decision["score_at_half"]
     assert decision["objective"] == "dice"
+    assert 0.25 <= decision["temperature"] <= 10
+    assert {key: len(values) for key, values in decision["validation"].items()} == {
+        "foreground": 2, "expected_mean_dice": 2,
+    }  # fmt: skip
     assert decision["method"] == ("one_level" if decision["upper"] is None else "two_level")
     assert set(decision["curve"]) == {
         "threshold", "foreground_dice", "background_dice", "objective",
@@ -201,10 +206,20 @@ def test_scores_have_every_key_and_match_the_masks(run, results):
     assert metrics["pixel_accuracy"] == pytest.approx((masks == labels).mean())
     per_image = read_csv(run / "per_image.csv")
     assert per_image["id"].tolist() == ["06", "07"]
-    assert list(per_image) == ["id", *SCORE_NAMES]
+    assert list(per_image) == ["id", *SCORE_NAMES, *EXPECTED]
     for name in ("pixel_accuracy", "mean_dice", "betti_0_error"):
         assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
     assert len(read_csv(run / "resamples.csv")) == 2000
+    assert per_image["expected_mean_dice"].between(0, 1).all()
+
+
+def test_reliability_tells_of_every_test_pixel_before_and_after(run):
+    reliability = pd.read_csv(run / "reliability.csv")
+    assert list(reliability) == [
+        "probabilities", "low", "high", "pixels", "mean_probability", "frequency",
+    ]  # fmt: skip
+    pixels = reliability.groupby("probabilities")["pixels"].sum()
+    assert pixels.to_dict() == {"raw": 2 * 96 * 96, "calibrated": 2 * 96 * 96}
 
 
 def test_comparison_has_one_row_a_run_the_best_first(results):
@@ -248,8 +263,8 @@ def test_segment_of_a_run_plans_its_training(folder):
     write_png(folder / "new/x.png", synthesize(20, 96, 1)[0])
     configure(folder, segment={"images": "new"})
     assert planned(folder, "segment") == TARGETS["results/tiny/runs/a/decision.json"] | {
-        "segment-0"
-    }
+        "segment-0", "segment-review",
+    }  # fmt: skip
 
 
 def test_finished_workflow_has_nothing_to_do(finished):
@@ -347,12 +362,19 @@ def new_images(folder, count):
 def test_segment_works_in_shards_and_only_once(finished_copy):
     new_images(finished_copy, 3)
     configure(finished_copy, segment={"images": "new", "run": "b", "shard_size": 2})
-    assert planned(finished_copy, "segment") == {"segment-0", "segment-1"}
+    assert planned(finished_copy, "segment") == {"segment-0", "segment-1", "segment-review"}
     finish(finished_copy, "segment", "--cores", "8")
     for i in range(3):
         mask = read_pixels(finished_copy / f"results/tiny/segment/b/x{i}.png")
         assert mask.shape == (80 + i, 80 + i)
         assert set(np.unique(mask)) <= {0, 255}
+    review = read_csv(finished_copy / "results/tiny/segment/b/review.csv")
+    assert list(review) == [
+        "id", "image", "height", "width", "foreground", "expected_foreground_dice",
+        "expected_background_dice", "expected_mean_dice", "reason",
+    ]  # fmt: skip
+    assert set(review["id"]) == {"x0", "x1", "x2"}
+    assert review["expected_mean_dice"].is_monotonic_increasing
     assert NOTHING_TO_DO in finish(finished_copy, "segment")
 
 
@@ -379,6 +401,7 @@ def test_segment_needs_no_more_than_the_folder_of_a_run(finished, tmp_path):
 
     new_images(work, 2)
     finish(work)
-    masks = {p.name for p in (work / "results/mine/segment/handed-on").glob("*.png")}
-    assert masks == {"x0.png", "x1.png"}
+    folder = work / "results/mine/segment/handed-on"
+    assert {p.name for p in folder.glob("*.png")} == {"x0.png", "x1.png"}
+    assert (folder / "review.csv").exists()
     assert CONFIG["dataset"]["name"] not in {p.name for p in (work / "results").iterdir()}

@@ -54,6 +54,8 @@ def test_younger_code_with_the_same_content_changes_nothing(workflow, finished):
         ("maskmake/networks.py", of_runs("fold0-train", "a", "b")),
         ("maskmake/tiling.py", of_runs("fold0-predict", "a", "b")),
         ("maskmake/tuning.py", of_runs("decide", "a", "b")),
+        ("maskmake/calibration.py", of_runs("decide", "a", "b")),
+        ("maskmake/review.py", set()),
         ("maskmake/decision.py", of_runs("decide", "a", "b")),
         ("maskmake/scorecard.py", of_runs("evaluate", "a", "b")),
         ("maskmake/regions.py", of_runs("masks", "a", "b")),

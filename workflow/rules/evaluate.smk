@@ -12,6 +12,7 @@ rule evaluate_run:
         metrics=f"{RESULTS}/runs/{{run}}/metrics.json",
         per_image=f"{RESULTS}/runs/{{run}}/per_image.csv",
         resamples=f"{RESULTS}/runs/{{run}}/resamples.csv",
+        reliability=f"{RESULTS}/runs/{{run}}/reliability.csv",
     log:
         f"{RESULTS}/logs/{{run}}-evaluate.log",
     benchmark:

@@ -119,3 +119,20 @@ rule segment_shard:
         code=code("segment.py"),
     script:
         "../scripts/segment.py"
+
+
+rule review_masks:
+    input:
+        tables=segment_shards,
+        decision=f"{MODEL}/decision.json",
+    output:
+        review=f"{MASKS}/review.csv",
+    log:
+        f"{RESULTS}/logs/segment-review.log",
+    localrule: True
+    conda:
+        "../../envs/images.yaml"
+    params:
+        code=code("review.py"),
+    script:
+        "../scripts/review.py"

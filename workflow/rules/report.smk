@@ -36,6 +36,11 @@ rule report:
         scores=report(
             f"{RESULTS}/report/scores.svg", caption="../report/scores.rst", category="Figures"
         ),
+        calibration=report(
+            f"{RESULTS}/report/calibration.svg",
+            caption="../report/calibration.rst",
+            category="Figures",
+        ),
         examples=report(
             f"{RESULTS}/report/examples.png",
             caption="../report/examples.rst",

@@ -1,6 +1,8 @@
 """Learn on the validation images how probabilities become masks."""
 
 from maskmake.arrays import open_labels
+from maskmake.calibration import learn_calibration
+from maskmake.decision import stored_decision
 from maskmake.files import read_csv, write_json
 from maskmake.log import job, logger
 from maskmake.predictions import RunProbabilities
@@ -10,10 +12,12 @@ with job(snakemake):
     index = read_csv(snakemake.input.index)
     labels = open_labels(snakemake.input.labels, index)
     run = RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits))
+
+    def cases():
+        return ((run.validation(i), labels[i]) for i in run.validation_ids)
+
     decision = learn_decision(
-        lambda: ((run.validation(i), labels[i]) for i in run.validation_ids),
-        snakemake.params.decide["objective"],
-        snakemake.params.decide["method"],
+        cases, snakemake.params.decide["objective"], snakemake.params.decide["method"]
     )
     logger.info(
         "threshold %.3f, smallest object %d, smallest hole %d pixels, %s %.4f",
@@ -30,4 +34,6 @@ with job(snakemake):
         ),
     )
     logger.info("%s: %s", decision["method"], decision["reason"])
-    write_json(snakemake.output.decision, {**decision, "images": run.validation_ids})
+    calibration = learn_calibration(cases, stored_decision(decision))
+    logger.info("temperature %.3f", calibration["temperature"])
+    write_json(snakemake.output.decision, {**decision, **calibration, "images": run.validation_ids})

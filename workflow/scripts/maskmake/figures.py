@@ -222,6 +222,39 @@ def _draw_distribution(axes: Axes, values: pd.Series, position: float, colour: s
         axes.plot(values, np.full(len(values), position), "o", ms=4, color=colour, alpha=0.75)
 
 
+def reliability_figure(reliabilities: Mapping[str, pd.DataFrame]) -> Figure:
+    """Share of foreground over the probability, before and after calibration, one panel a run.
+
+    Args:
+        reliabilities: for each run, the table of ``reliability.csv``.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(len(reliabilities))
+        for panel, (run, table) in zip(panels, reliabilities.items(), strict=False):
+            grid = panel.subgridspec(2, 1, height_ratios=[3, 1])
+            axes, share_axes = grid.subplots(sharex=True)
+            _draw_title(axes, run, reliabilities)
+            axes.plot([0, 1], [0, 1], color=INK, lw=1, ls=":", label="honest")
+            for name, colour, dashes in (("raw", TRAINING, "--"), ("calibrated", VALIDATION, "-")):
+                bins = table[table["probabilities"] == name]
+                axes.plot(
+                    bins["mean_probability"],
+                    bins["frequency"],
+                    color=colour,
+                    ls=dashes,
+                    marker="o",
+                    ms=4,
+                    label=name,
+                )
+                edges = [*bins["low"], bins["high"].iloc[-1]]
+                shares = bins["pixels"] / bins["pixels"].sum()
+                share_axes.stairs(shares, edges, baseline=None, color=colour, ls=dashes, lw=1.4)
+            axes.set(ylabel="share of foreground", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+            share_axes.set(xlabel="probability", ylabel="share\nof pixels", yscale="log")
+            axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+    return figure
+
+
 def picture_figure(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Figure:
     """Grid of pictures with their titles; a row may be shorter than the longest one."""
     columns = max(len(row) for row in rows)

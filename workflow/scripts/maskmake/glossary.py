@@ -148,6 +148,18 @@ SCORES = {
             three_digits,
             "Mean squared difference of probability and label.",
         ),
+        "ece_calibrated": Score(
+            "calibration error, calibrated",
+            "lower",
+            three_digits,
+            "The same after the logits are divided by the temperature.",
+        ),
+        "brier_calibrated": Score(
+            "Brier score, calibrated",
+            "lower",
+            three_digits,
+            "The same after the logits are divided by the temperature.",
+        ),
     },
     "Borders": {
         "boundary_f1": Score(
@@ -258,6 +270,13 @@ SCORES = {
         ),
         "min_hole": Score(
             "smallest hole", "", whole, "Smaller holes in the foreground (pixels) are filled."
+        ),
+        "temperature": Score(
+            "temperature",
+            "",
+            three_digits,
+            "Divides the logits, so that probabilities mean what they say: above 1 where they are "
+            "too sure. No mask depends on it.",
         ),
         "images": Score("test images", "", whole, "Images that were scored."),
         "seconds_train": Score("training time", "lower", duration, "Time the training took."),

@@ -17,6 +17,7 @@ from skimage.measure import label as label_components
 
 from maskmake import figures
 from maskmake.arrays import PixelStore, open_images, open_labels
+from maskmake.calibration_words import calibration_sentences
 from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
 from maskmake.glossary import (
     CAUSES,
@@ -59,6 +60,7 @@ class Run(NamedTuple):
     specks: dict
     metrics: dict
     per_image: pd.DataFrame
+    reliability: pd.DataFrame
 
 
 def write_report(
@@ -77,7 +79,7 @@ def write_report(
             ``decide`` and, for each run, its complete training settings under ``runs``.
         report_path: output, one HTML file without external resources.
         figures_folder: output, ``data.png``, ``augmented.png``, ``training.svg``,
-            ``threshold.svg``, ``scores.svg`` and ``examples.png``.
+            ``threshold.svg``, ``scores.svg``, ``calibration.svg`` and ``examples.png``.
 
     Raises:
         UserError: a mask or probability picture cannot be decoded.
@@ -175,6 +177,7 @@ def _read_run(results: Path, name: str) -> Run:
         read_json(folder / "specks.json"),
         read_json(folder / "metrics.json"),
         read_csv(folder / "per_image.csv"),
+        read_csv(folder / "reliability.csv"),
     )
 
 
@@ -190,6 +193,9 @@ def _write_figures(
     write_text(folder / "threshold.svg", figures.svg(figures.threshold_figure(decisions)))
     per_image = {name: run.per_image for name, run in runs.items()}
     write_text(folder / "scores.svg", figures.svg(figures.scores_figure(per_image)))
+    reliabilities = {name: run.reliability for name, run in runs.items()}
+    calibration = figures.reliability_figure(reliabilities)
+    write_text(folder / "calibration.svg", figures.svg(calibration))
     for name, panels in (("data", gallery), ("augmented", augmented)):
         shown = [(panel["picture"], panel["title"]) for panel in panels]
         rows = [shown[start : start + 3] for start in range(0, len(shown), 3)]
@@ -482,6 +488,13 @@ def _run_section(run: Run) -> dict:
         ),
         "decision": run.decision,
         "objective": objective,
+        "calibration_figure": Markup(
+            figures.inline_svg(
+                figures.reliability_figure({run.name: run.reliability}),
+                f"Share of foreground over the probability, raw and calibrated, run {run.name}",
+            )
+        ),
+        "calibration": calibration_sentences(run.metrics, run.per_image),
     }
 
 

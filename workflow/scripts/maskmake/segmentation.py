@@ -12,10 +12,12 @@ import pandas as pd
 from maskmake.arrays import to_pixel_type
 from maskmake.bands import Picture, open_pictures, png_rows
 from maskmake.blockwise import masked
+from maskmake.calibration import EXPECTED, expected_dice
 from maskmake.decision import Decision, stored_decision
 from maskmake.files import read_json
 from maskmake.log import UserError, logger
 from maskmake.networks import load_network
+from maskmake.scores import probability_histogram
 from maskmake.settings import PredictSettings
 from maskmake.tiling import Predictor, Source, predict_bands
 
@@ -106,12 +108,16 @@ def segment_images(
         out: folder of the masks.
 
     Returns:
-        Columns id, image, height, width, foreground (share of the mask).
+        Columns id, image, height, width, foreground (share of the mask) and ``EXPECTED``, the Dice
+        to expect.
 
     Raises:
         UserError: at the end, naming every image that could not be used.
     """
-    decision = stored_decision(read_json(decision_path))
+    learned = read_json(decision_path)
+    decision = stored_decision(learned)
+    # Probabilities of a run without a temperature are taken as they are.
+    temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
     pictures, faults = _open_all(map(Path, paths), preprocessing)
     total, rows = len(pictures) + len(faults), []
@@ -121,12 +127,12 @@ def segment_images(
         predicted = predict_bands(predictor, sources)
         for picture, events in groupby(predicted, key=itemgetter(0)):
             try:
-                rows.append(_write_mask(picture, _bands(events), decision, out))
+                rows.append(_write_mask(picture, _bands(events), decision, temperature, out))
             except UserError as error:
                 faults.append(str(error))
     if faults:
         raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
-    return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground"])
+    return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
 
 
 def _bands(events: Iterable[tuple[Picture, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
@@ -138,15 +144,25 @@ def _bands(events: Iterable[tuple[Picture, np.ndarray | UserError]]) -> Iterator
 
 
 def _write_mask(
-    picture: Picture, bands: Iterator[np.ndarray], decision: Decision, out: Path
+    picture: Picture,
+    bands: Iterator[np.ndarray],
+    decision: Decision,
+    temperature: float,
+    out: Path,
 ) -> tuple:
     """Write the mask of one image; gives its row of the table."""
     height, width = picture.shape[:2]
-    foreground = 0
+    histogram = 0
     with png_rows(out / f"{picture.id}.png", height, width) as write:
-        for _, mask in masked(bands, (height, width), decision, out):
+        for probability, mask in masked(bands, (height, width), decision, out):
             write(mask)
-            foreground += np.count_nonzero(mask)
-    share = foreground / (height * width)
-    logger.info("%s: %.1f %% foreground", picture.id, 100 * share)
-    return picture.id, str(picture.path), height, width, share
+            histogram = histogram + probability_histogram(probability, mask)
+    share = histogram[1].sum() / (height * width)
+    expected = expected_dice(histogram, temperature)
+    logger.info(
+        "%s: %.1f %% foreground, expected Dice %.3f",
+        picture.id,
+        100 * share,
+        expected["expected_mean_dice"],
+    )
+    return picture.id, str(picture.path), height, width, share, *expected.values()
