@@ -210,7 +210,8 @@ class _Canvas:
         top = self.tops[row]
         next_top = self.tops[row + 1] if row + 1 < len(self.tops) else top + self._side
         count, stop = next_top - top, min(next_top, height)
-        mean = self._total[:count] / np.outer(self._down[top:next_top], self._across)
+        mean = self._total[:count] / self._down[top:next_top, None]
+        mean /= self._across
         self._total[:-count] = self._total[count:]
         self._total[-count:] = 0
         return mean[: stop - top, :width]
@@ -247,14 +248,16 @@ def _tiles(sources: Iterable[Source], side: int, overlap: float) -> Iterator[_Ti
 
 def _windows(bands: Iterator[np.ndarray], tops: list[int], side: int) -> Iterator[np.ndarray]:
     """``side`` rows from each of ``tops`` on, (S, W or more, C), mirrored where the image ends."""
-    held, first = next(bands), 0
+    rest = next(bands)
+    held, first = rest[:0], 0
     for top in tops:
         parts, count = [held[top - first :]], len(held) - (top - first)
-        while count < side and (band := next(bands, None)) is not None:
-            parts.append(band)
-            count += len(band)
+        while count < side and rest is not None:
+            parts.append(rest[: side - count])
+            count += len(parts[-1])
+            rest = rest[len(parts[-1]) :] if len(parts[-1]) < len(rest) else next(bands, None)
         held, first = np.concatenate(parts), top
-        window = held[:side] if held.ndim == 3 else held[:side, :, None]
+        window = held if held.ndim == 3 else held[:, :, None]
         missing = [(0, max(0, side - length)) for length in window.shape[:2]]
         yield np.pad(window, [*missing, (0, 0)], mode="symmetric")
 
