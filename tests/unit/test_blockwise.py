@@ -77,5 +77,7 @@ def test_one_seed_that_leaves_the_window_gets_no_line_through_itself(small, tmp_
 def test_a_small_image_needs_no_disk(tmp_path):
     probability = probabilities(0, 2)
     decision = Decision(0.5, 10, 10, 0.9, 5)
-    mask = by_bands(probability, decision, tmp_path)
+    folder = tmp_path / "planes"  # which a plane on disk would make
+    ((_, mask),) = masked(iter([probability]), probability.shape, decision, folder)
     np.testing.assert_array_equal(mask, apply_decision(probability, decision))
+    assert not folder.exists()
