@@ -75,6 +75,8 @@ def trainings(dataset, tmp_path_factory):
             **os.environ,
             "PYTHONPATH": str(SCRIPTS),
             "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_dump_hlo_as_text "
+            # A few steps are no reason to optimise the code they run.
+            "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
             f"--xla_dump_to={folder / 'hlo'} --xla_dump_hlo_module_re=.*train_step.*",
         },
         capture_output=True,
