@@ -268,7 +268,7 @@ def picture_figure(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Figure:
         for axes_row, row in zip(grid, rows, strict=True):
             for axes, (picture, title) in zip(axes_row, row, strict=False):
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-                axes.set_title(title, fontsize=8, color="black", parse_math=False)
+                axes.set_title(title, loc="left", fontsize=8, color="black", parse_math=False)
     return figure
 
 

@@ -200,10 +200,12 @@ def _write_figures(
         shown = [(panel["picture"], panel["title"]) for panel in panels]
         rows = [shown[start : start + 3] for start in range(0, len(shown), 3)]
         _write_png(folder / f"{name}.png", rows)
-    rows = [
-        [(panel["picture"], f"{example['id']}: {panel['title']}") for panel in example["panels"]]
-        for example in examples
-    ]
+    rows = []
+    for example in examples:
+        # The id once, above the first title: it may be longer than a picture is wide.
+        ids = [f"{example['id']}\n", *[""] * (len(example["panels"]) - 1)]
+        titled = zip(ids, example["panels"], strict=True)
+        rows.append([(panel["picture"], above + panel["title"]) for above, panel in titled])
     _write_png(folder / "examples.png", rows)
 
 
