@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 # As small as a run can be: one epoch of three steps.
 CONFIG = {
