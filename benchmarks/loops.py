@@ -130,11 +130,13 @@ def article(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     """The tutorial's loop: a generator over PNG files, ``fit``, float32, Adam."""
     import keras
 
-    from maskmake.networks import build_network
+    from maskmake.networks import build_network, save_network
 
     network = build_network(
         "Unet", "resnet34", None, 1, options.patch, scale=[1.0], offset=[0.0], precision="float32"
     )
+    save_network(network, folder / "article.keras")
+    network = keras.models.load_model(folder / "article.keras")  # of Keras' own layers
     bce = keras.losses.BinaryCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(1e-4), bce, metrics=["accuracy"])
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: turn(logs["loss"]))
@@ -196,7 +198,10 @@ if __name__ == "__main__":
 
         from maskmake.device import select_device
 
-        if options.loop == "article":
-            os.environ["TF_NUM_INTEROP_THREADS"] = "0"  # TensorFlow's own choice
-        select_device(options.backend, options.gpu, os.devnull)
+        if options.loop == "article":  # TensorFlow as it comes
+            os.environ["KERAS_BACKEND"] = "tensorflow"
+            if options.gpu == 0:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        else:
+            select_device(options.backend, options.gpu, os.devnull)
     globals()[options.loop](options.folder, turn, options)

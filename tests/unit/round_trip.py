@@ -20,7 +20,7 @@ if __name__ == "__main__":
 import keras
 import numpy as np
 
-from maskmake.networks import build_network, load_network
+from maskmake.networks import build_network, load_network, save_network
 
 COMPILED = keras.backend.backend() == "jax"  # which compiles each operation otherwise
 
@@ -71,7 +71,7 @@ def check_a_round_trip(network, images):
     assert np.isfinite(logits).all()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
-        network.save(path)
+        save_network(network, path)
         loaded = load_network(path)
     np.testing.assert_array_equal(logits_of(loaded, images), logits)
 
@@ -79,7 +79,7 @@ def check_a_round_trip(network, images):
 def save_example(architecture, encoder, folder):
     """Leave a network and the logits of a batch in a folder."""
     network, path = build(architecture, encoder), folder / f"{architecture}-{encoder}.keras"
-    network.save(path)
+    save_network(network, path)
     np.save(path.with_suffix(".npy"), logits_of(network, example(architecture)))
 
 

@@ -11,7 +11,9 @@ import keras
 import numpy as np
 import pytest
 import round_trip
+import tensorflow as tf
 import yaml
+from keras import ops
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from round_trip import build, check_a_round_trip, logits_of, raw_batch, save_example, side_of
 
@@ -20,11 +22,13 @@ from maskmake.log import UserError
 from maskmake.networks import (
     IMAGENET_MEAN,
     IMAGENET_SPREAD,
+    BatchNormalization,
     _import_library,
     _lambda_layer,
     _legacy_modules,
     load_imagenet_encoder,
     load_network,
+    save_network,
 )
 
 SAMPLE = [
@@ -135,9 +139,48 @@ def test_bfloat16_keeps_weights_and_logits_in_float32(tmp_path):
     logits = logits_of(network, images)
     assert logits.dtype == np.float32
     assert (logits.astype("bfloat16").astype("float32") != logits).any()
-    network.save(tmp_path / "model.keras")
+    save_network(network, tmp_path / "model.keras")
     loaded = load_network(tmp_path / "model.keras")
     np.testing.assert_array_equal(logits_of(loaded, images), logits)
+
+
+def test_a_saved_network_is_made_of_keras_own_layers(tmp_path):
+    """So that whoever has the file needs nothing but Keras."""
+    network = build()
+    save_network(network, tmp_path / "model.keras")
+    script = (
+        "import sys, keras, numpy\n"
+        "network = keras.models.load_model(sys.argv[1])\n"
+        "numpy.save(sys.argv[3], network.predict_on_batch(numpy.load(sys.argv[2])))\n"
+    )
+    images = raw_batch(32)
+    np.save(tmp_path / "images.npy", images)
+    arguments = [tmp_path / name for name in ("model.keras", "images.npy", "logits.npy")]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True)
+    logits = np.load(tmp_path / "logits.npy")
+    np.testing.assert_allclose(logits, logits_of(network, images), atol=1e-4)
+
+
+def test_normalisation_by_batch_agrees_with_keras_own():
+    rng = np.random.default_rng(0)
+    batches = rng.normal(3.0, 2.0, (2, 4, 9, 9, 5)).astype("float32")
+    layers = [BatchNormalization(momentum=0.5), keras.layers.BatchNormalization(momentum=0.5)]
+    for layer in layers:
+        layer.build(batches[0].shape)
+        layer.set_weights([w + rng.random(5) for w in layer.get_weights()])
+    layers[1].set_weights(layers[0].get_weights())
+    gradients = []
+    for layer in layers:
+        with tf.GradientTape() as tape:
+            inputs = tf.constant(batches[0])
+            tape.watch(inputs)
+            loss = ops.sum(layer(inputs, training=True) ** 3)
+        gradients.append(tape.gradient(loss, [inputs, layer.gamma, layer.beta]))
+    for ours, own in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, own, rtol=1e-4, atol=1e-3)
+    ours, own = (layer(batches[1], training=False) for layer in layers)
+    # The running variance differs by n / (n - 1), n the pixels of a batch.
+    np.testing.assert_allclose(ours, own, rtol=4 / 324, atol=1e-2)
 
 
 def test_keras_is_left_as_it_was():

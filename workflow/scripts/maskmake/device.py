@@ -3,6 +3,7 @@
 Keras reads its backend when it is imported, so the functions here import it when they are called.
 """
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from maskmake.log import UserError
 CPU_INFO = Path("/proc/cpuinfo")
 # Beside Snakemake's own files: all jobs of a working directory share it, and it outlives results.
 COMPILED = Path(".snakemake/maskmake-compiled")
+M_MMAP_THRESHOLD, M_TOP_PAD = -3, -2  # of glibc's malloc.h
+KEPT_BYTES = 2**30
 AUTOTUNE_FLAG = "--xla_gpu_per_fusion_autotune_cache_dir"
 BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
 
@@ -43,6 +46,7 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     if gpu == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ["JAX_PLATFORMS"] = "cpu"
+        _keep_freed_memory()
     else:
         reserve_gpus(gpu)
     with _native_stderr_in(log_file):
@@ -59,6 +63,20 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
         raise _missing(gpu, found, backend)
     if gpu > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep freed memory for the next tensor.
+
+    TensorFlow's input pipeline makes it give back each large block at once, and the step then
+    waits for the kernel to hand out and clear tens of thousands of pages: 7 % of its time (0.87
+    instead of 0.80 seconds, 4 patches of 256 x 256 on two cores). These two limits are out of
+    its reach.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):  # glibc, which is Linux
+        library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        library.mallopt(M_TOP_PAD, KEPT_BYTES)
 
 
 def _keep_compiled(backend: str, gpu: int) -> None:

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from maskmake.device import uses_xla
+from maskmake.files import atomic
 from maskmake.log import UserError
 
 ENCODER_STRIDE = 32
@@ -52,6 +54,38 @@ class ScaledSum(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' layer as one operation where it would be twenty: TensorFlow on a processor.
+
+    In a training step of the ResNet-34 U-Net it then takes 46 ms instead of 200 (4 patches of
+    256 x 256, bfloat16, two cores). XLA joins the parts by itself. The running variance is the
+    unbiased one, as it was in Keras 2.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if keras.backend.backend() != "tensorflow" or uses_xla("tensorflow"):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        learns = bool(training) and self.trainable
+        averages = (self.moving_mean, self.moving_variance)
+        scale = self.gamma if self.scale else ops.ones_like(self.moving_mean)
+        offset = self.beta if self.center else ops.zeros_like(self.moving_mean)
+        outputs, *statistics = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=ops.cast(scale, "float32"),
+            offset=ops.cast(offset, "float32"),
+            mean=[] if learns else averages[0],
+            variance=[] if learns else averages[1],
+            epsilon=self.epsilon,
+            is_training=learns,
+        )[:3]
+        if learns:
+            for average, value in zip(averages, statistics, strict=True):
+                average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        return outputs
 
 
 def _lambda_layer(function, arguments=None, name=None, **_):
@@ -114,6 +148,7 @@ def _modern_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         # The library's 0.99 needs many hundreds of steps until the running statistics follow the
         # weights; a shorter training ends with predictions that are all black or all white.
         config["momentum"] = RUNNING_STATISTICS_MOMENTUM
+        kind = BatchNormalization
     if layer.name == "final_conv":  # logits in bfloat16 would have two to three digits
         config["dtype"] = "float32"
     if layer.name == "linear":
@@ -230,9 +265,7 @@ def build_network(
                 encoder_weights=encoder_weights and str(encoder_weights),
                 **_legacy_modules(),
             )
-        weights = core.get_weights()
-        core = keras.models.clone_model(core, clone_function=_modern_layer)
-        core.set_weights(weights)
+        core = _rebuilt(core, _modern_layer)
 
         images = keras.Input((side, side, channels), name="images", dtype="float32")
         x = keras.layers.Rescaling(scale, offset, name="normalization", dtype="float32")(images)
@@ -243,6 +276,27 @@ def build_network(
         keras.config.set_dtype_policy(policy)
 
 
-def load_network(path) -> keras.Model:
+def save_network(network: keras.Model, path: Path) -> None:
+    """Write a network to ``path``, of Keras' own layers wherever these do the same."""
+
+    def own(layer):
+        kind = type(layer)
+        if kind is BatchNormalization:
+            kind = keras.layers.BatchNormalization
+        return kind.from_config(layer.get_config())
+
+    with atomic(path) as temporary:
+        _rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
+
+
+def load_network(path: Path) -> keras.Model:
     """Load a trained network from ``model.keras``."""
-    return keras.models.load_model(path, compile=False)
+    return _rebuilt(keras.models.load_model(path, compile=False), _modern_layer)
+
+
+def _rebuilt(network: keras.Model, rebuild: Callable[[keras.layers.Layer], keras.layers.Layer]):
+    """A network with the same weights of layers that ``rebuild`` makes from its own."""
+    weights = network.get_weights()
+    network = keras.models.clone_model(network, clone_function=rebuild, recursive=True)
+    network.set_weights(weights)
+    return network

@@ -17,12 +17,12 @@ from maskmake.borders import with_borders
 from maskmake.callbacks import Curves, Progress, Recorder
 from maskmake.checkpoints import State
 from maskmake.device import device_in_words, resolve_precision, share, uses_xla
-from maskmake.files import atomic, read_csv, read_json, writable_array, write_json
+from maskmake.files import read_csv, read_json, writable_array, write_json
 from maskmake.guard import PixelStatistics, Watch, preflight
 from maskmake.log import logger
 from maskmake.losses import LOSSES
 from maskmake.memory import check_batch, told_if_exhausted
-from maskmake.networks import build_network
+from maskmake.networks import build_network, save_network
 from maskmake.optimizers import build_optimizer, exchange_averages
 from maskmake.sampling import FixedPatches, random_batches
 from maskmake.settings import TrainSettings
@@ -203,8 +203,7 @@ def train_fold(
     state.restore_best(engine, recorder.history)
     if settings.ema is not None:
         exchange_averages(engine.optimizer)
-    with atomic(outputs["model"]) as temporary:
-        engine.network.save(temporary)  # Keras takes the format from the suffix, which is kept
+    save_network(engine.network, outputs["model"])
     state.remove()
 
 
