@@ -9,8 +9,9 @@ WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
 from maskmake.configuration import resolve
+from maskmake.contents import version_of
 from maskmake.log import UserError
-from maskmake.provenance import code_hash
+from maskmake.provenance import code_hashes
 from maskmake.sources import Dataset, list_images, list_shards, trained_folds
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
@@ -31,6 +32,13 @@ RESULTS = f"results/{SETTINGS['dataset']['name']}"
 if Path("results").exists() and not Path("results").is_dir():
     raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
+
+# Of images that a user keeps; those that a rule makes are inputs of the next one.
+CONTENTS = f"{RESULTS}/data/.contents.csv"
+FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
+DATA_VERSION = None
+if DATASET and DATASET.origin == "folders":
+    DATA_VERSION = version_of(FILES, CONTENTS)
 
 SEGMENT = SETTINGS["segment"]
 # A model folder given by its path needs no training data; otherwise a run of this data set is used.
@@ -72,8 +80,8 @@ for name, run in RUNS.items():
 
 
 def code(script):
-    """Content hash of a script and of all package modules it uses: the rerun trigger for code."""
-    return code_hash(WORKFLOW / "scripts" / script)
+    """Hash of a script and of each package module it uses: the rerun trigger for code."""
+    return code_hashes(WORKFLOW / "scripts" / script)
 
 
 def training_section(wildcards):

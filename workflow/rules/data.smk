@@ -38,8 +38,7 @@ if DATASET and DATASET.origin == "download":
 
 rule validate:
     input:
-        DATASET.image_files if DATASET else [],
-        DATASET.label_files if DATASET else [],
+        [] if DATA_VERSION else FILES,
     output:
         json=f"{RESULTS}/data/audit.json",
         page=f"{RESULTS}/data/audit.html",
@@ -51,6 +50,8 @@ rule validate:
     conda:
         "../../envs/images.yaml"
     params:
+        data=DATA_VERSION,
+        contents=CONTENTS,
         audit={
             "images": DATASET.images if DATASET else None,
             "labels": DATASET.labels if DATASET else None,

@@ -37,9 +37,13 @@ def used_files(script: Path) -> list[Path]:
     return sorted(found)
 
 
-def code_hash(script: Path) -> str:
-    """Hash of the text of every file that ``used_files`` gives, 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in used_files(Path(script)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def code_hashes(script: Path) -> dict[str, str]:
+    """Hash of the text of every file that ``used_files`` gives, 8 hexadecimal digits.
+
+    The keys are paths relative to the script's folder, in alphabetical order.
+    """
+    folder = Path(script).parent
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+        for path in used_files(Path(script))
+    }

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | JPEG_SUFFIXES
 # Sub-folders of an image folder that give their images a role.
 ROLES = ("train", "validation", "test")
 
+DIGITS = re.compile(r"(\d+)")
 CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
 
 
@@ -130,18 +130,9 @@ def list_images(folder: str | Path) -> list[Path]:
 
 def natural_key(text: str) -> tuple[list, str]:
     """Sort key that orders runs of digits by their value; the text itself breaks ties."""
-    parts = [
-        (0, int(run), "") if is_digits else (1, 0, run) for is_digits, run in _digit_runs(text)
-    ]
+    runs = filter(None, DIGITS.split(text))
+    parts = [(0, int(run), "") if run.isdecimal() else (1, 0, run) for run in runs]
     return parts, text
-
-
-def _digit_runs(text: str) -> Iterator[tuple[bool, str]]:
-    start = 0
-    for end in range(1, len(text) + 1):
-        if end == len(text) or text[end].isdecimal() != text[start].isdecimal():
-            yield text[start].isdecimal(), text[start:end]
-            start = end
 
 
 def read_checksums(path: str | Path) -> dict[str, str]:

@@ -113,7 +113,7 @@ def build_engine(
 def train_fold(
     settings: TrainSettings,
     fold: int,
-    code: str,
+    code: dict[str, str],
     inputs: dict[str, Path],
     outputs: dict[str, Path],
     tensorboard: bool = False,
@@ -123,7 +123,7 @@ def train_fold(
     Args:
         settings: of the run.
         fold: its validation part is fold ``fold`` of ``splits.csv``.
-        code: hash of the code, part of the name of the state's folder.
+        code: hashes of the code, part of the name of the state's folder.
         inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``, and, for an encoder
             that starts from weights, ``encoder_weights``.
         outputs: paths ``model``, ``history``, ``training``, ``augmented``.
