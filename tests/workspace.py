@@ -11,6 +11,7 @@ from typing import NamedTuple
 import yaml
 
 ROOT = Path(__file__).parents[1]
+FATAL_HOOK = Path(__file__).with_name("fatal") / "sitecustomize.py"
 
 # As small as a run can be: one epoch of three steps.
 CONFIG = {
@@ -59,6 +60,17 @@ def snakemake(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     return Result(done.returncode, done.stdout)
+
+
+def fatal(victim: str, place: str) -> tuple[str, ...]:
+    """A prefix for ``snakemake`` under which a job brings death as it comes to a file.
+
+    Args:
+        victim: ``job``, ``snakemake`` (alone), ``both``, or ``none``: the job waits there until
+            there is a file ``go``.
+        place: ``os.rename`` or ``open`` and the pattern of a file.
+    """
+    return ("env", f"PYTHONPATH={FATAL_HOOK.parent}", f"FATAL={victim} {place}")
 
 
 def finish(folder: Path, *arguments: str, **options) -> str:

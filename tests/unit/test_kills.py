@@ -31,6 +31,7 @@ SMALL = replace(
     augmentation=AugmentationSettings(flip_horizontal=True, noise=0.1),
 )
 OUTPUTS = [
+    ".model.lock",
     "augmented.npy",
     "history.csv",
     "model.keras",

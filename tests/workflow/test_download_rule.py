@@ -6,7 +6,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from workspace import configure, digests, finish, half_written, snakemake
+from workspace import configure, digests, fatal, finish, half_written, snakemake
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -77,3 +77,14 @@ def test_a_file_with_another_checksum_is_refused(work, tmp_path, server):
     assert half_written(work) == []
     assert not (work / "results/tiny/source/image/03.png").exists()
     assert not (work / "results/tiny/data").exists()
+
+
+def test_a_killed_download_is_done_again(work, tmp_path):
+    code, _ = snakemake(work, "validate", prefix=fatal("both", "os.rename label/03.png$"))
+    assert code != 0
+    assert half_written(work) != []
+    output = finish(work, "validate")
+    assert "a Snakemake was killed here" in output
+    assert "download: the last attempt, process" in output
+    assert digests(work / "results/tiny/source", "*.png") == digests(tmp_path / "served", "*.png")
+    assert half_written(work) == []

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import h5py
 import numpy as np
 import pytest
-from workspace import configure, finish, half_written, planned, snakemake
+from workspace import FATAL_HOOK, configure, finish, half_written, planned, snakemake
 
 WEIGHTS = "results/weights/resnet18.h5"
 MODEL = "results/tiny/runs/{}/fold0/model.keras"
@@ -75,6 +75,21 @@ def test_weights_are_fetched_once_and_needed_for_training_alone(folder, served, 
     assert "resnet18-weights" not in planned(folder, MODEL.format("a"), "--forcerun", "train_fold")
     (folder / WEIGHTS).unlink()
     finish(folder, "results/tiny/runs/a/fold0/probabilities.npy")
+
+
+def test_a_killed_download_is_done_again(folder, served, tmp_path):
+    source, address = served
+    library = library_that_names(address, write_weights(source / "weights.h5"), tmp_path)
+    with (tmp_path / "sitecustomize.py").open("a") as file:
+        file.write(FATAL_HOOK.read_text())
+    place = ("FATAL=both os.rename resnet18.h5$",)
+    assert snakemake(folder, WEIGHTS, prefix=library + place).code != 0
+    assert not (folder / WEIGHTS).exists() and half_written(folder) != []
+    assert "fetch_weights: the last attempt, process" in finish(
+        folder, WEIGHTS, prefix=(*library, "FATAL=none open nothing")
+    )
+    assert (folder / WEIGHTS).read_bytes() == (source / "weights.h5").read_bytes()
+    assert half_written(folder) == []
 
 
 def test_a_file_with_another_checksum_is_refused(folder, served, tmp_path):

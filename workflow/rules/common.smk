@@ -1,15 +1,20 @@
+import os
 import re
 import sys
 from pathlib import Path
 
+import snakemake.exceptions
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
+from maskmake.at_work import AtWork
 from maskmake.configuration import resolve
 from maskmake.contents import version_of
+from maskmake.locks import HOLDER
 from maskmake.log import UserError
 from maskmake.provenance import code_hashes
 from maskmake.sources import Dataset, list_images, list_shards, trained_folds
@@ -32,6 +37,16 @@ RESULTS = f"results/{SETTINGS['dataset']['name']}"
 if Path("results").exists() and not Path("results").is_dir():
     raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
+
+AT_WORK = AtWork(RESULTS, shared="results/weights")
+if workflow.is_main_process:
+    killed = user_errors_at_parse_time(AT_WORK.begin, workflow.output_settings.dryrun)
+    if killed:
+        logger.warning(killed)
+    # Snakemake's own text does not say whose the lock is, nor that removing it can do harm.
+    snakemake.exceptions.LockException = lambda: WorkflowError(AT_WORK.in_words())
+elif workflow.remote_exec:  # a job of a cluster goes on without the Snakemake that submitted it
+    os.environ.pop(HOLDER, None)
 
 # Of images that a user keeps; those that a rule makes are inputs of the next one.
 CONTENTS = f"{RESULTS}/data/.contents.csv"
@@ -77,6 +92,12 @@ for name, run in RUNS.items():
             "profile, unless it was given) lends all jobs together no more than that; add "
             f"--resources gpu={run['gpu']} or lower train.gpu."
         )
+
+
+onstart:
+    refusal = AT_WORK.refusal()
+    if refusal:
+        raise WorkflowError(refusal)
 
 
 def code(script):

@@ -1,7 +1,5 @@
 """The NVIDIA GPUs of this machine, and the lock that gives each of them to one job at a time."""
 
-import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
@@ -9,6 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from maskmake.locks import open_lock, try_to_lock, write_holder
 from maskmake.log import logger
 
 # TMPDIR may differ between two users or two jobs, and then neither would see the other's lock.
@@ -73,8 +72,7 @@ def reserve_gpus(count: int) -> None:
         time.sleep(SECONDS_BETWEEN_TRIES)
         locks = _try_to_lock(gpus, count)
     for lock in locks.values():
-        os.truncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        write_holder(lock, str(os.getpid()))
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid for gpu in locks)
 
 
@@ -85,10 +83,8 @@ def _try_to_lock(gpus: list[Gpu], count: int) -> dict[Gpu, int] | None:
     """
     locks = {}
     for gpu in gpus:
-        lock = _open_for_all_users(_lock_file(gpu))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        lock = open_lock(_lock_file(gpu))
+        if not try_to_lock(lock):
             os.close(lock)
             continue
         locks[gpu] = lock
@@ -101,18 +97,6 @@ def _try_to_lock(gpus: list[Gpu], count: int) -> dict[Gpu, int] | None:
 
 def _lock_file(gpu: Gpu) -> Path:
     return LOCK_FOLDER / f"maskmake-{gpu.uuid.replace('/', '-')}.lock"
-
-
-def _open_for_all_users(path: Path) -> int:
-    # Creation apart from opening: in a folder such as /tmp, Linux refuses to open another user's
-    # file with O_CREAT.
-    mask = os.umask(0)
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
-    finally:
-        os.umask(mask)
-    return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
 
 
 def _holders(gpus: list[Gpu]) -> str:

@@ -4,12 +4,16 @@ import errno
 import logging
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+
+from maskmake.locks import end_with_snakemake, held
 
 logger = logging.getLogger("maskmake")
 
 STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+
+ORPHANED = "its Snakemake was killed, so it ends too; run the same command again to go on."
 
 
 class UserError(Exception):
@@ -18,6 +22,12 @@ class UserError(Exception):
     Its text is one sentence for each fault: which file or key, what was found, what was
     expected, what to do.
     """
+
+
+def of_storage(error: OSError) -> str:
+    """The sentence for an error of ``STORAGE_FAULTS``."""
+    where = error.filename or "the results folder"
+    return f"{where}: {error.strerror}; free space or mend the permissions, then run again."
 
 
 def configure_logging(log_file: str | None) -> None:
@@ -37,15 +47,17 @@ def configure_logging(log_file: str | None) -> None:
 
 @contextmanager
 def job(snakemake):
-    """Run a rule's script: log to its log file and to standard error.
+    """Run a rule's script, alone and with its Snakemake: log to its log file and standard error.
 
     A ``UserError``, a full or read-only disk, Ctrl-C and SIGTERM end the job with one sentence and
     exit code 1; any other exception is a defect of maskmake and is logged with its traceback.
     """
-    configure_logging(snakemake.log[0] if snakemake.log else None)
     on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        configure_logging(snakemake.log[0] if snakemake.log else None)
+        end_with_snakemake(lambda: logger.error("%s: %s", snakemake.rule, ORPHANED))
+        with _alone(snakemake):
+            yield
     except KeyboardInterrupt:
         logger.error("%s was stopped; run the same command again to go on.", snakemake.rule)
         raise SystemExit(1) from None
@@ -56,14 +68,26 @@ def job(snakemake):
         if error.errno not in STORAGE_FAULTS:
             logger.exception("%s failed", snakemake.rule)
             raise SystemExit(1) from None
-        logger.error(
-            "%s: %s; free space or mend the permissions, then run again.",
-            error.filename or "the results folder",
-            error.strerror,
-        )
+        logger.error("%s", of_storage(error))
         raise SystemExit(1) from None
     except Exception:
         logger.exception("%s failed", snakemake.rule)
         raise SystemExit(1) from None
     finally:
         signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def _alone(snakemake) -> AbstractContextManager:
+    """One process at a time does a job: what a killed Snakemake left may still be at it."""
+    if not snakemake.log:
+        return nullcontext()
+    log_file = Path(snakemake.log[0])
+
+    def tell(sentence: str):
+        return lambda process: logger.warning(sentence, snakemake.rule, process)
+
+    return held(
+        log_file.with_name(f".{log_file.stem}.lock"),
+        tell("%s: waiting for process %s, which does the same."),
+        tell("%s: the last attempt, process %s, was killed; it is done again."),
+    )

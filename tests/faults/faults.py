@@ -1,0 +1,50 @@
+"""A workflow in the background, to be killed, and what has to come out all the same."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+from workspace import ROOT, digests
+
+
+class Background:
+    """A Snakemake that runs meanwhile, in a session of its own; its output is in a file."""
+
+    def __init__(self, folder: Path, *arguments: str, prefix: tuple[str, ...] = ()):
+        command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
+        command += ["--snakefile", ROOT / "Snakefile", "--directory", folder]
+        command += ["--configfile", folder / "config.yaml", "--resources", "gpu=0"]
+        self._output = folder / "background.txt"
+        with self._output.open("w") as file:
+            self.process = subprocess.Popen(
+                list(map(str, command)), stdout=file, stderr=file, start_new_session=True
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def wait_until(self, condition) -> None:
+        """Wait for something that has to come before the end."""
+        while not condition():
+            assert self.process.poll() is None, self.output
+            time.sleep(0.05)
+
+
+def final_results(folder: Path, run: str = "a") -> dict[str, str]:
+    """Digests of all results of a run but for the times in them."""
+    results = folder / "results/tiny"
+    found = digests(results, "data/images.npy", "data/labels.npy", "data/splits.csv", "plan.json")
+    of_run = digests(results / "runs" / run, "*.npy", "*.png", "*.csv", "decision.json", "specks.*")
+    found |= {name: digest for name, digest in of_run.items() if not name.startswith(".")}
+    found.pop("fold0/history.csv")
+    with zipfile.ZipFile(results / f"runs/{run}/fold0/model.keras") as archive:
+        found["weights"] = hashlib.sha256(archive.read("model.weights.h5")).hexdigest()
+    metrics = json.loads((results / f"runs/{run}/metrics.json").read_text())
+    timeless = {key: value for key, value in metrics.items() if not key.startswith("seconds_")}
+    found["metrics"] = json.dumps(timeless)
+    return found

@@ -1,0 +1,72 @@
+"""A second Snakemake on a results folder, and locks whose owner cannot be seen."""
+
+import json
+import platform
+
+import pytest
+from faults import Background
+from workspace import digests, fatal, finish, planned, snakemake
+
+
+@pytest.fixture
+def first(folder):
+    """A Snakemake whose job ``validate`` waits for a file ``go``; in the background."""
+    first = Background(folder, "validate", prefix=fatal("none", "os.rename audit.json$"))
+    first.wait_until(lambda: list(folder.rglob(".partial-audit.json")))
+    yield first
+    (folder / "go").touch()
+    first.process.wait()
+
+
+def refusal(folder, *arguments):
+    """The one sentence of a Snakemake that may not work here."""
+    before = digests(folder / "results", "*")
+    code, output = snakemake(folder, *arguments)
+    assert code == 1 and "Traceback" not in output, output
+    assert digests(folder / "results", "*") == before
+    (told,) = [line for line in output.splitlines() if line.startswith("results/tiny: ")]
+    return told, output
+
+
+def test_the_second_is_refused_and_the_first_undisturbed(first, folder):
+    pid = first.process.pid
+    told, output = refusal(folder, "validate")
+    assert f"another Snakemake is at work here (process {pid} on {platform.node()}: " in told
+    assert told.endswith(f"wait until it has ended, or stop it with: kill {pid}")
+    assert "--unlock" not in output
+    # To look is no work.
+    assert planned(folder, "validate") == {"validate"}
+    # Snakemake's own lock may be taken away; a lock of the operating system may not.
+    finish(folder, "validate", "--unlock")
+    assert "another Snakemake is at work here" in refusal(folder, "validate", "--cores", "1")[0]
+
+    (folder / "go").touch()
+    assert first.process.wait() == 0, first.output
+    assert planned(folder, "validate") == set()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["another computer", "no name"])
+def test_a_lock_whose_owner_cannot_be_seen_is_kept_until_unlocked(named, folder):
+    locks = folder / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text("results/tiny/data/audit.json\n")
+    if named:
+        name = json.dumps([4711, "elsewhere", "snakemake --cores 4"])
+        (folder / ".snakemake/maskmake-tiny.lock").write_text(name)
+    told, _ = refusal(folder, "validate")
+    if named:
+        assert "another computer (process 4711 on elsewhere: snakemake --cores 4)" in told
+    assert told.endswith("add --unlock to the command once, then run it again.")
+    finish(folder, "validate", "--unlock")
+    finish(folder, "validate")
+
+
+def test_a_lock_on_other_results_is_left_alone(folder):
+    """Another data set in the same folder may be at work."""
+    locks = folder / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text("results/other/data/audit.json\n")
+    dead = json.dumps([4711, platform.node(), "snakemake --cores 4"])
+    (folder / ".snakemake/maskmake-tiny.lock").write_text(dead)
+    assert planned(folder, "validate") == {"validate"}
+    assert (locks / "0.output.lock").exists()
