@@ -98,6 +98,13 @@ onstart:
     refusal = AT_WORK.refusal()
     if refusal:
         raise WorkflowError(refusal)
+    on_gpu = [job for job in workflow.dag.needrun_jobs() if job.resources.get("gpu")]
+    if on_gpu and GPU_LIMIT is None and workflow.local_exec:
+        logger.warning(
+            "--resources: no limit for gpu (the profile's gpu=1 does not count beside a --resources "
+            "of one's own), so jobs start at once and wait inside for a GPU that is free; add gpu=1 "
+            "to --resources, or as many as there are, to start no more than these."
+        )
 
 
 def code(script):

@@ -1,0 +1,86 @@
+"""How many jobs on a GPU Snakemake starts at a time, on a machine that says it has one GPU."""
+
+import uuid
+
+import pytest
+from workspace import CONFIG, configure, copy_workspace, fatal, finish, snakemake
+
+from maskmake import gpus
+
+WARNING = "--resources: no limit for gpu"
+
+
+@pytest.fixture(scope="module")
+def prepared(dataset, tmp_path_factory):
+    """Everything that comes before a training is done."""
+    folder = copy_workspace(dataset, tmp_path_factory.mktemp("prepared") / "work")
+    configure(folder)
+    finish(folder, "plan", "results/tiny/data/.patch-32", "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def work(prepared, tmp_path):
+    """Two trainings to be done."""
+    return copy_workspace(prepared, tmp_path / "work")
+
+
+@pytest.fixture
+def one_gpu(tmp_path):
+    """A command under which ``nvidia-smi`` lists one GPU, which no backend finds."""
+    name = f"GPU-{uuid.uuid4()}"
+    (tmp_path / "bin").mkdir()
+    command = tmp_path / "bin/nvidia-smi"
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0'\n")
+    command.chmod(0o755)
+    yield (
+        "env",
+        "-u",
+        "CUDA_VISIBLE_DEVICES",
+        "sh",
+        "-c",
+        f'PATH={command.parent}:$PATH "$@"',
+        "-",
+    )
+    (gpus.LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
+
+
+def trainings(folder, *arguments, prefix, gpu=None):
+    """Output of two trainings that fail; how many were started first; the warnings."""
+    code, output = snakemake(folder, "train", "--cores", "8", *arguments, prefix=prefix, gpu=gpu)
+    assert code == 1
+    assert output.count("Error in rule train_fold") == 2, output
+    first = output.split("Error in rule")[0].count("rule train_fold:")
+    return output, first, output.count(WARNING)
+
+
+AT_ONCE = fatal("job", "open fold0-train.log$")  # before the backend is loaded
+
+
+@pytest.mark.parametrize(("gpu", "started"), [(1, 1), (2, 2), (0, 2)])
+def test_as_many_jobs_as_the_limit_are_started(gpu, started, work):
+    """0 asks for the processor, where no GPU is counted."""
+    assert trainings(work, gpu=gpu, prefix=AT_ONCE)[1:] == (started, 0)
+
+
+def test_the_profile_limits_to_one(work):
+    assert trainings(work, prefix=AT_ONCE)[1:] == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--resources", "mem_mb=8000"), ("--workflow-profile", "none", "--keep-going")]
+)
+def test_a_command_that_drops_the_limit_is_told(arguments, work):
+    assert trainings(work, *arguments, prefix=AT_ONCE)[1:] == (2, 1)
+
+
+def test_without_jobs_on_a_gpu_nothing_is_told(work):
+    configure(work, train={**CONFIG["train"], "gpu": 0})
+    assert trainings(work, "--resources", "mem_mb=8000", prefix=AT_ONCE)[1:] == (2, 0)
+
+
+def test_without_a_limit_the_jobs_take_turns_on_the_gpu(work, one_gpu):
+    output, _, warnings = trainings(work, "--resources", "mem_mb=8000", prefix=one_gpu)
+    assert warnings == 1
+    assert output.count("waiting for 1 GPU: GPU-") == 1
+    assert output.count("train.gpu: 1 asked for, but tensorflow sees none") >= 2
