@@ -90,7 +90,7 @@ def planned(folder: Path, *targets: str, **options) -> set[str]:
 
 def copy_workspace(source: Path, target: Path) -> Path:
     """Copy a folder with all times, so that Snakemake finds it as it left it."""
-    return shutil.copytree(source, target, copy_function=_copy)
+    return shutil.copytree(source, target, copy_function=_copy, dirs_exist_ok=True)
 
 
 def _copy(source: str, target: str) -> None:

@@ -1,0 +1,40 @@
+"""The rerun table and its page in the documentation."""
+
+from pathlib import Path
+
+import yaml
+
+TABLE = yaml.safe_load(Path(__file__).with_name("table.yaml").read_text())
+HEAD = """# What runs again after a change
+
+Made from `tests/reruns/table.yaml`, whose every row is tested against `snakemake -n`. "from x"
+means the rule x and all that follow it in the chain: `validate`, `binarize`, `split`, `plan`,
+`train_fold`, `predict_fold`, `decide_run`, `diagnose_run`, `mask_run`, `evaluate_run`, `compare`,
+`report` (`diagnose_run` goes into the report alone, and the split needs no pixels). After any
+change of a setting the report is made anew, because it shows the settings.
+"""
+
+
+def page() -> str:
+    """The table as Markdown."""
+    sections = [HEAD]
+    for title, kind in (("Settings", "settings"), ("Files", "files"), ("Code", "code")):
+        lines = [f"\n## {title}\n", "| change | runs again |", "|---|---|"]
+        for row in TABLE[kind]:
+            names = ", ".join(f"`{Path(file).name}`" for file in row.get("files", []))
+            where = f": {names}" if names else ""
+            lines.append(f"| {row['change']}{where} | {_in_words(row)} |")
+        sections.append("\n".join(lines) + "\n")
+    return "".join(sections)
+
+
+def _in_words(row: dict) -> str:
+    rules = [f"from {' and '.join(f'`{rule}`' for rule in row['from'])}"] if row["from"] else []
+    if runs := row.get("runs"):
+        rules[0] += f" of run {', '.join(runs)}"
+    rules += [f"`{rule}`" for rule in row.get("also", [])]
+    return ", ".join(rules) or "nothing"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
