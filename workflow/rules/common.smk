@@ -98,6 +98,11 @@ onstart:
     refusal = AT_WORK.refusal()
     if refusal:
         raise WorkflowError(refusal)
+    if GPU_LIMIT == 0 and workflow.non_local_exec:
+        raise WorkflowError(
+            "--resources gpu=0 does not reach jobs on a cluster, which would ask for GPUs all the "
+            "same; set train.gpu to 0 in the configuration to use the processor."
+        )
     on_gpu = [job for job in workflow.dag.needrun_jobs() if job.resources.get("gpu")]
     if on_gpu and GPU_LIMIT is None and workflow.local_exec:
         logger.warning(
