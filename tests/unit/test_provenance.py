@@ -25,7 +25,18 @@ FLOORS = [
         "gpus",
     }
     | {"schema_faults", "locks", "at_work"},
-    {"device", "audit", "arrays", "splits", "scores", "synthesis", "download", "bands", "decision"}
+    {
+        "reasons",
+        "device",
+        "audit",
+        "arrays",
+        "splits",
+        "scores",
+        "synthesis",
+        "download",
+        "bands",
+        "decision",
+    }
     | {"boundaries", "objects", "intervals"},
     {"objectives", "components", "blockwise", "topology", "regions"}
     | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}

@@ -1,0 +1,87 @@
+"""The command that says why something would run again."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from workspace import CONFIG, ROOT, configure, copy_workspace
+
+from maskmake.files import write_png
+from maskmake.reasons import in_words
+from maskmake.synthesis import synthesize
+
+
+def why(folder, *arguments, workflow=ROOT, config=None):
+    command = [sys.executable, workflow / "workflow/scripts/why.py", *arguments]
+    command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
+    command += ["--configfile", config or folder / "config.yaml"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_nothing_has_changed(finished):
+    assert why(finished) == (0, "Nothing would run again.\n", "")
+
+
+def test_a_setting_is_named_with_both_values(finished, tmp_path):
+    configure(tmp_path, train={**CONFIG["train"], "epochs": 2})
+    code, said, _ = why(finished, config=tmp_path / "config.yaml")
+    assert code == 0
+    words = "train_fold (run a, fold 0):\n  the setting train.epochs was 1 and is 2\n"
+    assert words in said
+    assert "predict_fold (run a, fold 0):\n  made again before it: results/tiny/runs/a" in said
+    assert "validate" not in said
+
+
+def test_only_what_a_target_needs_is_told(finished, tmp_path):
+    configure(tmp_path, train={**CONFIG["train"], "epochs": 2})
+    assert (
+        why(finished, "split", config=tmp_path / "config.yaml")[1] == "Nothing would run again.\n"
+    )
+
+
+def test_an_edited_file_of_the_code_is_named(finished, tmp_path):
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    shutil.copytree(ROOT / "envs", tmp_path / "envs")
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    path = tmp_path / "workflow/scripts/maskmake/tuning.py"
+    path.write_text(path.read_text() + "\n")
+    _, said, _ = why(finished, workflow=tmp_path)
+    assert "decide_run (run b):\n  the code maskmake/tuning.py was edited\n" in said
+
+
+def test_images_and_missing_results_are_named(finished, tmp_path):
+    folder = copy_workspace(finished, tmp_path / "work")
+    write_png(folder / "images/00.png", synthesize(20, 96, 1)[0])
+    (folder / "images/07.png").unlink()
+    _, said, _ = why(folder, "validate")
+    assert "images/00.png was changed" in said
+    assert "images/07.png was removed" in said
+    shutil.copy(finished / "images/07.png", folder / "images")
+    shutil.copy(finished / "images/00.png", folder / "images")
+    (folder / "results/tiny/report.html").unlink()
+    assert why(folder)[1] == "report:\n  missing: results/tiny/report.html\n"
+
+
+def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
+    configure(tmp_path, train={"epoch": 2})
+    code, said, complaint = why(finished, config=tmp_path / "config.yaml")
+    assert code != 0
+    assert not said
+    assert "train.epoch" in complaint
+
+
+@pytest.mark.parametrize(
+    ("reason", "phrases"),
+    [
+        ("Forced execution", ["it is asked for by force"]),
+        (
+            "Missing output files: a, b, c, d; Set of input files has changed since last execution",
+            ["missing: a, b, c (and 1 more)", "it has other input files"],
+        ),
+    ],
+)
+def test_reasons_of_snakemake_are_put_into_words(reason, phrases):
+    assert in_words("decide_run", ["d.json"], reason) == phrases
