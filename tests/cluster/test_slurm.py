@@ -169,7 +169,6 @@ def test_shards_run_side_by_side_and_come_back(work, trained, cluster):
     assert sorted(states) == ["CANCELLED"] + 3 * ["COMPLETED"] + 3 * ["FAILED"]
     shards = [job for job in jobs_of("segment_shard", work, cluster) if job.state == "FAILED"]
     assert max(job.start for job in shards) < min(job.end for job in shards)
-    assert {job.node for job in shards} <= {"cpu1", "cpu2"}
     assert not jobs_of("review_masks", work, cluster)  # a local rule
     assert len(list((work / "results/tiny/segment/a").glob("*.png"))) == 5
 
