@@ -22,6 +22,11 @@ from maskmake.sources import Dataset, list_images, list_shards, trained_folds
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
 
+def of_user(path):
+    """A path of the configuration, which lies under no prefix, for a rule."""
+    return os.path.abspath(path) if PREFIX else path
+
+
 def user_errors_at_parse_time(function, *arguments):
     """Call a function; what the user can mend ends Snakemake with its sentence, not a traceback."""
     try:
@@ -34,11 +39,14 @@ SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
 RUNS = SETTINGS["runs"]
 FOLDS = range(SETTINGS["split"]["folds"])
 RESULTS = f"results/{SETTINGS['dataset']['name']}"
+# Where this is a module with a prefix, Snakemake puts it before every relative path of a rule, but
+# before no other path.
+PREFIX = workflow.modifier.path_modifier.prefix or ""
 if Path("results").exists() and not Path("results").is_dir():
     raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
 
-AT_WORK = AtWork(RESULTS, shared="results/weights")
+AT_WORK = AtWork(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")
 if workflow.is_main_process:
     killed = user_errors_at_parse_time(AT_WORK.begin, workflow.output_settings.dryrun)
     if killed:
@@ -49,25 +57,25 @@ elif workflow.remote_exec:  # a job of a cluster goes on without the Snakemake t
     os.environ.pop(HOLDER, None)
 
 # Of images that a user keeps; those that a rule makes are inputs of the next one.
-CONTENTS = f"{RESULTS}/data/.contents.csv"
+CONTENTS = f"{PREFIX}{RESULTS}/data/.contents.csv"
 FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
 DATA_VERSION = None
 if DATASET and DATASET.origin == "folders":
     DATA_VERSION = version_of(FILES, CONTENTS)
+MADE = PREFIX if DATASET and DATASET.origin != "folders" else ""
 
 SEGMENT = SETTINGS["segment"]
 # A model folder given by its path needs no training data; otherwise a run of this data set is used.
 SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
-MODEL = SEGMENT["model"] or f"{RESULTS}/runs/{SEGMENT_RUN}"
+MODEL = of_user(SEGMENT["model"]) if SEGMENT["model"] else f"{RESULTS}/runs/{SEGMENT_RUN}"
 MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
 MODEL_FOLDS = (
     user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in FOLDS]
 )
-SHARDS = user_errors_at_parse_time(
-    list_shards, list_images(SEGMENT["images"] or ""), SEGMENT["shard_size"]
-)
+NEW_IMAGES = list_images(of_user(SEGMENT["images"])) if SEGMENT["images"] else []
+SHARDS = user_errors_at_parse_time(list_shards, NEW_IMAGES, SEGMENT["shard_size"])
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
         f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, TIFF, "

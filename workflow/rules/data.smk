@@ -53,8 +53,8 @@ rule validate:
         data=DATA_VERSION,
         contents=CONTENTS,
         audit={
-            "images": DATASET.images if DATASET else None,
-            "labels": DATASET.labels if DATASET else None,
+            "images": f"{MADE}{DATASET.images}" if DATASET else None,
+            "labels": f"{MADE}{DATASET.labels}" if DATASET else None,
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],
