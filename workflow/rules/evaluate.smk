@@ -1,6 +1,7 @@
 rule evaluate_run:
     input:
-        masks=rules.mask_run.output.masks,
+        masks=ancient(f"{RESULTS}/runs/{{run}}/masks"),
+        table=rules.mask_run.output.table,
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
         decision=rules.decide_run.output.decision,
         labels=rules.binarize.output.labels,

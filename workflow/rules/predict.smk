@@ -80,6 +80,8 @@ rule mask_run:
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
     output:
+        # A folder is as old as its files, so what reads masks goes by their bytes in this table.
+        table=f"{RESULTS}/runs/{{run}}/masks.csv",
         masks=directory(f"{RESULTS}/runs/{{run}}/masks"),
         probability=directory(f"{RESULTS}/runs/{{run}}/probability"),
         regions=directory(f"{RESULTS}/runs/{{run}}/regions"),

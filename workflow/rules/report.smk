@@ -13,7 +13,8 @@ rule report:
         of_every_fold(rules.train_fold.output.augmented),
         of_every_run(rules.decide_run.output.decision),
         of_every_run(rules.diagnose_run.output),
-        of_every_run(rules.mask_run.output),
+        of_every_run(rules.mask_run.output.table),
+        ancient(of_every_run(f"{RESULTS}/runs/{{run}}/masks")),
         of_every_run(rules.evaluate_run.output),
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),

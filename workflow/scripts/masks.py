@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from maskmake.decision import apply_decision, stored_decision
-from maskmake.files import read_csv, read_json, write_png
+from maskmake.files import read_csv, read_json, sha256, write_csv, write_png
 from maskmake.log import job
 from maskmake.predictions import RunProbabilities
 from maskmake.regions import region_picture
@@ -15,10 +17,14 @@ with job(snakemake):
         read_csv(snakemake.input.index),
         read_csv(snakemake.input.splits),
     )
+    rows = []
     for image_id in run.test_ids:
         probability = run.test(image_id)
         picture = (probability * 255.0).round().astype("uint8")
         mask = apply_decision(probability, decision)
-        write_png(Path(snakemake.output.masks, f"{image_id}.png"), mask)
+        path = Path(snakemake.output.masks, f"{image_id}.png")
+        write_png(path, mask)
+        rows.append({"id": image_id, "sha256": sha256(path)})
         write_png(Path(snakemake.output.probability, f"{image_id}.png"), picture)
         write_png(Path(snakemake.output.regions, f"{image_id}.png"), region_picture(mask))
+    write_csv(snakemake.output.table, pd.DataFrame(rows, columns=["id", "sha256"]))
