@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from maskmake import bands, blockwise
 from maskmake.files import read_pixels, write_json
-from maskmake.log import STORAGE_FAULTS, UserError
+from maskmake.log import STORAGE_FAULTS, UserError, logger
 from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 
@@ -214,19 +214,25 @@ def test_folds_of_other_channels_are_refused(make_run, tmp_path):
 
 @pytest.mark.parametrize("whole", [True, False], ids=["in memory", "by bands"])
 def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
-    whole, grey_run, tmp_path, monkeypatch
+    whole, grey_run, tmp_path, monkeypatch, caplog
 ):
+    monkeypatch.setattr(logger, "propagate", True)
     if not whole:
         monkeypatch.setattr(bands, "WHOLE_PIXELS", 1000)
         monkeypatch.setattr(blockwise, "WHOLE_PIXELS", 1000)
     paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
+    unreadable = tmp_path / "c.png"
+    unreadable.write_text("no pixels")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # a file grows no further
     try:
         with pytest.raises(OSError) as error:
-            segment(grey_run, paths, tmp_path / "out")
+            segment(grey_run, [*paths, unreadable], tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert error.value.errno in STORAGE_FAULTS
     assert error.value.filename == str(tmp_path / "out" / "b.png")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert str(unreadable) in errors[0]

@@ -130,6 +130,10 @@ def segment_images(
                 rows.append(_write_mask(picture, _bands(events), decision, temperature, out))
             except UserError as error:
                 faults.append(str(error))
+            except OSError:  # a full disk ends the job before the faults can be its message
+                for fault in faults:
+                    logger.error("%s", fault)
+                raise
     if faults:
         raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
     return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
