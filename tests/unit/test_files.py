@@ -312,3 +312,11 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
     assert sha256(tmp_path / "a") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe{}"], ids=["empty", "cut", "bytes"])
+def test_a_json_document_that_is_not_whole_is_named(content, tmp_path):
+    path = tmp_path / "training.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"training\.json: not a whole JSON document"):
+        read_json(path)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -159,6 +160,26 @@ def test_a_saved_network_is_made_of_keras_own_layers(tmp_path):
     subprocess.run([sys.executable, "-c", script, *arguments], check=True)
     logits = np.load(tmp_path / "logits.npy")
     np.testing.assert_allclose(logits, logits_of(network, images), atol=1e-4)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "other archive", "other bytes"])
+def test_a_model_that_is_not_whole_is_named(damage, tmp_path):
+    path = tmp_path / "model.keras"
+    save_network(build(), path)
+    whole = path.read_bytes()
+    content = {
+        "cut": whole[: len(whole) // 2],
+        "empty": b"",
+        "text": b"version https://example.org/pointer",
+        "other bytes": whole[:1000] + bytes(len(whole) - 2000) + whole[-1000:],
+    }
+    if damage == "other archive":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.txt", "b")
+    else:
+        path.write_bytes(content[damage])
+    with pytest.raises(UserError, match=r"model\.keras: cannot be read as a model of Keras"):
+        load_network(path)
 
 
 def test_normalisation_by_batch_agrees_with_keras_own():

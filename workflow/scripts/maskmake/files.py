@@ -96,8 +96,18 @@ def _json_ready(value):
 
 
 def read_json(path: str | Path):
-    """Read a JSON document."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON document.
+
+    Raises:
+        UserError: the file is none, or not a whole one.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON and of UTF-8 both
+        raise UserError(
+            f"{path}: not a whole JSON document ({error}); copy it again from where it was made, "
+            "or remove it and run the step that makes it."
+        ) from None
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ is handed modules with the names it misses; Keras itself stays as it is for ever
 
 import contextlib
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -290,8 +291,19 @@ def save_network(network: keras.Model, path: Path) -> None:
 
 
 def load_network(path: Path) -> keras.Model:
-    """Load a trained network from ``model.keras``."""
-    return _rebuilt(keras.models.load_model(path, compile=False), _modern_layer)
+    """Load a trained network from ``model.keras``.
+
+    Raises:
+        UserError: the file is no model of Keras, or not a whole one.
+    """
+    try:
+        network = keras.models.load_model(path, compile=False)
+    except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: cannot be read as a model of Keras ({str(error).splitlines()[0]}); copy it "
+            "again from where it was trained, or remove it and train again."
+        ) from error
+    return _rebuilt(network, _modern_layer)
 
 
 def _rebuilt(network: keras.Model, rebuild: Callable[[keras.layers.Layer], keras.layers.Layer]):
