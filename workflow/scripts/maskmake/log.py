@@ -35,7 +35,9 @@ def configure_logging(log_file: str | None) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log_file:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
+        Path(log_file).write_bytes(b"")
+        # Appended, because compiled code writes to the same file.
+        handlers.append(logging.FileHandler(log_file, mode="a", encoding="utf-8"))
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
