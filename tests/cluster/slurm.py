@@ -18,7 +18,12 @@ CONFIGURATION = Path("/etc/slurm")
 NODES = {"cpu1": "", "cpu2": "", "gpu1": "Gres=gpu:1 Weight=10"}
 MARK = "# For the tests of maskmake"
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
+ONE_TRY = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
+
+
+class DoesNotStart(Exception):
+    """The daemons do not come up on this machine; the text is the end of their logs."""
 
 
 def missing() -> str | None:
@@ -34,7 +39,7 @@ def missing() -> str | None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
         done = subprocess.run(
-            ["apt-get", "-q", *command], env=environment, capture_output=True, text=True
+            ["apt-get", "-q", *ONE_TRY, *command], env=environment, capture_output=True, text=True
         )
         if done.returncode:
             return f"SLURM cannot be installed: {done.stderr.strip().splitlines()[-1:]}"
@@ -49,7 +54,11 @@ def _used_by_another() -> bool:
 
 @contextmanager
 def running(folder: Path) -> Iterator[None]:
-    """Start munge, the controller and the nodes; end them all, and their jobs, on leaving."""
+    """Start munge, the controller and the nodes; end them all, and their jobs, on leaving.
+
+    Raises:
+        DoesNotStart: they do not come up within a minute.
+    """
     with ExitStack() as stack:
         CONFIGURATION.mkdir(exist_ok=True)
         for name, text in _configuration(folder).items():
@@ -61,7 +70,7 @@ def running(folder: Path) -> Iterator[None]:
             (folder / node).mkdir()
             _start(stack, folder, node, ["slurmd", "-D", "-N", node])
         stack.callback(subprocess.run, ["scancel", "--user", "root"], check=False)
-        _wait(lambda: set(_output("sinfo", "-h", "-N", "-o", "%t").split()) == {"idle"})
+        _wait(folder, lambda: set(_output("sinfo", "-h", "-N", "-o", "%t").split()) == {"idle"})
         yield
 
 
@@ -126,7 +135,7 @@ def _start_munge(stack: ExitStack, folder: Path) -> None:
     files = [f"--{name}={place / name}" for name in ("key-file", "pid-file", "seed-file")]
     command = ["munged", "--foreground", "--force", f"--socket={place / 'socket'}", *files]
     _start(stack, folder, "munged", command)
-    _wait((place / "socket").exists)
+    _wait(folder, (place / "socket").exists)
 
 
 def _start(stack: ExitStack, folder: Path, name: str, command: list[str]) -> None:
@@ -136,10 +145,12 @@ def _start(stack: ExitStack, folder: Path, name: str, command: list[str]) -> Non
     stack.callback(daemon.terminate)
 
 
-def _wait(ready, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
+def _wait(folder: Path, ready) -> None:
+    end = time.monotonic() + 60
     while not ready():
-        assert time.monotonic() < end, "the cluster does not come up"
+        if time.monotonic() > end:
+            ends = [log.read_text().strip().splitlines()[-1:] for log in folder.glob("*.log")]
+            raise DoesNotStart("; ".join(line for lines in ends for line in lines))
         time.sleep(0.2)
 
 
