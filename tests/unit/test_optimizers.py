@@ -83,6 +83,31 @@ def test_an_exchange_loses_no_bit():
     np.testing.assert_array_equal(weight.numpy(), before)
 
 
+@pytest.mark.parametrize(
+    ("name", "of_keras"), [("adamw", keras.optimizers.AdamW), ("adam", keras.optimizers.Adam)]
+)
+def test_an_optimiser_takes_the_steps_of_the_one_of_keras(name, of_keras):
+    random = np.random.default_rng(0)
+    starts = [random.normal(size=shape).astype("float32") for shape in [(3, 3, 2, 5), (5,)]]
+    gradients = [
+        [random.normal(size=start.shape).astype("float32") for start in starts] for _ in range(20)
+    ]
+
+    def trained(optimizer):
+        weights = [keras.Variable(start) for start in starts]
+        optimizer.build(weights)
+        for step in gradients:
+            optimizer.apply(step)
+        return [weight.numpy() for weight in weights]
+
+    expected = trained(of_keras(keras.optimizers.schedules.CosineDecay(PEAK, 20)))
+    for ours, theirs, start in zip(
+        trained(optimizer_of(optimizer=name)), expected, starts, strict=True
+    ):
+        assert np.abs(theirs - start).max() > 0.01
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
 def test_the_average_is_a_setting_of_every_optimiser(name):
     assert not optimizer_of(optimizer=name).use_ema

@@ -168,6 +168,17 @@ def uses_xla(backend: str) -> bool:
     return backend == "jax" or (backend == "tensorflow" and has_gpu())
 
 
+def joins_operations() -> bool:
+    """Whether the Keras backend compiles many small operations into few.
+
+    TensorFlow without XLA does not, and every operation reads and writes its whole tensors.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    return backend != "tensorflow" or uses_xla(backend)
+
+
 def resolve_precision(precision: str) -> str:
     """``float32`` or ``bfloat16`` for ``auto``: bfloat16 where the device multiplies in it."""
     if precision != "auto":

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from maskmake.device import uses_xla
+from maskmake.device import joins_operations
 from maskmake.files import atomic
 from maskmake.log import UserError
 
@@ -66,7 +66,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if keras.backend.backend() != "tensorflow" or uses_xla("tensorflow"):
+        if joins_operations():
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
