@@ -1,8 +1,8 @@
 """The training loops that ``speed.py`` compares, each in a process of its own.
 
-A loop runs steps of equal work and calls ``turn`` after each of them with the step's loss. At the
-end of a block of steps ``turn`` prints its seconds and waits for a line on standard input, so that
-loops of several processes take turns and never run side by side.
+A loop runs steps of equal work and calls ``turn`` after each of them with a function that waits
+for its end. At the end of a block of steps ``turn`` prints its seconds and waits for a line on
+standard input, so that loops of several processes take turns and never run side by side.
 """
 
 import argparse
@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-Turn = Callable[[object], None]
+Turn = Callable[[Callable[[], object]], None]
 
 
 def times() -> tuple[float, float]:
@@ -27,10 +28,10 @@ def take_turns(block: int) -> Turn:
     output, steps, start = os.fdopen(os.dup(1), "w"), 0, times()
     os.dup2(2, 1)  # what the libraries print does not belong among the figures
 
-    def turn(loss) -> None:
+    def turn(wait: Callable[[], object]) -> None:
         nonlocal steps, start
         if steps % block == 0:
-            float(loss)  # waits for the device
+            wait()
             elapsed = (now - then for now, then in zip(times(), start, strict=True))
             print(*elapsed, file=output, flush=True)
             if not sys.stdin.readline():
@@ -46,9 +47,14 @@ def ours(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     from maskmake import training
 
     class Progress(training.Progress):
-        def on_train_batch_end(self, batch, logs=None):
-            super().on_train_batch_end(batch, logs)
-            turn(logs["loss"])
+        def on_train_batch_begin(self, batch, logs=None):
+            # Not at its end, which other threads are told of while this one starts the next.
+            if batch:
+                turn(partial(self._wait_for, batch))
+
+        def _wait_for(self, steps: int) -> None:
+            while self._step < steps:
+                time.sleep(0.002)
 
     training.Progress = Progress  # train_fold itself takes no callbacks
     names = ("model.keras", "history.csv", "training.json", "augmented.npy")
@@ -83,14 +89,16 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     )
     images, labels = next(png_batches(folder, options, augmentation={}))
     data = keras.tree.map_structure(keras.ops.convert_to_tensor, (images * 255, labels))
-    turn(network.train_on_batch(*data))
+    first = network.train_on_batch(*data)
+    turn(partial(float, first))
     if settings.backend == "jax":
         state = network._get_jax_state(*[True] * 4, purge_model_variables=True)
         while True:
             logs, state = network.train_function(state, itertools.repeat(data))
-            turn(logs["loss"])
+            turn(partial(float, logs["loss"]))
     while True:
-        turn(network.train_function(itertools.repeat(data))["loss"])
+        logs = network.train_function(itertools.repeat(data))
+        turn(partial(float, logs["loss"]))
 
 
 # Version 4 of the tutorial; see config/article.yaml.
@@ -139,7 +147,9 @@ def article(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     network = keras.models.load_model(folder / "article.keras")  # of Keras' own layers
     bce = keras.losses.BinaryCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(1e-4), bce, metrics=["accuracy"])
-    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: turn(logs["loss"]))
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda _, logs: turn(partial(float, logs["loss"]))
+    )
     batches = png_batches(folder, options, ARTICLE_AUGMENTATION)
     network.fit(batches, steps_per_epoch=options.steps, callbacks=[watch])
 
@@ -166,7 +176,7 @@ def pytorch(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
         loss.backward()
         optimizer.step()
-        turn(loss)
+        turn(partial(float, loss))
 
 
 def settings_of(options: argparse.Namespace):

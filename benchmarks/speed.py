@@ -47,7 +47,8 @@ class Contestant:
         command = [python, str(Path(__file__).with_name("loops.py")), loop, str(folder)]
         settings = {"precision": precision or options.precision, "backend": options.backend}
         settings |= {key: vars(options)[key] for key in ("gpu", "patch", "batch", "block")}
-        settings["steps"] = 1 + options.block * (options.rounds + 1)
+        # The first step, a block not counted, the others, and one before which the last one ends.
+        settings["steps"] = 2 + options.block * (options.rounds + 1)
         for key, value in settings.items():
             command += [f"--{key}", str(value)]
         self._log = folder / f"{name}.log"
