@@ -14,7 +14,7 @@ from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.objects import rand_and_information
 from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion, pixel_scores
 from maskmake.tuning import learn_decision
-from maskmake.two_levels import rivals_of
+from maskmake.two_levels import SEED_SIZES, rivals_of
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -382,6 +382,16 @@ def test_touching_objects_are_learned_to_be_separated():
     assert components(apply_decision(cases[0][0], stored_decision(learned))) == 2
     assert learned["reason"].startswith("Two levels separate objects that touch")
     assert learn(cases, method="one_level")["method"] == "one_level"
+
+
+def test_of_levels_that_separate_equally_well_the_middle_one_is_taken():
+    learned = learn([touching(gap=0.8, shift=shift) for shift in (-4, 0, 4)])
+    row = [tried for tried in learned["methods"] if tried["min_seed"] == SEED_SIZES[0]]
+    separating = sorted(
+        {tried["upper"] for tried in row if tried["v_rand"] > learned["methods"][0]["v_rand"] + 0.1}
+    )
+    assert len(separating) >= 3 and separating[0] >= 0.8 and separating[-1] <= 0.97
+    assert learned["upper"] == separating[len(separating) // 2]
 
 
 def test_where_nothing_touches_one_level_stays():

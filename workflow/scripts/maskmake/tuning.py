@@ -20,7 +20,8 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
     one standard error of the difference (jackknife over images), so that a gain that the images do
     not share changes nothing. One or two images have no such error: there any gain counts.
 
-    Then two levels around that threshold compete with it, see ``two_levels.preferred``.
+    Then two levels around that threshold compete with it, see ``two_levels.preferred``; the upper
+    one is the middle of those that separate objects equally well.
 
     Where nothing can be learned a decision still comes out: a constant probability or a label of
     one class gives the threshold that makes everything the better of the two classes. A pixel of
@@ -68,8 +69,10 @@ def _learn_method(
 ) -> tuple[Decision, dict]:
     """Let two levels compete with one; also the score, the reason and all that competed."""
     objective = OBJECTIVES[name]
-    tried = [] if method == "one_level" else learn_two_levels(cases, objective, one_level)
-    two = [preferred(tried, objective)] if tried else []
+    two, tried = [], []
+    if method != "one_level":
+        best, tried = learn_two_levels(cases, objective, one_level)
+        two = [best]
     (one,) = rivals_of(cases(), [one_level], objective)
     chosen = preferred(two if method == "two_level" else [one, *two], objective)
     return chosen.decision, {

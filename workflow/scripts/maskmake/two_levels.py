@@ -11,12 +11,11 @@ from skimage.measure import label as label_components
 from skimage.metrics import contingency_table
 
 from maskmake.decision import OBJECT_CONNECTIVITY, SIDES, Decision, cut, draw_lines, grow_seeds
-from maskmake.objectives import TINY, Cases, Objective, error_of_differences
+from maskmake.objectives import FEWEST_IMAGES, TINY, Cases, Objective, error_of_differences
 
 # Two levels are tried around the one threshold: the upper at shares of the way from it to 1, with
-# the first smallest seed; then the other smallest seeds; then the upper half-way to its neighbours
-# on either side (which is all that the first and the last share are for); then a lower threshold.
-UPPER_SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.992)
+# the first smallest seed; then the other smallest seeds; then a lower threshold.
+UPPER_SHARES = 1 - 2.0 ** -np.arange(0.5, 6, 0.5)
 SEED_SIZES = (32, 8, 128, 512)
 LOWER_SHARE = 0.8
 
@@ -29,12 +28,14 @@ class Rival(NamedTuple):
         score: the objective on validation.
         v_rand: mean V-Rand on validation, nearly that of ``scores``.
         numbers: (image, number) of the objective.
+        v_rands: (image,), NaN where an image has no object.
     """
 
     decision: Decision
     score: float
     v_rand: float
     numbers: np.ndarray
+    v_rands: np.ndarray
 
 
 def preferred(rivals: list[Rival], objective: Objective) -> Rival:
@@ -45,39 +46,58 @@ def preferred(rivals: list[Rival], objective: Objective) -> Rival:
     within 0.002, and of these one level is taken before two, then the best score. So where objects
     do not touch, two levels gain no V-Rand and one level stays.
     """
-    best = int(np.argmax([rival.score for rival in rivals]))
-    numbers = np.stack([rival.numbers for rival in rivals], axis=2)
-    margins = np.maximum(error_of_differences(numbers, objective, best), TINY)
-    lowest = rivals[best].score - margins
-    close = [rival for rival, low in zip(rivals, lowest, strict=True) if rival.score >= low]
+    close = _of_good_score(rivals, objective)
     apart = max(rival.v_rand for rival in close) - TINY
     separated = [rival for rival in close if rival.v_rand >= apart]
     return max(separated, key=lambda rival: (rival.decision.upper is None, rival.score))
 
 
-def learn_two_levels(cases: Cases, objective: Objective, one_level: Decision) -> list[Rival]:
-    """All two levels tried: one line of search after the other, each from the best so far."""
-    threshold, rivals = one_level.threshold, []
-    shares = 1 - np.array(UPPER_SHARES)
-    # Geometric means, as most of the pixels lie near 1.
-    between = np.sqrt(shares[:-1] * shares[1:])
-    uppers, finer = ((1 - (1 - threshold) * part).astype(np.float16) for part in (shares, between))
+def _of_good_score(rivals: list[Rival], objective: Objective) -> list[Rival]:
+    best = int(np.argmax([rival.score for rival in rivals]))
+    numbers = np.stack([rival.numbers for rival in rivals], axis=2)
+    margins = np.maximum(error_of_differences(numbers, objective, best), TINY)
+    lowest = rivals[best].score - margins
+    return [rival for rival, low in zip(rivals, lowest, strict=True) if rival.score >= low]
 
-    def around(best: Decision) -> np.ndarray:
-        place = np.flatnonzero(uppers == best.upper)[0]
-        return finer[place - 1 : place + 1]
 
+def _middle(rivals: list[Rival], objective: Objective) -> Rival:
+    """Of rising upper levels the middle of those that separate objects as well as the best does.
+
+    As well is a V-Rand lower by no more than one standard error of the difference, or than 0.002.
+    Which level is best hangs on a few lines in a few images, and beyond both ends of such a row
+    objects merge or fall apart; the middle is far from either, for other images and for the mean
+    of several networks too.
+    """
+    close = _of_good_score(rivals, objective)
+    best = int(np.argmax([rival.v_rand for rival in close]))
+    lost = close[best].v_rands - np.array([rival.v_rands for rival in close])
+    lost = lost[:, np.isfinite(lost[best])]
+    count = lost.shape[1]
+    errors = lost.std(axis=1, ddof=1) / np.sqrt(count) if count >= FEWEST_IMAGES else 0.0
+    good = close[best].v_rand - np.array([rival.v_rand for rival in close])
+    row, _ = ndimage.label(good <= np.maximum(errors, TINY))
+    places = np.flatnonzero(row == row[best])
+    return close[places[len(places) // 2]]
+
+
+def learn_two_levels(
+    cases: Cases, objective: Objective, one_level: Decision
+) -> tuple[Rival, list[Rival]]:
+    """The best two levels, and all tried: one line of search after the other."""
+    threshold = one_level.threshold
+    uppers = (threshold + (1 - threshold) * UPPER_SHARES).astype(np.float16)
+    start = replace(one_level, min_seed=SEED_SIZES[0])
+    tried = rivals_of(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
+    best = _middle(tried, objective)
     lines = (
-        lambda best: [replace(best, upper=float(upper)) for upper in uppers[1:-1]],
         lambda best: [replace(best, min_seed=size) for size in SEED_SIZES[1:]],
-        lambda best: [replace(best, upper=float(upper)) for upper in around(best)],
         lambda best: [replace(best, threshold=float(np.float16(LOWER_SHARE * threshold)))],
     )
-    best = replace(one_level, min_seed=SEED_SIZES[0])
     for line in lines:
-        rivals += rivals_of(cases(), line(best), objective)
-        best = preferred(rivals, objective).decision
-    return rivals
+        rivals = rivals_of(cases(), line(best.decision), objective)
+        best = preferred([best, *rivals], objective)
+        tried += rivals
+    return best, tried
 
 
 def rivals_of(cases: Iterable, decisions: list[Decision], objective: Objective) -> list[Rival]:
@@ -98,10 +118,17 @@ def rivals_of(cases: Iterable, decisions: list[Decision], objective: Objective) 
                 measured.append((objective.measure(separated, label), quick))
         numbers.append(np.transpose([each for each, _ in measured]))
         v_rand.append([each for _, each in measured])
-    numbers, defined = np.array(numbers), np.isfinite(v_rand).sum(axis=0)
-    means = np.nansum(v_rand, axis=0) / np.maximum(defined, 1)
+    numbers, v_rand = np.array(numbers), np.array(v_rand)
+    means = np.nansum(v_rand, axis=0) / np.maximum(np.isfinite(v_rand).sum(axis=0), 1)
     scores = objective.score(tuple(numbers.sum(axis=0)))
-    each = zip(decisions, scores.tolist(), means.tolist(), np.moveaxis(numbers, 2, 0), strict=True)
+    each = zip(
+        decisions,
+        scores.tolist(),
+        means.tolist(),
+        np.moveaxis(numbers, 2, 0),
+        v_rand.T,
+        strict=True,
+    )
     return [Rival(*rival) for rival in each]
 
 
