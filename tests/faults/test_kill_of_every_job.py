@@ -30,7 +30,8 @@ CHAIN = [
     ("segment_shard", "segment", "os.rename x1.png$", "snakemake"),
     ("review_masks", "segment", "os.rename review.csv$", "job"),
 ]
-ELSEWHERE = {"download", "fetch_weights"}  # killed beside the other tests of these rules
+# Killed beside the other tests of these rules.
+ELSEWHERE = {"download", "fetch_weights", "retrieve"}
 
 
 def test_every_rule_is_killed_in_a_test():

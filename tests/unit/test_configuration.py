@@ -82,6 +82,7 @@ def test_every_setting_is_described():
 def test_every_pattern_of_the_schema_has_words():
     patterns = {node_of(node).get("pattern") for _, node in ALL_SETTINGS} - {None}
     patterns.add(SCHEMA["properties"]["runs"]["propertyNames"]["pattern"])
+    patterns.add(SCHEMA["$defs"]["address"]["pattern"])
     assert patterns == set(PATTERN_WORDS)
 
 
@@ -99,6 +100,7 @@ def test_two_paths_are_enough():
         "label_tolerance": 0.01,
         "labels": "data/labels",
         "name": "mine",
+        "storage": None,
         "synthesis": None,
     }
     assert result["runs"] == {"unet": result["train"]}
@@ -570,3 +572,18 @@ def test_a_dropped_letter_is_answered_with_the_right_key(path):
         dotted = ".".join([*section, typo])
         answer = str(caught.value).split(f"{dotted}: unknown key; did you mean ")[1]
         assert f"'{key}'" in answer.split("?")[0]
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("{images: 's3://b/image', labels: b}", "found an address; expected two folders"),
+        ("{storage: {images: image, labels: 's3://b/l'}}", "dataset.storage.images: found the"),
+        (
+            "{images: a, labels: b, storage: {images: 's3://b/i', labels: 's3://b/l'}}",
+            "dataset.storage: set together with dataset.images",
+        ),
+    ],
+)
+def test_addresses_belong_in_the_section_for_them(section, told):
+    assert any(told in line for line in fault_lines(f"dataset: {section}"))

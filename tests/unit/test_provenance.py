@@ -37,7 +37,7 @@ FLOORS = [
         "bands",
         "decision",
     }
-    | {"boundaries", "objects", "intervals"},
+    | {"boundaries", "objects", "intervals", "retrieval"},
     {"objectives", "components", "blockwise", "topology", "regions"}
     | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}
     | {"checkpoints", "optimizers", "borders", "glossary", "memory", "review"},

@@ -7,6 +7,7 @@ import snakemake.exceptions
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_interface_storage_plugins.registry import StoragePluginRegistry
 
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
@@ -74,7 +75,9 @@ MODEL_FOLDS = (
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in FOLDS]
 )
-NEW_IMAGES = list_images(of_user(SEGMENT["images"])) if SEGMENT["images"] else []
+NEW_IMAGES = SEGMENT["images"] or []
+if isinstance(NEW_IMAGES, str):
+    NEW_IMAGES = list(map(str, list_images(of_user(NEW_IMAGES))))
 SHARDS = user_errors_at_parse_time(list_shards, NEW_IMAGES, SEGMENT["shard_size"])
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
@@ -120,6 +123,43 @@ onstart:
         )
 
 
+def stored(address):
+    """A file or folder in a storage, as an input of a rule.
+
+    Raises:
+        WorkflowError: no installed plugin of Snakemake reads such an address, or the storage does
+            not have it or does not answer.
+    """
+    if not any(
+        plugin.storage_provider.is_valid_query(address)
+        for plugin in StoragePluginRegistry().plugins.values()
+    ):
+        scheme = address.partition("://")[0]
+        raise WorkflowError(
+            f"{address}: no installed storage plugin of Snakemake reads {scheme}://; expected one "
+            f"such as snakemake-storage-plugin-{scheme}; install it into .venv with pip, or mend "
+            "the address."
+        )
+    flagged = storage(address)
+    if workflow.is_main_process:
+        # Snakemake is content with a missing input where it finds the output.
+        try:
+            reason = "" if flagged.flags["storage_object"].exists() else "not found"
+        except Exception as error:  # of many kinds, each plugin has its own
+            reason = f"no answer ({error})"
+        if reason:
+            raise WorkflowError(
+                f"{address}: {reason}; expected an object that can be read; mend the address or the "
+                "credentials, or run again when the storage is there."
+            )
+    return flagged
+
+
+def stored_all(addresses):
+    """One address or a list of them, as inputs of a rule."""
+    return [stored(each) for each in ([addresses] if isinstance(addresses, str) else addresses)]
+
+
 def code(script):
     """Hash of a script and of each package module it uses: the rerun trigger for code."""
     return code_hashes(WORKFLOW / "scripts" / script)
@@ -153,6 +193,12 @@ def weights_of_encoder(wildcards):
         return {}
     (weights,) = expand(rules.fetch_weights.output.weights, encoder=train["encoder"])
     return {"encoder_weights": weights}
+
+
+def images_of_shard(wildcards):
+    """Images of a shard: paths, or files in a storage."""
+    images = SHARDS[int(wildcards.shard)]
+    return images if isinstance(SEGMENT["images"], str) else stored_all(images)
 
 
 def segment_shards(wildcards):

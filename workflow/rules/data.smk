@@ -36,6 +36,27 @@ if DATASET and DATASET.origin == "download":
             "../scripts/download.py"
 
 
+if DATASET and DATASET.origin == "storage":
+
+    rule retrieve:
+        input:
+            images=stored_all(SETTINGS["dataset"]["storage"]["images"]),
+            labels=stored_all(SETTINGS["dataset"]["storage"]["labels"]),
+        output:
+            images=directory(DATASET.images),
+            labels=directory(DATASET.labels),
+        log:
+            f"{RESULTS}/logs/retrieve.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/retrieve.tsv"
+        conda:
+            "../../envs/images.yaml"
+        params:
+            code=code("retrieve.py"),
+        script:
+            "../scripts/retrieve.py"
+
+
 rule validate:
     input:
         [] if DATA_VERSION else FILES,

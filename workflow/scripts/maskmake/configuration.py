@@ -179,12 +179,21 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
     images, labels = dataset["images"], dataset["labels"]
     keys = ("dataset.images", "dataset.labels")
     if dataset["synthesis"] is not None:
-        for other in ("images", "labels", "download"):
+        for other in ("images", "labels", "download", "storage"):
             if dataset[other] is not None:
                 yield Fault(
                     ("dataset.synthesis", f"dataset.{other}"),
                     f"dataset.synthesis: set together with dataset.{other}; images are either "
                     "made or read; set one of the two to null",
+                )
+        return
+    if dataset["storage"] is not None:
+        for other in ("images", "labels", "download"):
+            if dataset[other] is not None:
+                yield Fault(
+                    ("dataset.storage", f"dataset.{other}"),
+                    f"dataset.storage: set together with dataset.{other}; images are read from one "
+                    "place; set one of the two to null",
                 )
         return
     if (images is None) != (labels is None):
@@ -202,6 +211,12 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
                 "dataset.synthesis to {} for made images, or, to use a trained model, "
                 "segment.model and segment.images",
             )
+    elif any("://" in folder for folder in (images, labels)):
+        yield Fault(
+            keys,
+            "dataset.images, dataset.labels: found an address; expected two folders; name "
+            "addresses in dataset.storage",
+        )
     elif os.path.normpath(images) == os.path.normpath(labels):
         yield Fault(
             keys,

@@ -15,6 +15,7 @@ PATTERN_WORDS = {
         "letters, digits, '_', '.' and '-', the first one a letter or digit"
     ),
     "^[A-Za-z0-9][A-Za-z0-9_-]*$": "letters, digits, '_' and '-', the first one a letter or digit",
+    "^[a-z0-9]+://[^{}]+$": "an address such as https://host/images.zip or s3://bucket/images",
     "^https?://": "an address that begins with http:// or https://",
 }
 

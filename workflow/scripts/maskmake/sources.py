@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from maskmake.log import UserError
 
@@ -25,9 +26,9 @@ class Dataset(NamedTuple):
     Attributes:
         images: folder of the images.
         labels: folder of the labels.
-        image_files: every image, those a rule has yet to make included.
+        image_files: every image, those a rule has yet to make included; of ``storage`` the folder.
         label_files: every label, likewise.
-        origin: ``folders``, ``synthesis`` or ``download``.
+        origin: ``folders``, ``synthesis``, ``download`` or ``storage``.
     """
 
     images: str
@@ -59,6 +60,8 @@ class Dataset(NamedTuple):
             names = synthetic_names(section["synthesis"]["images"])
             files = ([f"{folder}/{name}" for name in names] for folder in made_folders)
             return cls(*made_folders, *files, "synthesis")
+        if section["storage"]:  # whose files have no names until they are fetched
+            return cls(*made_folders, [made_folders[0]], [made_folders[1]], "storage")
         if section["download"]:
             paths = [f"{made}/{name}" for name in read_checksums(section["download"]["checksums"])]
             files = ([p for p in paths if p.startswith(f"{folder}/")] for folder in made_folders)
@@ -78,21 +81,21 @@ def list_dataset(folder: str | Path) -> list[Path]:
     return [path for place in folders for path in list_images(place)]
 
 
-def list_shards(images: list[Path], size: int) -> list[list[str]]:
-    """Paths in portions of at most ``size``, one for each job of ``segment``.
+def list_shards(images: list[str], size: int) -> list[list[str]]:
+    """Paths or addresses in portions of at most ``size``, one for each job of ``segment``.
 
     Raises:
         UserError: two images have one stem, so their masks would have one name.
     """
-    first_of_stem: dict[str, Path] = {}
+    first_of_stem: dict[str, str] = {}
     for path in images:
-        if (earlier := first_of_stem.setdefault(path.stem, path)) != path:
+        stem = Path(urlsplit(path).path).stem if "://" in path else Path(path).stem
+        if (earlier := first_of_stem.setdefault(stem, path)) != path:
             raise UserError(
                 f"{path}: has the stem of {earlier}, and the mask of either would be "
-                f"{path.stem}.png; expected different stems; rename one of them."
+                f"{stem}.png; expected different stems; rename one of them."
             )
-    paths = list(map(str, images))
-    return [paths[start : start + size] for start in range(0, len(paths), size)]
+    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def trained_folds(run: str) -> list[str]:

@@ -1,0 +1,157 @@
+"""Images that lie on a server or in a bucket."""
+
+import json
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from workspace import NOTHING_TO_DO, configure, digests, fatal, finish, planned, snakemake
+
+from maskmake.files import write_png
+from maskmake.synthesis import synthesize
+
+KINDS = {"images": "image", "labels": "label"}
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def http(tmp_path):
+    """Address of a server on this machine; it serves the folder ``served``."""
+    (tmp_path / "served").mkdir()
+    handler = partial(Handler, directory=tmp_path / "served")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def archives(http, dataset, tmp_path):
+    """The section dataset.storage of two archives on that server."""
+    for kind in KINDS:
+        shutil.make_archive(tmp_path / "served" / kind, "zip", dataset, kind)
+    return {kind: f"{http}/{kind}.zip" for kind in KINDS}
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of a storage on this machine that speaks S3."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    access = {"ACCESS_KEY": "user", "SECRET_KEY": "word"}
+    for name, value in (access | {"ENDPOINT_URL": f"http://{host}:{port}"}).items():
+        monkeypatch.setenv(f"SNAKEMAKE_STORAGE_S3_{name}", value)
+    resource = boto3.resource(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id=access["ACCESS_KEY"],
+        aws_secret_access_key=access["SECRET_KEY"],
+    )
+    yield resource.create_bucket(Bucket="microscope")
+    server.stop()
+
+
+def work_with(storage, tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir(exist_ok=True)
+    configure(folder, dataset={"name": "tiny", "storage": storage})
+    return folder
+
+
+def data_of(folder):
+    return digests(folder / "results/tiny/data", "*.npy", "index.csv", "splits.csv", "plan.json")
+
+
+def test_archives_on_a_server_are_a_data_set(archives, finished, tmp_path):
+    folder = work_with(archives, tmp_path)
+    finish(folder, "plan")
+    assert data_of(folder) == data_of(finished)
+    assert NOTHING_TO_DO in finish(folder, "plan")
+
+    write_png(tmp_path / "new/images/00.png", synthesize(50, 96, 1)[0])
+    shutil.make_archive(tmp_path / "served/images", "zip", tmp_path / "new", "images")
+    assert planned(folder, "plan") >= {"retrieve", "validate", "binarize", "plan"}
+
+
+def test_a_killed_retrieval_is_done_again(archives, finished, tmp_path):
+    folder = work_with(archives, tmp_path)
+    code, _ = snakemake(folder, "plan", prefix=fatal("both", "open source/labels?/03.png$"))
+    assert code != 0
+    assert "retrieve: the last attempt, process" in finish(folder, "plan")
+    assert data_of(folder) == data_of(finished)
+
+
+def test_folders_of_a_bucket_are_a_data_set(bucket, dataset, finished, tmp_path):
+    for path in dataset.rglob("*.png"):
+        bucket.upload_file(str(path), f"fly/{path.relative_to(dataset)}")
+    folder = work_with({kind: f"s3://microscope/fly/{kind}" for kind in KINDS}, tmp_path)
+    finish(folder, "plan")
+    assert data_of(folder) == data_of(finished)
+    assert NOTHING_TO_DO in finish(folder, "plan")
+
+
+def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
+    folder = tmp_path / "work"
+    for i in range(3):
+        write_png(folder / f"new/x{i}.png", synthesize(20 + i, 80, 1)[0])
+    shutil.copy(folder / "new/x0.png", tmp_path / "served")
+    for name in ("x1.png", "x2.png"):
+        bucket.upload_file(str(folder / "new" / name), name)
+    addresses = [f"{http}/x0.png?version=1", "s3://microscope/x1.png", "s3://microscope/x2.png"]
+    for name, images in (("here", "new"), ("there", addresses)):
+        model = str(finished / "results/tiny/runs/a")
+        segment = {"images": images, "model": model, "shard_size": 2}
+        (folder / "config.yaml").write_text(
+            json.dumps({"dataset": {"name": name}, "predict": {"tile": 96}, "segment": segment})
+        )
+        finish(folder, "segment", "--cores", "8")
+    masks = digests(folder / "results/there/segment/a", "*.png")
+    assert sorted(masks) == ["x0.png", "x1.png", "x2.png"]
+    assert masks == digests(folder / "results/here/segment/a", "*.png")
+    assert NOTHING_TO_DO in finish(folder, "segment")
+
+
+# --- what can be wrong --------------------------------------------------------------------------
+
+
+def refused(storage, tmp_path) -> str:
+    folder = work_with(storage, tmp_path)
+    code, output = snakemake(folder, "plan")
+    assert code != 0
+    assert "Traceback" not in output
+    return output
+
+
+def test_an_address_that_is_wrong_is_named(archives, http, tmp_path):
+    wrong = archives | {"labels": f"{http}/lables.zip"}
+    sentence = f"{http}/lables.zip: not found; expected an object that can be read; mend"
+    assert sentence in refused(wrong, tmp_path)
+    finish(work_with(archives, tmp_path), "plan")
+    assert sentence in refused(wrong, tmp_path)  # and no older result is taken for it
+
+
+def test_a_server_that_is_away_is_named(tmp_path):
+    address = "http://127.0.0.1:9/images.zip"
+    output = refused(dict.fromkeys(KINDS, address), tmp_path)
+    assert f"{address}: no answer (" in output and "run again when the storage is there" in output
+
+
+def test_a_storage_without_a_plugin_is_named(tmp_path):
+    output = refused({kind: f"gs://microscope/{kind}" for kind in KINDS}, tmp_path)
+    assert "no installed storage plugin of Snakemake reads gs://" in output
+
+
+def test_half_an_archive_is_named_and_leaves_nothing(archives, tmp_path):
+    (tmp_path / "served/images.zip").write_bytes(b"PK")
+    assert "images.zip: cannot be unpacked" in refused(archives, tmp_path)
+    assert not (tmp_path / "work/results/tiny/source/image").exists()
