@@ -5,7 +5,7 @@ import platform
 
 import pytest
 from faults import Background
-from workspace import digests, fatal, finish, planned, snakemake
+from workspace import ROOT, digests, fatal, finish, planned, snakemake
 
 
 @pytest.fixture
@@ -70,3 +70,27 @@ def test_a_lock_on_other_results_is_left_alone(folder):
     (folder / ".snakemake/maskmake-tiny.lock").write_text(dead)
     assert planned(folder, "validate") == {"validate"}
     assert (locks / "0.output.lock").exists()
+
+
+MODULE = f"""
+configfile: "config.yaml"
+
+
+module maskmake:
+    snakefile:
+        "{ROOT / "Snakefile"}"
+    config:
+        config
+
+
+use rule * from maskmake as segmentation_*
+"""
+
+
+def test_a_workflow_that_uses_this_one_is_refused_too(first, folder):
+    snakefile = folder / "Snakefile"
+    snakefile.write_text(MODULE)
+    finish(folder, "validate", "--unlock")  # without it Snakemake's own lock refuses already
+    code, output = snakemake(folder, "segmentation_validate", snakefile=snakefile)
+    assert code == 1 and "Traceback" not in output
+    assert f"another Snakemake is at work here (process {first.process.pid}" in output

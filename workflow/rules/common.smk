@@ -105,7 +105,14 @@ for name, run in RUNS.items():
         )
 
 
-onstart:
+def check_start(log):
+    """Refuse what must not begin.
+
+    Raises:
+        WorkflowError: another Snakemake works on the results, the disk cannot be written to, or the
+            limit for GPUs does not reach the jobs.
+    """
+    other_workflows(log)
     refusal = AT_WORK.refusal()
     if refusal:
         raise WorkflowError(refusal)
@@ -121,6 +128,11 @@ onstart:
             "of one's own), so jobs start at once and wait inside for a GPU that is free; add gpu=1 "
             "to --resources, or as many as there are, to start no more than these."
         )
+
+
+# The directive onstart counts in the main Snakefile alone, not where this is a module.
+other_workflows = workflow._onstart
+workflow._onstart = check_start
 
 
 def stored(address):
