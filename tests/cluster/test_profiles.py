@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+import yaml
 from workspace import CONFIG, ROOT, configure, copy_workspace, snakemake
 
 # A cluster of one machine. The first job of split is cancelled before it starts.
@@ -82,3 +83,16 @@ def test_executor_that_is_not_installed_is_named(work):
     assert code != 0
     assert "invalid choice: 'absent' (choose from 'cluster-generic', " in output, output
     assert not (work / "results").exists()
+
+
+def entries(name: str) -> dict:
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["generic", "kubernetes", "slurm", "workstation"])
+def test_every_profile_repeats_what_the_default_says_of_reruns(name):
+    theirs, default = entries(name), entries("default")
+    machine = {"cores", "resources"}  # of the one machine that the default is for
+    assert default.keys() - machine >= {"rerun-triggers", "max-checksum-file-size"}
+    for entry in default.keys() - machine:
+        assert theirs[entry] == default[entry], entry
