@@ -7,6 +7,7 @@ import pytest
 from maskmake import tiling
 from maskmake.arrays import open_probabilities
 from maskmake.log import UserError
+from maskmake.networks import ENCODER_STRIDE
 from maskmake.settings import PredictSettings
 from maskmake.tiling import (
     LARGEST_WHOLE,
@@ -16,9 +17,10 @@ from maskmake.tiling import (
     logit_bands,
     predict_bands,
     predict_images,
-    tile_profile,
+    tile_profiles,
     tile_side,
     tile_starts,
+    tile_step,
 )
 
 
@@ -132,19 +134,43 @@ def test_the_middle_of_a_tile_outweighs_its_border():
     assert error.max() < 0.5
 
 
-def test_tiles_of_a_network_that_sees_a_neighbourhood_differ_little_from_the_whole():
-    images = keras.Input((None, None, 1))
-    x = keras.layers.Rescaling(1 / 128, -1)(images)
-    for seed, filters in enumerate((4, 4, 1)):
-        start = keras.initializers.GlorotNormal(seed)
-        x = keras.layers.Conv2D(filters, 5, padding="same", kernel_initializer=start)(x)
-    network = keras.Model(images, x)
-    network.batches = []
-    image = random_image(200, 160)
-    whole, tiled = (predict_logits(network, image, settings(side)) for side in (224, 96))
-    probabilities = [1 / (1 + np.exp(-logits)) for logits in (whole, tiled)]
-    difference = np.abs(np.subtract(*probabilities))[8:-64, 8:-64]
-    assert 0 < difference.max() < 1e-3
+class StridedNetwork:
+    """An encoder of stride 32, convolutions before and after: it sees 65 pixels to each side."""
+
+    input_shape = (None, None, None, 1)
+    reach = 65
+
+    def __init__(self):
+        def convolution(x, filters, seed):
+            start = keras.initializers.GlorotNormal(seed)
+            return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start)(x)
+
+        images = keras.Input((None, None, 1))
+        scaled = keras.layers.Rescaling(1 / 64, -2)(images)
+        fine = convolution(scaled, 4, 0)
+        coarse = keras.layers.AveragePooling2D(ENCODER_STRIDE)(fine)
+        coarse = keras.layers.Rescaling(16)(convolution(coarse, 4, 1))
+        coarse = keras.layers.UpSampling2D(ENCODER_STRIDE)(coarse)
+        self._network = keras.Model(images, convolution(fine + coarse, 1, 2))
+        self.batches = []
+
+    def predict_on_batch(self, tiles):
+        return self._network.predict_on_batch(tiles)
+
+
+@pytest.mark.parametrize("tta", [False, True])
+@pytest.mark.parametrize("length", [512, 460])
+def test_tiles_that_overlap_enough_are_as_the_whole(length, tta):
+    image = random_image(length, length) // 2 + np.arange(length, dtype=np.uint8)
+    network = StridedNetwork()
+    side = -(-length // ENCODER_STRIDE) * ENCODER_STRIDE
+    whole = predict_logits(network, image, settings(side, tta=tta))
+    tile, overlap = 288, 0.75
+    seen_from_one_step_away = tile / 2 - tile_step(tile, overlap)
+    assert seen_from_one_step_away > network.reach
+    tiled = predict_logits(network, image, settings(tile, overlap, tta))
+    assert np.ptp(whole) > 3
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
 # --- test-time augmentation -------------------------------------------------------------------
@@ -186,8 +212,8 @@ def test_augmented_prediction_is_the_mean_over_eight_symmetries():
 # --- which tiles ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.25, 0.5, 0.75, 0.9])
-@pytest.mark.parametrize("tile", [32, 96, 256])
+@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.25, 0.5, 0.8, 0.9])
+@pytest.mark.parametrize("tile", [32, 96, 320])
 def test_tiles_cover_every_length_and_share_the_overlap(tile, overlap):
     for length in [*range(1, 3 * tile, 7), tile, tile + 1, 2 * tile, 1000, 1999]:
         starts = tile_starts(length, tile, overlap)
@@ -195,11 +221,21 @@ def test_tiles_cover_every_length_and_share_the_overlap(tile, overlap):
         assert starts[0] == 0
         assert starts == sorted(set(starts))
         if length > tile:
-            assert starts[-1] + tile == length
-            assert steps.max() <= max(1, tile * (1 - overlap))
-            assert steps.max() - steps.min() <= 1
+            assert length <= starts[-1] + tile < length + ENCODER_STRIDE
+            assert steps.max() <= max(ENCODER_STRIDE, tile - tile * overlap)
+            assert steps.max() - steps.min() <= ENCODER_STRIDE
         else:
             assert starts == [0]
+
+
+@pytest.mark.parametrize(
+    ("tile", "overlap", "step"), [(320, 0.8, 64), (288, 0.5, 128), (64, 1, 32)]
+)
+def test_starts_are_multiples_of_the_stride_of_the_encoder(tile, overlap, step):
+    assert tile_step(tile, overlap) == step
+    for length in (321, 1000, 1999):
+        starts = np.array(tile_starts(length, tile, overlap))
+        assert not (starts % ENCODER_STRIDE).any() and np.diff(starts).max() <= step
 
 
 @pytest.mark.parametrize(
@@ -210,7 +246,7 @@ def test_tiles_cover_every_length_and_share_the_overlap(tile, overlap):
         ([(1, 1)], 32),
         ([(LARGEST_WHOLE, 70)], 256),  # seven tiles of 256 are less than one of 1024
         ([(LARGEST_WHOLE, LARGEST_WHOLE)], LARGEST_WHOLE),
-        ([(LARGEST_WHOLE + 1, 70)], 352),
+        ([(LARGEST_WHOLE + 1, 70)], 320),
         ([(4000, 6000)], LARGEST_WHOLE // 2),
         ([(256, 256)] * 100 + [(600, 600)], 256),
     ],
@@ -309,12 +345,17 @@ def test_a_call_holds_a_bounded_number_of_pixels():
 
 
 @pytest.mark.parametrize("tile", [32, 96, 512])
-def test_tile_weights_are_positive_symmetric_and_largest_in_the_middle(tile):
-    weights = tile_profile(tile)
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.9])
+def test_tile_weights_fall_from_the_middle_but_not_to_the_border_of_the_image(tile, overlap):
+    first, inner, last = weights = tile_profiles(3, tile, overlap)
     assert weights.dtype == np.float32
-    assert weights.min() > 0
-    np.testing.assert_allclose(weights, weights[::-1], rtol=1e-6)
-    assert weights.max() == weights[tile // 2] > 0.9
+    assert weights.min() ** 2 > 0 and weights.max() <= 1
+    np.testing.assert_array_equal(inner, inner[::-1])
+    assert (np.diff(inner[tile // 2 :]) <= 0).all() and inner[0] < 0.2 < 0.9 < inner[tile // 2]
+    assert (first[: tile // 2] == 1).all() and (last[tile // 2 :] == 1).all()
+    np.testing.assert_array_equal(first[tile // 2 :], inner[tile // 2 :])
+    np.testing.assert_array_equal(last[: tile // 2], inner[: tile // 2])
+    assert (tile_profiles(1, tile, overlap) == 1).all()
 
 
 # --- probabilities ----------------------------------------------------------------------------

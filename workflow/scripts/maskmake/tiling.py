@@ -25,8 +25,10 @@ from maskmake.settings import PredictSettings
 SMALLEST_TILE, LARGEST_WHOLE, SPARE = 256, 1024, 1.25
 # Pixels of one network call: 16 tiles of 256 x 256.
 PIXELS_A_CALL = 2**20
-# Standard deviation of the tile weights as a share of the tile (nnU-Net, Isensee et al. 2021).
-WEIGHT_SIGMA = 1 / 8
+# Standard deviation of the tile weights as a share of the step from tile to tile. At an overlap of
+# 0.5 it is 1/8 of the tile, as in nnU-Net (Isensee et al. 2021). From FAINT standard deviations on,
+# weights do not fall further, so that none is 0.
+WEIGHT_SIGMA, FAINT = 1 / 4, 6
 # Memory of a prediction on a processor as a share of the outputs of all layers: 0.2 was measured
 # (U-Net with ResNet-34, TensorFlow).
 MEMORY_SHARE = 0.3
@@ -92,19 +94,36 @@ def tile_side(planes: Iterable[Plane], settings: PredictSettings) -> int:
     return next(side for side in sides if pixels(side) <= SPARE * fewest)
 
 
+def tile_step(tile: int, overlap: float) -> int:
+    """The longest step from tile to tile: a multiple of the encoder's stride, at least one."""
+    return max(1, int(tile - tile * overlap) // ENCODER_STRIDE) * ENCODER_STRIDE
+
+
 def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
-    """Evenly spaced starts of tiles that cover ``length`` and share at least ``overlap``."""
-    if length <= tile:
-        return [0]
-    step = max(1, int(tile * (1 - overlap)))
-    count = -(-(length - tile) // step) + 1
-    return [round(start) for start in np.linspace(0, length - tile, count)]
+    """Evenly spaced starts of tiles that cover ``length`` and share at least ``overlap``.
+
+    All are multiples of the encoder's stride, so that its grids fall on the same pixels in every
+    tile as in the whole image: tiles one pixel beside them changed probabilities of a trained
+    U-Net by up to 0.8. The last tile may therefore reach up to 31 pixels beyond the image, and the
+    share is less than ``overlap`` where more would take steps of less than the stride.
+    """
+    strides = max(0, -(-(length - tile) // ENCODER_STRIDE))
+    steps = -(-strides * ENCODER_STRIDE // tile_step(tile, overlap))
+    return [strides * i // max(steps, 1) * ENCODER_STRIDE for i in range(steps + 1)]
 
 
-def tile_profile(tile: int) -> np.ndarray:
-    """Gaussian weights along a tile, float32, 1 in the middle and never 0."""
-    distance = (np.arange(tile) - (tile - 1) / 2) / (tile * WEIGHT_SIGMA)
-    return np.exp(-0.5 * distance**2).astype(np.float32)
+def tile_profiles(count: int, tile: int, overlap: float) -> np.ndarray:
+    """Weights along each of ``count`` tiles in a row, (count, tile) float32, never 0.
+
+    A Gaussian, 1 in the middle; from there to the border of the image, which is no border of tiles,
+    the first and the last keep it at 1.
+    """
+    distance = np.abs(np.arange(tile) - (tile - 1) / 2)
+    distance /= WEIGHT_SIGMA * tile_step(tile, overlap)
+    gaussian = np.exp(-0.5 * np.minimum(distance, FAINT) ** 2).astype(np.float32)
+    profiles = np.repeat(gaussian[None], count, axis=0)
+    profiles[0, : tile // 2] = profiles[-1, tile // 2 :] = 1
+    return profiles
 
 
 # --- the network ------------------------------------------------------------------------------
@@ -195,14 +214,15 @@ class _Canvas:
 
     def __init__(self, plane: Plane, side: int, overlap: float):
         self.plane, self._side = plane, side
-        self.tops, self.lefts = (tile_starts(n, side, overlap) for n in plane)
-        profile = tile_profile(side)
-        self._weights = np.outer(profile, profile)
-        self._down, self._across = (_summed(profile, starts) for starts in (self.tops, self.lefts))
+        self.tops, self.lefts = starts = [tile_starts(n, side, overlap) for n in plane]
+        self._profiles = [tile_profiles(len(each), side, overlap) for each in starts]
+        self._down, self._across = map(_summed, self._profiles, starts)
         self._total = np.zeros((side, len(self._across)), np.float32)
 
-    def add(self, left: int, logits: np.ndarray) -> None:
-        self._total[:, left : left + self._side] += self._weights * logits
+    def add(self, row: int, column: int, logits: np.ndarray) -> None:
+        left = self.lefts[column]
+        weights = np.outer(self._profiles[0][row], self._profiles[1][column])
+        self._total[:, left : left + self._side] += weights * logits
 
     def take(self, row: int) -> np.ndarray:
         """The mean logits (h, W) of the rows that end with a row of tiles."""
@@ -217,10 +237,10 @@ class _Canvas:
         return mean[: stop - top, :width]
 
 
-def _summed(profile: np.ndarray, starts: list[int]) -> np.ndarray:
+def _summed(profiles: np.ndarray, starts: list[int]) -> np.ndarray:
     """The weights of all tiles along one side of an image."""
-    total = np.zeros(starts[-1] + len(profile), np.float32)
-    for start in starts:
+    total = np.zeros(starts[-1] + profiles.shape[1], np.float32)
+    for profile, start in zip(profiles, starts, strict=True):
         total[start : start + len(profile)] += profile
     return total
 
@@ -229,7 +249,7 @@ class _Tile(NamedTuple):
     source: Source
     canvas: _Canvas | None
     row: int
-    left: int
+    column: int
     pixels: np.ndarray | None  # (S, S, C); None: the image ends here by a fault
     fault: UserError | None = None
 
@@ -239,15 +259,17 @@ def _tiles(sources: Iterable[Source], side: int, overlap: float) -> Iterator[_Ti
     for source in sources:
         canvas = _Canvas(source.plane, side, overlap)
         try:
-            for row, window in enumerate(_windows(source.bands, canvas.tops, side)):
-                for left in canvas.lefts:
-                    yield _Tile(source, canvas, row, left, window[:, left : left + side])
+            width = canvas.lefts[-1] + side
+            for row, window in enumerate(_windows(source.bands, canvas.tops, (side, width))):
+                for column, left in enumerate(canvas.lefts):
+                    yield _Tile(source, canvas, row, column, window[:, left : left + side])
         except UserError as fault:
             yield _Tile(source, None, 0, 0, None, fault)
 
 
-def _windows(bands: Iterator[np.ndarray], tops: list[int], side: int) -> Iterator[np.ndarray]:
-    """``side`` rows from each of ``tops`` on, (S, W or more, C), mirrored where the image ends."""
+def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Plane) -> Iterator[np.ndarray]:
+    """Rows of an image from each of ``tops`` on, (*plane, C), mirrored where the image ends."""
+    side = plane[0]
     rest = next(bands)
     held, first = rest[:0], 0
     for top in tops:
@@ -258,7 +280,7 @@ def _windows(bands: Iterator[np.ndarray], tops: list[int], side: int) -> Iterato
             rest = rest[len(parts[-1]) :] if len(parts[-1]) < len(rest) else next(bands, None)
         held, first = np.concatenate(parts), top
         window = held if held.ndim == 3 else held[:, :, None]
-        missing = [(0, max(0, side - length)) for length in window.shape[:2]]
+        missing = [(0, end - length) for end, length in zip(plane, window.shape, strict=False)]
         yield np.pad(window, [*missing, (0, 0)], mode="symmetric")
 
 
@@ -292,8 +314,8 @@ def logit_bands(
             if tile.fault:
                 yield tile.source.key, tile.fault
                 continue
-            tile.canvas.add(tile.left, next(logits))
-            if tile.left == tile.canvas.lefts[-1]:
+            tile.canvas.add(tile.row, tile.column, next(logits))
+            if tile.column == len(tile.canvas.lefts) - 1:
                 yield tile.source.key, tile.canvas.take(tile.row)
 
 
