@@ -12,7 +12,7 @@ from maskmake.verdicts import difference_tables, verdict_sentences
 
 def scored(cases) -> ScoredRun:
     """A run as the files of ``evaluate`` give it back."""
-    card = score_card(cases)
+    card = score_card(cases, 1.2)
     metrics = {name: None if np.isnan(value) else value for name, value in card.scores.items()}
     return ScoredRun({"images": len(card.per_image), **metrics}, card.per_image, card.resamples)
 

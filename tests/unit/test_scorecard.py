@@ -16,7 +16,7 @@ def case(image_id: str, seed: int):
 
 def test_score_card_pools_pixels_and_averages_images():
     cases = [case("a", 0), case("b", 1)]
-    card = scorecard.score_card(iter(cases))
+    card = scorecard.score_card(iter(cases), 2.0)
     assert tuple(card.scores) == scorecard.SCORES
     assert list(card.per_image.columns) == ["id", *scorecard.SCORES]
     assert list(card.per_image["id"]) == ["a", "b"]
@@ -24,7 +24,7 @@ def test_score_card_pools_pixels_and_averages_images():
     mask, label, probability = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:])
     expected = scores.pixel_scores(scores.confusion(mask, label))
     histogram = scores.probability_histogram(probability, label)
-    expected |= scores.probability_scores(scores.probability_sums(histogram))
+    expected |= scores.probability_scores(scores.probability_sums(histogram, 2.0))
     assert {name: card.scores[name] for name in expected} == pytest.approx(expected)
     for name in scorecard.IMAGE_SCORES:
         assert card.scores[name] == pytest.approx(card.per_image[name].mean())
@@ -33,7 +33,7 @@ def test_score_card_pools_pixels_and_averages_images():
 def test_score_card_leaves_undefined_scores_out_of_means():
     empty = np.zeros((96, 96), np.uint8)
     cases = [case("a", 0), ("empty", empty > 0, empty, empty.astype(np.float16))]
-    card = scorecard.score_card(cases)
+    card = scorecard.score_card(cases, 2.0)
     assert card.per_image.set_index("id").loc["empty", "v_rand":"object_f1"].isna().all()
     assert card.scores["v_rand"] == card.per_image["v_rand"][0]
     assert card.scores["hausdorff_95"] == card.per_image["hausdorff_95"][0]
@@ -43,19 +43,19 @@ def test_score_card_leaves_undefined_scores_out_of_means():
 
 
 def test_score_card_of_no_image_is_undefined():
-    card = scorecard.score_card([])
+    card = scorecard.score_card([], 2.0)
     assert card.per_image.empty and list(card.per_image.columns) == ["id", *scorecard.SCORES]
     assert all(np.isnan(value) for value in card.scores.values())
     assert all(np.isnan(value) for value in card.intervals.values())
 
 
 def test_score_card_of_one_image_has_no_interval():
-    card = scorecard.score_card([case("a", 0)])
+    card = scorecard.score_card([case("a", 0)], 2.0)
     assert all(np.isnan(value) for value in card.intervals.values())
 
 
 def test_every_score_has_an_interval_around_it():
-    card = scorecard.score_card(case(str(seed), seed) for seed in range(6))
+    card = scorecard.score_card((case(str(seed), seed) for seed in range(6)), 2.0)
     names = [f"{name}_{end}" for name in scorecard.SCORES for end in ("low", "high")]
     assert list(card.intervals) == names
     for name, value in card.scores.items():
@@ -69,14 +69,14 @@ def test_pooled_scores_are_resampled_pooled():
     small = [case(str(seed), seed) for seed in range(5)]
     label = cells(size=384, count=100, seed=9)
     bad = ("bad", label == 0, label, np.where(label > 0, 0.25, 0.75).astype(np.float16))
-    card = scorecard.score_card([*small, bad])
+    card = scorecard.score_card([*small, bad], 2.0)
     weights = intervals.resampling_weights(6)
     cases = [*small, bad]
     for row in (0, 1, 2):
         drawn = [
             case for case, times in zip(cases, weights[row], strict=True) for _ in range(int(times))
         ]
-        expected = scorecard.score_card(drawn).scores
+        expected = scorecard.score_card(drawn, 2.0).scores
         resample = card.resamples.loc[row]
         assert resample.to_dict() == pytest.approx(
             {name: expected[name] for name in scorecard.POOLED_SCORES}, rel=1e-5

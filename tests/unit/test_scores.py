@@ -66,8 +66,8 @@ def test_empty_mask_against_a_label_scores_zero():
 # Probability scores
 
 
-def scored(histogram: np.ndarray) -> dict:
-    return scores.probability_scores(scores.probability_sums(histogram))
+def scored(histogram: np.ndarray, temperature: float = 1.0) -> dict:
+    return scores.probability_scores(scores.probability_sums(histogram, temperature))
 
 
 def random_probabilities(seed: int = 0, shape=(64, 64)) -> tuple[np.ndarray, np.ndarray]:
@@ -133,6 +133,20 @@ def test_brier_and_calibration_error_by_their_definitions():
     assert values["ece"] == pytest.approx(ece)
 
 
+def test_calibrated_scores_are_those_of_the_calibrated_probabilities():
+    probability, label = random_probabilities()
+    q = np.clip(probability.astype(float), scores.SMALLEST, 1 - scores.SURE)
+    q = 1 / (1 + (1 / q - 1) ** (1 / 1.7))
+    values = scored(scores.probability_histogram(probability, label), 1.7)
+    assert values["brier_calibrated"] == pytest.approx(np.mean((q - label) ** 2))
+    gaps = np.bincount((np.ceil(15 * q) - 1).ravel().astype(int), (label - q).ravel())
+    assert values["ece_calibrated"] == pytest.approx(np.abs(gaps).sum() / label.size)
+    same = scored(scores.probability_histogram(probability, label), 1.0)
+    for name in ("ece", "brier"):
+        assert same[f"{name}_calibrated"] == pytest.approx(same[name], abs=1e-5)
+        assert same[name] == values[name]
+
+
 def test_certain_pixels_share_the_last_bin_of_the_calibration_error():
     probability = np.array([[1, 1, 0.9375, 0.9375]], np.float16)
     label = np.array([[1, 0, 1, 1]], np.uint8)
@@ -143,7 +157,7 @@ def test_certain_pixels_share_the_last_bin_of_the_calibration_error():
 def test_perfect_and_worthless_probabilities():
     label = cells()
     perfect = scored(scores.probability_histogram(label.astype(np.float16), label))
-    assert perfect == {"average_precision": 1, "ece": 0, "brier": 0}
+    assert [perfect[name] for name in ("average_precision", "ece", "brier")] == [1, 0, 0]
     constant = np.full(label.shape, 0.3, np.float16)
     worthless = scored(scores.probability_histogram(constant, label))
     assert worthless["average_precision"] == pytest.approx(label.mean())
@@ -161,10 +175,11 @@ def test_sums_of_probabilities_pool():
     """Of images added up, and of several sets at once, as bootstrap needs them."""
     histograms = [scores.probability_histogram(*random_probabilities(seed)) for seed in range(3)]
     sums = [
-        np.stack(field) for field in zip(*map(scores.probability_sums, histograms), strict=True)
+        np.stack(field)
+        for field in zip(*(scores.probability_sums(h, 2.0) for h in histograms), strict=True)
     ]
     weights = np.array([[1, 1, 1], [0, 2, 1]])
     values = scores.probability_scores(scores.ProbabilitySums(*(weights @ each for each in sums)))
     for row, weight in enumerate(weights):
-        expected = scored(sum(w * h for w, h in zip(weight, histograms, strict=True)))
+        expected = scored(sum(w * h for w, h in zip(weight, histograms, strict=True)), 2.0)
         assert {name: value[row] for name, value in values.items()} == pytest.approx(expected)

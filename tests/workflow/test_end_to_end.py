@@ -29,14 +29,14 @@ from maskmake.synthesis import synthesize
 SCORE_NAMES = [
     "pixel_accuracy", "majority_accuracy", "precision", "recall", "foreground_dice",
     "foreground_iou", "background_dice", "background_iou", "mean_dice",
-    "average_precision", "ece", "brier",
+    "average_precision", "ece", "brier", "ece_calibrated", "brier_calibrated",
     "boundary_f1", "hausdorff_95",
     "foreground_cldice", "background_cldice", "betti_0_error", "betti_1_error",
     "v_rand", "v_info", "v_split", "v_merge", "v_info_split", "v_info_merge", "object_f1",
 ]  # fmt: skip
 METRICS = [
     "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "temperature",
-    *SCORE_NAMES, "ece_calibrated", "brier_calibrated", "seconds_train", "seconds_predict",
+    *SCORE_NAMES, "seconds_train", "seconds_predict",
     *(f"{name}_{end}" for name in SCORE_NAMES for end in ("low", "high")),
 ]  # fmt: skip
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}

@@ -21,8 +21,8 @@ with job(snakemake):
         for i in run.test_ids:
             yield i, read_pixels(f"{snakemake.input.masks}/{i}.png") > 0, labels[i], run.test(i)
 
-    card = score_card(cases())
-    calibration, reliability, expected = assess_calibration(cases(), decision["temperature"])
+    card = score_card(cases(), decision["temperature"])
+    reliability, expected = assess_calibration(cases(), decision["temperature"])
     write_csv(snakemake.output.per_image, card.per_image.merge(expected, on="id"))
     write_csv(snakemake.output.resamples, card.resamples)
     write_csv(snakemake.output.reliability, reliability)
@@ -32,7 +32,6 @@ with job(snakemake):
             "images": len(run.test_ids),
             **{key: decision[key] for key in DECISION},
             **card.scores,
-            **calibration,
             "seconds_train": sum(read_json(p)["seconds"] for p in snakemake.input.trainings),
             "seconds_predict": pd.concat(map(pd.read_table, snakemake.input.benchmarks))["s"].sum(),
             **card.intervals,

@@ -14,17 +14,18 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
 
 from maskmake.decision import Decision, apply_decision
-from maskmake.predictions import SURE
-from maskmake.scores import CALIBRATION_BINS, FLOAT16_LEVELS, probability_histogram
+from maskmake.scores import (
+    CALIBRATION_BINS,
+    FLOAT16_LEVELS,
+    LOGITS,
+    calibrated_levels,
+    calibration_bins,
+    probability_histogram,
+)
 
 TEMPERATURES = (0.25, 10.0)
-
-# The logit of each of FLOAT16_LEVELS; 0 and 1 are half the spacing away from where they are.
-SMALLEST = float(FLOAT16_LEVELS[1]) / 2
-LOGITS = logit(np.clip(FLOAT16_LEVELS.astype(np.float64), SMALLEST, 1 - SURE))
 
 EXPECTED = ("expected_foreground_dice", "expected_background_dice", "expected_mean_dice")
 
@@ -93,14 +94,9 @@ def learn_temperature(histogram: np.ndarray) -> float:
     return float(min((*TEMPERATURES, np.exp(inside)), key=loss))  # the search never tries the ends
 
 
-def calibrated_levels(temperature: float) -> np.ndarray:
-    """The calibrated probability, ``float64``, of each of ``FLOAT16_LEVELS``; never 0 or 1."""
-    return expit(LOGITS / temperature)
-
-
 def assess_calibration(
     cases: Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]], temperature: float
-) -> tuple[dict[str, float], pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge the temperature and the expected Dice by images that they were not learned on.
 
     Args:
@@ -109,7 +105,6 @@ def assess_calibration(
         temperature: of ``learn_temperature``.
 
     Returns:
-        ece_calibrated and brier_calibrated, pooled over all pixels.
         The table of ``reliability``.
         The expected Dice of each image: columns ``id`` and ``EXPECTED``.
     """
@@ -118,25 +113,7 @@ def assess_calibration(
         pooled += probability_histogram(probability, label)
         of_mask = probability_histogram(probability, mask)
         rows.append({"id": image_id, **expected_dice(of_mask, temperature)})
-    return (
-        calibrated_scores(pooled, temperature),
-        reliability(pooled, temperature),
-        pd.DataFrame(rows, columns=["id", *EXPECTED]),
-    )
-
-
-def calibrated_scores(histogram: np.ndarray, temperature: float) -> dict[str, float]:
-    """``ece`` and ``brier`` of ``scores.probability_scores``, of the calibrated probabilities."""
-    table = reliability(histogram, temperature)
-    bins = table[table["probabilities"] == "calibrated"].dropna()
-    gaps = bins["pixels"] * (bins["frequency"] - bins["mean_probability"]).abs()
-    levels = calibrated_levels(temperature)
-    negatives, positives = histogram
-    squares = negatives @ levels**2 + positives @ (1 - levels) ** 2
-    return {
-        "ece_calibrated": float(gaps.sum() / histogram.sum()),
-        "brier_calibrated": float(squares / histogram.sum()),
-    }
+    return reliability(pooled, temperature), pd.DataFrame(rows, columns=["id", *EXPECTED])
 
 
 def reliability(histogram: np.ndarray, temperature: float) -> pd.DataFrame:
@@ -161,8 +138,7 @@ def reliability(histogram: np.ndarray, temperature: float) -> pd.DataFrame:
             {"pixels": histogram.sum(axis=0), "foreground": histogram[1]}, index=levels
         )
         sums["probability"] = sums["pixels"] * levels
-        places = np.maximum(np.ceil(levels * CALIBRATION_BINS).astype(int) - 1, 0)
-        bins = sums.groupby(places).sum().reindex(range(CALIBRATION_BINS))
+        bins = sums.groupby(calibration_bins(levels)).sum().reindex(range(CALIBRATION_BINS))
         pixels = bins["pixels"].fillna(0).astype(np.int64)
         tables.append(
             pd.DataFrame(

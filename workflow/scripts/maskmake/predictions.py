@@ -7,10 +7,8 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from maskmake.arrays import PixelStore, open_probabilities
+from maskmake.scores import SURE
 from maskmake.splits import fold_ids
-
-# float16 rounds a sure prediction to 0 or 1; half its spacing below 1 keeps the logit finite.
-SURE = 2.0**-12
 
 
 class RunProbabilities:

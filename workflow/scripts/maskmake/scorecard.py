@@ -58,7 +58,7 @@ class ScoreCard(NamedTuple):
 
 
 def score_card(
-    cases: Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]],
+    cases: Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]], temperature: float
 ) -> ScoreCard:
     """Score the masks of a set of images, in one pass with one image in memory at a time.
 
@@ -67,6 +67,7 @@ def score_card(
     Args:
         cases: id, mask (H, W) bool, label (H, W) ``uint8`` 0 or 1 and probability (H, W)
             ``float16`` of each image.
+        temperature: of the calibration.
     """
     rows, all_counts, all_sums = [], [], []
     histogram_of_all = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
@@ -74,7 +75,7 @@ def score_card(
         counts = confusion(mask, label)
         histogram = probability_histogram(probability, label)
         histogram_of_all += histogram
-        sums = probability_sums(histogram)
+        sums = probability_sums(histogram, temperature)
         of_pixels = {**pixel_scores(counts), **probability_scores(sums)}
         rows.append({"id": image_id, **of_pixels, **image_scores(mask, label)})
         all_counts.append(counts)
@@ -84,7 +85,7 @@ def score_card(
 
     pooled = {
         **pixel_scores(sum(all_counts, Confusion())),
-        **probability_scores(probability_sums(histogram_of_all)),
+        **probability_scores(probability_sums(histogram_of_all, temperature)),
     }
     scores = {name: float(value) for name, value in pooled.items()} | of_each.mean().to_dict()
     weights = resampling_weights(len(rows))
