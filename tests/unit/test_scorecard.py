@@ -1,5 +1,7 @@
 """The score card: what is pooled, what is averaged, and the intervals."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from pictures import cells
@@ -79,8 +81,24 @@ def test_pooled_scores_are_resampled_pooled():
         expected = scorecard.score_card(drawn, 2.0).scores
         resample = card.resamples.loc[row]
         assert resample.to_dict() == pytest.approx(
-            {name: expected[name] for name in scorecard.POOLED_SCORES}, rel=1e-5
+            {name: expected[name] for name in scorecard.POOLED_SCORES}, rel=1e-4
         )
+
+
+def test_a_hundred_images_more_take_few_megabytes(monkeypatch):
+    monkeypatch.setattr(
+        scorecard, "image_scores", lambda *_: dict.fromkeys(scorecard.IMAGE_SCORES, 0.5)
+    )
+    one = case("a", 0)
+
+    def peak(images: int) -> int:
+        tracemalloc.start()
+        scorecard.score_card((one for _ in range(images)), 2.0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak(120) - peak(20) < 100 * 60_000
 
 
 def test_glossary_explains_every_score():

@@ -19,12 +19,15 @@ FEWEST_IMAGES = 6
 
 
 def resampling_weights(images: int) -> np.ndarray:
-    """How often each resample draws each image, (RESAMPLES, images) ``float64``.
+    """How often each resample draws each image, (RESAMPLES, images) ``float32``.
 
     The same number of images gives the same draws, which makes the resamples of two runs pairs.
     """
-    rows = np.random.default_rng(SEED).integers(0, max(images, 1), (RESAMPLES, images))
-    return np.stack([np.bincount(row, minlength=images) for row in rows]).astype(np.float64)
+    rng = np.random.default_rng(SEED)
+    weights = np.empty((RESAMPLES, images), np.float32)
+    for row in weights:
+        row[:] = np.bincount(rng.integers(0, max(images, 1), images), minlength=images)
+    return weights
 
 
 def resampled_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -36,7 +36,12 @@ IMAGE_SCORES = (
 )
 SCORES = (*POOLED_SCORES, *IMAGE_SCORES)
 
-RESAMPLES_AT_ONCE = 8  # so that their sums stay in the cache
+# Thresholds of the sums that are kept of each image: all levels from 0.5 on and one of 16 below it.
+# That moves an average precision by 2e-5 at most (ISBI 2012, thirty images).
+_FALLING = np.arange(FLOAT16_LEVELS.size)[::-1]
+THRESHOLDS = np.flatnonzero((FLOAT16_LEVELS[_FALLING] >= 0.5) | (_FALLING % 16 == 0))
+
+RESAMPLES_AT_ONCE = 50  # so that their sums stay in the cache
 
 
 class ScoreCard(NamedTuple):
@@ -62,7 +67,7 @@ def score_card(
 ) -> ScoreCard:
     """Score the masks of a set of images, in one pass with one image in memory at a time.
 
-    Of each image 0.18 MB of sums are kept.
+    Of each image 16 kB of sums are kept and its 8 kB of ``resampling_weights``.
 
     Args:
         cases: id, mask (H, W) bool, label (H, W) ``uint8`` 0 or 1 and probability (H, W)
@@ -79,7 +84,7 @@ def score_card(
         of_pixels = {**pixel_scores(counts), **probability_scores(sums)}
         rows.append({"id": image_id, **of_pixels, **image_scores(mask, label)})
         all_counts.append(counts)
-        all_sums.append([field.astype(np.float32) for field in sums])
+        all_sums.append(_compact(sums))
     per_image = pd.DataFrame(rows, columns=["id", *SCORES]).astype(dict.fromkeys(SCORES, float))
     of_each = per_image[list(IMAGE_SCORES)]
 
@@ -111,15 +116,20 @@ def image_scores(mask: np.ndarray, label: np.ndarray) -> dict[str, float]:
     }
 
 
+def _compact(sums: ProbabilitySums) -> ProbabilitySums:
+    at_thresholds = (sums.tp[THRESHOLDS], sums.positive[THRESHOLDS], sums.raw, sums.calibrated)
+    return ProbabilitySums(*(field.astype(np.float32) for field in at_thresholds))
+
+
 def _pooled_scores(
-    weights: np.ndarray, counts: list[Confusion], sums: list[list[np.ndarray]]
+    weights: np.ndarray, counts: list[Confusion], sums: list[ProbabilitySums]
 ) -> dict[str, np.ndarray]:
     """``POOLED_SCORES`` of each resample, from the counts and the sums of each image."""
     if not counts:
         return {}
     stacked = [np.stack(field) for field in zip(*sums, strict=True)]
     parts = [
-        probability_scores(ProbabilitySums(*(part.astype(np.float32) @ each for each in stacked)))
+        probability_scores(ProbabilitySums(*(part @ each for each in stacked)))
         for part in np.array_split(weights, len(weights) // RESAMPLES_AT_ONCE)
     ]
     return {
