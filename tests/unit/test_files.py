@@ -148,6 +148,18 @@ def test_a_stack_is_refused(tmp_path, pages):
         read_pixels(path)
 
 
+@pytest.mark.parametrize("mode", ["P", "CMYK"])
+def test_a_stack_of_palettes_or_inks_is_refused_and_its_pages_are_read(tmp_path, mode):
+    path = tmp_path / "stack.tif"
+    pages = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "lime", "white")]
+    first, *rest = (page.convert(mode) for page in pages)
+    first.save(path, save_all=True, append_images=rest)
+    with pytest.raises(UserError, match=r"stack\.tif: a stack of 3 images; expected one"):
+        read_pixels(path)
+    for number, page in enumerate(pages):
+        np.testing.assert_array_equal(read_pixels(path, number), np.asarray(page))
+
+
 def test_a_stack_with_pages_of_several_sizes_is_refused(tmp_path):
     path = tmp_path / "stack.tif"
     with tifffile.TiffWriter(path) as writer:

@@ -202,6 +202,9 @@ def _decode(path: Path, page: int | None) -> np.ndarray:
         with tifffile.TiffFile(path) as tiff:
             if tiff.pages[page or 0].photometric in PHOTOMETRIC_OF_TIFFFILE:
                 return _decode_tiff(tiff, page)
+            alone = len(tiff.series) == 1 and tiff.series[0].shape == tiff.pages[0].shape
+            if page is None and not alone:  # of several, Pillow would take the first
+                raise UserError(f"a stack of {len(tiff.pages)} images; {ONE_IMAGE}")
     else:
         data = path.read_bytes()
         # Pillow reduces colour and alpha of 16-bit PNG to 8 bits; imagecodecs does not.
