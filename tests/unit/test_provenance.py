@@ -24,11 +24,11 @@ FLOORS = [
         "labels",
         "gpus",
     }
-    | {"schema_faults", "locks", "at_work"},
+    | {"schema_faults", "locks", "at_work", "pairs"},
     {
         "reasons",
         "device",
-        "audit",
+        "label_faults",
         "arrays",
         "splits",
         "scores",
@@ -40,10 +40,12 @@ FLOORS = [
     | {"boundaries", "objects", "intervals", "retrieval"},
     {"objectives", "components", "blockwise", "topology", "regions"}
     | {"plan", "networks", "augmentation", "sampling", "losses", "predictions"}
-    | {"checkpoints", "optimizers", "borders", "glossary", "memory", "review"},
+    | {"checkpoints", "optimizers", "borders", "glossary", "memory", "review"}
+    | {"audit", "results"},
     {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"}
-    | {"scorecard", "verdicts", "calibration", "calibration_words"},
-    {"training", "report", "segmentation", "tuning", "speck_figure", "comparison"},
+    | {"scorecard", "verdicts", "calibration", "calibration_words", "notes", "tables"},
+    {"training", "gallery", "segmentation", "tuning", "speck_figure", "comparison"},
+    {"report"},
 ]
 # The ground floor stands on these: whoever is on it may import them.
 GROUND = {"log", "sources", "schema_faults", "locks"}
