@@ -1,6 +1,9 @@
 """Prediction of whole images of any size: overlapping tiles, averaged as logits.
 
-The tiles of all images go through the network in batches of one shape, so it is compiled once.
+The tiles of all images go through the network in batches of one shape, so it is compiled once. An
+image is mirrored where a tile reaches beyond it. A mirrored margin all round, of 16 or 32 pixels,
+would be 13 or 27 % more to compute at 512 x 512 and gave no better masks (ISBI 2012: accuracy 0.923
+in all cases, V-Rand 0.974 and 0.977 instead of 0.982).
 """
 
 from collections.abc import Iterable, Iterator
