@@ -75,6 +75,8 @@ def trainings(dataset, tmp_path_factory):
             **os.environ,
             "PYTHONPATH": str(SCRIPTS),
             "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_dump_hlo_as_text "
+            # On busy processors one device may wait long for the other; 40 s end the process.
+            "--xla_cpu_collective_call_terminate_timeout_seconds=300 "
             # A few steps are no reason to optimise the code they run.
             "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
             f"--xla_dump_to={folder / 'hlo'} --xla_dump_hlo_module_re=.*train_step.*",

@@ -63,9 +63,9 @@ def test_no_gpu_is_listed_without_a_driver(monkeypatch):
     assert visible_gpus() == []
 
 
-def test_a_driver_that_fails_is_quoted(machine, tmp_path, caplog):
+def test_a_driver_that_fails_is_quoted(machine, tmp_path, caplog, monkeypatch):
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho Driver/library mismatch; exit 18\n")
-    gpus.logger.propagate = True
+    monkeypatch.setattr(gpus.logger, "propagate", True)
     assert visible_gpus() == []
     assert "nvidia-smi: Driver/library mismatch" in caplog.text
 
