@@ -14,6 +14,7 @@ if __name__ == "__main__":
     # Each network runs a few times only, so that optimising its code takes longest.
     os.environ["XLA_FLAGS"] = (
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        " --xla_cpu_use_fusion_emitters=false"
     )
     sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
