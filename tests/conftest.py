@@ -1,5 +1,6 @@
 """A tiny data set and a finished workflow, made once and copied by the tests that change them."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,22 @@ def folder(dataset, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(dataset, tmp_path_factory) -> Path:
-    """The workflow of the runs a and b after it has ended. Only to be read."""
-    folder = copy_workspace(dataset, tmp_path_factory.mktemp("finished") / "work")
-    configure(folder)
-    finish(folder, "--cores", "8")
-    return folder
+def finished(dataset, tmp_path_factory, worker_id) -> Path:
+    """The workflow of the runs a and b after it has ended. Only to be read.
+
+    The first of several test processes that needs it makes it, the others copy it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    original = (base if worker_id == "master" else base.parent) / "finished"
+    original.mkdir(exist_ok=True)
+    with (original / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (original / "work").exists():
+            folder = copy_workspace(dataset, original / "unfinished")
+            configure(folder)
+            finish(folder, "--cores", "8")
+            folder.rename(original / "work")
+    return copy_workspace(original / "work", tmp_path_factory.mktemp("finished") / "work")
 
 
 @pytest.fixture
