@@ -22,6 +22,21 @@ CONFIG = {
     "runs": {"a": {}, "b": {"train": {"seed": 2}}},
 }
 
+# A workflow that uses this one.
+MODULE = f"""
+configfile: "config.yaml"
+
+
+module maskmake:
+    snakefile:
+        "{ROOT / "Snakefile"}"
+    config:
+        config
+
+
+use rule * from maskmake as segmentation_*
+"""
+
 JOB_LOG = re.compile(r"^    log: results/\w+/logs/(\S+)\.log$", re.MULTILINE)
 NOTHING_TO_DO = "Nothing to be done (all requested files are present and up to date)."
 

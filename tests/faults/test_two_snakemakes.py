@@ -5,7 +5,7 @@ import platform
 
 import pytest
 from faults import Background
-from workspace import ROOT, digests, fatal, finish, planned, snakemake
+from workspace import MODULE, digests, fatal, finish, planned, snakemake
 
 
 @pytest.fixture
@@ -70,21 +70,6 @@ def test_a_lock_on_other_results_is_left_alone(folder):
     (folder / ".snakemake/maskmake-tiny.lock").write_text(dead)
     assert planned(folder, "validate") == {"validate"}
     assert (locks / "0.output.lock").exists()
-
-
-MODULE = f"""
-configfile: "config.yaml"
-
-
-module maskmake:
-    snakefile:
-        "{ROOT / "Snakefile"}"
-    config:
-        config
-
-
-use rule * from maskmake as segmentation_*
-"""
 
 
 def test_a_workflow_that_uses_this_one_is_refused_too(first, folder):

@@ -2,21 +2,9 @@
 
 import pytest
 import yaml
-from workspace import ROOT, finish, planned, snakemake
+from workspace import MODULE, ROOT, finish, planned, snakemake
 
-SNAKEFILE = f"""
-configfile: "config.yaml"
-
-
-module maskmake:
-    snakefile:
-        "{ROOT / "Snakefile"}"
-    config:
-        config
-
-
-use rule * from maskmake as segmentation_*
-
+COUNT = """
 
 rule count:
     input:
@@ -26,13 +14,13 @@ rule count:
     log:
         "results/tiny/logs/count.log",
     shell:
-        "wc -l < {{input}} > {{output}}"
+        "wc -l < {input} > {output}"
 """
 
 
 def test_workflow_is_used_as_a_module(folder):
     snakefile = folder / "Snakefile"
-    snakefile.write_text(SNAKEFILE)
+    snakefile.write_text(MODULE + COUNT)
     jobs = planned(folder, "results/tiny/report.html", "--cores", "2", snakefile=snakefile)
     assert jobs >= {"validate", "a-fold0-train", "b-evaluate", "report"}
     finish(folder, "count.txt", "--cores", "2", snakefile=snakefile)
