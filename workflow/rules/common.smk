@@ -208,9 +208,23 @@ def weights_of_encoder(wildcards):
 
 
 def images_of_shard(wildcards):
-    """Images of a shard: paths, or files in a storage."""
-    images = SHARDS[int(wildcards.shard)]
-    return images if isinstance(SEGMENT["images"], str) else stored_all(images)
+    """Paths of the images of a shard, if they lie in a folder."""
+    return SHARDS[int(wildcards.shard)] if isinstance(SEGMENT["images"], str) else []
+
+
+def stored_images_of_shard(wildcards):
+    """Images of a shard as inputs of a rule, if they lie in a storage."""
+    return [] if isinstance(SEGMENT["images"], str) else stored_all(SHARDS[int(wildcards.shard)])
+
+
+def contents_of_shard(wildcards):
+    """The record of what the images of a shard held when they were segmented."""
+    return f"{PREFIX}{MASKS}/.shards/{wildcards.shard}.contents.csv"
+
+
+def version_of_shard(wildcards):
+    """Another one when an image of a shard has other bytes."""
+    return version_of(images_of_shard(wildcards), contents_of_shard(wildcards))
 
 
 def segment_shards(wildcards):

@@ -102,7 +102,7 @@ rule segment_shard:
         models=expand("{fold}/model.keras", fold=MODEL_FOLDS),
         trainings=expand("{fold}/training.json", fold=MODEL_FOLDS),
         decision=f"{MODEL}/decision.json",
-        images=images_of_shard,
+        images=stored_images_of_shard,
     output:
         # The masks themselves are not declared: Snakemake would delete those that are done when
         # one image of the shard cannot be read.
@@ -117,6 +117,9 @@ rule segment_shard:
     resources:
         gpu=min(1, RUNS[SEGMENT_RUN]["gpu"]),
     params:
+        data=version_of_shard,
+        contents=contents_of_shard,
+        images=images_of_shard,
         predict=SETTINGS["predict"],
         code=code("segment.py"),
     script:

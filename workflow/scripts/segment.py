@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from maskmake.contents import note
 from maskmake.device import select_device
 from maskmake.files import read_json, write_csv
 from maskmake.log import job
@@ -12,8 +13,9 @@ with job(snakemake):
     select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
     from maskmake.segmentation import segment_images  # Keras reads its backend when imported
 
+    note(snakemake.params.images, snakemake.params.contents)
     table = segment_images(
-        list(snakemake.input.images),
+        [*snakemake.params.images, *snakemake.input.images],
         [Path(model).parent for model in snakemake.input.models],
         snakemake.input.decision,
         PredictSettings(**snakemake.params.predict),

@@ -1,8 +1,8 @@
-"""Which files of a data set have changed since it was validated. Read by the Snakefile.
+"""Which images and labels have changed since they were last worked on. Read by the Snakefile.
 
 To Snakemake a file is as old as its time says, so a copied data set would be new, and 100,000
 images as inputs of a rule take it 17 seconds and half a gigabyte. Here a file is as old as its
-bytes: they are read again only where size and time are not those that the last validation saw.
+bytes: they are read again only where size and time are not those of the last time.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ class Content(NamedTuple):
         size: bytes.
         modified: time of the last change, nanoseconds.
         version: size and time when these bytes were first seen.
-        sha256: of the bytes, hexadecimal; empty before a validation.
+        sha256: of the bytes, hexadecimal; empty until they are worked on.
     """
 
     size: int
@@ -40,10 +40,14 @@ def _look_at(file: str, seen: Content | None) -> Content:
     if seen and seen.size == stat.st_size:
         if seen.modified == stat.st_mtime_ns:
             return seen
-        with Path(file).open("rb") as handle:
-            if hashlib.file_digest(handle, "sha256").hexdigest() == seen.sha256:
-                return seen._replace(modified=stat.st_mtime_ns)
+        if _sha256(file) == seen.sha256:
+            return seen._replace(modified=stat.st_mtime_ns)
     return Content(stat.st_size, stat.st_mtime_ns, f"{stat.st_size}-{stat.st_mtime_ns}")
+
+
+def _sha256(file: str) -> str:
+    with Path(file).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def version_of(files: Iterable[str], record: str | Path) -> str:
@@ -51,8 +55,8 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
 
     Args:
         files: paths; their order counts.
-        record: file that the last validation wrote, if there was one. New times of unchanged
-            files are noted in it, so that they are read once.
+        record: file that the last job wrote, if there was one. New times of unchanged files are
+            noted in it, so that they are read once.
     """
     seen = read_record(record)
     now = look_at(files, seen)
@@ -63,8 +67,17 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def note(files: Iterable[str], record: str | Path) -> None:
+    """Write into the record what files hold, before they are worked on."""
+    contents = look_at(files, read_record(record))
+    for file, content in contents.items():
+        with contextlib.suppress(OSError):  # that it cannot be read is told where it is worked on
+            contents[file] = content._replace(sha256=_sha256(file))
+    write_record(record, contents)
+
+
 def changes(files: Iterable[str], record: str | Path) -> dict[str, list[str]]:
-    """Files that were ``added``, ``removed`` or ``changed`` since the last validation."""
+    """Files that were ``added``, ``removed`` or ``changed`` since the record was written."""
     seen = read_record(record)
     now = look_at(files, seen)
     old, new = _versions(seen), _versions(now)

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maskmake.contents import changes, read_record
@@ -58,7 +58,12 @@ def in_words(rule: str, outputs: list[str], reason: str) -> list[str]:
         before, now = map(_literals, found.groups())
         phrases += _changed_params(rule, before, now)
         if rule == "validate":
-            phrases += _changed_images(outputs)
+            record = Path(outputs[0]).with_name(".contents.csv")
+            phrases += _changed_images(_files_of_folders(record), record)
+        if rule == "segment_shard":
+            record = Path(outputs[0]).with_suffix(".contents.csv")
+            lists = (param for param in now if isinstance(param, list))
+            phrases += _changed_images(next(lists, read_record(record)), record)
     phrases += [words for start, words in OTHERS.items() if start in reason]
     return phrases or [reason]
 
@@ -97,10 +102,13 @@ def _value(value) -> str:
     return "absent" if value is ABSENT else repr(value)
 
 
-def _changed_images(outputs: list[str]) -> Iterator[str]:
-    record = Path(outputs[0]).with_name(".contents.csv")
+def _files_of_folders(record: Path) -> list[str]:
+    """What is now in the folders of the files in a record."""
     folders = sorted({Path(file).parent for file in read_record(record)})
-    files = [str(path) for folder in folders for path in list_images(folder)]
+    return [str(path) for folder in folders for path in list_images(folder)]
+
+
+def _changed_images(files: Iterable[str], record: Path) -> Iterator[str]:
     for what, names in changes(files, record).items():
         more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
         if names:
