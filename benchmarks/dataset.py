@@ -53,9 +53,7 @@ def train_settings(**changes) -> TrainSettings:
     """The default settings of a training, some of them changed."""
     schema = yaml.safe_load(SCHEMA.read_text())
     config = {"dataset": {"images": "images", "labels": "labels"}, "train": changes}
-    section, names = (
-        resolve(config, schema)["train"],
-        {field.name for field in fields(TrainSettings)},
-    )
+    section = resolve(config, schema)["train"]
+    names = {field.name for field in fields(TrainSettings)}
     # What else is there says where to train, not how.
     return TrainSettings.from_section({key: section[key] for key in section.keys() & names})
