@@ -103,6 +103,17 @@ def planned(folder: Path, *targets: str, **options) -> set[str]:
     return jobs
 
 
+def why(
+    folder: Path, *arguments: str, workflow: Path = ROOT, config: Path | None = None
+) -> tuple[int, str, str]:
+    """Ask what would run again and why; exit code, standard output and standard error."""
+    command = [sys.executable, workflow / "workflow/scripts/why.py", *arguments]
+    command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
+    command += ["--configfile", config or folder / "config.yaml"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
 def copy_workspace(source: Path, target: Path) -> Path:
     """Copy a folder with all times, so that Snakemake finds it as it left it."""
     return shutil.copytree(source, target, copy_function=_copy, dirs_exist_ok=True)

@@ -4,8 +4,7 @@ import os
 import shutil
 
 import pytest
-from test_why import why
-from workspace import configure, copy_workspace, finish, planned
+from workspace import configure, copy_workspace, finish, planned, why
 
 from maskmake.files import write_png
 from maskmake.synthesis import synthesize

@@ -1,23 +1,13 @@
 """The command that says why something would run again."""
 
 import shutil
-import subprocess
-import sys
 
 import pytest
-from workspace import CONFIG, ROOT, configure, copy_workspace
+from workspace import CONFIG, ROOT, configure, copy_workspace, why
 
 from maskmake.files import write_png
 from maskmake.reasons import in_words
 from maskmake.synthesis import synthesize
-
-
-def why(folder, *arguments, workflow=ROOT, config=None):
-    command = [sys.executable, workflow / "workflow/scripts/why.py", *arguments]
-    command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
-    command += ["--configfile", config or folder / "config.yaml"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_nothing_has_changed(finished):

@@ -9,9 +9,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from workspace import NOTHING_TO_DO, configure, digests, fatal, finish, planned, snakemake
+from workspace import (
+    NOTHING_TO_DO,
+    configure,
+    digests,
+    fatal,
+    finish,
+    planned,
+    snakemake,
+    why,
+)
 
-from maskmake.files import write_png
+from maskmake.files import read_csv, write_png
 from maskmake.synthesis import synthesize
 
 KINDS = {"images": "image", "labels": "label"}
@@ -98,6 +107,12 @@ def test_folders_of_a_bucket_are_a_data_set(bucket, dataset, finished, tmp_path)
     finish(folder, "plan")
     assert data_of(folder) == data_of(finished)
     assert NOTHING_TO_DO in finish(folder, "plan")
+
+    for kind in KINDS:
+        bucket.Object(f"fly/{kind}/00.png").delete()
+    assert "the storage holds more or less than it did" in why(folder, "plan")[1]
+    finish(folder, "plan")
+    assert "00" not in read_csv(folder / "results/tiny/data/index.csv")["id"].tolist()
 
 
 def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):

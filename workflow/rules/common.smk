@@ -172,6 +172,13 @@ def stored_all(addresses):
     return [stored(each) for each in ([addresses] if isinstance(addresses, str) else addresses)]
 
 
+def stored_sizes(wildcards):
+    """Bytes at each address of the data set."""
+    kinds = SETTINGS["dataset"]["storage"].values()
+    files = [file for addresses in kinds for file in stored_all(addresses)]
+    return [file.flags["storage_object"].size() for file in files]
+
+
 def code(script):
     """Hash of a script and of each package module it uses: the rerun trigger for code."""
     return code_hashes(WORKFLOW / "scripts" / script)

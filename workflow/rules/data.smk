@@ -52,6 +52,8 @@ if DATASET and DATASET.origin == "storage":
         conda:
             "../../envs/images.yaml"
         params:
+            # That something was deleted from a folder is told by no time.
+            sizes=stored_sizes,
             code=code("retrieve.py"),
         script:
             "../scripts/retrieve.py"

@@ -60,6 +60,8 @@ def in_words(rule: str, outputs: list[str], reason: str) -> list[str]:
         if rule == "validate":
             record = Path(outputs[0]).with_name(".contents.csv")
             phrases += _changed_images(_files_of_folders(record), record)
+        if rule == "retrieve" and any(isinstance(param, list) for param in now):
+            phrases.append("the storage holds more or less than it did")
         if rule == "segment_shard":
             record = Path(outputs[0]).with_suffix(".contents.csv")
             lists = (param for param in now if isinstance(param, list))
