@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 
-from maskmake.contents import changes, look_at, read_record, version_of, write_record
-from maskmake.files import sha256
+from maskmake.contents import changes, note, read_record, version_of
 
 
 @pytest.fixture
@@ -17,9 +16,7 @@ def files(tmp_path):
         path.write_bytes(bytes([number]) * 100)
     names = list(map(str, paths))
     before = version_of(names, tmp_path / "record.csv")
-    contents = look_at(names, {})
-    sums = {name: contents[name]._replace(sha256=sha256(name)) for name in names}
-    write_record(tmp_path / "record.csv", sums)
+    note(names, tmp_path / "record.csv")
     assert version_of(names, tmp_path / "record.csv") == before
     return paths, tmp_path / "record.csv", before
 
@@ -74,3 +71,11 @@ def test_a_record_that_cannot_be_written_does_no_harm(files):
         assert version_of(list(map(str, paths)), record) == before
     finally:
         record.parent.chmod(0o700)
+
+
+def test_what_cannot_be_read_is_new_whenever_its_time_is(tmp_path):
+    names, record = [str(tmp_path)], tmp_path / "record.csv"
+    note(names, record)
+    before = version_of(names, record)
+    later(tmp_path)
+    assert version_of(names, record) != before

@@ -40,14 +40,18 @@ def _look_at(file: str, seen: Content | None) -> Content:
     if seen and seen.size == stat.st_size:
         if seen.modified == stat.st_mtime_ns:
             return seen
-        if _sha256(file) == seen.sha256:
+        if seen.sha256 and seen.sha256 == _sha256(file):
             return seen._replace(modified=stat.st_mtime_ns)
     return Content(stat.st_size, stat.st_mtime_ns, f"{stat.st_size}-{stat.st_mtime_ns}")
 
 
 def _sha256(file: str) -> str:
-    with Path(file).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    """Empty where the file cannot be read, which is told where it is worked on."""
+    try:
+        with Path(file).open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def version_of(files: Iterable[str], record: str | Path) -> str:
@@ -70,10 +74,8 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
 def note(files: Iterable[str], record: str | Path) -> None:
     """Write into the record what files hold, before they are worked on."""
     contents = look_at(files, read_record(record))
-    for file, content in contents.items():
-        with contextlib.suppress(OSError):  # that it cannot be read is told where it is worked on
-            contents[file] = content._replace(sha256=_sha256(file))
-    write_record(record, contents)
+    sums = {file: seen._replace(sha256=_sha256(file)) for file, seen in contents.items()}
+    write_record(record, sums)
 
 
 def changes(files: Iterable[str], record: str | Path) -> dict[str, list[str]]:
