@@ -22,7 +22,7 @@ demo: setup
 	@echo "The report of the demo: results/demo/report.html"
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The locks hold for Python 3.11 to 3.13 and every platform that has wheels; needs uv.
 lock:
