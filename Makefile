@@ -21,6 +21,7 @@ demo: setup
 	$(BIN)/snakemake --cores 4 --resources gpu=1
 	@echo "The report of the demo: results/demo/report.html"
 
+# Three processes, because on two processors one of them often waits for a cluster's queue.
 test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

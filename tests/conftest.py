@@ -9,11 +9,6 @@ from workspace import configure, copy_workspace, finish
 from maskmake.synthesis import write_dataset
 
 
-def pytest_collection_modifyitems(items):
-    """Whole workflows first: short tests at the end keep all test processes at work."""
-    items.sort(key=lambda item: "unit" in item.path.parts)
-
-
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory) -> Path:
     """Folders images and labels: eight images of 96 x 96 pixels."""
