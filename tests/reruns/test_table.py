@@ -73,9 +73,14 @@ def workflow(tmp_path):
     return checkout
 
 
+def append_code(path):
+    """Edit a file: blank lines and comments alone would be no edit."""
+    path.write_text(path.read_text() + "\npass\n")
+
+
 def test_every_file_of_the_code_has_its_row():
-    files = [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("maskmake/*.py")]
-    files += SCRIPTS.glob("maskmake/templates/*")
+    files = [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("maskmake/**/*.py")]
+    files += SCRIPTS.glob("maskmake/**/templates/*")
     listed = [file for row in TABLE["code"] for file in row["files"]]
     assert sorted(listed) == sorted(str(file.relative_to(SCRIPTS)) for file in files)
 
@@ -95,7 +100,7 @@ def test_an_edit_changes_the_hashes_of_the_rules_in_its_row(row, workflow, follo
     for file in row["files"]:
         users = {r for r, s in SCRIPT_OF.items() if scripts / file in used_files(scripts / s)}
         before = {rule: code_hashes(scripts / SCRIPT_OF[rule]) for rule in users}
-        (scripts / file).write_text((scripts / file).read_text() + "\n")
+        append_code(scripts / file)
         after = {rule: code_hashes(scripts / SCRIPT_OF[rule]) for rule in users}
         for rule in users:
             differ = {name for name in after[rule] if after[rule][name] != before[rule][name]}
@@ -111,8 +116,7 @@ def test_an_edit_changes_the_hashes_of_the_rules_in_its_row(row, workflow, follo
     ids=lambda row: row["change"],
 )
 def test_snakemake_plans_what_the_hashes_say(row, workflow, finished, followers):
-    path = workflow / "workflow/scripts" / row["files"][0]
-    path.write_text(path.read_text() + "\n")
+    append_code(workflow / "workflow/scripts" / row["files"][0])
     rules, _ = planned(finished, snakefile=workflow / "Snakefile")
     assert rules == expected(row, followers)
 
@@ -224,7 +228,7 @@ def test_a_clone_and_another_branch_rerun_nothing(workflow, finished):
     git(workflow, "add", ".")
     git(workflow, "commit", "-m", "workflow")
     git(workflow, "checkout", "-b", "other")
-    script.write_text(script.read_text() + "\n")
+    append_code(script)
     git(workflow, "commit", "-am", "edit")
     git(workflow, "checkout", "main")
     assert script.stat().st_mtime > (finished / "results/tiny/report.html").stat().st_mtime

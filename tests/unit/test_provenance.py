@@ -128,15 +128,22 @@ def test_what_the_snakefile_imports_is_light():
 
 @pytest.fixture
 def house(tmp_path):
-    """A small package: script -> upper -> lower, a template of ``upper``, and ``other``, unused."""
+    """A small package.
+
+    The script uses upper, upper uses deep.lower and a template; deep.other is used by none.
+    """
     package = tmp_path / "maskmake"
     (package / "templates").mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "lower.py").write_text("import math\n")
-    (package / "upper.py").write_text("from maskmake.lower import something\n")
-    (package / "other.py").write_text("from maskmake import lower\n")
-    (package / "templates" / "upper.html.j2").write_text("<p>")
-    (package / "templates" / "other.html.j2").write_text("<p>")
+    (package / "deep").mkdir()
+    for folder in (package, package / "deep"):
+        (folder / "__init__.py").touch()
+    (package / "deep" / "lower.py").write_text("import math\n")
+    (package / "deep" / "other.py").write_text("from maskmake.deep import lower\n")
+    (package / "upper.py").write_text(
+        "from maskmake.deep.lower import something\n\npage = open('page.html.j2')\n"
+    )
+    for template in ("page", "upper"):
+        (package / "templates" / f"{template}.html.j2").write_text("<p>")
     script = tmp_path / "step.py"
     script.write_text("def late():\n    from maskmake import upper\n")
     return script
@@ -151,38 +158,161 @@ def hash_in_a_new_process(script):
     return done.stdout.strip()
 
 
-def test_used_files_are_followed_through_imports(house):
-    names = [path.name for path in used_files(house)]
-    assert sorted(names) == ["lower.py", "step.py", "upper.html.j2", "upper.py"]
+def used_names(script):
+    return {str(path.relative_to(script.parent)) for path in used_files(script)}
 
 
-def test_rooms_that_import_each_other_are_followed(house):
+USED = {
+    "step.py",
+    "maskmake/__init__.py",
+    "maskmake/upper.py",
+    "maskmake/deep/__init__.py",
+    "maskmake/deep/lower.py",
+    "maskmake/templates/page.html.j2",
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from maskmake.deep.lower import something",
+        "from maskmake.deep import lower",
+        "import maskmake.deep.lower",
+        "import maskmake.deep.lower as under",
+    ],
+)
+def test_used_files_are_followed_through_every_form_of_import(house, line):
+    (house.parent / "maskmake" / "upper.py").write_text(f"{line}\npage = 'page.html.j2'\n")
+    assert used_names(house) == USED
+
+
+def test_modules_that_import_each_other_are_followed(house):
+    (house.parent / "maskmake" / "deep" / "lower.py").write_text("import maskmake.upper\n")
+    assert used_names(house) == USED
+
+
+def test_a_name_of_a_package_itself_is_no_module(house):
     package = house.parent / "maskmake"
-    (package / "lower.py").write_text("import maskmake.upper\n")
-    assert len(used_files(house)) == 4
+    (package / "deep" / "__init__.py").write_text("something = 1\n")
+    (package / "upper.py").write_text("from maskmake.deep import something\n")
+    assert used_names(house) == USED - {
+        "maskmake/deep/lower.py",
+        "maskmake/templates/page.html.j2",
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import maskmake.gone",
+        "from maskmake.gone import something",
+        "from maskmake.deep import gone",
+        "from maskmake.deep.gone import something",
+        "from maskmake.upper.gone import something",
+        "from . import upper",
+    ],
+)
+def test_an_import_that_cannot_be_resolved_is_an_error(house, line):
+    house.write_text(f"{line}\n")
+    with pytest.raises(ImportError, match=r"step\.py: .*(no module of the package|relative)"):
+        used_files(house)
 
 
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
         ("step.py", True),
+        ("maskmake/__init__.py", True),
         ("maskmake/upper.py", True),
-        ("maskmake/lower.py", True),
-        ("maskmake/templates/upper.html.j2", True),
-        ("maskmake/other.py", False),
-        ("maskmake/templates/other.html.j2", False),
+        ("maskmake/deep/__init__.py", True),
+        ("maskmake/deep/lower.py", True),
+        ("maskmake/templates/page.html.j2", True),
+        ("maskmake/deep/other.py", False),
+        ("maskmake/templates/upper.html.j2", False),
     ],
 )
 def test_an_edit_changes_the_hash_of_the_steps_that_use_it(house, name, changes):
     before = hash_in_a_new_process(house)
     path = house.parent / name
-    path.write_text(path.read_text() + "\n")
+    path.write_text(path.read_text() + "\npass\n")
     assert (hash_in_a_new_process(house) != before) is changes
+
+
+CODE = """import math
+TEXT = '''one # no comment
+
+  two'''
+
+
+@decorated
+class Number:
+    value: int = 1
+
+    def double(self):
+        return "#" + f"{self.value * 2}#"
+
+
+async def wait(): return 1
+"""
+PROSE = """#!/usr/bin/env python
+'''About this module.
+
+# A heading in it.
+'''
+import math  # needed: it's "quoted
+
+TEXT = '''one # no comment
+
+  two'''
+
+
+
+@decorated
+# of which
+class Number:
+    r\"\"\"About \\the class.\"\"\"
+
+    value: int = 1   # an attribute
+
+    def double(self):
+        'About the method.'
+
+        # Why it is so.
+        return "#" + f"{self.value * 2}#"
+# the end
+async def wait(): return 1
+
+"""
+
+
+def test_prose_changes_no_hash(house):
+    house.write_text(CODE)
+    before = hash_in_a_new_process(house)
+    house.write_text(PROSE)
+    assert hash_in_a_new_process(house) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("one # no comment", "one # a comment"),
+        ("comment\n\n  two", "comment\n  two"),
+        ('"#" +', '"" +'),
+        ("value: int", "value: str"),
+        ("return 1", "return 2"),
+    ],
+)
+def test_code_and_texts_change_the_hash(house, old, new):
+    house.write_text(CODE)
+    before = hash_in_a_new_process(house)
+    assert old in CODE
+    house.write_text(CODE.replace(old, new))
+    assert hash_in_a_new_process(house) != before
 
 
 def test_a_touch_and_a_move_change_nothing(house, tmp_path):
     before = str(code_hashes(house))
-    (house.parent / "maskmake" / "lower.py").touch()
+    (house.parent / "maskmake" / "upper.py").touch()
     assert hash_in_a_new_process(house) == before
     moved = house.parent.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
     assert hash_in_a_new_process(moved / house.name) == before

@@ -2,48 +2,131 @@
 
 import ast
 import hashlib
+import re
+import symtable
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "maskmake"
+TEMPLATE_SUFFIX = ".html.j2"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# A string, which stays; or the end of a line of code with its comment and what blank lines and
+# comments follow it.
+STRING_OR_LINE_END = re.compile(
+    rb'''("""(?:\\.|[^\\])*?"""|'{3}(?:\\.|[^\\])*?'{3}'''
+    rb"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    rb"""|(?:[ \t]*(?:\#[^\n]*)?\n)+""",
+    re.DOTALL,
+)
 
 
 @cache
-def _imports(path: Path) -> tuple[Path, ...]:
-    """The package modules that a Python file imports, and the template of its own name."""
-    package = path.parent if path.parent.name == PACKAGE else path.parent / PACKAGE
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_bytes())))
+
+
+@cache
+def _dependencies(path: Path) -> tuple[Path, ...]:
+    """The files of the package that a Python file imports or names as its template.
+
+    Raises:
+        ImportError: an import that names the package cannot be resolved. Hashed as nothing, it
+            would let a step keep results of code that has changed.
+    """
+    root = next(folder for folder in path.parents if (folder / PACKAGE).is_dir())
+    found: set[Path] = set()
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    own = [name.split(".")[1] for name in names if name.startswith(f"{PACKAGE}.")]
-    modules = [package / f"{name}.py" for name in own]
-    template = package / "templates" / f"{path.stem}.html.j2"
-    return tuple(p for p in [*modules, template] if p.exists())
+            for alias in node.names:
+                found.update(_module_files(root, alias.name, path))
+        elif isinstance(node, ast.ImportFrom):
+            found.update(_imported_files(root, node, path))
+        elif isinstance(node, ast.Constant) and str(node.value).endswith(TEMPLATE_SUFFIX):
+            template = path.parent / "templates" / str(node.value)
+            if template.is_file():
+                found.add(template)
+    return tuple(sorted(found - {path}))
+
+
+def _module_files(root: Path, name: str, importer: Path) -> Iterator[Path]:
+    """The file of a dotted module of the package and the ``__init__.py`` of each level above."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return
+    for depth in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:depth])
+        module = place.with_suffix(".py") if depth == len(parts) else None
+        if module and module.is_file():
+            yield module
+        elif (init := place / "__init__.py").is_file():
+            yield init
+        else:
+            raise ImportError(f"{importer}: imports {name}, which is no module of the package")
+
+
+def _imported_files(root: Path, node: ast.ImportFrom, importer: Path) -> Iterator[Path]:
+    """The files behind ``from ... import ...``: of the module, and of names that are modules."""
+    if node.level:
+        raise ImportError(f"{importer}: a relative import; write the name of the package")
+    assert node.module is not None  # as only a relative import leaves it out
+    files = list(_module_files(root, node.module, importer))
+    yield from files
+    if not files or files[-1].name != "__init__.py":
+        return
+    own = symtable.symtable(files[-1].read_text(encoding="utf-8"), str(files[-1]), "exec")
+    for alias in node.names:
+        if alias.name not in own.get_identifiers():
+            yield from _module_files(root, f"{node.module}.{alias.name}", importer)
 
 
 def used_files(script: Path) -> list[Path]:
     """A script, the package modules that it imports, directly or not, and their templates."""
-    found, waiting = set(), [script]
+    found: set[Path] = set()
+    waiting = [script]
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found.add(path)
         if path.suffix == ".py":
-            waiting.extend(_imports(path))
+            waiting.extend(_dependencies(path))
     return sorted(found)
 
 
+@cache
+def _digest(path: Path) -> str:
+    content = _code_alone(path) if path.suffix == ".py" else path.read_bytes()
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def _code_alone(path: Path) -> bytes:
+    """A Python file without docstrings, comments and blank lines, which change no result.
+
+    What is left is the text as it stands, so that every version of Python gives the same.
+    """
+    lines = path.read_bytes().replace(b"\r\n", b"\n").split(b"\n")
+    for text in _docstrings(path):
+        first, last = text.lineno - 1, text.end_lineno or text.lineno
+        rest = lines[first][: text.col_offset] + lines[last - 1][text.end_col_offset :]
+        lines[first:last] = [rest, *[b""] * (last - first - 1)]  # the others keep their numbers
+    return STRING_OR_LINE_END.sub(
+        lambda found: found[1] or b"\n", b"\n".join(lines) + b"\n"
+    ).lstrip(b"\n")
+
+
+def _docstrings(path: Path) -> Iterator[ast.Expr]:
+    for node in _nodes(path):
+        if isinstance(node, DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
+            value = node.body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield node.body[0]
+
+
 def code_hashes(script: Path) -> dict[str, str]:
-    """Hash of the text of every file that ``used_files`` gives, 8 hexadecimal digits.
+    """Hash of every file that ``used_files`` gives, 8 hexadecimal digits; prose does not count.
 
     The keys are paths relative to the script's folder, in alphabetical order.
     """
     folder = Path(script).parent
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-        for path in used_files(Path(script))
-    }
+    return {str(path.relative_to(folder)): _digest(path) for path in used_files(Path(script))}
