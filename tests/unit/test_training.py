@@ -23,14 +23,7 @@ from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.splits import fold_ids
-from maskmake.training import (
-    Engine,
-    State,
-    _state_key,
-    normalization_of,
-    spread_of,
-    train_fold,
-)
+from maskmake.training import Engine, State, _state_key, normalization_of, spread_of, train_fold
 
 SETTINGS = TrainSettings(
     architecture="Unet",

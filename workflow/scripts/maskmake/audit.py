@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.files import read_label, read_pixels, sha256, write_csv, write_json, write_text
+from maskmake.files import sha256, write_csv, write_json, write_text
+from maskmake.images import read_label, read_pixels
 from maskmake.label_faults import (
     Histogram,
     foreground_share,
