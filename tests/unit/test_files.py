@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from maskmake.errors import UserError
 from maskmake.files import (
     atomic,
     read_csv,
@@ -18,7 +19,6 @@ from maskmake.files import (
     write_text,
 )
 from maskmake.images import read_pixels
-from maskmake.log import UserError
 
 HEIGHT, WIDTH = 20, 30
 

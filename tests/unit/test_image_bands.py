@@ -7,8 +7,8 @@ import tifffile
 from PIL import Image
 
 from maskmake import images
+from maskmake.errors import UserError
 from maskmake.images import open_pictures, png_rows, read_pixels
-from maskmake.log import UserError
 
 HEIGHT, WIDTH = 90, 61
 

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from maskmake.errors import UserError
 from maskmake.images import read_label, read_pixels
-from maskmake.log import UserError
 
 HEIGHT, WIDTH = 20, 30
 

@@ -10,9 +10,10 @@ import tifffile
 from scipy.special import expit
 
 from maskmake import images, large_images
+from maskmake.errors import STORAGE_FAULTS, UserError
 from maskmake.files import write_json
 from maskmake.images import read_pixels
-from maskmake.log import STORAGE_FAULTS, UserError, logger
+from maskmake.log import logger
 from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 

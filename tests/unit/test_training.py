@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from maskmake.callbacks import Recorder
+from maskmake.errors import UserError
 from maskmake.files import read_csv, read_json
-from maskmake.log import UserError
 from maskmake.networks import load_network
 from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from maskmake.log import UserError
+from maskmake.errors import UserError
 
 
 @contextmanager

@@ -18,9 +18,9 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageOps
 
+from maskmake.errors import UserError
 from maskmake.files import atomic
-from maskmake.log import UserError
-from maskmake.sources import TIFF_SUFFIXES, list_images
+from maskmake.folders import TIFF_SUFFIXES, list_images
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_DEPTH_OFFSET = 24  # of the byte with the bit depth

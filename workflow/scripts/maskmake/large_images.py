@@ -17,15 +17,9 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from maskmake.decision import (
-    HOLE_CONNECTIVITY,
-    OBJECT_CONNECTIVITY,
-    Decision,
-    apply_decision,
-    draw_lines,
-    grow,
-)
+from maskmake.decision import Decision, apply_decision, draw_lines, grow
 from maskmake.images import WHOLE_PIXELS, band_rows
+from maskmake.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
 
 # Side of the part of the image that one watershed decides, and how far it looks beyond, in pixels.
 BLOCK, MARGIN = 1024, 256

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from maskmake.device import device_in_words
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.settings import TrainSettings
 
 MEMORY_INFO, CGROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
