@@ -20,7 +20,7 @@ from maskmake.errors import UserError
 from maskmake.files import read_csv, read_json
 from maskmake.networks import load_network
 from maskmake.optimizers import build_optimizer
-from maskmake.sampling import FixedPatches
+from maskmake.sampling import FixedPatches, PatchSource
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.splits import fold_ids
 from maskmake.training import Engine, State, _state_key, normalization_of, spread_of, train_fold
@@ -226,9 +226,8 @@ def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixtu
     engine.compile(build_optimizer(SETTINGS))
     validation = fold_ids(dataset.splits, FOLD).validation
     most = SETTINGS.steps * SETTINGS.batch
-    patches = FixedPatches(
-        dataset.images, dataset.labels, validation, SETTINGS.patch, SETTINGS.batch, most
-    )
+    source = PatchSource(dataset.images, dataset.labels, validation, SETTINGS.patch)
+    patches = FixedPatches(source, SETTINGS.batch, most)
     loss = engine.evaluate(patches, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
 
