@@ -61,7 +61,7 @@ if DATASET and DATASET.origin == "storage":
 
 rule validate:
     input:
-        [] if DATA_VERSION else FILES,
+        [] if DATA_VERSION else DATASET_FILES,
     output:
         json=f"{RESULTS}/data/audit.json",
         page=f"{RESULTS}/data/audit.html",
@@ -74,10 +74,10 @@ rule validate:
         "../../envs/images.yaml"
     params:
         data=DATA_VERSION,
-        contents=CONTENTS,
+        contents=DATASET_RECORD,
         audit={
-            "images": f"{MADE}{DATASET.images}" if DATASET else None,
-            "labels": f"{MADE}{DATASET.labels}" if DATASET else None,
+            "images": f"{MADE_PREFIX}{DATASET.images}" if DATASET else None,
+            "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],
