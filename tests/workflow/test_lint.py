@@ -33,6 +33,7 @@ RULE_FILES = [
     ROOT / "workflow/Snakefile",
     *ROOT.glob("workflow/rules/*.smk"),
 ]
+DOCUMENTED_RULE = re.compile(r'^ *rule (\w+):\n(?: +"""([^\n"]+\.)"""\n)?', re.MULTILINE)
 RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
 
 
@@ -53,6 +54,18 @@ def test_style(command):
 def test_snakemake_finds_nothing_to_mend(folder):
     code, output = snakemake(folder, "--lint", gpu=None)
     assert code == 0, output
+
+
+def test_every_rule_has_a_docstring():
+    rules = [rule for path in RULE_FILES for rule in DOCUMENTED_RULE.findall(path.read_text())]
+    assert len(rules) > 20
+    assert [name for name, docstring in rules if not docstring] == []
+
+
+def test_snakemake_lists_the_targets_with_their_docstrings(folder):
+    code, output = snakemake(folder, "--list-target-rules", gpu=None)
+    assert code == 0
+    assert "\nevaluate (The scores of each run on the test images.)\n" in output
 
 
 # The Snakefile may read these of Snakemake's workflow; maskmake.internals asks for all else.

@@ -1,4 +1,5 @@
 rule decide_run:
+    """Learns threshold, clean-up and temperature of a run on its validation images."""
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
         labels=rules.binarize.output.labels,
@@ -20,6 +21,7 @@ rule decide_run:
 
 
 rule diagnose_run:
+    """Finds why false objects and holes are in the masks of the validation images."""
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
         decision=rules.decide_run.output.decision,
@@ -49,6 +51,7 @@ rule diagnose_run:
 
 
 rule mask_run:
+    """Turns the probabilities of the test images into masks and pictures."""
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
         decision=rules.decide_run.output.decision,

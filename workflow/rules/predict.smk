@@ -1,4 +1,5 @@
 rule predict_fold:
+    """Predicts the probabilities of the validation and test images with the network of a fold."""
     input:
         model=rules.train_fold.output.model,
         images=rules.binarize.output.images,

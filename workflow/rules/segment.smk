@@ -1,4 +1,5 @@
 rule segment_shard:
+    """Writes the masks of a part of the new images with the networks of all folds."""
     input:
         models=expand("{fold}/model.keras", fold=MODEL_FOLDS),
         trainings=expand("{fold}/training.json", fold=MODEL_FOLDS),
@@ -28,6 +29,7 @@ rule segment_shard:
 
 
 rule review_masks:
+    """Lists the masks of all new images, those to look at first on top."""
     input:
         tables=segment_shards,
         decision=f"{MODEL}/decision.json",
