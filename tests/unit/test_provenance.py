@@ -44,8 +44,10 @@ FLOORS = [
     | {"checkpoints", "optimizers", "borders", "glossary", "memory", "review"}
     | {"audit", "results"},
     {"callbacks", "guard", "tiling", "figures", "one_level", "two_levels", "specks"}
-    | {"scorecard", "verdicts", "calibration", "calibration_words", "notes", "tables"},
-    {"training", "gallery", "segmentation", "learning", "speck_figure", "comparison"},
+    | {"scorecard", "verdicts", "calibration", "calibration_words", "notes", "tables"}
+    | {"mask_files"},
+    {"training", "gallery", "segmentation", "learning", "speck_figure", "comparison"}
+    | {"evaluation"},
     {"report"},
 ]
 # The ground floor stands on these: whoever is on it may import them.
