@@ -28,7 +28,7 @@ rule check_patch:
         "../../envs/images.yaml"
     # Without a hash of the code: what is checked anew is trained anew.
     script:
-        "../scripts/check.py"
+        "../scripts/check_patch.py"
 
 
 rule train_fold:
