@@ -28,6 +28,12 @@ MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt|scratch|tmp)
 # An index of packages; the files of a release are named by their hashes alone.
 REGISTRIES = re.compile(r"--(?:extra-)?index-url|https?://[\w.-]*(?:pypi|pythonhosted|conda)")
 REQUIREMENT = re.compile(r"^(\w.+?) \\$", re.MULTILINE)
+RULE_FILES = [
+    ROOT / "Snakefile",
+    ROOT / "workflow/Snakefile",
+    *ROOT.glob("workflow/rules/*.smk"),
+]
+DOCUMENTED_RULE = re.compile(r'^ *rule (\w+):\n(?: +"""([^\n"]+\.)"""\n)?', re.MULTILINE)
 RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
 
 
@@ -48,6 +54,29 @@ def test_style(command):
 def test_snakemake_finds_nothing_to_mend(folder):
     code, output = snakemake(folder, "--lint", gpu=None)
     assert code == 0, output
+
+
+def test_every_rule_has_a_docstring():
+    rules = [rule for path in RULE_FILES for rule in DOCUMENTED_RULE.findall(path.read_text())]
+    assert len(rules) > 20
+    assert [name for name, docstring in rules if not docstring] == []
+
+
+def test_snakemake_lists_the_targets_with_their_docstrings(folder):
+    code, output = snakemake(folder, "--list-target-rules", gpu=None)
+    assert code == 0
+    assert "\nevaluate (The scores of each run on the test images.)\n" in output
+
+
+# The Snakefile may read these of Snakemake's workflow; maskmake.internals asks for all else.
+PUBLIC = {"current_basedir", "overwrite_configfiles"}
+
+
+def test_rule_files_use_no_internals_of_snakemake():
+    uses = {
+        name for path in RULE_FILES for name in re.findall(r"\bworkflow\.(\w+)", path.read_text())
+    }
+    assert uses - {"rst"} == PUBLIC  # rst: of the caption workflow.rst
 
 
 # --- what is in the repository --------------------------------------------------------------------

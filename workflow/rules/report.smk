@@ -1,4 +1,5 @@
 rule report:
+    """Writes the report page and its figures from the results of all runs."""
     input:
         rules.validate.output.json,
         rules.validate.output.manifest,

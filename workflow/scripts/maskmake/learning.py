@@ -2,13 +2,60 @@
 
 from dataclasses import asdict
 
+from maskmake.arrays import PixelStore
 from maskmake.calibration import expected_dice, learn_temperature
-from maskmake.decision import Decision, apply_decision
+from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.errors import UserError
+from maskmake.log import logger
 from maskmake.objectives import OBJECTIVES, TINY, Cases
 from maskmake.one_level import learn_one_level, pooled_histogram
+from maskmake.predictions import RunProbabilities
 from maskmake.probabilities import probability_histogram
 from maskmake.two_levels import Rival, learn_two_levels, preferred, rivals_of
+
+
+def decide_run(run: RunProbabilities, labels: PixelStore, objective: str, method: str) -> dict:
+    """Learn decision and temperature of a run on its validation images, and log what was found.
+
+    Args:
+        run: its probabilities.
+        labels: of the data set.
+        objective, method: see ``learn_decision``.
+
+    Returns:
+        The contents of ``decision.json``: those of ``learn_decision`` and ``learn_calibration``,
+        and images, the ids of the validation images.
+
+    Raises:
+        UserError: there is no validation image.
+    """
+
+    def cases():
+        return ((run.validation(i), labels[i]) for i in run.validation_ids)
+
+    decision = learn_decision(cases, objective, method)
+    _log(decision)
+    calibration = learn_calibration(cases, stored_decision(decision))
+    logger.info("temperature %.3f", calibration["temperature"])
+    return {**decision, **calibration, "images": run.validation_ids}
+
+
+def _log(decision: dict) -> None:
+    logger.info(
+        "threshold %.3f, smallest object %d, smallest hole %d pixels, %s %.4f",
+        *(decision[key] for key in ("threshold", "min_object", "min_hole", "objective", "score")),
+    )
+    removed = decision["removed"]
+    logger.info(
+        "%s It removes %d false and %d true objects and fills %d false and %d true holes.",
+        decision["clean_up_reason"],
+        *(
+            removed[f"{kind}_{truth}"]
+            for kind in ("objects", "holes")
+            for truth in ("false", "true")
+        ),
+    )
+    logger.info("%s: %s", decision["method"], decision["reason"])
 
 
 def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
@@ -36,7 +83,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
         method: one_level, two_level, or auto for the better of the two.
 
     Returns:
-        The contents of ``decision.json`` except ``images``: method; the fields of ``Decision``;
+        The contents of ``decision.json`` that make masks: method; the fields of ``Decision``;
         objective; score_at_half (threshold 0.5, no clean-up), threshold_uncleaned and
         score_uncleaned (the best without clean-up), of one level; curve (about 200 thresholds
         without clean-up and their
