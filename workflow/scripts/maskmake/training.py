@@ -5,6 +5,7 @@ import platform
 from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 import keras
@@ -193,6 +194,9 @@ def train_fold(
             "best_epoch": recorder.best["epoch"],
             "val_loss": recorder.best["val_loss"],
             "versions": {
+                # From a text file: as a constant in a module it would be part of the hashes of
+                # code, and each release would train everything again.
+                "maskmake": files("maskmake").joinpath("VERSION").read_text().strip(),
                 "python": platform.python_version(),
                 "keras": keras.__version__,
                 settings.backend: version(settings.backend),
