@@ -8,8 +8,8 @@ import tifffile
 from PIL import Image
 
 from maskmake.audit import MANIFEST_COLUMNS, Audit, audit_dataset, fault_error, write_audit
+from maskmake.errors import UserError
 from maskmake.files import read_csv, read_json, sha256
-from maskmake.log import UserError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SIDE = 16

@@ -9,11 +9,12 @@ from scipy import ndimage
 
 from maskmake.boundaries import boundary_f1
 from maskmake.decision import Decision, apply_decision, stored_decision
-from maskmake.log import UserError
+from maskmake.errors import UserError
+from maskmake.learning import learn_decision
 from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.objects import rand_and_information
-from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion, pixel_scores
-from maskmake.tuning import learn_decision
+from maskmake.pixels import Confusion, confusion, pixel_scores
+from maskmake.probabilities import FLOAT16_LEVELS
 from maskmake.two_levels import SEED_SIZES, rivals_of
 
 

@@ -8,7 +8,7 @@ import pytest
 from test_training import SETTINGS, train
 
 from maskmake import memory
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.memory import available_memory, output_bytes, told_if_exhausted
 
 

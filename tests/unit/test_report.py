@@ -21,12 +21,13 @@ from maskmake import figures
 from maskmake.arrays import build_store
 from maskmake.calibration import EXPECTED, reliability
 from maskmake.calibration_words import calibration_sentences
-from maskmake.files import read_csv, read_json, read_pixels, write_csv, write_json, write_png
+from maskmake.files import read_csv, read_json, write_csv, write_json, write_png
 from maskmake.gallery import count_components, select_examples
 from maskmake.glossary import SCORES, duration, number, percent
+from maskmake.images import read_pixels
+from maskmake.probabilities import FLOAT16_LEVELS
 from maskmake.regions import region_picture
 from maskmake.report import write_report
-from maskmake.scores import FLOAT16_LEVELS
 from maskmake.tables import stage_table
 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskmake.borders import with_borders
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.sampling import FixedPatches, ForegroundPixels, cut_patch, random_batches
 
 PATCH, BATCH = 16, 8

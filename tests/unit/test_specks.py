@@ -9,9 +9,9 @@ from PIL import Image
 
 from maskmake import figures
 from maskmake.decision import stored_decision
+from maskmake.learning import learn_decision
 from maskmake.speck_figure import crop_panels, speck_figure
 from maskmake.specks import diagnose, find_specks, free_thresholds
-from maskmake.tuning import learn_decision
 
 
 def disc() -> np.ndarray:

@@ -17,21 +17,14 @@ import numpy as np
 import pytest
 
 from maskmake.callbacks import Recorder
+from maskmake.errors import UserError
 from maskmake.files import read_csv, read_json
-from maskmake.log import UserError
 from maskmake.networks import load_network
 from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.splits import fold_ids
-from maskmake.training import (
-    Engine,
-    State,
-    _state_key,
-    normalization_of,
-    spread_of,
-    train_fold,
-)
+from maskmake.training import Engine, State, _state_key, normalization_of, spread_of, train_fold
 
 SETTINGS = TrainSettings(
     architecture="Unet",

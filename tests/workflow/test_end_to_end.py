@@ -23,7 +23,8 @@ from workspace import (
 )
 
 from maskmake.calibration import EXPECTED
-from maskmake.files import read_csv, read_json, read_pixels, write_png
+from maskmake.files import read_csv, read_json, write_png
+from maskmake.images import read_pixels
 from maskmake.synthesis import synthesize
 
 SCORE_NAMES = [

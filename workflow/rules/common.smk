@@ -16,9 +16,10 @@ from maskmake.at_work import AtWork
 from maskmake.configuration import resolve
 from maskmake.contents import version_of
 from maskmake.locks import HOLDER
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.provenance import code_hashes
-from maskmake.sources import Dataset, list_images, list_shards, trained_folds
+from maskmake.locations import Dataset, list_shards, trained_folds
+from maskmake.folders import list_images
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 

@@ -1,12 +1,11 @@
 """Learn on the validation images how probabilities become masks."""
 
 from maskmake.arrays import open_labels
-from maskmake.calibration import learn_calibration
 from maskmake.decision import stored_decision
 from maskmake.files import read_csv, write_json
+from maskmake.learning import learn_calibration, learn_decision
 from maskmake.log import job, logger
 from maskmake.predictions import RunProbabilities
-from maskmake.tuning import learn_decision
 
 with job(snakemake):
     index = read_csv(snakemake.input.index)

@@ -4,7 +4,8 @@ import pandas as pd
 
 from maskmake.arrays import open_labels
 from maskmake.calibration import assess_calibration
-from maskmake.files import read_csv, read_json, read_pixels, write_csv, write_json
+from maskmake.files import read_csv, read_json, write_csv, write_json
+from maskmake.images import read_pixels
 from maskmake.log import job
 from maskmake.predictions import RunProbabilities
 from maskmake.scorecard import score_card

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from maskmake.audit import audit_dataset, fault_error, write_audit, write_page
 from maskmake.contents import look_at, read_record, write_record
+from maskmake.folders import list_dataset
 from maskmake.log import job, logger
-from maskmake.sources import list_dataset
 
 with job(snakemake):
     record, folders = snakemake.params.contents, snakemake.params.audit

@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.files import read_label, read_pixels, sha256, write_csv, write_json, write_text
-from maskmake.label_faults import (
+from maskmake.errors import UserError
+from maskmake.files import sha256, write_csv, write_json, write_text
+from maskmake.images import read_label, read_pixels
+from maskmake.labels import (
     Histogram,
     foreground_share,
     histogram_of,
+    label_range,
     middle_fault,
     one_sided_faults,
     one_sided_warning,
 )
-from maskmake.labels import label_range
-from maskmake.log import UserError, logger
+from maskmake.log import logger
 from maskmake.pairs import Pair, group_of, list_folder, pair_up
 
 MANIFEST_COLUMNS = [

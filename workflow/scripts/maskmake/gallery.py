@@ -8,8 +8,8 @@ from skimage.measure import label as label_components
 
 from maskmake import figures
 from maskmake.arrays import PixelStore
-from maskmake.files import read_pixels
 from maskmake.glossary import percent
+from maskmake.images import read_pixels
 
 GALLERY_IMAGES = 6
 

@@ -8,7 +8,8 @@ from keras import ops
 
 from maskmake.arrays import PixelStore
 from maskmake.checkpoints import variables_of
-from maskmake.log import UserError, logger
+from maskmake.errors import UserError
+from maskmake.log import logger
 from maskmake.sampling import random_batches
 from maskmake.settings import TrainSettings
 

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 
 from maskmake.device import device_in_words
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.settings import TrainSettings
 
 CGROUPS, CGROUP_FOLDER = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")

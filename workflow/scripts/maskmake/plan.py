@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.arrays import PixelStore
-from maskmake.log import UserError
+from maskmake.errors import UserError
 
 PATCH_STEP = 32
 

@@ -14,22 +14,10 @@ from markupsafe import Markup
 
 from maskmake import figures
 from maskmake.calibration_words import calibration_sentences
-from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
-from maskmake.gallery import (
-    augmented_panels,
-    example_panels,
-    gallery_panels,
-    select_examples,
-)
-from maskmake.glossary import (
-    CAUSES,
-    DASH,
-    OBJECTIVES,
-    counted,
-    duration,
-    number,
-    percent,
-)
+from maskmake.files import atomic, read_csv, read_json, write_text
+from maskmake.gallery import augmented_panels, example_panels, gallery_panels, select_examples
+from maskmake.glossary import CAUSES, DASH, OBJECTIVES, counted, duration, number, percent
+from maskmake.images import read_pixels
 from maskmake.intervals import FEWEST_IMAGES
 from maskmake.notes import notes, result_sentence
 from maskmake.results import Run, read_data, read_run

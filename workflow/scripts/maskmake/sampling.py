@@ -8,7 +8,7 @@ import numpy as np
 
 from maskmake.arrays import PixelStore
 from maskmake.device import device_count
-from maskmake.log import UserError
+from maskmake.errors import UserError
 
 
 def cut_patch(images: PixelStore, labels: PixelStore, image_id: str, y: int, x: int, patch: int):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from maskmake.folders import natural_key
 from maskmake.glossary import DASH, SCORES, Score, number, percent
 from maskmake.results import Run
-from maskmake.sources import natural_key
 
 STAGES = ["synthesize", "download", "validate", "binarize", "split", "plan", "train", "predict"]
 STAGES += ["decide", "diagnose", "masks", "evaluate", "compare"]
