@@ -336,3 +336,9 @@ def test_training_does_not_depend_on_the_report():
     assert not train & {"report", "figures", "pixels", "tiling", "audit"}
     report = {path.name for path in used_files(SCRIPTS / "report.py")}
     assert {"report.py", "report.html.j2"} <= report
+
+
+def test_a_new_version_is_no_change_of_code():
+    used = {path for script in SCRIPTS.glob("*.py") for path in used_files(script)}
+    assert PACKAGE / "training.py" in used and (PACKAGE / "VERSION").is_file()
+    assert PACKAGE / "VERSION" not in used

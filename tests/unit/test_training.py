@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -261,7 +262,8 @@ def test_training_json_says_what_was_done(dataset, trained):
     assert training["patches"] == 12
     assert training["parameters"] == load_network(trained.folder / "model.keras").count_params()
     assert training["seconds"] == pytest.approx(trained.history["seconds"].sum())
-    assert set(training["versions"]) == {"python", "keras", "tensorflow"}
+    assert set(training["versions"]) == {"maskmake", "python", "keras", "tensorflow"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", training["versions"]["maskmake"])
 
 
 # --- early stopping ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -34,6 +35,9 @@ RULE_FILES = [
     *ROOT.glob("workflow/rules/*.smk"),
 ]
 DOCUMENTED_RULE = re.compile(r'^ *rule (\w+):\n(?: +"""([^\n"]+\.)"""\n)?', re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
 
 
@@ -117,6 +121,21 @@ def test_no_path_of_a_machine(tracked):
 def test_no_address_of_a_package_registry(tracked):
     paths = [path for path in tracked if path != Path(__file__).resolve()]
     assert lines_with(REGISTRIES, paths) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file(page):
+    links = [link for link in LINK.findall((ROOT / page).read_text()) if "://" not in link]
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_version_is_the_same_everywhere():
+    version = (ROOT / "workflow/scripts/maskmake/VERSION").read_text().strip()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    changes = re.findall(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert project["version"] == citation["version"] == version
+    assert changes[0] == (version, str(citation["date-released"]))
 
 
 # --- what is installed ----------------------------------------------------------------------------

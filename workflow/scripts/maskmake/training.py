@@ -5,6 +5,7 @@ import platform
 from contextlib import closing
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 import keras
@@ -212,6 +213,9 @@ def _record(
         "best_epoch": best["epoch"],
         "val_loss": best["val_loss"],
         "versions": {
+            # From a text file: as a constant in a module it would be part of the hashes of code,
+            # and each release would train everything again.
+            "maskmake": files("maskmake").joinpath("VERSION").read_text().strip(),
             "python": platform.python_version(),
             "keras": keras.__version__,
             settings.backend: version(settings.backend),
