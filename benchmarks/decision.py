@@ -13,18 +13,20 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
+from maskmake.cases import Case
 from maskmake.learning import learn_decision
 from maskmake.objectives import OBJECTIVES
 from maskmake.synthesis import synthesize
 
 
-def case(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A probability with soft borders, faint bridges and specks of all sizes, and its label."""
+def case(seed: int, size: int) -> Case:
+    """A label, and a probability with soft borders, faint bridges and specks of all sizes."""
     _, label = synthesize(seed, size, 1)
     label = (label > 0).astype(np.uint8)
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=label.shape), 2)
     soft = ndimage.gaussian_filter(label.astype(np.float32), 1.2) - 0.5
-    return expit(10 * soft + 2 * noise / noise.std()).astype(np.float16), label
+    probability = expit(10 * soft + 2 * noise / noise.std()).astype(np.float16)
+    return Case(str(seed), label, probability)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from maskmake.calibration import (
     learn_temperature,
     reliability,
 )
+from maskmake.cases import Case
 from maskmake.decision import Decision, apply_decision
 from maskmake.learning import learn_calibration
 from maskmake.pixels import confusion, pixel_scores
@@ -219,7 +220,8 @@ def test_what_is_learned_and_how_it_is_assessed():
     """The masks are those of the decision, and the scores pool all pixels."""
     decision = Decision(0.4, 30, 0)
     cases = [(stored(2 * logits), label) for logits, label in map(honest, range(3))]
-    learned = learn_calibration(lambda: iter(cases), decision)
+    named = [Case("", label, probability) for probability, label in cases]
+    learned = learn_calibration(lambda: iter(named), decision)
     temperature = learned["temperature"]
     assert temperature == learn_temperature(histogram_of(*cases))
     masks = [apply_decision(probability, decision) for probability, _ in cases]
@@ -227,7 +229,7 @@ def test_what_is_learned_and_how_it_is_assessed():
 
     table, expected = assess_calibration(
         (
-            (str(place), mask, label, probability)
+            Case(str(place), label, probability, mask)
             for place, (mask, (probability, label)) in enumerate(zip(masks, cases, strict=True))
         ),
         temperature,

@@ -10,6 +10,7 @@ import pytest
 from scipy import ndimage
 
 from maskmake.boundaries import boundary_f1
+from maskmake.cases import Case
 from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.errors import UserError
 from maskmake.learning import decide_run, learn_calibration, learn_decision
@@ -40,7 +41,8 @@ def certain(label: np.ndarray) -> np.ndarray:
 
 
 def learn(cases: list, objective: str = "dice", method: str = "auto") -> dict:
-    return learn_decision(lambda: iter(cases), objective, method)
+    named = [Case(str(place), label, p) for place, (p, label) in enumerate(cases)]
+    return learn_decision(lambda: iter(named), objective, method)
 
 
 def score_of(decision: Decision, cases: list) -> float:
@@ -427,7 +429,7 @@ def test_thinning_by_distance_hardly_changes_v_rand():
         probability, label = noisy(seed, 192)
         smooth = ndimage.gaussian_filter(probability.astype(float), 2).astype(np.float16)
         decisions = [Decision(0.5, 0, 0), Decision(0.5, 8, 8, 0.7, 8), Decision(0.6, 0, 0)]
-        rivals = rivals_of([(smooth, label)], decisions, OBJECTIVES["dice"])
+        rivals = rivals_of([Case("", label, smooth)], decisions, OBJECTIVES["dice"])
         for decision, rival in zip(decisions, rivals, strict=True):
             exact = brute_force(decision, [(smooth, label)], "v_rand")
             assert rival.v_rand == pytest.approx(exact, abs=0.003)
@@ -539,12 +541,17 @@ def test_decision_is_written_as_it_is_learned():
 def test_the_decision_of_a_run_has_what_was_learned_and_its_images(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("maskmake"), "propagate", True)
     cases = [noisy(seed, 64) for seed in (1, 2)]
-    run = SimpleNamespace(validation_ids=["a", "b"], validation=lambda i: cases["ab".index(i)][0])
+    run = SimpleNamespace(
+        validation_ids=["a", "b"],
+        validation_cases=lambda labels: (
+            Case(i, labels[i], p) for i, (p, _) in zip("ab", cases, strict=True)
+        ),
+    )
     labels = {"a": cases[0][1], "b": cases[1][1]}
     with caplog.at_level("INFO", logger="maskmake"):
         decision = decide_run(run, labels, "dice", "one_level")
     learned = learn(cases, "dice", "one_level")
-    calibration = learn_calibration(lambda: iter(cases), stored_decision(learned))
+    calibration = learn_calibration(lambda: run.validation_cases(labels), stored_decision(learned))
     assert decision == {**learned, **calibration, "images": ["a", "b"]}
     assert caplog.messages[0].startswith(f"threshold {decision['threshold']:.3f}, smallest object ")
     assert caplog.messages[1].startswith(decision["clean_up_reason"])

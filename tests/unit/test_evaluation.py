@@ -8,6 +8,7 @@ import pytest
 from pictures import cells
 
 from maskmake.calibration import EXPECTED
+from maskmake.cases import Case
 from maskmake.evaluation import DECISION_KEYS, evaluate_run
 from maskmake.files import read_json, write_json, write_png
 from maskmake.scorecard import POOLED_SCORES, SCORES, score_card
@@ -68,7 +69,7 @@ def test_metrics_have_the_keys_of_their_contract_in_order(evaluation):
 
 
 def test_the_masks_in_the_folder_are_scored(evaluation, labels, probabilities):
-    cases = [(i, probabilities[i] > 0.62, labels[i], probabilities[i]) for i in labels]
+    cases = [Case(i, labels[i], probabilities[i], probabilities[i] > 0.62) for i in labels]
     expected = score_card(cases, DECISION["temperature"]).scores
     assert {name: evaluation.metrics[name] for name in SCORES} == expected
     assert evaluation.metrics["pixel_accuracy"] < 1

@@ -19,6 +19,7 @@ FLOORS = [
         "folders",
         "locations",
         "errors",
+        "cases",
         "pixels",
         "settings",
         "log",

@@ -7,13 +7,14 @@ import pytest
 from pictures import cells
 
 from maskmake import glossary, intervals, pixels, probabilities, scorecard
+from maskmake.cases import Case
 
 
-def case(image_id: str, seed: int):
+def case(image_id: str, seed: int) -> Case:
     label = cells(size=96, count=12, seed=seed)
     rng = np.random.default_rng(seed)
     probability = np.clip(label * 0.6 + rng.random(label.shape) * 0.4, 0, 1).astype(np.float16)
-    return image_id, probability > 0.62, label, probability
+    return Case(image_id, label, probability, probability > 0.62)
 
 
 def test_score_card_pools_pixels_and_averages_images():
@@ -23,7 +24,7 @@ def test_score_card_pools_pixels_and_averages_images():
     assert list(card.per_image.columns) == ["id", *scorecard.SCORES]
     assert list(card.per_image["id"]) == ["a", "b"]
     # Side by side the images have the pixels of both.
-    mask, label, probability = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:])
+    label, probability, mask = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:])
     expected = pixels.pixel_scores(pixels.confusion(mask, label))
     histogram = probabilities.probability_histogram(probability, label)
     expected |= probabilities.probability_scores(probabilities.probability_sums(histogram, 2.0))
@@ -34,7 +35,7 @@ def test_score_card_pools_pixels_and_averages_images():
 
 def test_score_card_leaves_undefined_scores_out_of_means():
     empty = np.zeros((96, 96), np.uint8)
-    cases = [case("a", 0), ("empty", empty > 0, empty, empty.astype(np.float16))]
+    cases = [case("a", 0), Case("empty", empty, empty.astype(np.float16), empty > 0)]
     card = scorecard.score_card(cases, 2.0)
     assert card.per_image.set_index("id").loc["empty", "v_rand":"object_f1"].isna().all()
     assert card.scores["v_rand"] == card.per_image["v_rand"][0]
@@ -70,7 +71,8 @@ def test_pooled_scores_are_resampled_pooled():
     """A large bad image counts by its pixels, not as one of the images."""
     small = [case(str(seed), seed) for seed in range(5)]
     label = cells(size=384, count=100, seed=9)
-    bad = ("bad", label == 0, label, np.where(label > 0, 0.25, 0.75).astype(np.float16))
+    probability = np.where(label > 0, 0.25, 0.75).astype(np.float16)
+    bad = Case("bad", label, probability, label == 0)
     card = scorecard.score_card([*small, bad], 2.0)
     weights = intervals.resampling_weights(6)
     cases = [*small, bad]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from maskmake.cases import Case
 from maskmake.probabilities import (
     CALIBRATION_BINS,
     FLOAT16_LEVELS,
@@ -62,13 +63,12 @@ def learn_temperature(histogram: np.ndarray) -> float:
 
 
 def assess_calibration(
-    cases: Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]], temperature: float
+    cases: Iterable[Case], temperature: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge the temperature and the expected Dice by images that they were not learned on.
 
     Args:
-        cases: id, mask (H, W) bool, label (H, W) ``uint8`` 0 or 1 and probability (H, W)
-            ``float16`` of each image.
+        cases: each image with its mask.
         temperature: of ``learn_temperature``.
 
     Returns:
@@ -76,7 +76,7 @@ def assess_calibration(
         The expected Dice of each image: columns ``id`` and ``EXPECTED``.
     """
     pooled, rows = np.zeros((2, FLOAT16_LEVELS.size), np.int64), []
-    for image_id, mask, label, probability in cases:
+    for image_id, label, probability, mask in cases:
         pooled += probability_histogram(probability, label)
         of_mask = probability_histogram(probability, mask)
         rows.append({"id": image_id, **expected_dice(of_mask, temperature)})

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from maskmake.arrays import PixelStore
 from maskmake.calibration import assess_calibration
+from maskmake.cases import Case
 from maskmake.images import read_pixels
 from maskmake.predictions import RunProbabilities
 from maskmake.scorecard import score_card
@@ -62,9 +62,9 @@ def evaluate_run(
         predictions: Snakemake's benchmark of the prediction of each fold; the seconds are in ``s``.
     """
 
-    def cases() -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    def cases() -> Iterator[Case]:
         for i in run.test_ids:
-            yield i, read_pixels(Path(masks, f"{i}.png")) > 0, labels[i], run.test(i)
+            yield Case(i, labels[i], run.test(i), read_pixels(Path(masks, f"{i}.png")) > 0)
 
     card = score_card(cases(), decision["temperature"])
     reliability, expected = assess_calibration(cases(), decision["temperature"])

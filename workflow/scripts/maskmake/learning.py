@@ -1,13 +1,15 @@
 """What is learned on validation images: the decision that makes masks, and the temperature."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from maskmake.arrays import PixelStore
 from maskmake.calibration import expected_dice, learn_temperature
+from maskmake.cases import Case, Cases
 from maskmake.decision import Decision, apply_decision, stored_decision
 from maskmake.errors import UserError
 from maskmake.log import logger
-from maskmake.objectives import OBJECTIVES, TINY, Cases
+from maskmake.objectives import OBJECTIVES, TINY
 from maskmake.one_level import learn_one_level, pooled_histogram
 from maskmake.predictions import RunProbabilities
 from maskmake.probabilities import probability_histogram
@@ -30,8 +32,8 @@ def decide_run(run: RunProbabilities, labels: PixelStore, objective: str, method
         UserError: there is no validation image.
     """
 
-    def cases():
-        return ((run.validation(i), labels[i]) for i in run.validation_ids)
+    def cases() -> Iterator[Case]:
+        return run.validation_cases(labels)
 
     decision = learn_decision(cases, objective, method)
     _log(decision)
@@ -77,8 +79,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
     probability 0 is background at every threshold.
 
     Args:
-        cases: called once for each of several passes, gives probability (H, W) ``float16`` 0 to 1
-            and label (H, W) ``uint8`` 0 or 1 of each validation image.
+        cases: called once for each of several passes, gives each validation image.
         objective: a key of ``OBJECTIVES``.
         method: one_level, two_level, or auto for the better of the two.
 
@@ -161,18 +162,17 @@ def learn_calibration(cases: Cases, decision: Decision) -> dict:
     images).
 
     Args:
-        cases: called once for each of two passes, gives probability (H, W) ``float16`` 0 to 1 and
-            label (H, W) ``uint8`` 0 or 1 of each validation image.
+        cases: called once for each of two passes, gives each validation image.
         decision: what makes the masks.
 
     Returns:
         temperature; validation: foreground (share of the mask) and expected_mean_dice of each
         image, two lists in the order of the cases.
     """
-    pooled = sum(probability_histogram(probability, label) for probability, label in cases())
+    pooled = sum(probability_histogram(probability, label) for _, label, probability, _ in cases())
     temperature = learn_temperature(pooled)
     foreground, expected = [], []
-    for probability, _ in cases():
+    for _, _, probability, _ in cases():
         mask = apply_decision(probability, decision)
         of_mask = probability_histogram(probability, mask)
         foreground.append(mask.mean())

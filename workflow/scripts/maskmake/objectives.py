@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maskmake.boundaries import boundary_f1
+from maskmake.cases import Case
 from maskmake.decision import Decision, apply_decision
 from maskmake.objects import rand_and_information
 from maskmake.pixels import Confusion, background_dice, confusion, foreground_dice, mean_dice
@@ -13,8 +14,6 @@ from maskmake.pixels import Confusion, background_dice, confusion, foreground_di
 # A difference of score too small to matter, and the fewest images whose scatter says more.
 TINY = 0.002
 FEWEST_IMAGES = 3
-
-Cases = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
 
 
 def mean_iou(counts: Confusion) -> np.ndarray:
@@ -58,12 +57,15 @@ OBJECTIVES = {
 
 
 def measure_decisions(
-    cases: Iterable, decisions: list[Decision], objective: Objective
+    cases: Iterable[Case], decisions: list[Decision], objective: Objective
 ) -> np.ndarray:
     """Numbers (image, number of the objective, decision) of each decision's masks."""
     images = [
-        [objective.measure(apply_decision(probability, decision), label) for decision in decisions]
-        for probability, label in cases
+        [
+            objective.measure(apply_decision(case.probability, decision), case.label)
+            for decision in decisions
+        ]
+        for case in cases
     ]
     return np.array(images).swapaxes(1, 2)
 

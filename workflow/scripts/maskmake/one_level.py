@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskmake.cases import Case, Cases
 from maskmake.components import REMOVED, clean_up_counts
 from maskmake.decision import Decision
 from maskmake.objectives import (
     FEWEST_IMAGES,
     OBJECTIVES,
     PIXEL_OBJECTIVES,
-    Cases,
     Objective,
     error_of_differences,
     measure_decisions,
@@ -98,12 +98,12 @@ def _named(removed: np.ndarray) -> dict[str, int]:
     return dict(zip(REMOVED, removed.tolist(), strict=True))
 
 
-def pooled_histogram(cases: Iterable) -> tuple[np.ndarray, int]:
+def pooled_histogram(cases: Iterable[Case]) -> tuple[np.ndarray, int]:
     """Histogram of all cases, and the pixels of the largest one."""
     pooled, largest = np.zeros((2, FLOAT16_LEVELS.size), np.int64), 0
-    for probability, label in cases:
-        pooled += probability_histogram(probability, label)
-        largest = max(largest, label.size)
+    for case in cases:
+        pooled += probability_histogram(case.probability, case.label)
+        largest = max(largest, case.label.size)
     return pooled, largest
 
 
@@ -172,8 +172,8 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
         Decision(float(level), int(a), int(b)) for level, a, b in product(levels, sizes, sizes)
     ]
     numbers, removed = [], 0
-    for probability, label in cases():
-        swept = [clean_up_counts(probability > level, label, sizes) for level in levels]
+    for case in cases():
+        swept = [clean_up_counts(case.probability > level, case.label, sizes) for level in levels]
         numbers.append(np.stack([counts for counts, _ in swept], axis=1).reshape(4, -1))
         removed += np.stack([pieces for _, pieces in swept], axis=1).reshape(4, -1)
     if name not in PIXEL_OBJECTIVES:

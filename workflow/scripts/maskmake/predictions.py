@@ -1,12 +1,13 @@
 """The probabilities of all folds of a run, read back image by image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
 from maskmake.arrays import PixelStore, open_probabilities
+from maskmake.cases import Case
 from maskmake.probabilities import SURE
 from maskmake.splits import fold_ids
 
@@ -34,6 +35,10 @@ class RunProbabilities:
     def validation(self, image_id: str) -> np.ndarray:
         """(H, W) float16 from the one network that was not trained on this image."""
         return self._fold_of[image_id][image_id]
+
+    def validation_cases(self, labels: PixelStore) -> Iterator[Case]:
+        """Each validation image, one at a time in memory."""
+        return (Case(i, labels[i], self.validation(i)) for i in self.validation_ids)
 
     def test(self, image_id: str) -> np.ndarray:
         """(H, W) float16: the sigmoid of the mean logit of all folds."""

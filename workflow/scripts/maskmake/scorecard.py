@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.boundaries import boundary_f1, hausdorff_95
+from maskmake.cases import Case
 from maskmake.intervals import interval, resampled_means, resampling_weights
 from maskmake.objects import RAND_SCORES, object_f1, rand_and_information
 from maskmake.pixels import PIXEL_SCORES, Confusion, confusion, pixel_scores
@@ -59,21 +60,18 @@ class ScoreCard(NamedTuple):
     resamples: pd.DataFrame
 
 
-def score_card(
-    cases: Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]], temperature: float
-) -> ScoreCard:
+def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
     """Score the masks of a set of images, in one pass with one image in memory at a time.
 
     Of each image 16 kB of sums are kept and its 8 kB of ``resampling_weights``.
 
     Args:
-        cases: id, mask (H, W) bool, label (H, W) ``uint8`` 0 or 1 and probability (H, W)
-            ``float16`` of each image.
+        cases: each image with its mask.
         temperature: of the calibration.
     """
     rows, all_counts, all_sums = [], [], []
     histogram_of_all = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
-    for image_id, mask, label, probability in cases:
+    for image_id, label, probability, mask in cases:
         counts = confusion(mask, label)
         histogram = probability_histogram(probability, label)
         histogram_of_all += histogram

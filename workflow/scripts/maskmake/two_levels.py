@@ -9,9 +9,10 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import label as label_components
 
+from maskmake.cases import Case, Cases
 from maskmake.decision import Decision, cut, draw_lines, grow_seeds
 from maskmake.labels import OBJECT_CONNECTIVITY, SIDES
-from maskmake.objectives import FEWEST_IMAGES, TINY, Cases, Objective, error_of_differences
+from maskmake.objectives import FEWEST_IMAGES, TINY, Objective, error_of_differences
 from maskmake.objects import SegmentOverlaps
 
 # Two levels are tried around the one threshold: the upper at shares of the way from it to 1, with
@@ -101,10 +102,12 @@ def learn_two_levels(
     return best, tried
 
 
-def rivals_of(cases: Iterable, decisions: list[Decision], objective: Objective) -> list[Rival]:
+def rivals_of(
+    cases: Iterable[Case], decisions: list[Decision], objective: Objective
+) -> list[Rival]:
     """Score decisions; those in a row with the same mask before separation share the work on it."""
     numbers, v_rand = [], []
-    for probability, label in cases:
+    for _, label, probability, _ in cases:
         truth = label_components(label > 0, connectivity=OBJECT_CONNECTIVITY)
         measured = []
         for uncut, group in groupby(decisions, lambda each: replace(each, upper=None, min_seed=0)):

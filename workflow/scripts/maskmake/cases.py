@@ -1,0 +1,26 @@
+"""An image with what is known and what was predicted of it."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Case(NamedTuple):
+    """One image to learn from or to score.
+
+    Attributes:
+        id: of the image.
+        label: (H, W) ``uint8``, 0 or 1.
+        probability: (H, W) ``float16``, 0 to 1.
+        mask: (H, W) bool; None where it is not made yet.
+    """
+
+    id: str
+    label: np.ndarray
+    probability: np.ndarray
+    mask: np.ndarray | None = None
+
+
+# Called once for each pass, so that one image at a time is in memory.
+Cases = Callable[[], Iterable[Case]]
