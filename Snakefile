@@ -9,17 +9,22 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/start.smk"
+include: "workflow/rules/storage.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
+include: "workflow/rules/decide.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/segment.smk"
 
 
 report: "workflow/report/workflow.rst"
 
 
 rule all:
+    """The report, and the masks of new images where segment.images is set."""
     default_target: True
     input:
         [] if DATASET is None else rules.report.output.page,
@@ -27,35 +32,42 @@ rule all:
 
 
 rule train:
+    """The network of each fold of each run."""
     input:
         of_every_fold(rules.train_fold.output.model),
 
 
 rule predict:
+    """The probabilities of each fold of each run."""
     input:
         of_every_fold(rules.predict_fold.output.probabilities),
 
 
 rule decide:
+    """The decision of each run: how its probabilities become masks."""
     input:
         of_every_run(rules.decide_run.output.decision),
 
 
 rule diagnose:
+    """Why each run leaves false objects and holes in its masks."""
     input:
         of_every_run(rules.diagnose_run.output),
 
 
 rule masks:
+    """The masks of the test images of each run."""
     input:
         of_every_run(rules.mask_run.output.masks),
 
 
 rule evaluate:
+    """The scores of each run on the test images."""
     input:
         of_every_run(rules.evaluate_run.output.metrics),
 
 
 rule segment:
+    """Masks of the images in segment.images, and the list of those to look at first."""
     input:
         rules.review_masks.output.review,

@@ -13,9 +13,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
+from maskmake.learning import learn_decision
 from maskmake.objectives import OBJECTIVES
 from maskmake.synthesis import synthesize
-from maskmake.tuning import learn_decision
 
 
 def case(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -107,7 +107,7 @@ def why(
     folder: Path, *arguments: str, workflow: Path = ROOT, config: Path | None = None
 ) -> tuple[int, str, str]:
     """Ask what would run again and why; exit code, standard output and standard error."""
-    command = [sys.executable, workflow / "workflow/scripts/why.py", *arguments]
+    command = [sys.executable, workflow / "workflow/why.py", *arguments]
     command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
     command += ["--configfile", config or folder / "config.yaml"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

@@ -36,10 +36,10 @@ def test_an_edited_file_of_the_code_is_named(finished, tmp_path):
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     shutil.copytree(ROOT / "envs", tmp_path / "envs")
     shutil.copy(ROOT / "Snakefile", tmp_path)
-    path = tmp_path / "workflow/scripts/maskmake/tuning.py"
+    path = tmp_path / "workflow/scripts/maskmake/learning.py"
     path.write_text(path.read_text() + "\n")
     _, said, _ = why(finished, workflow=tmp_path)
-    assert "decide_run (run b):\n  the code maskmake/tuning.py was edited\n" in said
+    assert "decide_run (run b):\n  the code maskmake/learning.py was edited\n" in said
 
 
 def test_images_and_missing_results_are_named(finished, tmp_path):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from maskmake.arrays import build_store, open_images, open_labels, open_probabilities
-from maskmake.files import read_csv, read_label, read_pixels, write_csv
+from maskmake.files import read_csv, write_csv
+from maskmake.images import read_label, read_pixels
 
 THRESHOLD = 0.5
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from maskmake.at_work import AtWork
-from maskmake.log import UserError, job
+from maskmake.errors import UserError
+from maskmake.log import job
 
 LOCKS = Path(".snakemake/locks")
 

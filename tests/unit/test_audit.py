@@ -7,9 +7,17 @@ import pytest
 import tifffile
 from PIL import Image
 
-from maskmake.audit import MANIFEST_COLUMNS, Audit, audit_dataset, fault_error, write_audit
+from maskmake.audit import (
+    MANIFEST_COLUMNS,
+    Audit,
+    audit_dataset,
+    fault_error,
+    validate_dataset,
+    write_audit,
+)
+from maskmake.contents import read_record
+from maskmake.errors import UserError
 from maskmake.files import read_csv, read_json, sha256
-from maskmake.log import UserError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SIDE = 16
@@ -462,3 +470,34 @@ def test_real_data_sets_have_no_faults(name, labels, images, least, most):
     assert result.faults == []
     assert len(result.manifest) == images
     assert result.manifest["foreground"].between(least, most).all()
+
+
+# --- the stage as a whole ---------------------------------------------------------------------
+
+SETTINGS = {
+    "images": "images",
+    "labels": "labels",
+    "threshold": 0.5,
+    "tolerance": 0.1,
+    "empty_labels": "accept",
+    "groups": None,
+}
+RESULTS = ("audit.json", "audit.html", "manifest.csv")
+
+
+def test_a_valid_data_set_is_recorded_with_the_bytes_that_were_audited(dataset):
+    validate_dataset(SETTINGS, "record.csv", Path("faults.html"), *RESULTS)
+    assert read_json("audit.json")["images"] == 4
+    record = read_record("record.csv")
+    assert {file: content.sha256 for file, content in record.items()} == {
+        file: sha256(file) for i in range(4) for file in (f"images/{i}.png", f"labels/{i}.png")
+    }
+    assert not Path("faults.html").exists()
+
+
+def test_a_data_set_with_faults_leaves_its_page_alone(dataset):
+    Path("labels/0.png").unlink()
+    with pytest.raises(UserError, match="The data set has a fault:"):
+        validate_dataset(SETTINGS, "record.csv", Path("faults.html"), *RESULTS)
+    assert "images/0.png" in Path("faults.html").read_text()
+    assert not any(Path(name).exists() for name in ("record.csv", *RESULTS))

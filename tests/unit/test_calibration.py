@@ -9,16 +9,15 @@ from maskmake.calibration import (
     TEMPERATURES,
     assess_calibration,
     expected_dice,
-    learn_calibration,
     learn_temperature,
     reliability,
 )
 from maskmake.decision import Decision, apply_decision
-from maskmake.scores import (
+from maskmake.learning import learn_calibration
+from maskmake.pixels import confusion, pixel_scores
+from maskmake.probabilities import (
     FLOAT16_LEVELS,
     calibrated_levels,
-    confusion,
-    pixel_scores,
     probability_histogram,
     probability_scores,
     probability_sums,

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from maskmake.components import REMOVED, clean_up_counts, find_components
 from maskmake.decision import Decision, apply_decision, cut
-from maskmake.scores import Confusion, confusion
+from maskmake.pixels import Confusion, confusion
 
 SIZES = np.array([0, 2, 4, 8, 16, 32, 64])
 

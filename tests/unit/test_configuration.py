@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from maskmake.configuration import resolve
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.schema_faults import PATTERN_WORDS
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings
 

@@ -1,7 +1,9 @@
 """Decision: learned levels and clean-up against brute force and planted cases."""
 
 import json
+import logging
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +11,12 @@ from scipy import ndimage
 
 from maskmake.boundaries import boundary_f1
 from maskmake.decision import Decision, apply_decision, stored_decision
-from maskmake.log import UserError
+from maskmake.errors import UserError
+from maskmake.learning import decide_run, learn_calibration, learn_decision
 from maskmake.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.objects import rand_and_information
-from maskmake.scores import FLOAT16_LEVELS, Confusion, confusion, pixel_scores
-from maskmake.tuning import learn_decision
+from maskmake.pixels import Confusion, confusion, pixel_scores
+from maskmake.probabilities import FLOAT16_LEVELS
 from maskmake.two_levels import SEED_SIZES, rivals_of
 
 
@@ -528,3 +531,22 @@ def test_decision_is_written_as_it_is_learned():
     decision = asdict(stored_decision(json.loads(json.dumps(learned))))
     assert decision == {key: learned[key] for key in decision}
     assert learned["threshold"] in FLOAT16_LEVELS
+
+
+# --- the stage as a whole ---------------------------------------------------------------------
+
+
+def test_the_decision_of_a_run_has_what_was_learned_and_its_images(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("maskmake"), "propagate", True)
+    cases = [noisy(seed, 64) for seed in (1, 2)]
+    run = SimpleNamespace(validation_ids=["a", "b"], validation=lambda i: cases["ab".index(i)][0])
+    labels = {"a": cases[0][1], "b": cases[1][1]}
+    with caplog.at_level("INFO", logger="maskmake"):
+        decision = decide_run(run, labels, "dice", "one_level")
+    learned = learn(cases, "dice", "one_level")
+    calibration = learn_calibration(lambda: iter(cases), stored_decision(learned))
+    assert decision == {**learned, **calibration, "images": ["a", "b"]}
+    assert caplog.messages[0].startswith(f"threshold {decision['threshold']:.3f}, smallest object ")
+    assert caplog.messages[1].startswith(decision["clean_up_reason"])
+    assert caplog.messages[2] == "one_level: decide.method asks for one_level."
+    assert caplog.messages[3] == f"temperature {decision['temperature']:.3f}"

@@ -22,7 +22,7 @@ def test_a_backend_that_is_not_installed_is_named(tmp_path):
     program = """
 import sys
 from maskmake.device import select_device
-from maskmake.log import UserError
+from maskmake.errors import UserError
 try:
     select_device("jax", 0, sys.argv[1])
 except UserError as error:
@@ -59,7 +59,7 @@ def in_a_process(program, folder, **environment):
 SELECT = """
 import os
 from maskmake.device import select_device
-from maskmake.log import UserError
+from maskmake.errors import UserError
 try:
     select_device("tensorflow", {gpu}, "log")
 except UserError as error:

@@ -12,9 +12,9 @@ import pytest
 
 from maskmake import download as download_room
 from maskmake.download import download
+from maskmake.errors import UserError
 from maskmake.files import sha256
-from maskmake.log import UserError
-from maskmake.sources import read_checksums
+from maskmake.locations import read_checksums
 
 FILES = {
     "image/0.png": b"first image",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import test_training
 
+from maskmake.errors import UserError
 from maskmake.files import read_csv
 from maskmake.guard import PixelStatistics, Watch
-from maskmake.log import UserError
 from maskmake.networks import load_network
 from maskmake.settings import AUGMENTATION_PRESETS
 from maskmake.splits import fold_ids

@@ -19,7 +19,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from round_trip import build, check_a_round_trip, logits_of, raw_batch, save_example, side_of
 
 from maskmake.configuration import ENCODERS_WITHOUT_WEIGHTS
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.networks import (
     IMAGENET_MEAN,
     IMAGENET_SPREAD,

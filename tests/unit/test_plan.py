@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.plan import check_patch
 
 SPLITS = pd.DataFrame(

@@ -20,13 +20,14 @@ from PIL import Image
 from maskmake import pictures
 from maskmake.arrays import build_store
 from maskmake.calibration import EXPECTED, reliability
-from maskmake.files import read_csv, read_json, read_pixels, write_csv, write_json, write_png
+from maskmake.files import read_csv, read_json, write_csv, write_json, write_png
+from maskmake.images import read_pixels
 from maskmake.page import write_report
 from maskmake.pictures import count_components, select_examples
+from maskmake.probabilities import FLOAT16_LEVELS
 from maskmake.regions import region_picture
 from maskmake.report_inputs import ReportInputs, ReportOutputs
 from maskmake.scorecard import HIGHER_IS_BETTER
-from maskmake.scores import FLOAT16_LEVELS
 from maskmake.sentences import calibration_sentences
 from maskmake.tables import stage_table
 from maskmake.terms import SCORE_TERMS, duration, number, percent

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from maskmake.errors import UserError
 from maskmake.files import write_png
-from maskmake.log import UserError
 from maskmake.retrieval import gather
 
 IMAGE = np.zeros((4, 4), np.uint8)

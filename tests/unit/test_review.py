@@ -1,8 +1,10 @@
 """The list of masks to look at first: its order and its reasons."""
 
+import logging
+
 import pandas as pd
 
-from maskmake.review import review_table
+from maskmake.review import review_shards, review_table
 
 VALIDATION = {"foreground": [0.2, 0.3, 0.4], "expected_mean_dice": [0.95, 0.96, 0.94]}
 
@@ -42,3 +44,14 @@ def test_unusual_masks_have_their_reasons():
 def test_without_validation_images_only_empty_masks_have_a_reason():
     table = review([0, 0.01], [0.5, 0.6], {"foreground": [], "expected_mean_dice": []})
     assert table["reason"].tolist() == ["the mask has no foreground", ""]
+
+
+def test_the_shards_of_a_run_without_a_temperature_are_reviewed_together(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("maskmake"), "propagate", True)
+    rows = {"image": ["new/x.png"], "foreground": [0.0], "expected_mean_dice": [0.5]}
+    first, second = pd.DataFrame(rows), pd.DataFrame({**rows, "expected_mean_dice": [0.4]})
+    with caplog.at_level("INFO", logger="maskmake"):
+        review = review_shards([first, second], {"threshold": 0.5})
+    assert review["expected_mean_dice"].tolist() == [0.4, 0.5]
+    assert review["reason"].tolist() == ["the mask has no foreground"] * 2
+    assert caplog.messages[0] == "new/x.png: expected Dice 0.400 (the mask has no foreground)"

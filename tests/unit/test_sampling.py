@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from maskmake.borders import with_borders
-from maskmake.log import UserError
-from maskmake.sampling import FixedPatches, ForegroundPixels, cut_patch, random_batches
+from maskmake.errors import UserError
+from maskmake.sampling import FixedPatches, ForegroundPixels, PatchSource, random_batches
 
 PATCH, BATCH = 16, 8
 
@@ -29,7 +29,7 @@ def stores(make_stores):
 
 
 def batches(stores, ids="abc", count=5, seed=3, **options):
-    endless = random_batches(*stores, list(ids), PATCH, BATCH, seed, **options)
+    endless = random_batches(PatchSource(*stores, list(ids), PATCH), BATCH, seed, **options)
     return list(islice(endless, count))
 
 
@@ -47,7 +47,7 @@ def test_a_patch_of_an_rgb_image_has_the_label_as_fourth_channel(make_stores):
     images = {"a": numbered_pixels(20, 30, channels=3)}
     labels = {"a": np.eye(20, 30, dtype=np.uint8)}
     _, *stores = make_stores(images, labels)
-    patch = cut_patch(*stores, "a", 3, 9, PATCH)
+    patch = PatchSource(*stores, ["a"], PATCH).cut("a", 3, 9)
     np.testing.assert_array_equal(patch[..., :3], images["a"][3:19, 9:25])
     np.testing.assert_array_equal(patch[..., 3], labels["a"][3:19, 9:25])
 
@@ -155,7 +155,7 @@ def test_patches_cannot_be_centred_where_there_is_no_foreground(rare):
 
 
 def fixed(stores, ids="abc", batch=1, most=1000):
-    return FixedPatches(*stores, list(ids), PATCH, batch, most)
+    return FixedPatches(PatchSource(*stores, list(ids), PATCH), batch, most)
 
 
 def covered(patches, height, width):

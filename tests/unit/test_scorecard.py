@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import cells
 
-from maskmake import intervals, scorecard, scores, terms
+from maskmake import intervals, pixels, probabilities, scorecard, terms
 
 
 def case(image_id: str, seed: int):
@@ -24,9 +24,9 @@ def test_score_card_pools_pixels_and_averages_images():
     assert list(card.per_image["id"]) == ["a", "b"]
     # Side by side the images have the pixels of both.
     mask, label, probability = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:])
-    expected = scores.pixel_scores(scores.confusion(mask, label))
-    histogram = scores.probability_histogram(probability, label)
-    expected |= scores.probability_scores(scores.probability_sums(histogram, 2.0))
+    expected = pixels.pixel_scores(pixels.confusion(mask, label))
+    histogram = probabilities.probability_histogram(probability, label)
+    expected |= probabilities.probability_scores(probabilities.probability_sums(histogram, 2.0))
     assert {name: card.scores[name] for name in expected} == pytest.approx(expected)
     for name in scorecard.IMAGE_SCORES:
         assert card.scores[name] == pytest.approx(card.per_image[name].mean())

@@ -9,9 +9,11 @@ import pytest
 import tifffile
 from scipy.special import expit
 
-from maskmake import bands, blockwise
-from maskmake.files import read_pixels, write_json
-from maskmake.log import STORAGE_FAULTS, UserError, logger
+from maskmake import images, large_images
+from maskmake.errors import STORAGE_FAULTS, UserError
+from maskmake.files import write_json
+from maskmake.images import read_pixels
+from maskmake.log import logger
 from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 
@@ -186,7 +188,7 @@ def test_a_large_image_that_is_cut_short_is_named_and_leaves_nothing(
     suffix, grey_run, tmp_path, monkeypatch
 ):
     for name in ("WHOLE_PIXELS", "BAND_PIXELS"):
-        monkeypatch.setattr(bands, name, 1000)
+        monkeypatch.setattr(images, name, 1000)
     paths = [tmp_path / f"{name}{suffix}" for name in "abc"]
     for path in paths:
         if suffix == ".png":
@@ -218,8 +220,8 @@ def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
 ):
     monkeypatch.setattr(logger, "propagate", True)
     if not whole:
-        monkeypatch.setattr(bands, "WHOLE_PIXELS", 1000)
-        monkeypatch.setattr(blockwise, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
     paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
     unreadable = tmp_path / "c.png"
     unreadable.write_text("no pixels")

@@ -9,11 +9,11 @@ from PIL import Image
 
 from maskmake import figures, pictures
 from maskmake.decision import stored_decision
+from maskmake.learning import learn_decision
 from maskmake.sentences import speck_sentences
 from maskmake.speck_figure import crop_panels, speck_figure
 from maskmake.specks import CAUSES, diagnose, find_specks, free_thresholds
 from maskmake.terms import CAUSE_TERMS
-from maskmake.tuning import learn_decision
 
 
 def disc() -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from maskmake.errors import UserError
 from maskmake.files import read_csv, write_csv
-from maskmake.log import UserError
 from maskmake.plan import fingerprint
 from maskmake.predictions import RunProbabilities
 from maskmake.splits import expand_ids, fold_ids, split_images

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake.files import read_label, read_pixels
+from maskmake.images import read_label, read_pixels
 from maskmake.synthesis import synthesize, write_dataset
 
 SIZE = 192

@@ -6,7 +6,7 @@ import pytest
 
 from maskmake import tiling
 from maskmake.arrays import open_probabilities
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.networks import ENCODER_STRIDE
 from maskmake.settings import PredictSettings
 from maskmake.tiling import (

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,21 +17,14 @@ import numpy as np
 import pytest
 
 from maskmake.callbacks import Recorder
+from maskmake.errors import UserError
 from maskmake.files import read_csv, read_json
-from maskmake.log import UserError
 from maskmake.networks import load_network
 from maskmake.optimizers import build_optimizer
-from maskmake.sampling import FixedPatches
+from maskmake.sampling import FixedPatches, PatchSource
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.splits import fold_ids
-from maskmake.training import (
-    Engine,
-    State,
-    _state_key,
-    normalization_of,
-    spread_of,
-    train_fold,
-)
+from maskmake.training import Engine, State, _state_key, normalization_of, spread_of, train_fold
 
 SETTINGS = TrainSettings(
     architecture="Unet",
@@ -233,9 +227,8 @@ def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixtu
     engine.compile(build_optimizer(SETTINGS))
     validation = fold_ids(dataset.splits, FOLD).validation
     most = SETTINGS.steps * SETTINGS.batch
-    patches = FixedPatches(
-        dataset.images, dataset.labels, validation, SETTINGS.patch, SETTINGS.batch, most
-    )
+    source = PatchSource(dataset.images, dataset.labels, validation, SETTINGS.patch)
+    patches = FixedPatches(source, SETTINGS.batch, most)
     loss = engine.evaluate(patches, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
 
@@ -269,7 +262,8 @@ def test_training_json_says_what_was_done(dataset, trained):
     assert training["patches"] == 12
     assert training["parameters"] == load_network(trained.folder / "model.keras").count_params()
     assert training["seconds"] == pytest.approx(trained.history["seconds"].sum())
-    assert set(training["versions"]) == {"python", "keras", "tensorflow"}
+    assert set(training["versions"]) == {"maskmake", "python", "keras", "tensorflow"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", training["versions"]["maskmake"])
 
 
 # --- early stopping ---------------------------------------------------------------------------

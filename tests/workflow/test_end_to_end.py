@@ -13,6 +13,7 @@ from PIL import Image
 from workspace import (
     CONFIG,
     NOTHING_TO_DO,
+    ROOT,
     configure,
     copy_workspace,
     digests,
@@ -23,7 +24,8 @@ from workspace import (
 )
 
 from maskmake.calibration import EXPECTED
-from maskmake.files import read_csv, read_json, read_pixels, write_png
+from maskmake.files import read_csv, read_json, write_png
+from maskmake.images import read_pixels
 from maskmake.synthesis import synthesize
 
 SCORE_NAMES = [
@@ -244,6 +246,11 @@ def test_report_is_one_page_that_names_both_runs(results):
     assert ">a<" in page and ">b<" in page
     assert 'src="http' not in page and 'href="http' not in page
     assert {path.name for path in (results / "report").iterdir()} == FIGURES
+
+
+def test_the_report_says_which_version_trained(results):
+    version = (ROOT / "workflow/scripts/maskmake/VERSION").read_text().strip()
+    assert f"maskmake {version}" in (results / "report.html").read_text()
 
 
 def test_every_job_leaves_a_benchmark_and_nothing_half_written(results):

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -28,6 +29,15 @@ MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt|scratch|tmp)
 # An index of packages; the files of a release are named by their hashes alone.
 REGISTRIES = re.compile(r"--(?:extra-)?index-url|https?://[\w.-]*(?:pypi|pythonhosted|conda)")
 REQUIREMENT = re.compile(r"^(\w.+?) \\$", re.MULTILINE)
+RULE_FILES = [
+    ROOT / "Snakefile",
+    ROOT / "workflow/Snakefile",
+    *ROOT.glob("workflow/rules/*.smk"),
+]
+DOCUMENTED_RULE = re.compile(r'^ *rule (\w+):\n(?: +"""([^\n"]+\.)"""\n)?', re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
 
 
@@ -48,6 +58,29 @@ def test_style(command):
 def test_snakemake_finds_nothing_to_mend(folder):
     code, output = snakemake(folder, "--lint", gpu=None)
     assert code == 0, output
+
+
+def test_every_rule_has_a_docstring():
+    rules = [rule for path in RULE_FILES for rule in DOCUMENTED_RULE.findall(path.read_text())]
+    assert len(rules) > 20
+    assert [name for name, docstring in rules if not docstring] == []
+
+
+def test_snakemake_lists_the_targets_with_their_docstrings(folder):
+    code, output = snakemake(folder, "--list-target-rules", gpu=None)
+    assert code == 0
+    assert "\nevaluate (The scores of each run on the test images.)\n" in output
+
+
+# The Snakefile may read these of Snakemake's workflow; maskmake.internals asks for all else.
+PUBLIC = {"current_basedir", "overwrite_configfiles"}
+
+
+def test_rule_files_use_no_internals_of_snakemake():
+    uses = {
+        name for path in RULE_FILES for name in re.findall(r"\bworkflow\.(\w+)", path.read_text())
+    }
+    assert uses - {"rst"} == PUBLIC  # rst: of the caption workflow.rst
 
 
 # --- what is in the repository --------------------------------------------------------------------
@@ -88,6 +121,21 @@ def test_no_path_of_a_machine(tracked):
 def test_no_address_of_a_package_registry(tracked):
     paths = [path for path in tracked if path != Path(__file__).resolve()]
     assert lines_with(REGISTRIES, paths) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file(page):
+    links = [link for link in LINK.findall((ROOT / page).read_text()) if "://" not in link]
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_version_is_the_same_everywhere():
+    version = (ROOT / "workflow/scripts/maskmake/VERSION").read_text().strip()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    changes = re.findall(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert project["version"] == citation["version"] == version
+    assert changes[0] == (version, str(citation["date-released"]))
 
 
 # --- what is installed ----------------------------------------------------------------------------

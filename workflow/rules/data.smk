@@ -1,6 +1,7 @@
 if DATASET and DATASET.origin == "synthesis":
 
     rule synthesize:
+        """Makes synthetic images and labels from a number, a size and a seed."""
         output:
             images=DATASET.image_files,
             labels=DATASET.label_files,
@@ -20,6 +21,7 @@ if DATASET and DATASET.origin == "synthesis":
 if DATASET and DATASET.origin == "download":
 
     rule download:
+        """Fetches the images and labels of a public data set from their address."""
         output:
             images=DATASET.image_files,
             labels=DATASET.label_files,
@@ -39,6 +41,7 @@ if DATASET and DATASET.origin == "download":
 if DATASET and DATASET.origin == "storage":
 
     rule retrieve:
+        """Puts the images and labels of a storage into two folders."""
         input:
             images=stored_all(SETTINGS["dataset"]["storage"]["images"]),
             labels=stored_all(SETTINGS["dataset"]["storage"]["labels"]),
@@ -60,8 +63,9 @@ if DATASET and DATASET.origin == "storage":
 
 
 rule validate:
+    """Audits every image and label: all faults at once, a page, and the manifest."""
     input:
-        [] if DATA_VERSION else FILES,
+        [] if DATA_VERSION else DATASET_FILES,
     output:
         json=f"{RESULTS}/data/audit.json",
         page=f"{RESULTS}/data/audit.html",
@@ -74,10 +78,10 @@ rule validate:
         "../../envs/images.yaml"
     params:
         data=DATA_VERSION,
-        contents=CONTENTS,
+        contents=DATASET_RECORD,
         audit={
-            "images": f"{MADE}{DATASET.images}" if DATASET else None,
-            "labels": f"{MADE}{DATASET.labels}" if DATASET else None,
+            "images": f"{MADE_PREFIX}{DATASET.images}" if DATASET else None,
+            "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],
@@ -89,6 +93,7 @@ rule validate:
 
 
 rule binarize:
+    """Writes the pixel store from the files in the manifest."""
     input:
         manifest=rules.validate.output.manifest,
     output:
@@ -109,6 +114,7 @@ rule binarize:
 
 
 rule split:
+    """Gives each image in the manifest its role and its fold."""
     input:
         manifest=rules.validate.output.manifest,
     output:
@@ -127,6 +133,7 @@ rule split:
 
 
 rule plan:
+    """Writes the fingerprint of the training images: channels, range, sizes."""
     input:
         images=rules.binarize.output.images,
         labels=rules.binarize.output.labels,

@@ -1,4 +1,5 @@
 rule evaluate_run:
+    """Scores the masks of the test images against their labels."""
     input:
         masks=ancient(f"{RESULTS}/runs/{{run}}/masks"),
         table=rules.mask_run.output.table,
@@ -27,6 +28,7 @@ rule evaluate_run:
 
 
 rule compare:
+    """Puts the scores of all runs into one table and compares each two."""
     input:
         metrics=of_every_run(rules.evaluate_run.output.metrics),
         per_image=of_every_run(rules.evaluate_run.output.per_image),

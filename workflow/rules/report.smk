@@ -7,6 +7,7 @@ if DATASET and DATASET.origin != "folders":
 
 
 rule report:
+    """Writes the report page and its figures from the results of all runs."""
     input:
         audit=rules.validate.output.json,
         manifest=rules.validate.output.manifest,

@@ -1,4 +1,5 @@
 rule fetch_weights:
+    """Fetches the ImageNet weights of an encoder."""
     output:
         weights="results/weights/{encoder}.h5",
     log:
@@ -14,6 +15,7 @@ rule fetch_weights:
 # Before a training, because Snakemake deletes the former model as a training starts. The patch is
 # part of the name, so that a patch that is refused leaves the mark of the former one.
 rule check_patch:
+    """Checks that a patch fits into the images, before a training starts."""
     input:
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
@@ -26,10 +28,11 @@ rule check_patch:
         "../../envs/images.yaml"
     # Without a hash of the code: what is checked anew is trained anew.
     script:
-        "../scripts/check.py"
+        "../scripts/check_patch.py"
 
 
 rule train_fold:
+    """Trains the network of a fold of a run on its training images."""
     input:
         unpack(weights_of_encoder),
         checked=lambda wildcards: f"{RESULTS}/data/.patch-{RUNS[wildcards.run]['patch']}",

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from maskmake.download import download
+from maskmake.locations import read_checksums
 from maskmake.log import job
-from maskmake.sources import read_checksums
 
 with job(snakemake):
     source = snakemake.params.download

@@ -1,5 +1,4 @@
 """Binary segmentation from a folder of images and a folder of masks, step by step over files.
 
-The rooms are stacked in floors (see README.md, "The house"); a room imports only from floors
-below its own.
+The modules lie in layers (see docs/architecture.md); each imports only from layers below its own.
 """

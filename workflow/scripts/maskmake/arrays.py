@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskmake.files import read_label, read_pixels, writable_array, write_csv
+from maskmake.files import writable_array, write_csv
+from maskmake.images import read_label, read_pixels
 from maskmake.labels import foreground, label_range
 
 INDEX_COLUMNS = ["id", "height", "width", "channels", "image_offset", "label_offset"]

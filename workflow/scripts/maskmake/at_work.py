@@ -18,8 +18,8 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import NamedTuple
 
+from maskmake.errors import STORAGE_FAULTS, UserError, of_storage
 from maskmake.locks import HOLDER, NO_LOCKS, open_lock, read_holder, try_to_lock, write_holder
-from maskmake.log import STORAGE_FAULTS, UserError, of_storage
 
 FOLDER = Path(".snakemake")  # Snakemake's own, in the working directory
 TRIES = 5  # a job that sees its Snakemake killed holds the lock for an instant

@@ -8,17 +8,21 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.files import read_label, read_pixels, sha256, write_csv, write_json, write_text
-from maskmake.label_faults import (
+from maskmake.contents import look_at, read_record, write_record
+from maskmake.errors import UserError
+from maskmake.files import sha256, write_csv, write_json, write_text
+from maskmake.folders import list_dataset
+from maskmake.images import read_label, read_pixels
+from maskmake.labels import (
     Histogram,
     foreground_share,
     histogram_of,
+    label_range,
     middle_fault,
     one_sided_faults,
     one_sided_warning,
 )
-from maskmake.labels import label_range
-from maskmake.log import UserError, logger
+from maskmake.log import logger
 from maskmake.pairs import Pair, group_of, list_folder, pair_up
 
 MANIFEST_COLUMNS = [
@@ -44,6 +48,42 @@ class Audit:
     faults: list[str]
     warnings: list[str]
     manifest: pd.DataFrame
+
+
+def validate_dataset(
+    settings: dict,
+    record: str,
+    fault_page: Path,
+    json_path: str,
+    html_path: str,
+    manifest_path: str,
+) -> None:
+    """Audit a data set, write the audit, and record what the files held.
+
+    Args:
+        settings: arguments of ``audit_dataset``.
+        record: file of ``contents``, by which the Snakefile sees that an image has changed.
+        fault_page: page of a data set that is refused.
+        json_path, html_path, manifest_path: see ``write_audit``.
+
+    Raises:
+        UserError: the data set has faults; then only ``fault_page`` is written.
+    """
+    files = [*list_dataset(settings["images"]), *list_dataset(settings["labels"])]
+    # Before the audit, so that a file which changes meanwhile is seen to have changed.
+    contents = look_at(map(str, files), read_record(record))
+    audit = audit_dataset(**settings)
+    for warning in audit.warnings:
+        logger.warning("%s", warning)
+    if audit.faults:
+        write_page(audit, fault_page)
+        raise fault_error(audit.faults, fault_page)
+    write_audit(audit, json_path, html_path, manifest_path)
+    for kind in ("image", "label"):
+        columns = audit.manifest[kind], audit.manifest[f"sha256_{kind}"]
+        for file, sha256_of_file in zip(*columns, strict=True):
+            contents[file] = contents[file]._replace(sha256=sha256_of_file)
+    write_record(record, contents)
 
 
 def audit_dataset(

@@ -1,22 +1,21 @@
 """Whether probabilities mean what they say, and what they tell of masks without a label.
 
 A network that says 0.9 should be right nine times in ten; one trained for long is mostly too sure.
-Its logits divided by one number, the temperature, mend that. Half stays half and the order of
+Its logits divided by one number, the temperature, correct that. Half stays half and the order of
 pixels stays as it is, so that the decision is learned on the probabilities as they are and no mask
 depends on the temperature.
 
-Everything is computed from histograms of ``scores.probability_histogram``: nothing is rounded, and
+Everything is computed from histograms of ``probability_histogram``: nothing is rounded, and
 histograms of images, or of bands of one image, add up.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from maskmake.decision import Decision, apply_decision
-from maskmake.scores import (
+from maskmake.probabilities import (
     CALIBRATION_BINS,
     FLOAT16_LEVELS,
     LOGITS,
@@ -28,38 +27,6 @@ from maskmake.scores import (
 TEMPERATURES = (0.25, 10.0)
 
 EXPECTED = ("expected_foreground_dice", "expected_background_dice", "expected_mean_dice")
-
-
-def learn_calibration(
-    cases: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]], decision: Decision
-) -> dict:
-    """Learn the temperature on the validation images, and what to expect of a mask.
-
-    With folds a validation image is judged by one network and a new one by all; their mean logit
-    needs about the same temperature (ISBI 2012, three folds: 1.24 learned, 1.21 best on the test
-    images).
-
-    Args:
-        cases: called once for each of two passes, gives probability (H, W) ``float16`` 0 to 1 and
-            label (H, W) ``uint8`` 0 or 1 of each validation image.
-        decision: what makes the masks.
-
-    Returns:
-        temperature; validation: foreground (share of the mask) and expected_mean_dice of each
-        image, two lists in the order of the cases.
-    """
-    pooled = sum(probability_histogram(probability, label) for probability, label in cases())
-    temperature = learn_temperature(pooled)
-    foreground, expected = [], []
-    for probability, _ in cases():
-        mask = apply_decision(probability, decision)
-        of_mask = probability_histogram(probability, mask)
-        foreground.append(mask.mean())
-        expected.append(expected_dice(of_mask, temperature)["expected_mean_dice"])
-    return {
-        "temperature": temperature,
-        "validation": {"foreground": foreground, "expected_mean_dice": expected},
-    }
 
 
 def learn_temperature(histogram: np.ndarray) -> float:

@@ -13,8 +13,9 @@ from keras import ops
 from tqdm import tqdm
 
 from maskmake.checkpoints import State, best_row
+from maskmake.errors import UserError
 from maskmake.files import write_csv
-from maskmake.log import UserError, logger
+from maskmake.log import logger
 from maskmake.optimizers import exchange_averages
 from maskmake.settings import TrainSettings
 

@@ -12,8 +12,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from maskmake.decision import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
-from maskmake.scores import Confusion
+from maskmake.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
+from maskmake.pixels import Confusion
 
 # A piece is true if at least this share of its pixels is of its class in the label.
 TRUE_SHARE = 0.5

@@ -8,7 +8,7 @@ import os.path
 import re
 from collections.abc import Iterator
 
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.schema_faults import (
     Fault,
     dereferenced,

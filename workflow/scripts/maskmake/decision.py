@@ -13,11 +13,7 @@ from skimage import measure
 from skimage.morphology import remove_small_holes, remove_small_objects
 from skimage.segmentation import watershed
 
-OBJECT_CONNECTIVITY = 1
-HOLE_CONNECTIVITY = 2
-
-# The two halves of all pairs of pixels that share a side.
-SIDES = ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]))
+from maskmake.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from maskmake.errors import UserError
 from maskmake.gpus import reserve_gpus, visible_gpus
-from maskmake.log import UserError
 
 CPU_INFO = Path("/proc/cpuinfo")
 # Beside Snakemake's own files: all jobs of a working directory share it, and it outlives results.

@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 import requests
 
+from maskmake.errors import UserError
 from maskmake.files import atomic
-from maskmake.log import UserError, logger
+from maskmake.log import logger
 
 FIRST_PAUSE = 1.0  # seconds before the first retry; each further pause is twice as long
 TIMEOUT = (10, 60)  # seconds to connect, seconds between two pieces of an answer

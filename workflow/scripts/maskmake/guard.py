@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from maskmake.arrays import PixelStore
 from maskmake.checkpoints import variables_of
-from maskmake.log import UserError, logger
-from maskmake.sampling import random_batches
+from maskmake.errors import UserError
+from maskmake.log import logger
+from maskmake.sampling import PatchSource, random_batches
 from maskmake.settings import TrainSettings
 
 # The pre-flight: the most steps it takes, and how many batches it chooses one from.
@@ -63,13 +63,7 @@ class PixelStatistics(keras.metrics.Metric):
         }
 
 
-def preflight(
-    engine: keras.Model,
-    settings: TrainSettings,
-    images: PixelStore,
-    labels: PixelStore,
-    ids: list[str],
-) -> None:
+def preflight(engine: keras.Model, settings: TrainSettings, source: PatchSource) -> None:
     """Check that the network can learn a single batch; its variables are left as they were.
 
     Raises:
@@ -77,7 +71,7 @@ def preflight(
             one class alone, or the network does not learn the batch.
     """
     _check_label_scale(settings)
-    batch = _balanced_batch(settings, images, labels, ids)
+    batch = _balanced_batch(settings, source)
     variables = variables_of(engine)
     start = [ops.convert_to_numpy(variable.value) for variable in variables]
     rounds = _Rounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
@@ -111,20 +105,10 @@ def _check_label_scale(settings: TrainSettings) -> None:
     )
 
 
-def _balanced_batch(
-    settings: TrainSettings, images: PixelStore, labels: PixelStore, ids: list[str]
-) -> np.ndarray:
+def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
     """Of a few batches the one with most of the rarer class."""
-    channels = (*images.shape(ids[0]), 1)[2]
-    batches = random_batches(
-        images,
-        labels,
-        ids,
-        settings.patch,
-        settings.batch,
-        settings.seed,
-        foreground_share=0.5,
-    )
+    channels = source.channels
+    batches = random_batches(source, settings.batch, settings.seed, foreground_share=0.5)
 
     def rarer_share(batch: np.ndarray) -> float:
         foreground = float(batch[..., channels].mean())

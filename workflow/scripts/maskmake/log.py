@@ -1,33 +1,17 @@
 """The log of a job, and the place where a user's mistake becomes a sentence and an exit code."""
 
-import errno
 import logging
 import signal
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from maskmake.errors import STORAGE_FAULTS, UserError, of_storage
 from maskmake.locks import end_with_snakemake, held
 
 logger = logging.getLogger("maskmake")
 
-STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
-
 ORPHANED = "its Snakemake was killed, so it ends too; run the same command again to go on."
-
-
-class UserError(Exception):
-    """A fault the user can mend.
-
-    Its text is one sentence for each fault: which file or key, what was found, what was
-    expected, what to do.
-    """
-
-
-def of_storage(error: OSError) -> str:
-    """The sentence for an error of ``STORAGE_FAULTS``."""
-    where = error.filename or "the results folder"
-    return f"{where}: {error.strerror}; free space or mend the permissions, then run again."
 
 
 def configure_logging(log_file: str | None) -> None:

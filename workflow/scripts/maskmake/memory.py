@@ -6,13 +6,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 
 from maskmake.device import device_in_words
-from maskmake.log import UserError
+from maskmake.errors import UserError
 from maskmake.settings import TrainSettings
 
-MEMORY_INFO, CGROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup")
-CGROUP_FOLDER = Path("/sys/fs/cgroup")
+CGROUPS, CGROUP_FOLDER = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+# Of a memory.stat, version 2 and 1 of control groups: pages of files, which Linux drops when memory
+# is asked for. Data sets are read through such pages, so all of a job's memory may be full of them.
+FILE_PAGES = {"active_file", "inactive_file"}, {"total_active_file", "total_inactive_file"}
 # Peak memory of a step on a processor was 0.9 to 1.8 times the outputs of all layers (U-Nets with
 # ResNet-18 and -34 and EfficientNet-B0, TensorFlow and JAX): with less than that a batch cannot
 # fit, with more it does.
@@ -34,30 +37,32 @@ def output_bytes(network: keras.Model, batch: int, patch: int) -> int:
     return total
 
 
-def available_memory() -> int | None:
-    """Bytes that a process can still take here, the limit of its cluster job or container
-    included; None where Linux does not tell."""
-    if not MEMORY_INFO.exists():
-        return None
-    lines = MEMORY_INFO.read_text().splitlines()
-    kilobytes = {name: int(value) for name, value, *_ in (line.split() for line in lines)}
-    free = 1024 * (kilobytes["MemAvailable:"] + kilobytes["SwapFree:"])
-    return min([free, *_cgroup_limits()])
+def available_memory() -> int:
+    """Bytes that a process can still take here: of the machine, and of its cluster job or
+    container where that leaves less."""
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    return min([free, *_left_of_cgroups()])
 
 
-def _cgroup_limits() -> Iterator[int]:
+def _left_of_cgroups() -> Iterator[int]:
+    """Bytes left of each limit that holds for this process: its control group's, its parents'."""
     for line in CGROUPS.read_text().splitlines() if CGROUPS.exists() else []:
         _, controllers, group = line.split(":", 2)
         if controllers == "":
-            root, name = CGROUP_FOLDER, "memory.max"
+            root, names, pages = CGROUP_FOLDER, ("memory.max", "memory.current"), FILE_PAGES[0]
         elif "memory" in controllers.split(","):
-            root, name = CGROUP_FOLDER / "memory", "memory.limit_in_bytes"
+            root, pages = CGROUP_FOLDER / "memory", FILE_PAGES[1]
+            names = "memory.limit_in_bytes", "memory.usage_in_bytes"
         else:
             continue
         folder = root / group.lstrip("/")
-        for file in [folder / name, *(parent / name for parent in folder.parents)]:
-            if file.exists() and (limit := file.read_text().strip()).isdigit():
-                yield int(limit)
+        for level in [folder, *folder.parents]:
+            limit, used, statistics = (level / name for name in (*names, "memory.stat"))
+            # A group without a limit says "max", and the topmost one has no such file.
+            if limit.exists() and (most := limit.read_text().strip()).isdigit():
+                counts = dict(line.split() for line in statistics.read_text().splitlines())
+                dropped = sum(int(counts.get(name, 0)) for name in pages)
+                yield max(0, int(most) - int(used.read_text()) + dropped)
 
 
 def check_batch(network: keras.Model, settings: TrainSettings) -> None:
@@ -69,7 +74,7 @@ def check_batch(network: keras.Model, settings: TrainSettings) -> None:
         UserError: naming what is needed, what is there, and a batch that fits.
     """
     available = available_memory()
-    if available is None or device_in_words() != "CPU":
+    if device_in_words() != "CPU":
         return
     one = output_bytes(network, 1, settings.patch)
     if LEAST * one * settings.batch <= available:

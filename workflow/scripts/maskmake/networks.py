@@ -16,8 +16,8 @@ import numpy as np
 from keras import ops
 
 from maskmake.device import joins_operations
+from maskmake.errors import UserError
 from maskmake.files import atomic
-from maskmake.log import UserError
 
 ENCODER_STRIDE = 32
 RUNNING_STATISTICS_MOMENTUM = 0.9

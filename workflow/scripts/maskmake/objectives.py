@@ -8,7 +8,7 @@ import numpy as np
 from maskmake.boundaries import boundary_f1
 from maskmake.decision import Decision, apply_decision
 from maskmake.objects import rand_and_information
-from maskmake.scores import Confusion, background_dice, confusion, foreground_dice, mean_dice
+from maskmake.pixels import Confusion, background_dice, confusion, foreground_dice, mean_dice
 
 # A difference of score too small to matter, and the fewest images whose scatter says more.
 TINY = 0.002

@@ -3,6 +3,8 @@
 Objects are 4-connected, as ``decision`` cleans and separates them.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 from skimage import measure
@@ -32,6 +34,57 @@ def thin_borders(mask: np.ndarray) -> np.ndarray:
     return watershed(distance, segments, connectivity=1, watershed_line=True)
 
 
+class SegmentOverlaps(NamedTuple):
+    """Pixels that true and proposed segments have, alone and in common, inside true segments.
+
+    Attributes:
+        true_sizes: pixels of each true segment.
+        sizes: pixels of each proposed segment.
+        overlaps: pixels of each pair of a true and a proposed segment that meet.
+        lines: pixels that lie in no proposed segment; each is a segment of its own.
+    """
+
+    true_sizes: np.ndarray
+    sizes: np.ndarray
+    overlaps: np.ndarray
+    lines: int
+
+    @classmethod
+    def count(cls, truth: np.ndarray, proposal: np.ndarray) -> "SegmentOverlaps":
+        """Count the overlaps of two images (H, W) of segments 1, 2, ...; 0 is no segment."""
+        table = contingency_table(truth, proposal, sparse_type="array")[1:]
+        overlaps = table[:, 1:].data
+        lines = int(table.sum() - overlaps.sum())
+        return cls(table.sum(axis=1), table[:, 1:].sum(axis=0), overlaps, lines)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels inside true segments."""
+        return int(self.true_sizes.sum())
+
+    @property
+    def true_pairs(self) -> float:
+        """Ordered pairs of pixels, also of one with itself, in one true segment."""
+        return self.true_sizes @ self.true_sizes
+
+    @property
+    def pairs(self) -> float:
+        """The same in one proposed segment."""
+        return self.sizes @ self.sizes + self.lines
+
+    @property
+    def common_pairs(self) -> float:
+        """The same in one segment of either kind."""
+        return self.overlaps @ self.overlaps + self.lines
+
+    @property
+    def v_rand(self) -> float:
+        """Foreground-restricted Rand score, 0 to 1; NaN without any true segment."""
+        if self.pixels == 0:
+            return float("nan")
+        return float(2 * self.common_pairs / (self.true_pairs + self.pairs))
+
+
 def rand_and_information(mask: np.ndarray, label: np.ndarray) -> dict[str, float]:
     """Foreground-restricted Rand and information scores after thinning the mask's borders.
 
@@ -53,28 +106,19 @@ def rand_and_information(mask: np.ndarray, label: np.ndarray) -> dict[str, float
         other is not, and 1 where both are: of one segment nothing can be split or merged.
     """
     truth = measure.label(label > 0, connectivity=1)
-    table = contingency_table(truth, thin_borders(mask), sparse_type="array")[1:]
-    pixels = table.sum()
-    if pixels == 0:
+    found = SegmentOverlaps.count(truth, thin_borders(mask))
+    if found.pixels == 0:
         return dict.fromkeys(RAND_SCORES, np.nan)
-    true_sizes, sizes = table.sum(axis=1), table[:, 1:].sum(axis=0)
-    overlaps = table[:, 1:].data
-    lines = pixels - overlaps.sum()
-
-    true_pairs = true_sizes @ true_sizes
-    pairs = sizes @ sizes + lines
-    common_pairs = overlaps @ overlaps + lines
-
-    entropy_of_lines = lines / pixels * np.log(pixels)
-    true_entropy = _entropy(true_sizes, pixels)
-    entropy = _entropy(sizes, pixels) + entropy_of_lines
-    joint_entropy = _entropy(overlaps, pixels) + entropy_of_lines
+    entropy_of_lines = found.lines / found.pixels * np.log(found.pixels)
+    true_entropy = _entropy(found.true_sizes, found.pixels)
+    entropy = _entropy(found.sizes, found.pixels) + entropy_of_lines
+    joint_entropy = _entropy(found.overlaps, found.pixels) + entropy_of_lines
     information = max(0.0, true_entropy + entropy - joint_entropy)
     return {
-        "v_rand": float(2 * common_pairs / (true_pairs + pairs)),
+        "v_rand": found.v_rand,
         "v_info": _share(2 * information, true_entropy + entropy),
-        "v_split": float(common_pairs / true_pairs),
-        "v_merge": float(common_pairs / pairs),
+        "v_split": float(found.common_pairs / found.true_pairs),
+        "v_merge": float(found.common_pairs / found.pairs),
         "v_info_split": _share(information, entropy),
         "v_info_merge": _share(information, true_entropy),
     }

@@ -17,13 +17,8 @@ from maskmake.objectives import (
     error_of_differences,
     measure_decisions,
 )
-from maskmake.scores import (
-    FLOAT16_LEVELS,
-    Confusion,
-    background_dice,
-    foreground_dice,
-    probability_histogram,
-)
+from maskmake.pixels import Confusion, background_dice, foreground_dice
+from maskmake.probabilities import FLOAT16_LEVELS, probability_histogram
 
 CURVE_POINTS = 201  # and one more where the clean-up moves the threshold
 

@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake import figures
-from maskmake.files import atomic, read_csv, read_json, read_pixels, write_text
+from maskmake.files import atomic, read_csv, read_json, write_text
+from maskmake.images import read_pixels
 from maskmake.intervals import MIN_IMAGES_FOR_VERDICT
 from maskmake.pictures import (
     FALSE,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskmake.sources import IMAGE_SUFFIXES, ROLES, list_dataset, natural_key
+from maskmake.folders import IMAGE_SUFFIXES, ROLES, list_dataset, natural_key
 
 # One image each to train on, to learn the threshold on and to score.
 FEWEST_PAIRS = 3

@@ -12,7 +12,7 @@ from skimage.measure import label as label_components
 from skimage.segmentation import find_boundaries
 
 from maskmake.arrays import PixelStore
-from maskmake.files import read_pixels
+from maskmake.images import read_pixels
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
 SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns

@@ -1,15 +1,49 @@
 """The fingerprint of a data set and the settings it implies."""
 
+from typing import TypedDict
+
 import numpy as np
 import pandas as pd
 
 from maskmake.arrays import PixelStore
-from maskmake.log import UserError
+from maskmake.errors import UserError
 
 PATCH_STEP = 32
 
 
-def fingerprint(index: pd.DataFrame, splits: pd.DataFrame, images: PixelStore, labels: PixelStore):
+class Lengths(TypedDict):
+    """Range of a length over the images, in pixels."""
+
+    minimum: int
+    median: float
+    maximum: int
+
+
+class Intensity(TypedDict):
+    """Pixel values of the images that are not test images; mean and std of each channel."""
+
+    mean: list[float]
+    std: list[float]
+    minimum: float
+    maximum: float
+
+
+class Plan(TypedDict):
+    """Contents of ``plan.json``, the fingerprint of a data set."""
+
+    images: int
+    height: Lengths
+    width: Lengths
+    channels: int
+    dtype: str
+    foreground: float
+    intensity: Intensity
+    largest_patch: int
+
+
+def fingerprint(
+    index: pd.DataFrame, splits: pd.DataFrame, images: PixelStore, labels: PixelStore
+) -> Plan:
     """Contents of ``plan.json``; pixel statistics come from the images that are not test images.
 
     Args:
@@ -54,7 +88,7 @@ def fingerprint(index: pd.DataFrame, splits: pd.DataFrame, images: PixelStore, l
     }
 
 
-def _range(lengths: pd.Series) -> dict[str, float]:
+def _range(lengths: pd.Series) -> Lengths:
     return {
         "minimum": int(lengths.min()),
         "median": float(lengths.median()),

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from maskmake.arrays import PixelStore, open_probabilities
-from maskmake.scores import SURE
+from maskmake.probabilities import SURE
 from maskmake.splits import fold_ids
 
 

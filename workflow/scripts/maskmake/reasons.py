@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maskmake.contents import changes, read_record
-from maskmake.sources import list_images
+from maskmake.folders import list_images
 
 # The section of the configuration that a rule has among its params.
 SECTIONS = {

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage import measure
 from skimage.segmentation import watershed
 
-from maskmake.decision import OBJECT_CONNECTIVITY
+from maskmake.labels import OBJECT_CONNECTIVITY
 
 # Eight colours that are told apart on black (of Sasha Trubetskoy's list of distinct colours).
 PALETTE = np.array(

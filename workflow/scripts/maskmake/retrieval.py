@@ -5,9 +5,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from maskmake.errors import UserError
 from maskmake.files import atomic
-from maskmake.log import UserError, logger
-from maskmake.sources import IMAGE_SUFFIXES, ROLES
+from maskmake.folders import IMAGE_SUFFIXES, ROLES
+from maskmake.log import logger
 
 ARCHIVE_SUFFIXES = tuple(
     suffix for _, suffixes, _ in shutil.get_unpack_formats() for suffix in suffixes

@@ -1,11 +1,37 @@
 """Which masks of new images to look at first."""
 
+from collections.abc import Iterable
+
 import pandas as pd
+
+from maskmake.log import logger
+
+SHOWN = 5  # masks that are named in the log
 
 # A mask is unlike those of the validation images if it has so many times less of a class than any
 # of them, or is expected to fall so many times shorter of a Dice of 1 than the worst of them.
 LESS = 2
 SHORTER = 1.5
+
+
+def review_shards(tables: Iterable[pd.DataFrame], decision: dict) -> pd.DataFrame:
+    """Review the masks of all shards, and log those to look at first.
+
+    Args:
+        tables: of ``segment_images``, one for each shard.
+        decision: contents of ``decision.json``. Without ``validation``, as of a run that was
+            decided without a temperature, nothing is known of the validation images.
+
+    Returns:
+        See ``review_table``.
+    """
+    unknown: dict = {"foreground": [], "expected_mean_dice": []}
+    table = pd.concat(tables, ignore_index=True)
+    review = review_table(table, decision.get("validation", unknown))
+    for row in review.head(SHOWN).itertuples():
+        reason = f" ({row.reason})" if row.reason else ""
+        logger.info("%s: expected Dice %.3f%s", row.image, row.expected_mean_dice, reason)
+    return review
 
 
 def review_table(table: pd.DataFrame, validation: dict) -> pd.DataFrame:

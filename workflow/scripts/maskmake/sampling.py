@@ -2,20 +2,43 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from maskmake.arrays import PixelStore
 from maskmake.device import device_count
-from maskmake.log import UserError
+from maskmake.errors import UserError
 
 
-def cut_patch(images: PixelStore, labels: PixelStore, image_id: str, y: int, x: int, patch: int):
-    """One patch, (patch, patch, C + K) in the images' pixel type, the K channels of label last."""
-    image = images[image_id][y : y + patch, x : x + patch]
-    label = labels[image_id][y : y + patch, x : x + patch]
-    return np.dstack([image, label.astype(images.dtype)])
+@dataclass(frozen=True)
+class PatchSource:
+    """What patches are cut from.
+
+    Attributes:
+        images: pixel store of the images, (H, W) or (H, W, C).
+        labels: pixel store of their labels, (H, W) or (H, W, K): the label and what a loss needs
+            beside it.
+        ids: the images that patches are cut from.
+        patch: height and width in pixels.
+    """
+
+    images: PixelStore
+    labels: PixelStore
+    ids: list[str]
+    patch: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return (*self.images.shape(self.ids[0]), 1)[2]
+
+    def cut(self, image_id: str, y: int, x: int) -> np.ndarray:
+        """One patch, (patch, patch, C + K) in the images' pixel type, the label's channels last."""
+        window = np.s_[y : y + self.patch, x : x + self.patch]
+        image, label = self.images[image_id][window], self.labels[image_id][window]
+        return np.dstack([image, label.astype(image.dtype)])
 
 
 class ForegroundPixels:
@@ -61,10 +84,7 @@ class ForegroundPixels:
 
 
 def random_batches(
-    images: PixelStore,
-    labels: PixelStore,
-    ids: list[str],
-    patch: int,
+    source: PatchSource,
     batch: int,
     seed: int,
     foreground_share: float = 0.0,
@@ -76,10 +96,7 @@ def random_batches(
     uninterrupted one would have seen.
 
     Args:
-        images: pixel store of the images.
-        labels: pixel store of the labels.
-        ids: the images that patches are cut from.
-        patch: height and width in pixels.
+        source: what patches are cut from.
         batch: patches a batch.
         seed: of the choice.
         foreground_share: share of patches that are centred instead on a foreground pixel, each
@@ -92,8 +109,9 @@ def random_batches(
     Raises:
         UserError: patches are to show foreground, and there is none.
     """
-    foreground = ForegroundPixels(labels, ids, rows=patch) if foreground_share else None
-    shapes = np.array([images.shape(image_id)[:2] for image_id in ids])
+    ids, patch = source.ids, source.patch
+    foreground = ForegroundPixels(source.labels, ids, rows=patch) if foreground_share else None
+    shapes = np.array([source.images.shape(image_id)[:2] for image_id in ids])
     positions = shapes - patch + 1
     share = positions.prod(axis=1) / positions.prod(axis=1).sum()
     for step in itertools.count(first_step):
@@ -106,10 +124,7 @@ def random_batches(
                 centred = np.array(pixel) - patch // 2
                 corners[place] = np.clip(centred, 0, positions[chosen[place]] - 1)
         yield np.stack(
-            [
-                cut_patch(images, labels, ids[i], y, x, patch)
-                for i, (y, x) in zip(chosen, corners, strict=True)
-            ]
+            [source.cut(ids[i], y, x) for i, (y, x) in zip(chosen, corners, strict=True)]
         )
 
 
@@ -127,27 +142,17 @@ class FixedPatches(keras.utils.PyDataset):
     if several devices have to share it equally.
 
     Args:
-        images: pixel store of the images.
-        labels: pixel store of the labels.
-        ids: the validation images.
-        patch: height and width in pixels.
+        source: what patches are cut from: the validation images.
         batch: patches a batch.
         most: largest number of patches; more are thinned out evenly.
     """
 
-    def __init__(
-        self,
-        images: PixelStore,
-        labels: PixelStore,
-        ids: list[str],
-        patch: int,
-        batch: int,
-        most: int,
-    ):
+    def __init__(self, source: PatchSource, batch: int, most: int):
         super().__init__()
+        images, patch = source.images, source.patch
         places = [
             (image_id, y, x)
-            for image_id in ids
+            for image_id in source.ids
             for y in _starts(images.shape(image_id)[0], patch)
             for x in _starts(images.shape(image_id)[1], patch)
         ]
@@ -156,13 +161,11 @@ class FixedPatches(keras.utils.PyDataset):
         count = count - count % batch or -(-count // devices) * devices
         kept = np.linspace(0, len(places) - 1, count).round().astype(int)
         self._places = [places[i] for i in kept]
-        self._images, self._labels = images, labels
-        self._patch, self._batch = patch, batch
+        self._source, self._batch = source, batch
 
     def __len__(self) -> int:
         return -(-len(self._places) // self._batch)
 
     def __getitem__(self, index: int):
         places = self._places[index * self._batch : (index + 1) * self._batch]
-        patches = [cut_patch(self._images, self._labels, *place, self._patch) for place in places]
-        return (np.stack(patches),)
+        return (np.stack([self._source.cut(*place) for place in places]),)

@@ -9,14 +9,11 @@ import pandas as pd
 from maskmake.boundaries import boundary_f1, hausdorff_95
 from maskmake.intervals import interval, resampled_means, resampling_weights
 from maskmake.objects import RAND_SCORES, object_f1, rand_and_information
-from maskmake.scores import (
+from maskmake.pixels import PIXEL_SCORES, Confusion, confusion, pixel_scores
+from maskmake.probabilities import (
     FLOAT16_LEVELS,
-    PIXEL_SCORES,
     PROBABILITY_SCORES,
-    Confusion,
     ProbabilitySums,
-    confusion,
-    pixel_scores,
     probability_histogram,
     probability_scores,
     probability_sums,

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from maskmake.arrays import to_pixel_type
-from maskmake.bands import Picture, open_pictures, png_rows
-from maskmake.blockwise import masked
 from maskmake.calibration import EXPECTED, expected_dice
 from maskmake.decision import Decision, stored_decision
+from maskmake.errors import UserError
 from maskmake.files import read_json
-from maskmake.log import UserError, logger
+from maskmake.images import Picture, open_pictures, png_rows
+from maskmake.large_images import masked
+from maskmake.log import logger
 from maskmake.networks import load_network
-from maskmake.scores import probability_histogram
+from maskmake.probabilities import probability_histogram
 from maskmake.settings import PredictSettings
 from maskmake.tiling import Predictor, Source, predict_bands
 

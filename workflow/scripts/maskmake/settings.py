@@ -1,6 +1,7 @@
-"""Typed, frozen settings of the stages that have more than a few, as the schema fills them."""
+"""What describes a network: its typed settings, and the record of its training."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 
 @dataclass(frozen=True)
@@ -137,3 +138,29 @@ class PredictSettings:
     tile: int | str
     overlap: float
     tta: bool
+
+
+class Preprocessing(TypedDict):
+    """What a network expects: channels, pixel type, and ``pixel * scale + offset`` for each."""
+
+    channels: int
+    dtype: str
+    scale: list[float]
+    offset: list[float]
+
+
+class TrainingRecord(TypedDict):
+    """Contents of ``training.json``: how one network was trained."""
+
+    settings: dict
+    fold: int
+    preprocessing: Preprocessing
+    precision: str
+    device: str
+    xla: bool
+    parameters: int
+    patches: int
+    seconds: float
+    best_epoch: int
+    val_loss: float
+    versions: dict[str, str]

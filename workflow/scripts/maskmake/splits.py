@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from maskmake.log import UserError
-from maskmake.sources import natural_key
+from maskmake.errors import UserError
+from maskmake.folders import natural_key
 
 
 class FoldIds(NamedTuple):

@@ -12,7 +12,7 @@ from skimage.draw import ellipse
 from skimage.morphology import remove_small_holes, remove_small_objects
 
 from maskmake.files import write_png
-from maskmake.sources import synthetic_names
+from maskmake.folders import synthetic_names
 
 # Cells: log-normal radii, so that a few large cells lie among many small ones.
 CELL_RADIUS_MEDIAN = 10.0

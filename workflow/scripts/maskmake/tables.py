@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from maskmake import scorecard
+from maskmake.folders import natural_key
 from maskmake.report_inputs import Run
-from maskmake.sources import natural_key
 from maskmake.terms import (
     DASH,
     HEADINGS,

@@ -15,10 +15,11 @@ import pandas as pd
 from scipy.special import expit
 
 from maskmake.arrays import offsets_of, open_images, stacked_shape
-from maskmake.bands import band_rows
 from maskmake.device import device_in_words
+from maskmake.errors import UserError
 from maskmake.files import writable_array
-from maskmake.log import UserError, logger
+from maskmake.images import band_rows
+from maskmake.log import logger
 from maskmake.memory import available_memory, is_exhausted, output_bytes
 from maskmake.networks import ENCODER_STRIDE, load_network
 from maskmake.settings import PredictSettings

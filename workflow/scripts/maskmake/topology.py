@@ -8,7 +8,7 @@ import numpy as np
 from skimage import measure
 from skimage.morphology import skeletonize
 
-from maskmake.decision import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
+from maskmake.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
 
 
 def cldice(mask: np.ndarray, label: np.ndarray) -> float:

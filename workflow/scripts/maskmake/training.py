@@ -3,15 +3,16 @@
 import hashlib
 import platform
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
-from maskmake.arrays import PixelStore, open_images, open_labels
+from maskmake.arrays import open_images, open_labels
 from maskmake.augmentation import augment
 from maskmake.borders import with_borders
 from maskmake.callbacks import Curves, Progress, Recorder
@@ -24,9 +25,10 @@ from maskmake.losses import LOSSES
 from maskmake.memory import check_batch, told_if_exhausted
 from maskmake.networks import build_network, save_network
 from maskmake.optimizers import build_optimizer, exchange_averages
-from maskmake.sampling import FixedPatches, random_batches
-from maskmake.settings import TrainSettings
-from maskmake.splits import FoldIds, fold_ids
+from maskmake.plan import Plan
+from maskmake.sampling import FixedPatches, PatchSource, random_batches
+from maskmake.settings import TrainingRecord, TrainSettings
+from maskmake.splits import fold_ids
 
 SAMPLES = 6  # augmented patches that are kept to be looked at
 
@@ -72,7 +74,7 @@ class Engine(keras.Model):
         return self.get_metrics_result()
 
 
-def normalization_of(settings: TrainSettings, plan: dict) -> dict[str, list[float]]:
+def normalization_of(settings: TrainSettings, plan: Plan) -> dict[str, list[float]]:
     """Scale and offset for each channel, ``pixel * scale + offset``, from ``plan.json``."""
     channels = plan["channels"]
     if settings.normalization == "none":
@@ -84,14 +86,14 @@ def normalization_of(settings: TrainSettings, plan: dict) -> dict[str, list[floa
     return {"scale": (1 / spread).tolist(), "offset": (-mean / spread).tolist()}
 
 
-def spread_of(plan: dict) -> np.ndarray:
+def spread_of(plan: Plan) -> np.ndarray:
     """Standard deviation of the pixel values for each channel; 1 where they are constant."""
     spread = np.array(plan["intensity"]["std"])
     return np.where(spread > 0, spread, 1.0)
 
 
 def build_engine(
-    settings: TrainSettings, plan: dict, precision: str, encoder_weights: Path | None = None
+    settings: TrainSettings, plan: Plan, precision: str, encoder_weights: Path | None = None
 ) -> Engine:
     """The engine of a run, compiled, with all its variables at their seeded starting values."""
     keras.utils.set_random_seed(settings.seed)
@@ -133,13 +135,9 @@ def train_fold(
         UserError: the weights do not fit the encoder, the batch does not fit into memory, or
             the training collapses.
     """
-    index, plan = read_csv(inputs["index"]), read_json(inputs["plan"])
-    images = open_images(inputs["images"], index)
-    labels = open_labels(inputs["labels"], index)
-    roles = fold_ids(read_csv(inputs["splits"]), fold)
-
-    precision = resolve_precision(settings.precision)
-    device = device_in_words()
+    plan: Plan = read_json(inputs["plan"])
+    training, validation = _patch_sources(settings, fold, inputs)
+    precision, device = resolve_precision(settings.precision), device_in_words()
     engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
     check_batch(engine.network, settings)
     logger.info(
@@ -149,81 +147,107 @@ def train_fold(
         f"{engine.network.count_params():,}",
         precision,
         device,
-        len(roles.train),
-        len(roles.validation),
+        len(training.ids),
+        len(validation.ids),
     )
-    _write_augmented(outputs["augmented"], settings, images, labels, roles.train, spread_of(plan))
+    _write_augmented(outputs["augmented"], settings, training, spread_of(plan))
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
-        labels = with_borders(labels, roles.train + roles.validation, state.borders)
+        labels = with_borders(training.labels, training.ids + validation.ids, state.borders)
+        training, validation = (replace(part, labels=labels) for part in (training, validation))
     history = state.restore(engine)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
     elif settings.guard:
         with told_if_exhausted(settings):
-            preflight(engine, settings, images, labels, roles.train)
+            preflight(engine, settings, training)
     recorder = Recorder(settings, state, history, outputs["history"])
     watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
     with told_if_exhausted(settings):
-        _fit(engine, settings, images, labels, roles, recorder, watchers)
-    if len(recorder.history) < settings.epochs:
-        logger.info(
-            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
-            len(recorder.history),
-            settings.epochs,
-            recorder.best["epoch"],
-        )
-    write_json(
-        outputs["training"],
-        {
-            "settings": asdict(settings),
-            "fold": fold,
-            "preprocessing": {
-                "channels": plan["channels"],
-                "dtype": plan["dtype"],
-                **normalization_of(settings, plan),
-            },
-            "precision": precision,
-            "device": device,
-            "xla": uses_xla(settings.backend),
-            "parameters": engine.network.count_params(),
-            "patches": settings.steps * settings.batch * len(recorder.history),
-            "seconds": sum(row["seconds"] for row in recorder.history),
-            "best_epoch": recorder.best["epoch"],
-            "val_loss": recorder.best["val_loss"],
-            "versions": {
-                "python": platform.python_version(),
-                "keras": keras.__version__,
-                settings.backend: version(settings.backend),
-            },
-        },
+        _fit(engine, settings, training, validation, recorder, watchers)
+    record = _record(settings, fold, plan, precision, device, engine, recorder)
+    write_json(outputs["training"], record)
+    _keep_best(engine, settings, state, recorder, outputs["model"])
+
+
+def _patch_sources(
+    settings: TrainSettings, fold: int, inputs: dict[str, Path]
+) -> tuple[PatchSource, PatchSource]:
+    """What the training and the validation patches of a fold are cut from."""
+    index = read_csv(inputs["index"])
+    stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
+    roles = fold_ids(read_csv(inputs["splits"]), fold)
+    training, validation = (
+        PatchSource(*stores, ids, settings.patch) for ids in (roles.train, roles.validation)
     )
+    return training, validation
+
+
+def _record(
+    settings: TrainSettings,
+    fold: int,
+    plan: Plan,
+    precision: str,
+    device: str,
+    engine: Engine,
+    recorder: Recorder,
+) -> TrainingRecord:
+    """The contents of ``training.json``."""
+    best = recorder.best
+    assert best is not None  # a training has an epoch at least
+    return {
+        "settings": asdict(settings),
+        "fold": fold,
+        "preprocessing": {
+            "channels": plan["channels"],
+            "dtype": plan["dtype"],
+            **normalization_of(settings, plan),
+        },
+        "precision": precision,
+        "device": device,
+        "xla": uses_xla(settings.backend),
+        "parameters": engine.network.count_params(),
+        "patches": settings.steps * settings.batch * len(recorder.history),
+        "seconds": sum(row["seconds"] for row in recorder.history),
+        "best_epoch": best["epoch"],
+        "val_loss": best["val_loss"],
+        "versions": {
+            # From a text file: as a constant in a module it would be part of the hashes of code,
+            # and each release would train everything again.
+            "maskmake": files("maskmake").joinpath("VERSION").read_text().strip(),
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            settings.backend: version(settings.backend),
+        },
+    }
+
+
+def _keep_best(
+    engine: Engine, settings: TrainSettings, state: State, recorder: Recorder, model: Path
+) -> None:
+    """Write the history and the network of the best epoch, then forget the state."""
     recorder.write_history()
     state.restore_best(engine, recorder.history)
     if settings.ema is not None:
         exchange_averages(engine.optimizer)
-    save_network(engine.network, outputs["model"])
+    save_network(engine.network, model)
     state.remove()
 
 
 def _write_augmented(
-    path: Path,
-    settings: TrainSettings,
-    images: PixelStore,
-    labels: PixelStore,
-    ids: list[str],
-    spread: np.ndarray,
+    path: Path, settings: TrainSettings, source: PatchSource, spread: np.ndarray
 ) -> None:
     """Keep a few patches as training sees them.
 
     ``path`` is (SAMPLES, patch, patch, C + 1) in the images' pixel type, the last channel the
     label; values outside the range of the pixel type are clipped.
     """
-    patches = next(random_batches(images, labels, ids, settings.patch, SAMPLES, settings.seed))
-    highest = np.iinfo(images.dtype).max
+    patches = next(random_batches(source, SAMPLES, settings.seed))
+    dtype = source.images.dtype
+    highest = np.iinfo(dtype).max
     seeds = keras.random.SeedGenerator(settings.seed)
-    with writable_array(path, patches.shape, images.dtype) as samples:
+    with writable_array(path, patches.shape, dtype) as samples:
         for place, patch in enumerate(patches):
             batch = ops.cast(patch[None], "float32")
             changed = augment(
@@ -240,9 +264,8 @@ def _write_augmented(
 def _fit(
     engine: Engine,
     settings: TrainSettings,
-    images: PixelStore,
-    labels: PixelStore,
-    roles: FoldIds,
+    training: PatchSource,
+    validation: PatchSource,
     recorder: Recorder,
     watchers: list[keras.callbacks.Callback],
 ) -> None:
@@ -251,10 +274,7 @@ def _fit(
     if first_epoch == settings.epochs or recorder.out_of_patience:
         return
     batches = random_batches(
-        images,
-        labels,
-        roles.train,
-        settings.patch,
+        training,
         settings.batch,
         settings.seed,
         settings.foreground_patches,
@@ -268,18 +288,21 @@ def _fit(
             steps_per_epoch=settings.steps,
             initial_epoch=first_epoch,
             epochs=settings.epochs,
-            validation_data=FixedPatches(
-                images, labels, roles.validation, settings.patch, settings.batch, most=epoch_patches
-            ),
+            validation_data=FixedPatches(validation, settings.batch, most=epoch_patches),
             shuffle=False,  # the generator's order is already random
             callbacks=[recorder, progress, *guards, *watchers],
             verbose=0,
         )
+    if len(recorder.history) < settings.epochs and recorder.best is not None:
+        logger.info(
+            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
+            len(recorder.history),
+            settings.epochs,
+            recorder.best["epoch"],
+        )
 
 
-def _state_key(
-    settings: TrainSettings, fold: int, program: list[str], inputs: dict[str, Path]
-) -> dict:
+def _state_key(settings: TrainSettings, fold: int, program: list, inputs: dict[str, Path]) -> dict:
     """What a saved state belongs to; the arrays count by size and time, since they are large."""
     arrays = [inputs[name].stat() for name in ("images", "labels")]
     texts = [inputs[name].read_text() for name in ("index", "splits", "plan")]

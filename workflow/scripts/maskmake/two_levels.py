@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 from skimage.measure import label as label_components
-from skimage.metrics import contingency_table
 
-from maskmake.decision import OBJECT_CONNECTIVITY, SIDES, Decision, cut, draw_lines, grow_seeds
+from maskmake.decision import Decision, cut, draw_lines, grow_seeds
+from maskmake.labels import OBJECT_CONNECTIVITY, SIDES
 from maskmake.objectives import FEWEST_IMAGES, TINY, Cases, Objective, error_of_differences
+from maskmake.objects import SegmentOverlaps
 
 # Two levels are tried around the one threshold: the upper at shares of the way from it to 1, with
 # the first smallest seed; then the other smallest seeds; then a lower threshold.
@@ -151,11 +152,4 @@ def _quick_v_rand(separated: np.ndarray, nearest: np.ndarray, truth: np.ndarray)
     grown = segments.ravel()[nearest]
     for a, b in SIDES:
         grown[a][(grown[a] != grown[b]) & (grown[b] > 0) & ~separated[a]] = 0
-    table = contingency_table(truth, grown, sparse_type="array")[1:]
-    pixels, overlaps = table.sum(), table[:, 1:].data
-    if not pixels:
-        return np.nan
-    lines = pixels - overlaps.sum()
-    true_sizes, sizes = table.sum(axis=1), table[:, 1:].sum(axis=0)
-    common_pairs = overlaps @ overlaps + lines
-    return float(2 * common_pairs / (true_sizes @ true_sizes + sizes @ sizes + lines))
+    return SegmentOverlaps.count(truth, grown).v_rand

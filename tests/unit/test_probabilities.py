@@ -1,73 +1,22 @@
-"""Scores of pixels and probabilities: closed-form cases."""
+"""Scores of probabilities: closed-form cases."""
 
 import numpy as np
 import pytest
 from pictures import cells
 
-from maskmake import scores
-from maskmake.scores import Confusion
-
-# Pixel scores
-
-
-def test_confusion_and_pixel_scores_by_hand():
-    label = np.array([[1, 1, 1, 0, 0]], np.uint8)
-    mask = np.array([[1, 1, 0, 1, 0]], bool)
-    counts = scores.confusion(mask, label)
-    assert counts == Confusion(tp=2, fp=1, fn=1, tn=1)
-    assert scores.pixel_scores(counts) == pytest.approx(
-        {
-            "pixel_accuracy": 3 / 5,
-            "majority_accuracy": 3 / 5,
-            "precision": 2 / 3,
-            "recall": 2 / 3,
-            "foreground_dice": 4 / 6,
-            "foreground_iou": 2 / 4,
-            "background_dice": 2 / 4,
-            "background_iou": 1 / 3,
-            "mean_dice": (4 / 6 + 2 / 4) / 2,
-        }
-    )
-
-
-def test_confusions_pool_by_addition():
-    assert Confusion(1, 2, 3, 4) + Confusion(10, 20, 30, 40) == Confusion(11, 22, 33, 44)
-    assert sum([Confusion(1, 2, 3, 4)] * 2, Confusion()) == Confusion(2, 4, 6, 8)
-
-
-def test_scores_of_arrays_of_counts_are_those_of_each():
-    counts = [Confusion(2, 1, 1, 1), Confusion(0, 0, 0, 9), Confusion(5, 0, 3, 0)]
-    together = scores.pixel_scores(Confusion(*np.array(counts).T))
-    for place, each in enumerate(counts):
-        alone = scores.pixel_scores(each)
-        assert alone == pytest.approx({k: v[place] for k, v in together.items()}, nan_ok=True)
-
-
-def test_confusion_refuses_to_broadcast():
-    with pytest.raises(ValueError, match="shape"):
-        scores.confusion(np.zeros((4, 4), bool), np.zeros((4, 1), np.uint8))
-
-
-def test_empty_mask_against_empty_label_is_undefined():
-    empty = np.zeros((4, 4), np.uint8)
-    values = scores.pixel_scores(scores.confusion(empty > 0, empty))
-    undefined = {"precision", "recall", "foreground_dice", "foreground_iou"}
-    assert {name for name, value in values.items() if np.isnan(value)} == undefined
-    assert values["background_dice"] == values["mean_dice"] == values["majority_accuracy"] == 1
-
-
-def test_empty_mask_against_a_label_scores_zero():
-    label = cells()
-    values = scores.pixel_scores(scores.confusion(np.zeros(label.shape, bool), label))
-    assert values["foreground_dice"] == values["recall"] == 0
-    assert np.isnan(values["precision"])
-
-
-# Probability scores
+from maskmake.probabilities import (
+    FLOAT16_LEVELS,
+    SMALLEST,
+    SURE,
+    ProbabilitySums,
+    probability_histogram,
+    probability_scores,
+    probability_sums,
+)
 
 
 def scored(histogram: np.ndarray, temperature: float = 1.0) -> dict:
-    return scores.probability_scores(scores.probability_sums(histogram, temperature))
+    return probability_scores(probability_sums(histogram, temperature))
 
 
 def random_probabilities(seed: int = 0, shape=(64, 64)) -> tuple[np.ndarray, np.ndarray]:
@@ -78,20 +27,20 @@ def random_probabilities(seed: int = 0, shape=(64, 64)) -> tuple[np.ndarray, np.
 
 
 def test_levels_are_all_float16_numbers_from_0_to_1():
-    levels = scores.FLOAT16_LEVELS
+    levels = FLOAT16_LEVELS
     assert levels[0] == 0 and levels[-1] == 1 and (np.diff(levels.astype(float)) > 0).all()
     assert np.array_equal(np.nextafter(levels[:-1], np.float16(1)), levels[1:])
 
 
 def test_histogram_is_exact_and_pools():
     parts = [random_probabilities(seed) for seed in (0, 1)]
-    pooled = sum(scores.probability_histogram(*part) for part in parts)
+    pooled = sum(probability_histogram(*part) for part in parts)
     assert pooled.dtype == np.int64
     for row, label_value in enumerate((0, 1)):
         values = np.concatenate([p[label == label_value] for p, label in parts])
         levels, counts = np.unique(values, return_counts=True)
         occurs = pooled[row] > 0
-        assert np.array_equal(scores.FLOAT16_LEVELS[occurs], levels)
+        assert np.array_equal(FLOAT16_LEVELS[occurs], levels)
         assert np.array_equal(pooled[row][occurs], counts)
 
 
@@ -99,12 +48,12 @@ def test_histogram_is_exact_and_pools():
 def test_histogram_refuses_what_is_no_probability(value):
     probability = np.full((2, 2), value, np.float16)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        scores.probability_histogram(probability, np.zeros((2, 2), np.uint8))
+        probability_histogram(probability, np.zeros((2, 2), np.uint8))
 
 
 def test_histogram_refuses_another_type():
     with pytest.raises(ValueError, match="float16"):
-        scores.probability_histogram(np.zeros((2, 2), np.float32), np.zeros((2, 2), np.uint8))
+        probability_histogram(np.zeros((2, 2), np.float32), np.zeros((2, 2), np.uint8))
 
 
 def test_average_precision_by_its_definition():
@@ -116,13 +65,13 @@ def test_average_precision_by_its_definition():
         recall = tp / np.count_nonzero(label)
         expected += (recall - previous) * tp / np.count_nonzero(positive)
         previous = recall
-    values = scored(scores.probability_histogram(probability, label))
+    values = scored(probability_histogram(probability, label))
     assert values["average_precision"] == pytest.approx(expected)
 
 
 def test_brier_and_calibration_error_by_their_definitions():
     probability, label = random_probabilities()
-    values = scored(scores.probability_histogram(probability, label))
+    values = scored(probability_histogram(probability, label))
     p, y = probability.astype(float).ravel(), label.ravel()
     assert values["brier"] == pytest.approx(np.mean((p - y) ** 2))
     ece = 0.0
@@ -135,13 +84,13 @@ def test_brier_and_calibration_error_by_their_definitions():
 
 def test_calibrated_scores_are_those_of_the_calibrated_probabilities():
     probability, label = random_probabilities()
-    q = np.clip(probability.astype(float), scores.SMALLEST, 1 - scores.SURE)
+    q = np.clip(probability.astype(float), SMALLEST, 1 - SURE)
     q = 1 / (1 + (1 / q - 1) ** (1 / 1.7))
-    values = scored(scores.probability_histogram(probability, label), 1.7)
+    values = scored(probability_histogram(probability, label), 1.7)
     assert values["brier_calibrated"] == pytest.approx(np.mean((q - label) ** 2))
     gaps = np.bincount((np.ceil(15 * q) - 1).ravel().astype(int), (label - q).ravel())
     assert values["ece_calibrated"] == pytest.approx(np.abs(gaps).sum() / label.size)
-    same = scored(scores.probability_histogram(probability, label), 1.0)
+    same = scored(probability_histogram(probability, label), 1.0)
     for name in ("ece", "brier"):
         assert same[f"{name}_calibrated"] == pytest.approx(same[name], abs=1e-5)
         assert same[name] == values[name]
@@ -150,36 +99,34 @@ def test_calibrated_scores_are_those_of_the_calibrated_probabilities():
 def test_certain_pixels_share_the_last_bin_of_the_calibration_error():
     probability = np.array([[1, 1, 0.9375, 0.9375]], np.float16)
     label = np.array([[1, 0, 1, 1]], np.uint8)
-    values = scored(scores.probability_histogram(probability, label))
+    values = scored(probability_histogram(probability, label))
     assert values["ece"] == pytest.approx((1 - 2 * 0.0625) / 4)
 
 
 def test_perfect_and_worthless_probabilities():
     label = cells()
-    perfect = scored(scores.probability_histogram(label.astype(np.float16), label))
+    perfect = scored(probability_histogram(label.astype(np.float16), label))
     assert [perfect[name] for name in ("average_precision", "ece", "brier")] == [1, 0, 0]
     constant = np.full(label.shape, 0.3, np.float16)
-    worthless = scored(scores.probability_histogram(constant, label))
+    worthless = scored(probability_histogram(constant, label))
     assert worthless["average_precision"] == pytest.approx(label.mean())
     assert worthless["ece"] == pytest.approx(abs(label.mean() - float(constant[0, 0])))
 
 
 def test_average_precision_without_foreground_is_undefined():
-    histogram = scores.probability_histogram(
-        np.full((4, 4), 0.5, np.float16), np.zeros((4, 4), np.uint8)
-    )
+    histogram = probability_histogram(np.full((4, 4), 0.5, np.float16), np.zeros((4, 4), np.uint8))
     assert np.isnan(scored(histogram)["average_precision"])
 
 
 def test_sums_of_probabilities_pool():
     """Of images added up, and of several sets at once, as bootstrap needs them."""
-    histograms = [scores.probability_histogram(*random_probabilities(seed)) for seed in range(3)]
+    histograms = [probability_histogram(*random_probabilities(seed)) for seed in range(3)]
     sums = [
         np.stack(field)
-        for field in zip(*(scores.probability_sums(h, 2.0) for h in histograms), strict=True)
+        for field in zip(*(probability_sums(h, 2.0) for h in histograms), strict=True)
     ]
     weights = np.array([[1, 1, 1], [0, 2, 1]])
-    values = scores.probability_scores(scores.ProbabilitySums(*(weights @ each for each in sums)))
+    values = probability_scores(ProbabilitySums(*(weights @ each for each in sums)))
     for row, weight in enumerate(weights):
         expected = scored(sum(w * h for w, h in zip(weight, histograms, strict=True)), 2.0)
         assert {name: value[row] for name, value in values.items()} == pytest.approx(expected)

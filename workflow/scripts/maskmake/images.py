@@ -1,13 +1,12 @@
-"""Images read, planes of pixels kept on disk, and masks written band by band.
+"""Images read whole or band by band, labels read, and masks written band by band.
 
-So the size of an image does not reach the memory. Read this way are TIFF and PNG files that store
+So the size of an image does not reach the memory. Read by bands are TIFF and PNG files that store
 rows of 8 or 16 bits one after the other; other kinds (JPEG, BMP, palettes, interlaced PNG, planar
 TIFF, a TIFF compressed in one piece) are decoded whole, and so is every small image.
 """
 
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,18 +16,27 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import tifffile
+from PIL import Image, ImageOps
 
-from maskmake.files import (
-    PHOTOMETRIC_OF_TIFFFILE,
-    PNG_SIGNATURE,
-    atomic,
-    black_is_zero,
-    decoding_in_words,
-    read_pixels,
-    standard_channels,
-)
-from maskmake.log import UserError
-from maskmake.sources import TIFF_SUFFIXES, list_images
+from maskmake.errors import UserError
+from maskmake.files import atomic
+from maskmake.folders import TIFF_SUFFIXES, list_images
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_DEPTH_OFFSET = 24  # of the byte with the bit depth
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+
+# TIFF pixels that tifffile hands out; palettes and other colour spaces are left to Pillow.
+PHOTOMETRIC_OF_TIFFFILE = {
+    tifffile.PHOTOMETRIC.MINISWHITE,
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.RGB,
+}
+
+ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as a file of its own."
+
+# A scan can be far larger than the size at which Pillow suspects a decompression bomb.
+Image.MAX_IMAGE_PIXELS = None
 
 # Up to so many pixels, an image is handled whole; of a larger one, bands of about so many.
 WHOLE_PIXELS, BAND_PIXELS = 2**22, 2**21
@@ -275,33 +283,129 @@ def png_rows(path: Path, height: int, width: int) -> Iterator[Callable[[np.ndarr
         file.flush()
 
 
-# --- planes on disk ---------------------------------------------------------------------------
+# --- whole files ----------------------------------------------------------------------------
 
 
-class Plane:
-    """A plane of zeros on disk to be filled, without a name, so that it ends with the process.
+def read_pixels(path: str | Path, page: int | None = None) -> np.ndarray:
+    """Read a PNG, TIFF, JPEG or BMP of 8 or 16 bits a channel.
+
+    Alpha is dropped; a palette is resolved; a photograph is turned as its EXIF entry says.
 
     Args:
-        folder: on the disk that takes it.
-        shape: (H, W).
-        dtype: of a pixel.
+        path: of the file.
+        page: of a TIFF stack, counted from 0; None: the file is one image.
+
+    Returns:
+        (H, W) or (H, W, 3), ``uint8`` or ``uint16``. A 1-bit image has the values 0 and 1.
+
+    Raises:
+        UserError: the file cannot be decoded, is a stack, or has another pixel type.
     """
+    path = Path(path)
+    with decoding_in_words(path, page):
+        pixels = _decode(path, page)
+    return standard_channels(path, pixels)
 
-    def __init__(self, folder: Path, shape: tuple[int, int], dtype):
-        folder.mkdir(parents=True, exist_ok=True)
-        self.shape, self._dtype = shape, np.dtype(dtype)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (close closes it)
-        size = shape[0] * shape[1] * self._dtype.itemsize
-        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
-            os.posix_fallocate(self._file.fileno(), 0, size)
-        else:
-            self._file.truncate(size)
 
-    def rows(self, start: int, stop: int) -> np.memmap:
-        """Rows to be read or changed; mapped by themselves, so that they leave the memory."""
-        width = self.shape[1]
-        first_byte = start * width * self._dtype.itemsize
-        return np.memmap(self._file, self._dtype, "r+", first_byte, (stop - start, width))
+@contextmanager
+def decoding_in_words(path: Path, page: int | None = None) -> Iterator[None]:
+    """Turn what decoders say of a file into a user's sentence."""
+    name = path if page is None else f"{path}, page {page}"
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file.") from None
+    except UserError as error:
+        known = str(error).startswith(str(path))
+        raise error if known else UserError(f"{name}: {error}") from None
+    except Exception as error:  # decoders raise errors of many kinds on a damaged file
+        raise UserError(
+            f"{name}: cannot be decoded ({_first_line(error)}); expected a whole PNG, TIFF, "
+            "JPEG or BMP; replace or remove the file."
+        ) from error
 
-    def close(self) -> None:
-        self._file.close()
+
+def _starts_with(path: Path, signature: bytes) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(len(signature)) == signature
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _decode(path: Path, page: int | None) -> np.ndarray:
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        with tifffile.TiffFile(path) as tiff:
+            if tiff.pages[page or 0].photometric in PHOTOMETRIC_OF_TIFFFILE:
+                return _decode_tiff(tiff, page)
+            alone = len(tiff.series) == 1 and tiff.series[0].shape == tiff.pages[0].shape
+            if page is None and not alone:  # of several, Pillow would take the first
+                raise UserError(f"a stack of {len(tiff.pages)} images; {ONE_IMAGE}")
+    else:
+        data = path.read_bytes()
+        # Pillow reduces colour and alpha of 16-bit PNG to 8 bits; imagecodecs does not.
+        if data.startswith(PNG_SIGNATURE) and data[PNG_DEPTH_OFFSET] == 16:
+            return imagecodecs.png_decode(data)
+    with Image.open(path) as image:
+        image.seek(page or 0)
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        return np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image)
+
+
+def _decode_tiff(tiff: tifffile.TiffFile, page: int | None) -> np.ndarray:
+    if page is None and len(tiff.series) > 1:
+        raise UserError(f"a stack of {len(tiff.series)} images; {ONE_IMAGE}")
+    images = tiff.series[0] if page is None else tiff.pages[page]
+    pixels = images.asarray()
+    if images.axes.startswith("S") and pixels.ndim == 3:
+        pixels = np.moveaxis(pixels, 0, -1)  # planar samples
+    return black_is_zero(tiff.pages[page or 0], pixels)
+
+
+def black_is_zero(page: tifffile.TiffPage, pixels: np.ndarray) -> np.ndarray:
+    """Pixels of a page of a TIFF, inverted where its 0 is white."""
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        return ~pixels if pixels.dtype == bool else 2**page.bitspersample - 1 - pixels
+    return pixels
+
+
+def standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """Grey or RGB pixels, (H, W) or (H, W, 3), of what a decoder gave."""
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise UserError(
+            f"{path}: pixel type {pixels.dtype}; expected 8- or 16-bit unsigned integers; "
+            "convert the file."
+        )
+    if pixels.ndim == 3 and pixels.shape[2] in (1, 2):
+        pixels = pixels[:, :, 0]
+    elif pixels.ndim == 3 and pixels.shape[2] == 4:
+        pixels = pixels[:, :, :3]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] == 3):
+        raise UserError(f"{path}: array of shape {'x'.join(map(str, pixels.shape))}; {ONE_IMAGE}")
+    return pixels
+
+
+def read_label(path: str | Path) -> np.ndarray:
+    """Read a label as one channel, (H, W) ``uint8`` or ``uint16``; equal RGB channels become one.
+
+    Raises:
+        UserError: as ``read_pixels``, or the label is a JPEG or has colours.
+    """
+    path = Path(path)
+    if path.is_file() and _starts_with(path, JPEG_SIGNATURE):
+        raise UserError(
+            f"{path}: a JPEG label; JPEG blurs the borders of a mask; save labels as PNG or TIFF."
+        )
+    pixels = read_pixels(path)
+    if pixels.ndim == 2:
+        return pixels
+    if not (pixels == pixels[:, :, :1]).all():
+        raise UserError(
+            f"{path}: a coloured label; expected one grey channel with background 0 and "
+            "foreground 255; convert the file."
+        )
+    return pixels[:, :, 0]

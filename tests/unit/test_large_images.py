@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake import bands, blockwise
-from maskmake.blockwise import masked
+from maskmake import images, large_images
 from maskmake.decision import Decision, apply_decision
+from maskmake.large_images import DiskArray, masked
 
 SHAPE = (150, 130)
 
@@ -28,10 +28,10 @@ def by_bands(probability, decision, folder, rows=7):
 @pytest.fixture(params=[3, 11, 64])
 def small(request, monkeypatch):
     """Bands of a few rows, and blocks that are smaller than the image."""
-    monkeypatch.setattr(blockwise, "WHOLE_PIXELS", 100)
-    monkeypatch.setattr(bands, "BAND_PIXELS", request.param * SHAPE[1])
-    monkeypatch.setattr(blockwise, "BLOCK", 50)
-    monkeypatch.setattr(blockwise, "MARGIN", 40)
+    monkeypatch.setattr(large_images, "WHOLE_PIXELS", 100)
+    monkeypatch.setattr(images, "BAND_PIXELS", request.param * SHAPE[1])
+    monkeypatch.setattr(large_images, "BLOCK", 50)
+    monkeypatch.setattr(large_images, "MARGIN", 40)
 
 
 @pytest.mark.parametrize("smoothness", [0.5, 1.5, 4])
@@ -81,3 +81,12 @@ def test_a_small_image_needs_no_disk(tmp_path):
     ((_, mask),) = masked(iter([probability]), probability.shape, decision, folder)
     np.testing.assert_array_equal(mask, apply_decision(probability, decision))
     assert not folder.exists()
+
+
+def test_a_plane_keeps_what_is_written_and_has_no_name(tmp_path):
+    plane = DiskArray(tmp_path, SHAPE, np.int32)
+    plane.rows(10, 20)[:, 5:9] = 7
+    expected = np.zeros(SHAPE, np.int32)
+    expected[10:20, 5:9] = 7
+    np.testing.assert_array_equal(plane.rows(0, SHAPE[0]), expected)
+    assert list(tmp_path.iterdir()) == []

@@ -2,14 +2,8 @@
 
 import pytest
 
-from maskmake.sources import (
-    Dataset,
-    list_dataset,
-    list_images,
-    list_shards,
-    natural_key,
-    synthetic_names,
-)
+from maskmake.folders import list_dataset, list_images, natural_key, synthetic_names
+from maskmake.locations import Dataset, list_shards
 
 
 def touch(folder, *names):

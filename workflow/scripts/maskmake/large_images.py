@@ -6,6 +6,8 @@ reach beyond their part by a margin. So the mask equals that of ``decision.apply
 pixels which only a path longer than the margin joins to the seed that takes them.
 """
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -15,15 +17,9 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from maskmake.bands import WHOLE_PIXELS, Plane, band_rows
-from maskmake.decision import (
-    HOLE_CONNECTIVITY,
-    OBJECT_CONNECTIVITY,
-    Decision,
-    apply_decision,
-    draw_lines,
-    grow,
-)
+from maskmake.decision import Decision, apply_decision, draw_lines, grow
+from maskmake.images import WHOLE_PIXELS, band_rows
+from maskmake.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
 
 # Side of the part of the image that one watershed decides, and how far it looks beyond, in pixels.
 BLOCK, MARGIN = 1024, 256
@@ -32,6 +28,35 @@ BLOCK, MARGIN = 1024, 256
 MASK, LINE = 1, 2
 
 Rows = slice
+
+
+class DiskArray:
+    """A plane of zeros on disk to be filled, without a name, so that it ends with the process.
+
+    Args:
+        folder: on the disk that takes it.
+        shape: (H, W).
+        dtype: of a pixel.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int], dtype):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.shape, self._dtype = shape, np.dtype(dtype)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (close closes it)
+        size = shape[0] * shape[1] * self._dtype.itemsize
+        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
+            os.posix_fallocate(self._file.fileno(), 0, size)
+        else:
+            self._file.truncate(size)
+
+    def rows(self, start: int, stop: int) -> np.memmap:
+        """Rows to be read or changed; mapped by themselves, so that they leave the memory."""
+        width = self.shape[1]
+        first_byte = start * width * self._dtype.itemsize
+        return np.memmap(self._file, self._dtype, "r+", first_byte, (stop - start, width))
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def masked(
@@ -54,7 +79,7 @@ def masked(
         return
     with ExitStack() as stack:
         kept, mask, labels = (
-            stack.enter_context(closing(Plane(folder, shape, dtype)))
+            stack.enter_context(closing(DiskArray(folder, shape, dtype)))
             for dtype in (np.float16, np.uint8, np.int32)
         )
         start = 0
@@ -66,7 +91,7 @@ def masked(
             yield _read(kept, rows), _read(mask, rows) == MASK
 
 
-def _decide(probability: Plane, mask: Plane, labels: Plane, decision: Decision) -> None:
+def _decide(probability: DiskArray, mask: DiskArray, labels: DiskArray, decision: Decision) -> None:
     """Fill the plane of the mask; the steps are those of ``apply_decision``."""
     objects = _Components(
         lambda rows: _read(probability, rows) > decision.threshold, labels, OBJECT_CONNECTIVITY
@@ -95,7 +120,7 @@ class _Components:
         connectivity: 1 joins pixels by their sides, 2 by their corners too.
     """
 
-    def __init__(self, mask: Callable[[Rows], np.ndarray], labels: Plane, connectivity: int):
+    def __init__(self, mask: Callable[[Rows], np.ndarray], labels: DiskArray, connectivity: int):
         self._labels = labels
         structure = ndimage.generate_binary_structure(2, connectivity)
         count, sizes, pairs = 0, [np.zeros(1, np.int64)], [np.zeros((2, 0), np.int32)]
@@ -132,7 +157,7 @@ def _neighbours(above: np.ndarray, below: np.ndarray, connectivity: int) -> np.n
     return np.unique(pairs[:, (pairs > 0).all(axis=0)], axis=1)
 
 
-def _divide(probability: Plane, mask: Plane, seeds: _Components, min_seed: int) -> None:
+def _divide(probability: DiskArray, mask: DiskArray, seeds: _Components, min_seed: int) -> None:
     """Mark the pixels of the lines between touching objects, block by block."""
     height, width = mask.shape
     for top in range(0, height, BLOCK):
@@ -154,6 +179,6 @@ def _bands(shape: tuple[int, int]) -> Iterator[Rows]:
         yield slice(start, min(shape[0], start + rows))
 
 
-def _read(plane: Plane, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
+def _read(plane: DiskArray, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
     """A copy, after which the pages that were read leave the memory."""
     return np.array(plane.rows(rows.start, rows.stop)[:, columns])

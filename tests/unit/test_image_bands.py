@@ -6,19 +6,18 @@ import pytest
 import tifffile
 from PIL import Image
 
-from maskmake import bands
-from maskmake.bands import Plane, open_pictures, png_rows
-from maskmake.files import read_pixels
-from maskmake.log import UserError
+from maskmake import images
+from maskmake.errors import UserError
+from maskmake.images import open_pictures, png_rows, read_pixels
 
 HEIGHT, WIDTH = 90, 61
 
 
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch):
-    monkeypatch.setattr(bands, "WHOLE_PIXELS", 100)
-    monkeypatch.setattr(bands, "BAND_PIXELS", 7 * WIDTH + 3)
-    monkeypatch.setattr(bands, "PIECE", 50)
+    monkeypatch.setattr(images, "WHOLE_PIXELS", 100)
+    monkeypatch.setattr(images, "BAND_PIXELS", 7 * WIDTH + 3)
+    monkeypatch.setattr(images, "PIECE", 50)
 
 
 def smooth(dtype, channels=None, height=HEIGHT):
@@ -100,7 +99,7 @@ def test_other_kinds_are_read_whole(kind, tmp_path):
 @pytest.mark.parametrize("limit", [100, 10**6], ids=["by bands", "whole"])
 @pytest.mark.parametrize("channels", [None, 3])
 def test_pages_of_a_stack(limit, channels, tmp_path, monkeypatch):
-    monkeypatch.setattr(bands, "WHOLE_PIXELS", limit)
+    monkeypatch.setattr(images, "WHOLE_PIXELS", limit)
     stack = [smooth(np.uint8, channels, height) for height in (HEIGHT, 50, 70)]
     colours = "rgb" if channels else "minisblack"
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
@@ -135,12 +134,3 @@ def test_rows_become_a_png_when_it_is_complete(tmp_path):
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "L"
         np.testing.assert_array_equal(np.asarray(image), mask * np.uint8(255))
-
-
-def test_a_plane_keeps_what_is_written_and_has_no_name(tmp_path):
-    plane = Plane(tmp_path, (HEIGHT, WIDTH), np.int32)
-    plane.rows(10, 20)[:, 5:9] = 7
-    expected = np.zeros((HEIGHT, WIDTH), np.int32)
-    expected[10:20, 5:9] = 7
-    np.testing.assert_array_equal(plane.rows(0, HEIGHT), expected)
-    assert list(tmp_path.iterdir()) == []

@@ -6,17 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from maskmake.log import UserError
+from maskmake.errors import UserError
+from maskmake.folders import list_dataset, synthetic_names
 
-TIFF_SUFFIXES = {".tif", ".tiff"}
-LOSSLESS_SUFFIXES = {".png", ".bmp"} | TIFF_SUFFIXES
-JPEG_SUFFIXES = {".jpg", ".jpeg"}
-IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | JPEG_SUFFIXES
-
-# Sub-folders of an image folder that give their images a role.
-ROLES = ("train", "validation", "test")
-
-DIGITS = re.compile(r"(\d+)")
 CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
 
 
@@ -69,18 +61,6 @@ class Dataset(NamedTuple):
         return None
 
 
-def synthetic_names(count: int) -> list[str]:
-    """File names of ``count`` synthetic images: ``00.png``, ``01.png``, ..."""
-    digits = max(2, len(str(count - 1)))
-    return [f"{index:0{digits}d}.png" for index in range(count)]
-
-
-def list_dataset(folder: str | Path) -> list[Path]:
-    """Image files in a folder and in its sub-folders train, validation and test."""
-    folders = [Path(folder), *(Path(folder) / role for role in ROLES)]
-    return [path for place in folders for path in list_images(place)]
-
-
 def list_shards(images: list[str], size: int) -> list[list[str]]:
     """Paths or addresses in portions of at most ``size``, one for each job of ``segment``.
 
@@ -118,24 +98,6 @@ def trained_folds(run: str) -> list[str]:
                 "model.keras and training.json; copy the whole folder of the trained run."
             )
     return folds
-
-
-def list_images(folder: str | Path) -> list[Path]:
-    """Image files in ``folder`` in natural order (2 before 10); none if there is no such folder."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        names = [e.name for e in entries if not e.name.startswith(".") and e.is_file()]
-    images = [n for n in names if Path(n).suffix.lower() in IMAGE_SUFFIXES]
-    return [folder / name for name in sorted(images, key=natural_key)]
-
-
-def natural_key(text: str) -> tuple[list, str]:
-    """Sort key that orders runs of digits by their value; the text itself breaks ties."""
-    runs = filter(None, DIGITS.split(text))
-    parts = [(0, int(run), "") if run.isdecimal() else (1, 0, run) for run in runs]
-    return parts, text
 
 
 def read_checksums(path: str | Path) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""Numbers from the pixels of masks and from probabilities.
+"""Scores of probabilities, before any decision, from how many pixels have each of them.
 
-A score that would compare nothing with nothing (0/0, such as the foreground Dice of an empty mask
-against an empty label) is NaN. All that is counted adds up over images, and all scores of counts
-take arrays of them.
+Everything is counted at the ``float16`` numbers from 0 to 1, so nothing is rounded, and the counts
+of images add up.
 """
 
 from typing import NamedTuple
@@ -10,17 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
-PIXEL_SCORES = (
-    "pixel_accuracy",
-    "majority_accuracy",
-    "precision",
-    "recall",
-    "foreground_dice",
-    "foreground_iou",
-    "background_dice",
-    "background_iou",
-    "mean_dice",
-)
+from maskmake.pixels import ratio
+
 PROBABILITY_SCORES = ("average_precision", "ece", "brier", "ece_calibrated", "brier_calibrated")
 
 # The float16 numbers from 0 to 1 in ascending order: their bit patterns ascend with their value.
@@ -33,87 +23,6 @@ SMALLEST = float(FLOAT16_LEVELS[1]) / 2
 LOGITS = logit(np.clip(FLOAT16_LEVELS.astype(np.float64), SMALLEST, 1 - SURE))
 
 CALIBRATION_BINS = 15
-
-
-class Confusion(NamedTuple):
-    """Pixel counts of a mask against a label; counts of several images add up.
-
-    Each field is an integer, or an integer array with one element for each of several masks.
-    """
-
-    tp: int | np.ndarray = 0
-    fp: int | np.ndarray = 0
-    fn: int | np.ndarray = 0
-    tn: int | np.ndarray = 0
-
-    def __add__(self, other: "Confusion") -> "Confusion":
-        return Confusion(*(a + b for a, b in zip(self, other, strict=True)))
-
-
-def confusion(mask: np.ndarray, label: np.ndarray) -> Confusion:
-    """Count the pixels of each outcome.
-
-    Args:
-        mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if mask.shape != label.shape:
-        raise ValueError(f"mask of shape {mask.shape}, label of shape {label.shape}")
-    true = int(np.count_nonzero(label))
-    positive = int(np.count_nonzero(mask))
-    tp = int(np.count_nonzero(mask & (label > 0)))
-    return Confusion(tp, positive - tp, true - tp, mask.size - positive - true + tp)
-
-
-def pixel_scores(counts: Confusion) -> dict[str, np.ndarray]:
-    """Scores of ``PIXEL_SCORES`` in the shape of the counts, each 0 to 1 or, where it is 0/0, NaN.
-
-    ``majority_accuracy`` is the accuracy of predicting the label's more frequent class everywhere.
-    """
-    tp, fp, fn, tn = counts
-    total = sum(counts)
-    return {
-        "pixel_accuracy": _ratio(tp + tn, total),
-        "majority_accuracy": _ratio(np.maximum(tp + fn, fp + tn), total),
-        "precision": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
-        "foreground_dice": foreground_dice(counts),
-        "foreground_iou": _ratio(tp, tp + fp + fn),
-        "background_dice": background_dice(counts),
-        "background_iou": _ratio(tn, tn + fp + fn),
-        "mean_dice": mean_dice(counts),
-    }
-
-
-def foreground_dice(counts: Confusion) -> np.ndarray:
-    """Dice coefficient of label 1, in the shape of the counts; NaN without any such pixel."""
-    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
-
-
-def background_dice(counts: Confusion) -> np.ndarray:
-    """Dice coefficient of label 0, in the shape of the counts; NaN without any such pixel."""
-    return _ratio(2 * counts.tn, 2 * counts.tn + counts.fp + counts.fn)
-
-
-def mean_dice(counts: Confusion) -> np.ndarray:
-    """Mean of foreground and background Dice, in the shape of the counts.
-
-    Where one of the two is undefined (no pixel of the class in label and mask) it is the other.
-    """
-    foreground, background = foreground_dice(counts), background_dice(counts)
-    mean = (foreground + background) / 2
-    return np.where(
-        np.isnan(foreground), background, np.where(np.isnan(background), foreground, mean)
-    )[()]
-
-
-def _ratio(numerator, denominator) -> np.ndarray:
-    undefined = np.full(np.shape(denominator), np.nan)
-    np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) > 0)
-    return undefined[()]  # a number for numbers
 
 
 def probability_histogram(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -206,8 +115,8 @@ def probability_scores(sums: ProbabilitySums) -> dict[str, np.ndarray]:
     # Above the highest probability there is no pixel, whatever the precision is called there.
     precision = sums.tp / np.maximum(sums.positive, 1)
     found = np.einsum("...i,...i->...", np.diff(sums.tp, prepend=0), precision)
-    scores = {"average_precision": _ratio(found, sums.tp[..., -1])}
+    scores = {"average_precision": ratio(found, sums.tp[..., -1])}
     for suffix, of_bins in (("", sums.raw), ("_calibrated", sums.calibrated)):
-        scores["ece" + suffix] = _ratio(np.abs(of_bins[..., :-1]).sum(axis=-1), pixels)
-        scores["brier" + suffix] = _ratio(of_bins[..., -1], pixels)
+        scores["ece" + suffix] = ratio(np.abs(of_bins[..., :-1]).sum(axis=-1), pixels)
+        scores["brier" + suffix] = ratio(of_bins[..., -1], pixels)
     return scores

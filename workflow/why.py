@@ -1,6 +1,6 @@
 """Say which steps would run again for a target, and what has changed.
 
-    .venv/bin/python workflow/scripts/why.py [target ...] [options of snakemake]
+    .venv/bin/python workflow/why.py [target ...] [options of snakemake]
 
 Takes what ``snakemake`` takes, and runs nothing.
 """
@@ -9,9 +9,12 @@ import contextlib
 import io
 import logging
 import sys
+from pathlib import Path
 
 from snakemake.cli import main as snakemake
 from snakemake_interface_logger_plugins.common import LogEvent
+
+sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
 from maskmake.reasons import in_words
 

@@ -1,0 +1,75 @@
+rule decide_run:
+    """Learns threshold, clean-up and temperature of a run on its validation images."""
+    input:
+        probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        labels=rules.binarize.output.labels,
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+    output:
+        decision=f"{RESULTS}/runs/{{run}}/decision.json",
+    log:
+        f"{RESULTS}/logs/{{run}}-decide.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{run}}-decide.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        decide=SETTINGS["decide"],
+        code=code("decide.py"),
+    script:
+        "../scripts/decide.py"
+
+
+rule diagnose_run:
+    """Finds why false objects and holes are in the masks of the validation images."""
+    input:
+        probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        decision=rules.decide_run.output.decision,
+        images=rules.binarize.output.images,
+        labels=rules.binarize.output.labels,
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+    output:
+        table=f"{RESULTS}/runs/{{run}}/specks.csv",
+        diagnosis=f"{RESULTS}/runs/{{run}}/specks.json",
+        picture=report(
+            f"{RESULTS}/runs/{{run}}/specks.png",
+            caption="../report/specks.rst",
+            category="Specks",
+            labels={"run": "{run}"},
+        ),
+    log:
+        f"{RESULTS}/logs/{{run}}-diagnose.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{run}}-diagnose.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        code=code("diagnose.py"),
+    script:
+        "../scripts/diagnose.py"
+
+
+rule mask_run:
+    """Turns the probabilities of the test images into masks and pictures."""
+    input:
+        probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        decision=rules.decide_run.output.decision,
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+    output:
+        # A folder is as old as its files, so what reads masks goes by their bytes in this table.
+        table=f"{RESULTS}/runs/{{run}}/masks.csv",
+        masks=directory(f"{RESULTS}/runs/{{run}}/masks"),
+        probability=directory(f"{RESULTS}/runs/{{run}}/probability"),
+        regions=directory(f"{RESULTS}/runs/{{run}}/regions"),
+    log:
+        f"{RESULTS}/logs/{{run}}-masks.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{run}}-masks.tsv"
+    conda:
+        "../../envs/images.yaml"
+    params:
+        code=code("masks.py"),
+    script:
+        "../scripts/masks.py"

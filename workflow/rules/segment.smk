@@ -1,0 +1,46 @@
+rule segment_shard:
+    """Writes the masks of a part of the new images with the networks of all folds."""
+    input:
+        models=expand("{fold}/model.keras", fold=MODEL_FOLDS),
+        trainings=expand("{fold}/training.json", fold=MODEL_FOLDS),
+        decision=f"{MODEL}/decision.json",
+        images=stored_images_of_shard,
+    output:
+        # The masks themselves are not declared: Snakemake would delete those that are done when
+        # one image of the shard cannot be read.
+        table=f"{MASKS}/.shards/{{shard}}.csv",
+    log:
+        f"{RESULTS}/logs/segment-{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/segment-{{shard}}.tsv"
+    conda:
+        "../../envs/keras.yaml"
+    threads: 4
+    resources:
+        gpu=min(1, RUNS[SEGMENT_RUN]["gpu"]),
+    params:
+        data=version_of_shard,
+        contents=contents_of_shard,
+        images=images_of_shard,
+        predict=SETTINGS["predict"],
+        code=code("segment.py"),
+    script:
+        "../scripts/segment.py"
+
+
+rule review_masks:
+    """Lists the masks of all new images, those to look at first on top."""
+    input:
+        tables=segment_shards,
+        decision=f"{MODEL}/decision.json",
+    output:
+        review=f"{MASKS}/review.csv",
+    log:
+        f"{RESULTS}/logs/segment-review.log",
+    localrule: True
+    conda:
+        "../../envs/images.yaml"
+    params:
+        code=code("review.py"),
+    script:
+        "../scripts/review.py"

@@ -1,0 +1,55 @@
+# What happens before any job. Snakemake parses these files for a dry run and `--list` too, and again
+# for each job. Parsing writes and reads: in the Snakemake of a user it takes the lock of the results
+# folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
+# has the images; in all of them it lists the folders of images and reads again those of new times.
+
+from maskmake.at_work import AtWork
+from maskmake.locks import HOLDER
+
+AT_WORK = AtWork(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")
+if internals.is_main_process(workflow):
+    killed = user_errors_at_parse_time(AT_WORK.begin, internals.is_dry_run(workflow))
+    if killed:
+        logger.warning(killed)
+    # Snakemake's own text does not say whose the lock is, nor that removing it can do harm.
+    internals.explain_lock(AT_WORK.in_words)
+elif internals.is_job_of_cluster(workflow):  # which goes on without the Snakemake that submitted it
+    os.environ.pop(HOLDER, None)
+
+# Snakemake would hand such a job fewer GPUs without a word.
+GPU_LIMIT = internals.resource_limit(workflow, "gpu")
+for name, run in RUNS.items():
+    if GPU_LIMIT and run["gpu"] > GPU_LIMIT:
+        raise WorkflowError(
+            f"train.gpu: {run['gpu']} in run '{name}', but --resources gpu={GPU_LIMIT} (from the "
+            "profile, unless it was given) lends all jobs together no more than that; add "
+            f"--resources gpu={run['gpu']} or lower train.gpu."
+        )
+
+
+def check_start():
+    """Refuse what must not begin.
+
+    Raises:
+        WorkflowError: another Snakemake works on the results, the disk cannot be written to, or the
+            limit for GPUs does not reach the jobs.
+    """
+    refusal = AT_WORK.refusal()
+    if refusal:
+        raise WorkflowError(refusal)
+    on_this_machine = internals.runs_on_this_machine(workflow)
+    if GPU_LIMIT == 0 and on_this_machine is False:
+        raise WorkflowError(
+            "--resources gpu=0 does not reach jobs on a cluster, which would ask for GPUs all the "
+            "same; set train.gpu to 0 in the configuration to use the processor."
+        )
+    on_gpu = [job for job in internals.planned_jobs(workflow) if job.resources.get("gpu")]
+    if on_gpu and GPU_LIMIT is None and on_this_machine:
+        logger.warning(
+            "--resources: no limit for gpu (the profile's gpu=1 does not count beside a --resources "
+            "of one's own), so jobs start at once and wait inside for a GPU that is free; add gpu=1 "
+            "to --resources, or as many as there are, to start no more than these."
+        )
+
+
+internals.check_before_jobs(workflow, check_start)

@@ -1,0 +1,19 @@
+"""Faults that a user can fix, as sentences."""
+
+import errno
+
+STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+
+
+class UserError(Exception):
+    """A fault the user can mend.
+
+    Its text is one sentence for each fault: which file or key, what was found, what was
+    expected, what to do.
+    """
+
+
+def of_storage(error: OSError) -> str:
+    """The sentence for an error of ``STORAGE_FAULTS``."""
+    where = error.filename or "the results folder"
+    return f"{where}: {error.strerror}; free space or mend the permissions, then run again."

@@ -1,0 +1,141 @@
+"""Every use of Snakemake's internals is in this module, one function for each.
+
+The Snakefile asks Snakemake for more than it documents. A newer version may have renamed what is
+asked for; then the function says so in one warning, and its answer is one with which the workflow
+goes on without the check that needed it. Written for Snakemake 9.27. Only the Snakefile imports
+this module: what it does changes no result.
+"""
+
+import functools
+import math
+import os
+from collections.abc import Callable
+
+import snakemake.exceptions
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+# What a newer Snakemake answers to a name that it does not have.
+UNKNOWN_NAME = (AttributeError, ImportError, KeyError)
+# Environment variable: the checks that are off. Jobs inherit it and do not repeat the warning.
+SWITCHED_OFF = "MASKMAKE_CHECKS_OFF"
+
+
+def _without_it(check: str, answer):
+    """Let a function give ``answer``, after one warning, where Snakemake has not what it needs."""
+
+    def decorate(function):
+        @functools.wraps(function)
+        def softly(*arguments):
+            try:
+                return function(*arguments)
+            except UNKNOWN_NAME:
+                _warn_once(check)
+                return answer
+
+        return softly
+
+    return decorate
+
+
+def _warn_once(check: str) -> None:
+    known = os.environ.get(SWITCHED_OFF, "").splitlines()
+    if check not in known:
+        os.environ[SWITCHED_OFF] = "\n".join([*known, check])
+        logger.warning(f"This Snakemake is newer than tested; the check for {check} is off.")
+
+
+# --- the process --------------------------------------------------------------------------------
+
+
+@_without_it("another Snakemake at work on these results", False)
+def is_main_process(workflow) -> bool:
+    """Whether this is the Snakemake that a user started, and not that of a job."""
+    return workflow.is_main_process
+
+
+@_without_it("a Snakemake that was killed", True)
+def is_job_of_cluster(workflow) -> bool:
+    """Whether this is the Snakemake of a job on a cluster, which outlives the one of the user."""
+    return workflow.remote_exec
+
+
+@_without_it("a disk that is full, before the first job starts", True)
+def is_dry_run(workflow) -> bool:
+    """Whether the user asked for a dry run."""
+    return workflow.output_settings.dryrun
+
+
+@_without_it("a prefix of a module", "")
+def module_prefix(workflow) -> str:
+    """What Snakemake puts before each relative path of a rule, a slash at its end; mostly empty."""
+    return workflow.modifier.path_modifier.prefix or ""
+
+
+# --- the start ----------------------------------------------------------------------------------
+
+
+@_without_it("what must not start", None)
+def check_before_jobs(workflow, check: Callable[[], None]) -> None:
+    """Call ``check`` before the first job, beside the checks of other modules.
+
+    The directive ``onstart`` counts in the main Snakefile alone, not where this is a module.
+    """
+    former = workflow._onstart
+
+    def start(log):
+        former(log)
+        check()
+
+    workflow._onstart = start
+
+
+@_without_it("whose the lock of a folder is", None)
+def explain_lock(explanation: Callable[[], str]) -> None:
+    """Let the error of a locked folder say ``explanation`` in place of Snakemake's own text."""
+
+    class LockException(snakemake.exceptions.LockException):
+        def __init__(self):
+            WorkflowError.__init__(self, explanation())
+
+    snakemake.exceptions.LockException = LockException
+
+
+# --- jobs and their resources -------------------------------------------------------------------
+
+
+@_without_it("the limit of a resource", math.inf)
+def resource_limit(workflow, name: str) -> float | None:
+    """What ``--resources`` lends all jobs together; ``None`` if no limit was given."""
+    limits = workflow.global_resources
+    return limits[name].value if name in limits else None
+
+
+@_without_it("jobs that ask for a GPU", [])
+def planned_jobs(workflow) -> list:
+    """The jobs that this run has to do."""
+    return list(workflow.dag.needrun_jobs())
+
+
+@_without_it("where jobs run", None)
+def runs_on_this_machine(workflow) -> bool | None:
+    """Whether jobs run here and not on a cluster; ``None`` if that cannot be seen."""
+    return workflow.local_exec
+
+
+# --- storage ------------------------------------------------------------------------------------
+
+
+@_without_it("a missing storage plugin", True)
+def is_storage_address(address: str) -> bool:
+    """Whether an installed storage plugin reads an address."""
+    from snakemake_interface_storage_plugins.registry import StoragePluginRegistry
+
+    plugins = StoragePluginRegistry().plugins.values()
+    return any(plugin.storage_provider.is_valid_query(address) for plugin in plugins)
+
+
+@_without_it("a missing object in a storage", None)
+def storage_object(file):
+    """The object of the storage plugin behind an input; ``None`` if that cannot be seen."""
+    return file.flags["storage_object"]
