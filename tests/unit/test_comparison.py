@@ -7,7 +7,8 @@ from pictures import cells
 
 from maskmake.comparison import ScoredRun, compare_pairs, compare_runs
 from maskmake.scorecard import POOLED_SCORES, SCORES, score_card
-from maskmake.verdicts import difference_tables, verdict_sentences
+from maskmake.sentences import verdict_sentences
+from maskmake.tables import difference_tables
 
 
 def scored(cases) -> ScoredRun:

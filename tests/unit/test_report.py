@@ -1,4 +1,4 @@
-"""The report: one page that holds everything, and its figures."""
+"""The report: one page that holds everything, and its pictures."""
 
 import base64
 import io
@@ -17,23 +17,25 @@ from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from maskmake import figures
+from maskmake import pictures
 from maskmake.arrays import build_store
 from maskmake.calibration import EXPECTED, reliability
-from maskmake.calibration_words import calibration_sentences
 from maskmake.files import read_csv, read_json, write_csv, write_json, write_png
-from maskmake.gallery import count_components, select_examples
-from maskmake.glossary import SCORES, duration, number, percent
 from maskmake.images import read_pixels
+from maskmake.page import write_report
+from maskmake.pictures import count_components, select_examples
 from maskmake.probabilities import FLOAT16_LEVELS
 from maskmake.regions import region_picture
-from maskmake.report import write_report
+from maskmake.report_inputs import ReportInputs, ReportOutputs
+from maskmake.scorecard import HIGHER_IS_BETTER
+from maskmake.sentences import calibration_sentences
 from maskmake.tables import stage_table
+from maskmake.terms import SCORE_TERMS, duration, number, percent
 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
-SCORE_KEYS = [key for group in SCORES.values() for key in group]
+SCORE_KEYS = [key for group in SCORE_TERMS.values() for key in group]
 TRAIN = {
     "architecture": "Unet",
     "encoder": "resnet18",
@@ -42,6 +44,43 @@ TRAIN = {
     "label_scale": 1,
     "augmentation": "default",
     "backend": "tensorflow",
+}
+
+SPECKS = {
+    "verdict": "size",
+    "components": 20,
+    "false": 6,
+    "cleaned_true": 1,
+    "free_thresholds": [0.5, 0.7],
+    "causes": {"threshold": 0, "size": 5, "model_or_label": 1},
+    "by_cause": {
+        "size": {
+            "objects": 3,
+            "holes": 2,
+            "mean_probability": {"objects": 0.973, "holes": 0.03},
+            "median_size": 3.0,
+            "largest": {"image": "003", "kind": "object", "row": 1, "column": 2, "size": 9},
+            "only_at_half": 0,
+            "cleaned": 5,
+            "large": 0,
+            "true_as_small": 4,
+        },
+        "model_or_label": {
+            "objects": 1,
+            "holes": 0,
+            "mean_probability": {"objects": 0.9, "holes": None},
+            "median_size": 300.0,
+            "largest": {"image": "<b>", "kind": "object", "row": 30, "column": 20, "size": 300},
+            "only_at_half": 0,
+            "cleaned": 0,
+            "large": 1,
+            "true_as_small": 0,
+        },
+    },
+    "by_size": [
+        {"from": 1, "objects": 2, "holes": 1, "threshold": 0, "size": 3, "model_or_label": 0},
+        {"from": 4, "objects": 2, "holes": 1, "threshold": 0, "size": 2, "model_or_label": 1},
+    ],
 }
 
 
@@ -121,7 +160,6 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
     )
     write_csv(data / "splits.csv", splits)
     write_json(data / "audit.json", {"warnings": ["000.png: <nearly> black"]})
-    write_json(data / "plan.json", {"images": len(sizes)})
     return manifest.assign(role=roles)
 
 
@@ -169,12 +207,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         "sizes": [],
     }
     write_json(folder / "decision.json", decision)
-    classes = [
-        {"from": size, "objects": 2, "holes": 1, "threshold": 0, "size": 3, "model_or_label": 0}
-        for size in (1, 4)
-    ]
-    specks = {"sentences": ["A size problem: <b>"], "false": 6, "by_size": classes}
-    write_json(folder / "specks.json", specks)
+    write_json(folder / "specks.json", SPECKS)
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
 
 
@@ -235,10 +268,47 @@ class Page(HTMLParser):
         self.text += data
 
 
+def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
+    data = folder / "data"
+
+    def of_runs(name: str) -> list[Path]:
+        return [folder / "runs" / run / name for run in runs]
+
+    def of_folds(name: str) -> list[Path]:
+        return [path / f"fold{fold}" / name for path in of_runs("") for fold in range(folds)]
+
+    return ReportInputs(
+        audit=data / "audit.json",
+        manifest=data / "manifest.csv",
+        images=data / "images.npy",
+        labels=data / "labels.npy",
+        index=data / "index.csv",
+        splits=data / "splits.csv",
+        comparison=folder / "comparison.csv",
+        pairs=folder / "comparison_pairs.csv",
+        history=of_folds("history.csv"),
+        training=of_folds("training.json"),
+        augmented=of_runs("fold0/augmented.npy"),
+        decision=of_runs("decision.json"),
+        diagnosis=of_runs("specks.json"),
+        specks=of_runs("specks.png"),
+        metrics=of_runs("metrics.json"),
+        per_image=of_runs("per_image.csv"),
+        reliability=of_runs("reliability.csv"),
+        masks=of_runs("masks"),
+        probability=of_runs("probability"),
+        regions=of_runs("regions"),
+        benchmarks=list((folder / "benchmarks").iterdir()),
+    )
+
+
 def render(folder: Path, settings: dict) -> tuple[str, Page]:
-    path = folder / "report.html"
-    write_report(folder, list(settings["runs"]), settings, path, folder / "report")
-    text = path.read_text(encoding="utf-8")
+    runs = list(settings["runs"])
+    inputs = inputs_of(folder, runs, settings["split"]["folds"])
+    figures = {Path(name).stem: folder / "report" / name for name in FIGURES}
+    outputs = ReportOutputs(page=folder / "report.html", **figures)
+    write_report(inputs, runs, settings, outputs)
+    text = outputs.page.read_text(encoding="utf-8")
     return text, Page(text)
 
 
@@ -283,7 +353,7 @@ def test_every_picture_can_be_decoded_and_is_small_and_described(rendered):
     for source in rendered.page.sources:
         with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as picture:
             picture.load()
-            assert max(picture.size) <= figures.PICTURE_SIDE
+            assert max(picture.size) <= pictures.PICTURE_SIDE
     assert all(rendered.page.alternatives)
 
 
@@ -339,12 +409,12 @@ def test_the_result_in_words(tmp_path):
 
 def test_the_best_value_of_a_row_is_emphasised(tmp_path):
     text, _ = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
-    best = {"higher": 0.9, "lower": 0.8}
+    terms = {key: term for group in SCORE_TERMS.values() for key, term in group.items()}
+    higher = HIGHER_IS_BETTER | {"seconds_train": False, "seconds_predict": False}
     shown = Counter(
-        score.form(best[score.better])
-        for group in SCORES.values()
-        for key, score in group.items()
-        if score.better and key != "precision"
+        terms[key].form({True: 0.9, False: 0.8}[is_better])
+        for key, is_better in higher.items()
+        if is_better is not None and key != "precision"
     )
     assert shown["0.900"] > 10 and shown["0.8"] == 2
     for value, times in shown.items():
@@ -421,10 +491,17 @@ def test_the_decision_is_told_in_sentences(tmp_path):
 
 def test_why_there_are_specks_is_said_and_shown(rendered):
     section = rendered.text.split('<section id="specks">')[1].split("</section>")[0]
-    assert "A size problem: &lt;b&gt;" in section
+    assert (
+        "A size problem: 5 of the 6 false components are small and too sure for a threshold "
+        "(objects of mean probability 0.97 and holes of mean probability 0.03; median 3 pixels, "
+        "largest 9): the learned clean-up (objects below 16, holes below 0 pixels) removes 5 of "
+        "them, and 1 true component."
+    ) in section
+    assert "Beside it, 1 of the 6 false components" in section
+    assert "1 have 256 pixels or more" in section and "in image &lt;b&gt; at row 30" in section
     assert section.count("<img") == 1
     rows = Page(section).text.split("model or label")[1]
-    assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21030"
+    assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21021"
     assert (
         "The clean-up pays: so it does. On the validation images it removes" in rendered.page.text
     )
@@ -487,10 +564,10 @@ def test_examples_are_the_best_and_the_worst_without_duplicates(dice, expected):
 
 
 def test_stages_are_in_the_order_of_the_chain_with_their_runs_and_folds(tmp_path):
-    names = ("unet-big-fold10-train", "unet-big-fold2-train", "unet-decide", "validate", "report")
-    for name in (*names, "removed-decide"):
+    names = ("unet-big-fold10-train", "unet-big-fold2-train", "unet-decide", "validate")
+    for name in names:
         (tmp_path / f"{name}.tsv").write_text("s\th:m:s\tmax_rss\n2.0\t0:00:02\tNA\n")
-    rows = stage_table(tmp_path, ["unet", "unet-big"])
+    rows = stage_table(tmp_path.iterdir(), ["unet", "unet-big"])
     assert [(row["stage"], row["run"], row["fold"]) for row in rows] == [
         ("validate", "", ""),
         ("train", "unet-big", "2"),
@@ -529,17 +606,17 @@ def test_error_map_colours():
     label[:, :4] = 1
     mask = np.zeros((8, 8), np.uint8)
     mask[:4] = 255
-    errors = figures.error_map(np.full((8, 8), 9, np.uint16), label, mask)
-    assert tuple(errors[7, 0]) == figures.MISSED
-    assert tuple(errors[0, 7]) == figures.FALSE
+    errors = pictures.error_map(np.full((8, 8), 9, np.uint16), label, mask)
+    assert tuple(errors[7, 0]) == pictures.MISSED
+    assert tuple(errors[0, 7]) == pictures.FALSE
     for row, column in ((0, 0), (7, 7)):
         red, green, blue = errors[row, column]
         assert red == green == blue
 
 
 def test_a_large_image_is_sampled_before_it_is_converted():
-    picture = figures.stretched(np.zeros((2, 5 * figures.SAMPLED_SIDE), np.uint16))
-    assert picture.dtype == np.uint8 and picture.shape == (1, figures.SAMPLED_SIDE)
+    picture = pictures.stretched(np.zeros((2, 5 * pictures.SAMPLED_SIDE), np.uint16))
+    assert picture.dtype == np.uint8 and picture.shape == (1, pictures.SAMPLED_SIDE)
 
 
 @pytest.mark.parametrize("caption", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import cells
 
-from maskmake import glossary, intervals, pixels, probabilities, scorecard
+from maskmake import intervals, pixels, probabilities, scorecard, terms
 from maskmake.cases import Case
 
 
@@ -103,6 +103,9 @@ def test_a_hundred_images_more_take_few_megabytes(monkeypatch):
     assert peak(120) - peak(20) < 100 * 60_000
 
 
-def test_glossary_explains_every_score():
-    explained = {key for group in glossary.SCORES.values() for key in group}
-    assert set(scorecard.SCORES) <= explained
+def test_every_score_has_its_direction_and_its_term():
+    assert tuple(scorecard.HIGHER_IS_BETTER) == scorecard.SCORES
+    groups = list(terms.SCORE_TERMS.values())
+    explained = [key for group in groups[:-1] for key in group]
+    assert sorted(explained) == sorted(scorecard.SCORES)
+    assert not set(groups[-1]) & set(scorecard.SCORES)  # the decision and what the run cost

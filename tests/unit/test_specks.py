@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from maskmake import figures
+from maskmake import figures, pictures
 from maskmake.decision import stored_decision
 from maskmake.learning import learn_decision
+from maskmake.sentences import speck_sentences
 from maskmake.speck_figure import crop_panels, speck_figure
-from maskmake.specks import diagnose, find_specks, free_thresholds
+from maskmake.specks import CAUSES, diagnose, find_specks, free_thresholds
+from maskmake.terms import CAUSE_TERMS
 
 
 def disc() -> np.ndarray:
@@ -30,10 +32,19 @@ def case(true: float, *squares: tuple[int, int, int, float]) -> tuple[np.ndarray
 
 
 def diagnosed(*images: tuple[np.ndarray, np.ndarray]) -> tuple[pd.DataFrame, dict, dict]:
-    told = learn_decision(lambda: iter(images), "dice", "one_level")
+    learned = learn_decision(lambda: iter(images), "dice", "one_level")
     named = [(f"i{place}", *image) for place, image in enumerate(images)]
-    pieces = find_specks(lambda: iter(named), told)
-    return pieces, diagnose(pieces, told), told
+    pieces = find_specks(lambda: iter(named), learned)
+    return pieces, diagnose(pieces, learned), learned
+
+
+def sentences_of(diagnosis: dict, learned: dict) -> list[str]:
+    """As the report makes them, from the file."""
+    return speck_sentences(json.loads(json.dumps(diagnosis, allow_nan=False)), learned)
+
+
+def test_every_cause_has_its_term():
+    assert tuple(CAUSE_TERMS) == CAUSES
 
 
 FAINT = [(4, 4, 2, 0.6), (4, 12, 3, 0.6), (20, 4, 1, 0.6)]
@@ -41,23 +52,22 @@ SURE = [(4, 4, 2, 0.97), (4, 12, 3, 0.97), (48, 60, 2, 0.03)]
 
 
 def test_faint_specks_are_a_threshold_problem():
-    pieces, diagnosis, told = diagnosed(*[case(0.95, *FAINT)] * 3)
-    assert told["threshold"] > 0.6
+    pieces, diagnosis, learned = diagnosed(*[case(0.95, *FAINT)] * 3)
+    assert learned["threshold"] > 0.6
     assert diagnosis["verdict"] == "threshold"
     assert diagnosis["causes"] == {"threshold": 9, "size": 0, "model_or_label": 0}
-    assert diagnosis["sentences"][0].startswith("A threshold problem: 9 of the 9 false components")
+    (sentence,) = sentences_of(diagnosis, learned)
+    assert sentence.startswith("A threshold problem: 9 of the 9 false components")
     _, high = diagnosis["free_thresholds"]
-    assert (
-        f"9 objects at {high:.3f} (9 of them are in the masks at 0.5" in diagnosis["sentences"][0]
-    )
+    assert f"9 objects at {high:.3f} (9 of them are in the masks at 0.5" in sentence
     assert set(pieces.loc[pieces["false"], "threshold"]) == {0.5}
 
 
 def test_sure_small_specks_are_a_size_problem():
-    pieces, diagnosis, _ = diagnosed(*[case(0.95, *SURE)] * 3)
+    pieces, diagnosis, learned = diagnosed(*[case(0.95, *SURE)] * 3)
     assert diagnosis["verdict"] == "size"
     assert diagnosis["causes"] == {"threshold": 0, "size": 9, "model_or_label": 0}
-    (sentence,) = diagnosis["sentences"]
+    (sentence,) = sentences_of(diagnosis, learned)
     assert "objects of mean probability 0.97 and holes of mean probability 0.03" in sentence
     assert "removes 9 of them, and 0 true components." in sentence
     false = pieces[pieces["false"]]
@@ -70,9 +80,9 @@ def test_sure_small_specks_are_a_size_problem():
 
 
 def test_large_sure_mistakes_are_a_model_or_label_problem():
-    _, diagnosis, _ = diagnosed(case(0.95, (4, 4, 20, 0.97)), case(0.95), case(0.95))
+    _, diagnosis, learned = diagnosed(case(0.95, (4, 4, 20, 0.97)), case(0.95), case(0.95))
     assert diagnosis["verdict"] == "model_or_label"
-    (sentence,) = diagnosis["sentences"]
+    (sentence,) = sentences_of(diagnosis, learned)
     assert "1 have 256 pixels or more" in sentence
     assert "400 pixels, is an object in image i0 at row 14, column 14." in sentence
     assert diagnosis["worst"] == {"image": "i0", "row": 14, "column": 14}
@@ -83,18 +93,20 @@ def test_specks_like_true_objects_are_a_model_or_label_problem():
     for row in range(4, 92, 8):
         label[row : row + 2, 20:22] = 1
         probability[row : row + 2, 20:22] = 0.95
-    _, diagnosis, told = diagnosed(*[(probability, label)] * 3)
-    assert told["min_object"] == 0
+    _, diagnosis, learned = diagnosed(*[(probability, label)] * 3)
+    assert learned["min_object"] == 0
     assert diagnosis["verdict"] == "model_or_label"
-    assert "a clean-up of 3 of them would take 33 true components" in diagnosis["sentences"][0]
+    (sentence,) = sentences_of(diagnosis, learned)
+    assert "a clean-up of 3 of them would take 33 true components" in sentence
 
 
 def test_the_most_frequent_cause_is_named_first_and_each_class_is_counted():
     squares = [(4, 4, 2, 0.97), (4, 12, 3, 0.97), (4, 20, 1, 0.97), (60, 2, 18, 0.97)]
-    pieces, diagnosis, _ = diagnosed(*[case(0.95, *squares)] * 3)
+    pieces, diagnosis, learned = diagnosed(*[case(0.95, *squares)] * 3)
     assert diagnosis["verdict"] == "size"
     assert diagnosis["causes"] == {"threshold": 0, "size": 9, "model_or_label": 3}
-    assert [s.split(":")[0][:9] for s in diagnosis["sentences"]] == ["A size pr", "Beside it"]
+    starts = [text[:9] for text in sentences_of(diagnosis, learned)]
+    assert starts == ["A size pr", "Beside it"]
     assert diagnosis["false"] == 12 == pieces["false"].sum()
     by_size = {row["from"]: row["objects"] for row in diagnosis["by_size"] if row["objects"]}
     assert by_size == {1: 3, 4: 3, 8: 3, 256: 3}
@@ -104,36 +116,36 @@ def test_the_most_frequent_cause_is_named_first_and_each_class_is_counted():
 
 
 def test_without_specks_it_says_so():
-    _, diagnosis, told = diagnosed(*[case(0.95)] * 2)
+    _, diagnosis, learned = diagnosed(*[case(0.95)] * 2)
     assert (diagnosis["verdict"], diagnosis["worst"], diagnosis["false"]) == ("none", None, 0)
-    assert diagnosis["sentences"] == [
+    assert sentences_of(diagnosis, learned) == [
         f"No specks: none of the 4 objects and holes on validation images at threshold "
-        f"{told['threshold']:.3f} is false."
+        f"{learned['threshold']:.3f} is false."
     ]
 
 
 def test_thresholds_that_cost_nothing_hold_the_learned_one():
-    told = {
+    learned = {
         "threshold": 0.3,
         "score_uncleaned": 0.9,
         "curve": {"threshold": [0.4, 0.5, 0.6, 0.7], "objective": [0.5, 0.899, 0.9, 0.897]},
     }
-    assert free_thresholds(told) == (0.3, 0.6)
+    assert free_thresholds(learned) == (0.3, 0.6)
 
 
 @pytest.mark.parametrize("squares", [SURE, []])
 def test_picture_has_the_same_bytes_each_time_and_shows_the_region(squares, tmp_path):
     images = [case(0.95, *squares)] * 3
-    pieces, diagnosis, told = diagnosed(*images)
-    decision, panels = stored_decision(told), None
+    pieces, diagnosis, learned = diagnosed(*images)
+    decision, panels = stored_decision(learned), None
     if squares:
         probability, label = images[0]
         image = (probability * 255).astype(np.uint8)
         panels = crop_panels(image, label, probability, diagnosis["worst"], decision)
         assert [panel.shape[:2] for panel in panels.values()] == [(96, 96)] * 5
         before, after = list(panels.values())[3:]
-        assert (before[5, 5] == figures.FALSE).all() and (after[5, 5] == 0).all()
-        assert (before[48, 60] == figures.MISSED).all() and (after[48, 60] == 255).all()
+        assert (before[5, 5] == pictures.FALSE).all() and (after[5, 5] == 0).all()
+        assert (before[48, 60] == pictures.MISSED).all() and (after[48, 60] == 255).all()
     files = [figures.png(speck_figure(pieces, diagnosis, decision, panels)) for _ in range(2)]
     assert files[0] == files[1]
     (tmp_path / "specks.png").write_bytes(files[0])

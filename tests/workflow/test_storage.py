@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from workspace import (
     NOTHING_TO_DO,
     configure,
+    copy_workspace,
     digests,
     fatal,
     finish,
@@ -134,6 +135,44 @@ def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
     assert sorted(masks) == ["x0.png", "x1.png", "x2.png"]
     assert masks == digests(folder / "results/here/segment/a", "*.png")
     assert NOTHING_TO_DO in finish(folder, "segment")
+
+
+# --- results in a bucket ------------------------------------------------------------------------
+
+IN_BUCKET = ("--default-storage-provider", "s3", "--default-storage-prefix", "s3://microscope/work")
+expand_refuses = pytest.mark.xfail(
+    strict=True, reason="expand() of Snakemake refuses files that a default storage has flagged"
+)
+
+
+@expand_refuses
+def test_the_report_names_all_that_it_reads(bucket, finished, dataset, tmp_path):
+    """Only what a rule names as its input is fetched from the bucket, and into an empty folder."""
+    results = [path for path in (finished / "results/tiny").rglob("*") if path.is_file()]
+    for path in sorted(
+        results, key=lambda path: path.stat().st_mtime_ns
+    ):  # none older than its inputs
+        key = path.relative_to(finished)
+        if path.suffix != ".keras" and not key.parts[2].startswith("report"):
+            bucket.upload_file(str(path), f"work/{key}")
+    folder = copy_workspace(dataset, tmp_path / "work")
+    configure(folder)
+    output = finish(folder, "report", *IN_BUCKET, "--rerun-triggers", "input")
+    assert "1 of 1 steps" in output
+    made = {item.key: item.get()["Body"].read() for item in bucket.objects.filter(Prefix="work")}
+    page = finished / "results/tiny/report.html"
+    assert made["work/results/tiny/report.html"] == page.read_bytes()
+
+
+@pytest.mark.slow
+@expand_refuses
+def test_all_results_may_lie_in_a_bucket(bucket, folder):
+    configure(folder, runs={"a": {}})
+    finish(folder, "report", *IN_BUCKET, "--cores", "2")
+    results = {item.key.removeprefix("work/results/tiny/") for item in bucket.objects.all()}
+    assert results >= {"report.html", "report/data.png", "runs/a/fold0/model.keras"}
+    assert not (folder / "results/tiny/runs").exists()
+    assert NOTHING_TO_DO in finish(folder, "report", *IN_BUCKET)
 
 
 # --- what can be wrong --------------------------------------------------------------------------

@@ -1,22 +1,49 @@
+# Stages that run once for the data set, the one that makes its files, if any, among them.
+DATA_STAGES = ["validate", "binarize", "split", "plan", "compare"]
+if DATASET and DATASET.origin != "folders":
+    DATA_STAGES += [
+        {"synthesis": "synthesize", "download": "download", "storage": "retrieve"}[DATASET.origin]
+    ]
+
+
 rule report:
     """Writes the report page and its figures from the results of all runs."""
     input:
-        rules.validate.output.json,
-        rules.validate.output.manifest,
-        rules.binarize.output.images,
-        rules.binarize.output.labels,
-        rules.binarize.output.index,
-        rules.split.output.splits,
-        rules.plan.output.plan,
-        rules.compare.output,
-        of_every_fold(rules.train_fold.output.history),
-        of_every_fold(rules.train_fold.output.training),
-        of_every_fold(rules.train_fold.output.augmented),
-        of_every_run(rules.decide_run.output.decision),
-        of_every_run(rules.diagnose_run.output),
-        of_every_run(rules.mask_run.output.table),
-        ancient(of_every_run(f"{RESULTS}/runs/{{run}}/masks")),
-        of_every_run(rules.evaluate_run.output),
+        audit=rules.validate.output.json,
+        manifest=rules.validate.output.manifest,
+        images=rules.binarize.output.images,
+        labels=rules.binarize.output.labels,
+        index=rules.binarize.output.index,
+        splits=rules.split.output.splits,
+        comparison=rules.compare.output.table,
+        pairs=rules.compare.output.pairs,
+        history=of_every_fold(rules.train_fold.output.history),
+        training=of_every_fold(rules.train_fold.output.training),
+        augmented=of_every_run(f"{RESULTS}/runs/{{run}}/fold0/augmented.npy"),
+        decision=of_every_run(rules.decide_run.output.decision),
+        diagnosis=of_every_run(rules.diagnose_run.output.diagnosis),
+        specks=of_every_run(rules.diagnose_run.output.picture),
+        metrics=of_every_run(rules.evaluate_run.output.metrics),
+        per_image=of_every_run(rules.evaluate_run.output.per_image),
+        reliability=of_every_run(rules.evaluate_run.output.reliability),
+        # A folder is as old as its files, so these go by the bytes of the scores and of the masks.
+        masks=ancient(of_every_run(f"{RESULTS}/runs/{{run}}/masks")),
+        probability=ancient(of_every_run(f"{RESULTS}/runs/{{run}}/probability")),
+        regions=ancient(of_every_run(f"{RESULTS}/runs/{{run}}/regions")),
+        benchmarks=[
+            *expand(f"{RESULTS}/benchmarks/{{stage}}.tsv", stage=DATA_STAGES),
+            *expand(
+                f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-{{stage}}.tsv",
+                run=RUNS,
+                fold=FOLDS,
+                stage=["train", "predict"],
+            ),
+            *expand(
+                f"{RESULTS}/benchmarks/{{run}}-{{stage}}.tsv",
+                run=RUNS,
+                stage=["decide", "diagnose", "masks", "evaluate"],
+            ),
+        ],
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),
         data=report(f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"),

@@ -14,13 +14,19 @@ with job(snakemake):
     images = open_images(snakemake.input.images, index)
     labels = open_labels(snakemake.input.labels, index)
     run = RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits))
-    told = read_json(snakemake.input.decision)
-    decision = stored_decision(told)
+    learned = read_json(snakemake.input.decision)
+    decision = stored_decision(learned)
     pieces = find_specks(
-        lambda: ((i, run.validation(i), labels[i]) for i in run.validation_ids), told
+        lambda: ((i, run.validation(i), labels[i]) for i in run.validation_ids), learned
     )
-    diagnosis = diagnose(pieces, told)
-    logger.info("%s", " ".join(diagnosis["sentences"]))
+    diagnosis = diagnose(pieces, learned)
+    logger.info(
+        "verdict %s: %d of %d components are false; threshold %d, size %d, model_or_label %d",
+        diagnosis["verdict"],
+        diagnosis["false"],
+        diagnosis["components"],
+        *diagnosis["causes"].values(),
+    )
     panels = None
     if worst := diagnosis["worst"]:
         i = worst["image"]

@@ -1,15 +1,13 @@
 """Write the report page and its figures."""
 
-from pathlib import Path
-
 from maskmake.log import job
-from maskmake.report import write_report
+from maskmake.page import write_report
+from maskmake.report_inputs import ReportInputs, ReportOutputs
 
 with job(snakemake):
     write_report(
-        Path(snakemake.output.page).parent,
+        ReportInputs(**dict(snakemake.input.items())),
         snakemake.params.runs,
         snakemake.params.settings,
-        Path(snakemake.output.page),
-        Path(snakemake.output.data).parent,
+        ReportOutputs(**dict(snakemake.output.items())),
     )

@@ -7,11 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from maskmake.glossary import SCORES as GLOSSARY
-from maskmake.intervals import FEWEST_IMAGES, interval, resampled_means, resampling_weights
-from maskmake.scorecard import SCORES
+from maskmake.intervals import (
+    MIN_IMAGES_FOR_VERDICT,
+    interval,
+    resampled_means,
+    resampling_weights,
+)
+from maskmake.scorecard import HIGHER_IS_BETTER, SCORES
 
-BETTER = {key: score.better for group in GLOSSARY.values() for key, score in group.items()}
 PAIR_COLUMNS = ["run", "other", "score", "difference", "low", "high", "share", "images", "verdict"]
 
 NO_DIFFERENCE = "no difference"
@@ -43,7 +46,7 @@ def compare_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
-    """Paired bootstrap over images of every two runs and every score that has a better end.
+    """Paired bootstrap over images of every two runs and every score of which one end is better.
 
     Both runs are scored on the same draws of images (Koehn, "Statistical significance tests for
     machine translation evaluation", EMNLP 2004), so that what makes an image hard for both cancels
@@ -59,7 +62,7 @@ def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
         share: of the resamples in which ``run`` is better; ties count half.
         images: on which both have the score.
         verdict: "<name> is better" if the interval leaves out 0; else "no clear difference"; "no
-            difference" if no resample has any; "too few images" of fewer than 6.
+            difference" if no resample has any; "too few images" if there are fewer than 6.
         A difference of undefined scores is NaN, as are low, high and share then.
 
     Raises:
@@ -74,7 +77,7 @@ def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
         | _difference(score, runs[run], runs[other], weights)
         for run, other in combinations(runs, 2)
         for score in SCORES
-        if BETTER[score]
+        if HIGHER_IS_BETTER[score] is not None
     ]
     for row in rows:
         row["verdict"] = _verdict(row)
@@ -82,17 +85,17 @@ def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
 
 
 def _difference(score: str, run: ScoredRun, other: ScoredRun, weights: np.ndarray) -> dict:
-    of_images = (run.per_image[score] - other.per_image[score]).to_numpy(float)
-    images = np.count_nonzero(~np.isnan(of_images))
+    image_differences = (run.per_image[score] - other.per_image[score]).to_numpy(float)
+    images = np.count_nonzero(~np.isnan(image_differences))
     if score in run.resamples:
         difference = _number(run.metrics[score]) - _number(other.metrics[score])
         resampled = (run.resamples[score] - other.resamples[score]).to_numpy(float)
-        images = 0 if np.isnan(difference) else len(of_images)
+        images = 0 if np.isnan(difference) else len(image_differences)
     else:
-        difference = of_images[~np.isnan(of_images)].mean() if images else np.nan
-        resampled = resampled_means(of_images[:, np.newaxis], weights)[:, 0]
+        difference = image_differences[~np.isnan(image_differences)].mean() if images else np.nan
+        resampled = resampled_means(image_differences[:, np.newaxis], weights)[:, 0]
     low, high = interval(resampled, images)
-    gains = resampled[~np.isnan(resampled)] * (1 if BETTER[score] == "higher" else -1)
+    gains = resampled[~np.isnan(resampled)] * (1 if HIGHER_IS_BETTER[score] else -1)
     share = np.mean((gains > 0) + 0.5 * (gains == 0)) if images else np.nan
     return {
         "difference": difference,
@@ -112,7 +115,7 @@ def _number(value: float | None) -> float:
 def _verdict(row: dict) -> str:
     if row["images"] and not row["differs"]:
         return NO_DIFFERENCE
-    if row["images"] < FEWEST_IMAGES:
+    if row["images"] < MIN_IMAGES_FOR_VERDICT:
         return TOO_FEW
     if row["low"] > 0 or row["high"] < 0:
         return f"{row['run'] if row['share'] > 0.5 else row['other']} is better"

@@ -1,10 +1,9 @@
-"""Figures of the report: curves as SVG, and pictures of images, labels and masks.
+"""Figures of the report: curves as SVG, and sheets of pictures as PNG.
 
 Colours are taken from colour-blind-safe palettes and are of middle lightness, so that a figure
 without a background reads on white as well as on black.
 """
 
-import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -16,23 +15,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
-from PIL import Image
-from skimage.segmentation import find_boundaries
-
-from maskmake.glossary import OBJECTIVES
-
-PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
-SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
 
 INK = "#7c8594"  # text and axes
 FOREGROUND = "#3f8fd2"
 BACKGROUND = "#d98a1f"
 TRAINING = "#d98a1f"
 VALIDATION = "#3f8fd2"
-
-OUTLINE = (0, 170, 255)
-MISSED = (230, 97, 0)  # label foreground, mask background
-FALSE = (26, 133, 255)  # label background, mask foreground
 
 DOTS_LIMIT = 200  # with more images than this a box alone stands for them
 PANEL_INCHES = (5.6, 4.4)
@@ -152,25 +140,25 @@ def _line(history: pd.DataFrame) -> dict:
     return {"lw": 1.4, "marker": "." if len(history) == 1 else None}
 
 
-def threshold_figure(decisions: Mapping[str, dict]) -> Figure:
+def threshold_figure(decisions: Mapping[str, dict], objective_names: Mapping[str, str]) -> Figure:
     """Dice and objective of the validation images over the threshold, one panel a run.
 
     Args:
-        decisions: for each run, the content of ``decision.json``.
+        decisions: for each run, the contents of ``decision.json``.
+        objective_names: what the legend calls each objective.
     """
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(len(decisions))
         for panel, (run, decision) in zip(panels, decisions.items(), strict=False):
             axes = figure.add_subplot(panel)
             _draw_title(axes, run, decisions)
-            _draw_decision(axes, decision)
+            _draw_decision(axes, decision, objective_names[decision["objective"]])
     return figure
 
 
-def _draw_decision(axes: Axes, decision: dict) -> None:
+def _draw_decision(axes: Axes, decision: dict, objective: str) -> None:
     curve = {name: np.array(values, dtype=float) for name, values in decision["curve"].items()}
     thresholds, chosen = curve["threshold"], decision["threshold"]
-    objective = OBJECTIVES[decision["objective"]]
     axes.axvline(0.5, color=INK, lw=1, ls=":", label="0.5")
     axes.axvline(chosen, color=INK, lw=1.2, label=f"chosen: {chosen:.3f}")
     axes.plot(thresholds, curve["foreground_dice"], color=FOREGROUND, label="foreground Dice")
@@ -283,84 +271,3 @@ def _panels(count: int) -> tuple[Figure, GridSpec]:
     width, height = PANEL_INCHES
     figure = Figure(figsize=(columns * width, rows * height))
     return figure, figure.add_gridspec(rows, columns, wspace=0.24, hspace=0.55)
-
-
-def sampled(pixels: np.ndarray) -> np.ndarray:
-    """Every n-th row and column, at most ``SAMPLED_SIDE`` of each, so that memory stays flat."""
-    step = -(-max(pixels.shape[:2]) // SAMPLED_SIDE)
-    return np.asarray(pixels[::step, ::step])
-
-
-def stretched(pixels: np.ndarray) -> np.ndarray:
-    """Picture of an image: its percentiles 0.5 and 99.5 become black and white.
-
-    Args:
-        pixels: (H, W) or (H, W, 3), any unsigned type.
-
-    Returns:
-        ``uint8``, sampled, of the same number of channels; colours keep their proportions.
-    """
-    pixels = sampled(pixels)
-    low, high = np.percentile(pixels, [0.5, 99.5])
-    scaled = (pixels.astype(np.float32) - low) / max(high - low, 1)
-    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
-
-
-def thumbnail(picture: np.ndarray) -> np.ndarray:
-    """A ``uint8`` picture averaged down to at most ``PICTURE_SIDE`` pixels a side."""
-    image = Image.fromarray(picture)
-    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX)
-    return np.asarray(image)
-
-
-def outlined(image: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Thumbnail of an image with the border of its label drawn on it.
-
-    Args:
-        image: (H, W) or (H, W, 3), any unsigned type.
-        label: (H, W), 0 or 1.
-
-    Returns:
-        (h, w, 3) ``uint8``.
-    """
-    picture = _as_colour(thumbnail(stretched(image)))
-    small_label = thumbnail(sampled(label) * np.uint8(255)) > 127
-    picture[find_boundaries(small_label, mode="inner")] = OUTLINE
-    return picture
-
-
-def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Thumbnail of a grey image with ``MISSED`` and ``FALSE`` foreground painted over it.
-
-    Args:
-        image: (H, W) or (H, W, 3), any unsigned type.
-        label: (H, W), 0 or 1.
-        mask: (H, W), 0 or not 0.
-
-    Returns:
-        (h, w, 3) ``uint8``.
-    """
-    picture = stretched(image)
-    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
-    # Pale and of a third of the contrast, or the colours drown in a sharp image.
-    painted = _as_colour((150 + grey / 3).astype(np.uint8))
-    is_label, is_mask = sampled(label) > 0, sampled(mask) > 0
-    painted[is_label & ~is_mask] = MISSED
-    painted[~is_label & is_mask] = FALSE
-    return thumbnail(painted)
-
-
-def _as_colour(picture: np.ndarray) -> np.ndarray:
-    return np.stack([picture] * 3, axis=2) if picture.ndim == 2 else picture.copy()
-
-
-def data_uri(picture: np.ndarray, lossless: bool = False) -> str:
-    """A ``uint8`` picture as a ``data:`` address: PNG if lossless, else JPEG."""
-    buffer = io.BytesIO()
-    image = Image.fromarray(picture)
-    if lossless:
-        image.save(buffer, format="PNG", optimize=True)
-    else:
-        image.save(buffer, format="JPEG", quality=88, subsampling=0)
-    kind = "png" if lossless else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 
 # With fewer images than this even a difference that all of them share is no sure one: that five
 # agree by chance happens in 2 * 0.5**5 = 6 % of cases.
-FEWEST_IMAGES = 6
+MIN_IMAGES_FOR_VERDICT = 6
 
 
 def resampling_weights(images: int) -> np.ndarray:

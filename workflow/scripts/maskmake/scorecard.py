@@ -34,6 +34,38 @@ IMAGE_SCORES = (
 )
 SCORES = (*POOLED_SCORES, *IMAGE_SCORES)
 
+# Whether a higher score is a better one; None where neither end is better. Runs are compared by it,
+# so a score that is missing here is an error and not a guess.
+HIGHER_IS_BETTER = {
+    "pixel_accuracy": True,
+    "majority_accuracy": None,
+    "precision": True,
+    "recall": True,
+    "foreground_dice": True,
+    "foreground_iou": True,
+    "background_dice": True,
+    "background_iou": True,
+    "mean_dice": True,
+    "average_precision": True,
+    "ece": False,
+    "brier": False,
+    "ece_calibrated": False,
+    "brier_calibrated": False,
+    "boundary_f1": True,
+    "hausdorff_95": False,
+    "foreground_cldice": True,
+    "background_cldice": True,
+    "betti_0_error": False,
+    "betti_1_error": False,
+    "v_rand": True,
+    "v_info": True,
+    "v_split": True,
+    "v_merge": True,
+    "v_info_split": True,
+    "v_info_merge": True,
+    "object_f1": True,
+}
+
 # Thresholds of the sums that are kept of each image: all levels from 0.5 on and one of 16 below it.
 # That moves an average precision by 2e-5 at most (ISBI 2012, thirty images).
 _FALLING = np.arange(FLOAT16_LEVELS.size)[::-1]

@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from maskmake import figures
+from maskmake import figures, pictures
 from maskmake.components import TRUE_SHARE, find_components
 from maskmake.decision import Decision, apply_decision
-from maskmake.glossary import CAUSES
-from maskmake.specks import WINDOW
+from maskmake.specks import CAUSES, WINDOW
 
 COLOURS = {"threshold": "#1a9e8f", "size": "#8f5fd7", "model_or_label": "#d1495b"}
+NAMES = {"threshold": "threshold", "size": "size", "model_or_label": "model or label"}
 MARKERS = {"object": "o", "hole": "s"}
 DOTS = 4000  # at most so many of one kind and cause are drawn
 
@@ -65,7 +65,7 @@ def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: D
     axes.axhline(threshold, color=figures.INK, lw=1.2, label=f"threshold {threshold:.3f}")
     axes.axhline(0.5, color=figures.INK, lw=1, ls=":", label="0.5")
     for cause in ["", *CAUSES]:
-        name = CAUSES[cause][0] if cause else "true"
+        truth, name = ("false", f": {NAMES[cause]}") if cause else ("true", "")
         for kind, marker in MARKERS.items():
             dots = pieces[(pieces["cause"] == cause) & (pieces["kind"] == kind)]
             dots = dots.iloc[:: -(-len(dots) // DOTS) or 1]
@@ -78,7 +78,7 @@ def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: D
                 mec=COLOURS.get(cause, figures.INK),
                 mew=0.5,
                 alpha=0.65 if cause else 0.5,
-                label=f"{'false' if cause else 'true'} {kind}" + (f": {name}" if cause else ""),
+                label=f"{truth} {kind}{name}",
             )
     axes.set_xscale("log")
     axes.set(xlabel="size (pixels)", ylabel="mean probability")
@@ -111,7 +111,7 @@ def crop_panels(
     false = (found.overlaps < TRUE_SHARE)[found.pieces]
     after = apply_decision(probability, decision)
     return {
-        f"image {worst['image']}": figures.stretched(image[window]),
+        f"image {worst['image']}": pictures.stretched(image[window]),
         "label": label[window] * np.uint8(255),
         "probability": (probability[window].astype(np.float32) * 255).astype(np.uint8),
         f"mask at {decision.threshold:.3f}": _painted(before[window], false[window]),
@@ -122,6 +122,6 @@ def crop_panels(
 def _painted(mask: np.ndarray, false: np.ndarray) -> np.ndarray:
     """A mask with its false objects and holes in the colours of the report's error maps."""
     picture = np.stack([mask * np.uint8(255)] * 3, axis=2)
-    picture[false & mask] = figures.FALSE
-    picture[false & ~mask] = figures.MISSED
+    picture[false & mask] = pictures.FALSE
+    picture[false & ~mask] = pictures.MISSED
     return picture

@@ -8,10 +8,11 @@ from scipy.spatial import KDTree
 
 from maskmake.components import TRUE_SHARE, Components, find_components
 from maskmake.decision import cut, stored_decision
-from maskmake.glossary import CAUSES, OBJECTIVES, counted
 from maskmake.objectives import TINY
 
 KINDS = {"object": "objects", "hole": "holes"}
+# Why a false piece is there, by what would remove it.
+CAUSES = ("threshold", "size", "model_or_label")
 WINDOW = 128  # pixels a side of the region that shows the most specks
 
 # Lowest value of each class that components are counted in.
@@ -20,10 +21,10 @@ SIZES = (1, 4, 8, 16, 32, 64, 128, LARGE)
 PROBABILITIES = tuple(tenth / 10 for tenth in range(10))
 OVERLAPS = (0, 0.1, 0.2, 0.3, 0.4)
 
-Cases = Callable[[], Iterable[tuple[str, np.ndarray, np.ndarray]]]
+NamedCases = Callable[[], Iterable[tuple[str, np.ndarray, np.ndarray]]]
 
 
-def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
+def find_specks(cases: NamedCases, learned: dict) -> pd.DataFrame:
     """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
 
     A piece is false if less than half of its pixels are of its class in the label. The masks are
@@ -35,7 +36,7 @@ def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
     Args:
         cases: gives id, probability (H, W) ``float16`` 0 to 1 and label (H, W) ``uint8`` 0 or 1 of
             each validation image.
-        told: the contents of ``decision.json``.
+        learned: the contents of ``decision.json``.
 
     Returns:
         One row a piece: id (of the image), kind (object or hole), row and column of its centre,
@@ -43,12 +44,12 @@ def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
         label), threshold (at which it was cut), cleaned (whether the learned clean-up removes it),
         false, and cause (empty if true).
     """
-    low, high = free_thresholds(told)
+    threshold, (low, high) = learned["threshold"], free_thresholds(learned)
     tables = []
     for image_id, probability, label in cases():
-        found = [_pieces(probability, label, told, told["threshold"], low, high)]
-        if told["threshold"] != 0.5:
-            at_half = _pieces(probability, label, told, 0.5, told["threshold"], told["threshold"])
+        found = [_pieces(probability, label, learned, threshold, low, high)]
+        if threshold != 0.5:
+            at_half = _pieces(probability, label, learned, 0.5, threshold, threshold)
             found.append(at_half[at_half["false"] & at_half["free"]])
         tables += [table.assign(id=image_id) for table in found]
     pieces = pd.concat(tables, ignore_index=True)
@@ -56,27 +57,28 @@ def find_specks(cases: Cases, told: dict) -> pd.DataFrame:
     smallest_true = pieces["kind"].map(smallest_true).fillna(LARGE).clip(upper=LARGE)
     small = pieces["cleaned"] | (pieces["size"] < smallest_true)
     cause = np.select(
-        [~pieces["false"], pieces["free"], small], ["", *CAUSES][:3], "model_or_label"
+        [~pieces["false"], pieces["free"], small], ["", "threshold", "size"], "model_or_label"
     )
     columns = ["id", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold"]
     return pieces.assign(cause=cause)[[*columns, "cleaned", "false", "cause"]]
 
 
-def free_thresholds(told: dict) -> tuple[float, float]:
+def free_thresholds(learned: dict) -> tuple[float, float]:
     """Lowest and highest threshold that cost no more than 0.002, the learned one included.
 
     Args:
-        told: the contents of ``decision.json``.
+        learned: the contents of ``decision.json``.
     """
-    scores = np.array(told["curve"]["objective"], float)
-    free = np.array(told["curve"]["threshold"])[scores >= told["score_uncleaned"] - TINY]
-    return float(min(free.min(), told["threshold"])), float(max(free.max(), told["threshold"]))
+    scores = np.array(learned["curve"]["objective"], float)
+    curve = np.array(learned["curve"]["threshold"])
+    free = [*curve[scores >= learned["score_uncleaned"] - TINY], learned["threshold"]]
+    return float(min(free)), float(max(free))
 
 
 def _pieces(
     probability: np.ndarray,
     label: np.ndarray,
-    told: dict,
+    learned: dict,
     threshold: float,
     low: float,
     high: float,
@@ -85,7 +87,7 @@ def _pieces(
     mask = probability > threshold
     found = find_components(mask, label)
     kept = _pixels(found, np.where(mask, probability > high, probability <= low))
-    decision = stored_decision(told)
+    decision = stored_decision(learned)
     # An object goes by its size; a hole is filled after objects in it have joined it.
     left = _pixels(found, ~cut(probability, decision))
     cleaned = np.where(found.is_object, found.sizes < decision.min_object, left == 0)
@@ -111,46 +113,101 @@ def _pixels(found: Components, values: np.ndarray) -> np.ndarray:
     return np.bincount(found.pieces.ravel(), values.ravel(), minlength=found.sizes.size)
 
 
-def diagnose(pieces: pd.DataFrame, told: dict) -> dict:
-    """Counts of the false pieces and a verdict in words.
+def diagnose(pieces: pd.DataFrame, learned: dict) -> dict:
+    """Count the false pieces, and find what would remove most of them.
 
     Args:
         pieces: table of ``find_specks``.
-        told: the contents of ``decision.json``.
+        learned: the contents of ``decision.json``.
 
     Returns:
-        The contents of ``specks.json``: verdict (none, or the most frequent cause), sentences (the
-        verdict in words), components and false ones (of both kinds), free_thresholds (lowest and
-        highest), causes (count of each), by_size, by_probability and by_overlap (one row a class:
-        its lowest value, objects, holes, and each cause), worst (image, row and column of the
-        middle of the region that shows the most of the verdict's specks; null without any).
+        The contents of ``specks.json``:
+
+        verdict: none, or the most frequent cause.
+        components, false: number of pieces, and of false ones, of both kinds.
+        cleaned_true: true pieces that the learned clean-up removes.
+        free_thresholds: lowest and highest.
+        causes: number of false pieces of each cause.
+        by_cause: for each cause that occurs, what ``_cause_numbers`` says of its pieces.
+        by_size, by_probability, by_overlap: one row a class: its lowest value, objects, holes, and
+            each cause.
+        worst: image, row and column of the middle of the region that shows the most of the
+            verdict's specks; null without any.
     """
-    false = pieces[pieces["false"]]
-    causes = {cause: int((false["cause"] == cause).sum()) for cause in CAUSES}
-    verdict = max(causes, key=causes.get) if len(false) else "none"
+    false, true = pieces[pieces["false"]], pieces[~pieces["false"]]
+    by_cause = {cause: false[false["cause"] == cause] for cause in CAUSES}
+    causes = {cause: len(specks) for cause, specks in by_cause.items()}
+    verdict = max(causes, key=lambda cause: causes[cause]) if len(false) else "none"
     return {
         "verdict": verdict,
-        "sentences": _sentences(pieces, false, causes, verdict, told),
         "components": len(pieces),
         "false": len(false),
-        "free_thresholds": free_thresholds(told),
+        "cleaned_true": int(true["cleaned"].sum()),
+        "free_thresholds": free_thresholds(learned),
         "causes": causes,
+        "by_cause": {
+            cause: _cause_numbers(specks, true, learned["threshold"])
+            for cause, specks in by_cause.items()
+            if len(specks)
+        },
         "by_size": _classes(false, "size", SIZES),
         "by_probability": _classes(false, "mean_probability", PROBABILITIES),
         "by_overlap": _classes(false, "overlap", OVERLAPS),
-        "worst": _worst(false[false["cause"] == verdict], verdict) if len(false) else None,
+        "worst": _worst(by_cause[verdict], verdict) if len(false) else None,
+    }
+
+
+def _cause_numbers(specks: pd.DataFrame, true: pd.DataFrame, threshold: float) -> dict:
+    """What can be said of the false pieces of one cause.
+
+    Args:
+        specks: rows of ``find_specks``, at least one.
+        true: the true ones.
+        threshold: the learned one.
+
+    Returns:
+        objects, holes: number of each kind.
+        mean_probability: of the objects and of the holes, the mean over pieces; null without any.
+        median_size: in pixels.
+        largest: image, kind, row, column and size of the largest piece.
+        only_at_half: pieces of the masks at 0.5 that are gone at the learned threshold.
+        cleaned: pieces that the learned clean-up removes.
+        large: pieces of 256 pixels or more.
+        true_as_small: true pieces that a clean-up of the smaller ones would remove with them.
+    """
+    kinds = {plural: specks[specks["kind"] == kind] for kind, plural in KINDS.items()}
+    largest = specks.loc[specks["size"].idxmax()]
+    small = specks[specks["size"] < LARGE]
+    # NaN for a kind without small specks, which no size is below.
+    limits = true["kind"].map(small.groupby("kind")["size"].max())
+    return {
+        **{plural: len(rows) for plural, rows in kinds.items()},
+        "mean_probability": {
+            plural: float(rows["mean_probability"].mean()) if len(rows) else None
+            for plural, rows in kinds.items()
+        },
+        "median_size": float(specks["size"].median()),
+        "largest": {
+            "image": largest["id"],
+            "kind": largest["kind"],
+            **{name: int(largest[name]) for name in ("row", "column", "size")},
+        },
+        "only_at_half": int((specks["threshold"] != threshold).sum()),
+        "cleaned": int(specks["cleaned"].sum()),
+        "large": len(specks) - len(small),
+        "true_as_small": int((true["size"] <= limits).sum()),
     }
 
 
 def _classes(false: pd.DataFrame, column: str, lowest: tuple) -> list[dict]:
     place = np.searchsorted(lowest, false[column], side="right") - 1
     rows = []
-    for number, start in enumerate(lowest):
-        inside = false[place == number]
+    for i, start in enumerate(lowest):
+        inside = false[place == i]
         rows.append(
             {
                 "from": start,
-                **{many: int((inside["kind"] == one).sum()) for one, many in KINDS.items()},
+                **{plural: int((inside["kind"] == kind).sum()) for kind, plural in KINDS.items()},
                 **{cause: int((inside["cause"] == cause).sum()) for cause in CAUSES},
             }
         )
@@ -168,81 +225,3 @@ def _worst(specks: pd.DataFrame, verdict: str) -> dict:
             weights[table.index] = near
     row = specks.loc[weights.idxmax()]
     return {"image": row["id"], "row": int(row["row"]), "column": int(row["column"])}
-
-
-def _sentences(
-    pieces: pd.DataFrame, false: pd.DataFrame, causes: dict, verdict: str, told: dict
-) -> list[str]:
-    """The verdict first, then what there is beside it."""
-    at = f"on validation images at threshold {told['threshold']:.3f}"
-    if verdict == "none":
-        return [f"No specks: none of the {counted(len(pieces), 'object')} and holes {at} is false."]
-    words = {"threshold": _threshold_words, "size": _size_words, "model_or_label": _model_words}
-    total = counted(len(false), "false component")
-    ordered = sorted(CAUSES, key=lambda cause: (cause != verdict, -causes[cause]))
-    return [
-        (f"A {CAUSES[cause][0]} problem: " if cause == verdict else "Beside it, ")
-        + f"{causes[cause]} of the {total} "
-        + words[cause](false[false["cause"] == cause], pieces, told)
-        for cause in ordered
-        if causes[cause]
-    ]
-
-
-def _threshold_words(mine: pd.DataFrame, pieces: pd.DataFrame, told: dict) -> str:
-    gone = [
-        f"{counted(number, kind)} at {level:.3f}"
-        for kind, level in zip(KINDS, reversed(free_thresholds(told)), strict=True)
-        if (number := int((mine["kind"] == kind).sum()))
-    ]
-    learned = int((mine["threshold"] != told["threshold"]).sum())
-    return (
-        f"are unsure and gone at thresholds that cost {TINY} of {OBJECTIVES[told['objective']]} or "
-        f"less: {' and '.join(gone)} ({learned} of them are in the masks at 0.5 and gone at the "
-        f"learned {told['threshold']:.3f} already)."
-    )
-
-
-def _size_words(mine: pd.DataFrame, pieces: pd.DataFrame, told: dict) -> str:
-    means = [
-        f"{many} of mean probability {table['mean_probability'].mean():.2g}"
-        for one, many in KINDS.items()
-        if len(table := mine[mine["kind"] == one])
-    ]
-    cleaned = pieces[pieces["cleaned"]]
-    removed = int((mine["cleaned"]).sum())
-    if removed:
-        cure = (
-            f"the learned clean-up (objects below {told['min_object']}, holes below "
-            f"{told['min_hole']} pixels) removes {removed} of them, and "
-            f"{counted(int((~cleaned['false']).sum()), 'true component')}."
-        )
-    else:
-        cure = f"only a clean-up by size could remove them. {told['clean_up_reason']}"
-    return (
-        f"are small and too sure for a threshold ({' and '.join(means)}; median "
-        f"{mine['size'].median():.0f} pixels, largest {mine['size'].max()}): {cure}"
-    )
-
-
-def _model_words(mine: pd.DataFrame, pieces: pd.DataFrame, told: dict) -> str:
-    true = pieces[~pieces["false"]]
-    small, kinds = mine[mine["size"] < LARGE], true["kind"]
-    reasons = []
-    if len(small):
-        costs = sum(
-            int((true.loc[kinds == kind, "size"] <= table["size"].max()).sum())
-            for kind, table in small.groupby("kind")
-        )
-        taken = counted(costs, "true component")
-        reasons.append(f"a clean-up of {len(small)} of them would take {taken} with them")
-    if len(mine) > len(small):
-        reasons.append(f"{len(mine) - len(small)} have {LARGE} pixels or more")
-    largest = mine.loc[mine["size"].idxmax()]
-    kind = {"object": "an object", "hole": "a hole"}[largest["kind"]]
-    return (
-        "are too sure for a threshold, and no size tells them from true ones: "
-        f"{' and '.join(reasons)}. Either the label misses something there or the model sees what "
-        f"is not there; the largest, {largest['size']} pixels, is {kind} in image "
-        f"{largest['id']} at row {largest['row']}, column {largest['column']}."
-    )

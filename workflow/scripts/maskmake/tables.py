@@ -1,4 +1,4 @@
-"""The tables of the report: scores, data, settings, stages and versions."""
+"""The tables of the report: scores, differences, data, settings, stages and versions."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,12 +7,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from maskmake import scorecard
 from maskmake.folders import natural_key
-from maskmake.glossary import DASH, SCORES, Score, number, percent
-from maskmake.results import Run
+from maskmake.report_inputs import Run
+from maskmake.terms import (
+    DASH,
+    HEADINGS,
+    SCORE_TERMS,
+    Term,
+    number,
+    percent,
+    signed,
+    signed_range,
+)
 
-STAGES = ["synthesize", "download", "validate", "binarize", "split", "plan", "train", "predict"]
-STAGES += ["decide", "diagnose", "masks", "evaluate", "compare"]
+STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
+STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
+
+# Times are no scores, and no run is ranked by them, but the shorter one is the better one.
+HIGHER_IS_BETTER = {**scorecard.HIGHER_IS_BETTER, "seconds_train": False, "seconds_predict": False}
 
 
 def headline_scores(best: Run) -> list[tuple[str, str, str]]:
@@ -38,44 +51,66 @@ def score_table(comparison: pd.DataFrame) -> dict[str, list[dict]]:
         comparison: table of ``comparison.csv``, indexed by run.
 
     Returns:
-        For each group of ``SCORES`` its rows: ``score`` and, for each run, ``cells`` of a text,
-        whether it is the best, and its interval or an empty text. All runs that round to the best
-        value are the best, none if all do.
+        For each group of ``SCORE_TERMS`` its rows: ``term``, ``better`` (higher, lower or empty)
+        and, for each run, ``cells`` of a text, whether it is the best, and its interval or an empty
+        text. All runs that round to the best value are the best, none if all do.
     """
-    groups = {}
-    for group, scores in SCORES.items():
-        rows = []
-        for key, score in scores.items():
-            texts = [score.form(value) for value in comparison[key]]
-            best = _best_text(comparison[key], score)
-            emphasised = best != DASH and len(set(texts)) > 1
-            cells = [
-                (text, emphasised and text == best, interval)
-                for text, interval in zip(texts, _intervals(comparison, key, score), strict=True)
-            ]
-            rows.append({"score": score, "cells": cells})
-        groups[group] = rows
-    return groups
+    return {
+        group: [_score_row(comparison, key, term) for key, term in terms.items()]
+        for group, terms in SCORE_TERMS.items()
+    }
 
 
-def _intervals(values: pd.DataFrame, key: str, score: Score) -> list[str]:
+def _score_row(comparison: pd.DataFrame, key: str, term: Term) -> dict:
+    better = {True: "higher", False: "lower", None: ""}[HIGHER_IS_BETTER.get(key)]
+    texts = [term.form(value) for value in comparison[key]]
+    best = _best_text(comparison[key], better, term)
+    emphasised = best != DASH and len(set(texts)) > 1
+    cells = [
+        (text, emphasised and text == best, interval)
+        for text, interval in zip(texts, _intervals(comparison, key, term), strict=True)
+    ]
+    return {"term": term, "better": better, "cells": cells}
+
+
+def _intervals(values: pd.DataFrame, key: str, term: Term) -> list[str]:
     """The interval of a score for each run, empty where it has none."""
     if f"{key}_low" not in values:
         return [""] * len(values)
     ends = zip(values[f"{key}_low"], values[f"{key}_high"], strict=True)
+    return ["" if pd.isna(low) else f"{term.form(low)} to {term.form(high)}" for low, high in ends]
+
+
+def _best_text(values: pd.Series, better: str, term: Term) -> str:
+    if not better:
+        return DASH
+    return term.form(values.max() if better == "higher" else values.min())
+
+
+def difference_tables(pairs: pd.DataFrame, best: str) -> list[dict]:
+    """All scores of the best run against those of each other run.
+
+    Args:
+        pairs: table of ``comparison_pairs.csv``.
+        best: name of the run.
+
+    Returns:
+        For each other run ``other`` and ``rows``, each the texts of score, difference, interval,
+        share of the resamples in which the best run is better, and verdict.
+    """
     return [
-        "" if pd.isna(low) else f"{score.form(low)} to {score.form(high)}" for low, high in ends
+        {"other": other, "rows": [_difference_row(row) for row in table.itertuples()]}
+        for other, table in pairs[pairs["run"] == best].groupby("other", sort=False)
     ]
 
 
-def _best_text(values: pd.Series, score: Score) -> str:
-    if not score.better:
-        return DASH
-    return score.form(values.max() if score.better == "higher" else values.min())
+def _difference_row(row) -> tuple[str, str, str, str, str]:
+    difference, interval = signed(row.difference), signed_range(row.low, row.high)
+    return HEADINGS[row.score], difference, interval, percent(row.share), row.verdict
 
 
 def data_facts(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Names and values of what there is to know of the images of a manifest with folds."""
+    """Names and values of facts about the images of a manifest with folds."""
     folds = table["fold"].nunique()
     areas = table["height"] * table["width"]
     sizes = [
@@ -140,13 +175,12 @@ def setting_text(value) -> str:
     return str(value)
 
 
-def stage_table(folder: Path, runs: Sequence[str]) -> list[dict]:
+def stage_table(benchmarks: Iterable[str | Path], runs: Sequence[str]) -> list[dict]:
     """Time and peak memory of each stage, in the order of the chain.
 
     Args:
-        folder: Snakemake's benchmark files, ``<rule>.tsv``, ``<run>-<rule>.tsv`` or
-            ``<run>-fold<k>-<rule>.tsv``. Those of other rules, such as this report's, and of
-            runs that are no longer configured are left out.
+        benchmarks: Snakemake's benchmark files, ``<stage>.tsv``, ``<run>-<stage>.tsv`` or
+            ``<run>-fold<k>-<stage>.tsv``, the stage one of ``STAGES``.
         runs: names of the runs.
 
     Returns:
@@ -156,10 +190,10 @@ def stage_table(folder: Path, runs: Sequence[str]) -> list[dict]:
     run_names, stages = ("|".join(map(re.escape, names)) for names in (runs, STAGES))
     pattern = re.compile(rf"(?:({run_names})-)?(?:fold(\d+)-)?({stages})")
     rows = []
-    for path in sorted(folder.glob("*.tsv"), key=lambda path: natural_key(path.name)):
+    for path in sorted(map(Path, benchmarks), key=lambda path: natural_key(path.name)):
         match = pattern.fullmatch(path.stem)
         if match is None:
-            continue
+            raise ValueError(f"{path}: no benchmark of a stage")
         run, fold, stage = match.groups(default="")
         measured = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
         rows.append(
@@ -174,12 +208,15 @@ def stage_table(folder: Path, runs: Sequence[str]) -> list[dict]:
     return sorted(rows, key=lambda row: STAGES.index(row["stage"]))
 
 
-def versions(runs: Iterable[Run]) -> list[tuple[str, str]]:
-    """Name and version of each package a training used; several if the trainings differ."""
+def versions(trainings: Iterable[Mapping]) -> list[tuple[str, str]]:
+    """Name and version of each package that trainings used; several versions if they differ.
+
+    Args:
+        trainings: contents of ``training.json``.
+    """
     pairs = {
         (package, version)
-        for run in runs
-        for training in run.trainings
+        for training in trainings
         for package, version in training["versions"].items()
     }
     return sorted(pairs)

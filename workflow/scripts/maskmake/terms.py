@@ -1,4 +1,4 @@
-"""Numbers and scores in words: how the report writes them and what they mean."""
+"""The terms of the report: how it writes numbers, and what it calls and explains."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,11 +9,10 @@ import pandas as pd
 DASH = "–"
 
 
-class Score(NamedTuple):
-    """How a score is shown. ``better`` is "higher", "lower" or empty."""
+class Term(NamedTuple):
+    """How a key of ``metrics.json`` is shown."""
 
     heading: str
-    better: str
     form: Callable[[float], str]
     meaning: str
 
@@ -26,6 +25,16 @@ def number(value: float | None, digits: int) -> str:
 def percent(share: float | None) -> str:
     """A share of 1 as a percentage; a dash if there is none."""
     return DASH if pd.isna(share) else f"{100 * share:.1f}\u00a0%"
+
+
+def signed(value: float | None) -> str:
+    """A difference of scores with its sign; a dash if there is none."""
+    return DASH if pd.isna(value) else f"{value:+.4f}".replace("-", "−")
+
+
+def signed_range(low: float | None, high: float | None) -> str:
+    """Both ends of the interval of a difference; a dash if there is none."""
+    return DASH if pd.isna(low) else f"{signed(low)} to {signed(high)}"
 
 
 def duration(seconds: float | None) -> str:
@@ -51,7 +60,7 @@ def levels(method: str) -> str:
     return {"one_level": "one level", "two_level": "two levels"}[method]
 
 
-OBJECTIVES = {
+OBJECTIVE_NAMES = {
     "dice": "mean Dice",
     "iou": "mean IoU",
     "v_rand": "V-Rand",
@@ -59,7 +68,7 @@ OBJECTIVES = {
 }
 
 # Why a false object or hole is there, by what would remove it.
-CAUSES = {
+CAUSE_TERMS = {
     "threshold": (
         "threshold",
         "Another threshold removes it and costs next to nothing.",
@@ -84,94 +93,77 @@ def pixels(distance: float | None) -> str:
     return DASH if pd.isna(distance) else f"{number(distance, 1)}\u00a0px"
 
 
-SCORES = {
+SCORE_TERMS = {
     "Pixels": {
-        "mean_dice": Score(
+        "mean_dice": Term(
             "mean Dice",
-            "higher",
             three_digits,
             "Mean of foreground and background Dice; the runs are ranked by it.",
         ),
-        "foreground_dice": Score(
+        "foreground_dice": Term(
             "foreground Dice",
-            "higher",
             three_digits,
             "Overlap of mask and label foreground: twice their common pixels, divided by the "
             "pixels of both. 1 is perfect, 0 is no overlap.",
         ),
-        "background_dice": Score(
-            "background Dice", "higher", three_digits, "The same for the background."
-        ),
-        "foreground_iou": Score(
+        "background_dice": Term("background Dice", three_digits, "The same for the background."),
+        "foreground_iou": Term(
             "foreground IoU",
-            "higher",
             three_digits,
             "Common foreground pixels of mask and label, divided by the pixels in either.",
         ),
-        "background_iou": Score(
-            "background IoU", "higher", three_digits, "The same for the background."
+        "background_iou": Term("background IoU", three_digits, "The same for the background."),
+        "pixel_accuracy": Term(
+            "pixel accuracy", three_digits, "Share of pixels with the right class."
         ),
-        "pixel_accuracy": Score(
-            "pixel accuracy", "higher", three_digits, "Share of pixels with the right class."
-        ),
-        "majority_accuracy": Score(
+        "majority_accuracy": Term(
             "majority accuracy",
-            "",
             three_digits,
             "Pixel accuracy of a mask that is all of the more common class: what a useful run "
             "has to exceed.",
         ),
-        "precision": Score(
-            "precision", "higher", three_digits, "Share of the mask's foreground that is right."
+        "precision": Term(
+            "precision", three_digits, "Share of the mask's foreground that is right."
         ),
-        "recall": Score(
-            "recall", "higher", three_digits, "Share of the label's foreground that is found."
-        ),
+        "recall": Term("recall", three_digits, "Share of the label's foreground that is found."),
     },
     "Probabilities": {
-        "average_precision": Score(
+        "average_precision": Term(
             "average precision",
-            "higher",
             three_digits,
             "Precision averaged over all recalls, whatever the threshold.",
         ),
-        "ece": Score(
+        "ece": Term(
             "calibration error",
-            "lower",
             three_digits,
             "Expected calibration error: how far the probabilities are, on average, from the "
             "share of pixels that turn out to be foreground.",
         ),
-        "brier": Score(
+        "brier": Term(
             "Brier score",
-            "lower",
             three_digits,
             "Mean squared difference of probability and label.",
         ),
-        "ece_calibrated": Score(
+        "ece_calibrated": Term(
             "calibration error, calibrated",
-            "lower",
             three_digits,
             "The same after the logits are divided by the temperature.",
         ),
-        "brier_calibrated": Score(
+        "brier_calibrated": Term(
             "Brier score, calibrated",
-            "lower",
             three_digits,
             "The same after the logits are divided by the temperature.",
         ),
     },
     "Borders": {
-        "boundary_f1": Score(
+        "boundary_f1": Term(
             "boundary F1",
-            "higher",
             three_digits,
             "Harmonic mean of the shares of mask border and label border that lie close to "
             "each other.",
         ),
-        "hausdorff_95": Score(
+        "hausdorff_95": Term(
             "Hausdorff 95",
-            "lower",
             pixels,
             "Distance that 95 % of the mask's border keep from the label's, or those of the "
             "label's from the mask's, whichever is larger; the diagonal of the image where only "
@@ -179,107 +171,94 @@ SCORES = {
         ),
     },
     "Topology": {
-        "foreground_cldice": Score(
+        "foreground_cldice": Term(
             "foreground clDice",
-            "higher",
             three_digits,
             "How much of the centre lines of mask and label lies inside the other's foreground: "
             "falls where a thin structure is broken. For foreground that is thin, as vessels are.",
         ),
-        "background_cldice": Score(
+        "background_cldice": Term(
             "background clDice",
-            "higher",
             three_digits,
             "The same for background that is thin, as membranes between cells are.",
         ),
-        "betti_0_error": Score(
+        "betti_0_error": Term(
             "Betti-0 error",
-            "lower",
             one_digit,
             "Difference of the number of objects in mask and label.",
         ),
-        "betti_1_error": Score(
+        "betti_1_error": Term(
             "Betti-1 error",
-            "lower",
             one_digit,
             "Difference of the number of holes that objects enclose.",
         ),
     },
     "Objects": {
-        "v_rand": Score(
+        "v_rand": Term(
             "V-Rand",
-            "higher",
             three_digits,
             "Agreement on which pixels belong to one object (foreground-restricted Rand score "
             "after border thinning, ISBI 2012).",
         ),
-        "v_split": Score(
+        "v_split": Term(
             "V-Rand, split",
-            "higher",
             three_digits,
             "The part of V-Rand that falls when an object is split.",
         ),
-        "v_merge": Score(
+        "v_merge": Term(
             "V-Rand, merge",
-            "higher",
             three_digits,
             "The part of V-Rand that falls when two objects are merged.",
         ),
-        "v_info": Score(
+        "v_info": Term(
             "V-Info",
-            "higher",
             three_digits,
             "As V-Rand, from the information that mask objects and label objects share.",
         ),
-        "v_info_split": Score(
+        "v_info_split": Term(
             "V-Info, split",
-            "higher",
             three_digits,
             "The part of V-Info that falls when an object is split.",
         ),
-        "v_info_merge": Score(
+        "v_info_merge": Term(
             "V-Info, merge",
-            "higher",
             three_digits,
             "The part of V-Info that falls when two objects are merged.",
         ),
-        "object_f1": Score(
+        "object_f1": Term(
             "object F1",
-            "higher",
             three_digits,
             "F1 of finding objects: one is found where an object of the mask covers more than half "
             "of what either of the two covers. For blobs that lie apart.",
         ),
     },
     "Decision and cost": {
-        "method": Score(
-            "method", "", levels, "Whether a second level separates objects that touch."
-        ),
-        "threshold": Score(
+        "method": Term("method", levels, "Whether a second level separates objects that touch."),
+        "threshold": Term(
             "threshold",
-            "",
             three_digits,
             "Probability above which a pixel is foreground.",
         ),
-        "upper": Score(
-            "upper level", "", three_digits, "Probability above which an object has its seed."
+        "upper": Term(
+            "upper level", three_digits, "Probability above which an object has its seed."
         ),
-        "min_seed": Score("smallest seed", "", whole, "Smaller seeds (pixels) make no object."),
-        "min_object": Score(
-            "smallest object", "", whole, "Smaller foreground objects (pixels) are removed."
+        "min_seed": Term("smallest seed", whole, "Smaller seeds (pixels) make no object."),
+        "min_object": Term(
+            "smallest object", whole, "Smaller foreground objects (pixels) are removed."
         ),
-        "min_hole": Score(
-            "smallest hole", "", whole, "Smaller holes in the foreground (pixels) are filled."
+        "min_hole": Term(
+            "smallest hole", whole, "Smaller holes in the foreground (pixels) are filled."
         ),
-        "temperature": Score(
+        "temperature": Term(
             "temperature",
-            "",
             three_digits,
             "Divides the logits, so that probabilities mean what they say: above 1 where they are "
             "too sure. No mask depends on it.",
         ),
-        "images": Score("test images", "", whole, "Images that were scored."),
-        "seconds_train": Score("training time", "lower", duration, "Time the training took."),
-        "seconds_predict": Score("prediction time", "lower", duration, "Time the prediction took."),
+        "images": Term("test images", whole, "Images that were scored."),
+        "seconds_train": Term("training time", duration, "Time the training took."),
+        "seconds_predict": Term("prediction time", duration, "Time the prediction took."),
     },
 }
+
+HEADINGS = {key: term.heading for group in SCORE_TERMS.values() for key, term in group.items()}
