@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from maskmake import images
-from maskmake.images import open_pictures, png_rows, read_pixels
+from maskmake.images import open_image_files, png_rows, read_pixels
 from maskmake.log import UserError
 
 HEIGHT, WIDTH = 90, 61
@@ -17,7 +17,6 @@ HEIGHT, WIDTH = 90, 61
 def small_bands(monkeypatch):
     monkeypatch.setattr(images, "WHOLE_PIXELS", 100)
     monkeypatch.setattr(images, "BAND_PIXELS", 7 * WIDTH + 3)
-    monkeypatch.setattr(images, "PIECE", 50)
 
 
 def smooth(dtype, channels=None, height=HEIGHT):
@@ -27,11 +26,11 @@ def smooth(dtype, channels=None, height=HEIGHT):
     slopes = np.add.outer(np.arange(height) * 2, np.arange(WIDTH))
     slopes = slopes if channels is None else slopes[..., None]
     pixels = slopes + rng.integers(0, 30, shape) * (rng.random(shape) > 0.5)
-    return (pixels * (np.iinfo(dtype).max // 300)).astype(dtype)
+    return (pixels * (np.iinfo(dtype).max / 300)).astype(dtype)
 
 
 def assert_read_by_bands(path, count=2):
-    (picture,) = open_pictures(path)
+    (picture,) = open_image_files(path)
     read = list(picture.read())
     whole = read_pixels(path)
     assert len(read) >= count
@@ -105,7 +104,7 @@ def test_pages_of_a_stack(limit, channels, tmp_path, monkeypatch):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for page in stack:
             writer.write(page, photometric=colours, compression="zlib")
-    pictures = open_pictures(tmp_path / "a.tif")
+    pictures = open_image_files(tmp_path / "a.tif")
     assert [picture.id for picture in pictures] == ["a_0000", "a_0001", "a_0002"]
     for picture, page in zip(pictures, stack, strict=True):
         assert picture.shape == page.shape
@@ -117,7 +116,7 @@ def test_a_damaged_png_is_named(spoil, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(imagecodecs.png_encode(smooth(np.uint16), level=6))
     path.write_bytes(spoil(path.read_bytes()))
-    (picture,) = open_pictures(path)
+    (picture,) = open_image_files(path)
     with pytest.raises(UserError, match=r"a\.png: cannot be decoded.*replace or remove"):
         list(picture.read())
 
