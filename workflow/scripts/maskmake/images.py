@@ -39,8 +39,8 @@ ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as
 # A scan can be far larger than the size at which Pillow suspects a decompression bomb.
 Image.MAX_IMAGE_PIXELS = None
 
-# What libvips reads, by the format that Pillow finds. Not TIFF: libvips gives black tiles, without an
-# error, where a file is cut or compressed in a way it does not know, and it is slower than tifffile.
+# What libvips reads, by the format that Pillow finds. Not TIFF: where a file is cut, or compressed
+# in a way that libvips does not know, it gives black tiles and no error. tifffile is faster, too.
 LIBVIPS_LOADERS = {
     "PNG": pyvips.Image.pngload,
     "JPEG": pyvips.Image.jpegload,
