@@ -1,10 +1,12 @@
 """Images read whole or band by band, labels read, and masks written band by band.
 
-So the size of an image does not reach the memory. Read by bands are TIFF and PNG files that store
-rows of 8 or 16 bits one after the other; other kinds (JPEG, BMP, palettes, interlaced PNG, planar
-TIFF, a TIFF compressed in one piece) are decoded whole, and so is every small image.
+So the size of an image does not reach the memory. Read by bands are PNG and JPEG files, by libvips,
+and TIFF files of strips or tiles, by tifffile. Other kinds (BMP, a TIFF with a palette, in other
+colours, planar or compressed in one piece) are decoded whole, and so is every small image. Of a
+progressive JPEG, an interlaced PNG and a photograph to be turned, the decoder itself needs it all.
 """
 
+import logging
 import os
 import struct
 import zlib
@@ -13,17 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
+import pyvips
 import tifffile
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from maskmake.errors import UserError
 from maskmake.files import atomic
 from maskmake.folders import TIFF_SUFFIXES, list_images
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_DEPTH_OFFSET = 24  # of the byte with the bit depth
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 
 # TIFF pixels that tifffile hands out; palettes and other colour spaces are left to Pillow.
@@ -38,16 +39,28 @@ ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as
 # A scan can be far larger than the size at which Pillow suspects a decompression bomb.
 Image.MAX_IMAGE_PIXELS = None
 
+# What libvips reads, by the format that Pillow finds. Not TIFF: where a file is cut, or compressed
+# in a way that libvips does not know, it gives black tiles and no error. tifffile is faster, too.
+LIBVIPS_LOADERS = {
+    "PNG": pyvips.Image.pngload,
+    "JPEG": pyvips.Image.jpegload,
+    "MPO": pyvips.Image.jpegload,  # a JPEG with a second picture behind it, of a camera
+}
+
+# libvips would keep images that were read, even where a file was replaced under the same name.
+pyvips.cache_set_max(0)
+# Its errors are raised; its warnings belong neither on the terminal nor into the log of a job.
+logging.getLogger("pyvips").propagate = False
+
 # Up to so many pixels, an image is handled whole; of a larger one, bands of about so many.
 WHOLE_PIXELS, BAND_PIXELS = 2**22, 2**21
 
-PIECE = 2**16  # bytes of a compressed file read at once
+FETCH_PIXELS = 2**14  # asked of libvips at once; with more, it keeps more of an image in memory
 IHDR = struct.Struct(">IIBBBBB")  # width, height, depth, colour, compression, filter, interlace
-PNG_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; a palette is none
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ImageFile:
     """One image to be read: a file or a page of a stack.
 
     Attributes:
@@ -56,7 +69,7 @@ class Picture:
         shape: (H, W) or (H, W, 3).
         dtype: ``uint8`` or ``uint16``.
         read: gives the pixels from the first row to the last as arrays of consecutive rows, as
-            ``files.read_pixels`` gives them all; raises what that raises.
+            ``read_pixels`` gives them all; raises what that raises.
     """
 
     id: str
@@ -71,7 +84,7 @@ def band_rows(width: int) -> int:
     return max(1, BAND_PIXELS // width)
 
 
-def open_pictures(path: Path) -> list[Picture | UserError]:
+def open_image_files(path: Path) -> list[ImageFile | UserError]:
     """The image of a file, or of each page of a TIFF stack; a page that is no image as its fault.
 
     Raises:
@@ -93,31 +106,39 @@ def open_pictures(path: Path) -> list[Picture | UserError]:
     return [_page_or_fault(path, page, name) for page, name in enumerate(names)]
 
 
-def _page_or_fault(path: Path, page: int, name: str) -> Picture | UserError:
+def _page_or_fault(path: Path, page: int, name: str) -> ImageFile | UserError:
     try:
         return _open_page(path, page, name)
     except UserError as error:
         return error
 
 
-def _whole(path: Path, page: int | None, name: str) -> Picture:
+def _whole(path: Path, page: int | None, name: str) -> ImageFile:
     pixels = read_pixels(path, page)
-    return Picture(name, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path, page)]))
+    return ImageFile(
+        name, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path, page)])
+    )
 
 
-def _pixels_read(picture: Picture, bands: Callable[[], Iterator[np.ndarray]]) -> Picture:
-    """The same picture read by bands, with the channels and the faults of ``read_pixels``."""
+def _by_bands(
+    name: str,
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    bands: Callable[[], Iterator[np.ndarray]],
+) -> ImageFile:
+    """An image read by bands, with the channels and the faults of ``read_pixels``."""
 
     def read() -> Iterator[np.ndarray]:
         rows = 0
-        with decoding_in_words(picture.path):
+        with decoding_in_words(path):
             for band in bands():
                 rows += len(band)
-                yield standard_channels(picture.path, band)
-            if rows < picture.shape[0]:
-                raise EOFError(f"ends after {rows} of {picture.shape[0]} rows")
+                yield standard_channels(path, band)
+            if rows < shape[0]:
+                raise EOFError(f"ends after {rows} of {shape[0]} rows")
 
-    return Picture(picture.id, picture.path, picture.shape, picture.dtype, read)
+    return ImageFile(name, path, shape, dtype, read)
 
 
 def _shape(height: int, width: int, samples: int) -> tuple[int, ...]:
@@ -127,7 +148,7 @@ def _shape(height: int, width: int, samples: int) -> tuple[int, ...]:
 # --- TIFF -------------------------------------------------------------------------------------
 
 
-def _open_page(path: Path, page: int | None, name: str) -> Picture:
+def _open_page(path: Path, page: int | None, name: str) -> ImageFile:
     with decoding_in_words(path), tifffile.TiffFile(path) as tiff:
         opened = tiff.pages[page or 0]
         simple = (
@@ -141,8 +162,7 @@ def _open_page(path: Path, page: int | None, name: str) -> Picture:
         if not simple or height * width <= WHOLE_PIXELS:
             return _whole(path, page, name)
         shape, dtype = _shape(height, width, opened.samplesperpixel), opened.dtype
-    picture = Picture(name, path, shape, dtype, iter)
-    return _pixels_read(picture, lambda: _tiff_bands(path, page or 0))
+    return _by_bands(name, path, shape, dtype, lambda: _tiff_bands(path, page or 0))
 
 
 def _tiff_bands(path: Path, index: int) -> Iterator[np.ndarray]:
@@ -185,82 +205,68 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
         yield band
 
 
-# --- PNG --------------------------------------------------------------------------------------
+# --- PNG and JPEG -----------------------------------------------------------------------------
 
 
-def _open_file(path: Path) -> Picture:
-    with decoding_in_words(path), path.open("rb") as file:
-        head = file.read(len(PNG_SIGNATURE) + 8 + IHDR.size)
-    if not head.startswith(PNG_SIGNATURE) or len(head) < 33 - 4:
+def _open_file(path: Path) -> ImageFile:
+    with decoding_in_words(path):
+        opened = _libvips_image(path)
+    if opened is None or opened.height * opened.width <= WHOLE_PIXELS:
         return _whole(path, None, path.stem)
-    width, height, depth, colour, *_, interlace = IHDR.unpack(head[-IHDR.size :])
-    streams = colour in PNG_SAMPLES and depth in (8, 16) and not interlace
-    if not streams or height * width <= WHOLE_PIXELS:
-        return _whole(path, None, path.stem)
-    shape, dtype = _shape(height, width, PNG_SAMPLES[colour]), np.dtype(f"u{depth // 8}")
-    return _pixels_read(
-        Picture(path.stem, path, shape, dtype, iter),
-        lambda: _png_bands(path, width, depth, colour),
-    )
+    shape, dtype = _shape(opened.height, opened.width, opened.bands), _libvips_dtype(opened)
+    return _by_bands(path.stem, path, shape, dtype, lambda: _libvips_bands(_libvips_image(path)))
 
 
-def _png_bands(path: Path, width: int, depth: int, colour: int) -> Iterator[np.ndarray]:
-    """Bands of a PNG file, each decoded as a small PNG that begins with the last row before it.
+def _libvips_image(path: Path) -> pyvips.Image | None:
+    """A PNG or JPEG, as it is to be seen, whose rows are read once from the first to the last.
 
-    A row of a PNG is stored as its difference from the row above.
+    None: a file of another format or in inks, which is left to Pillow.
     """
-    row = width * PNG_SAMPLES[colour] * depth // 8
-    above = bytes(row)
-    with path.open("rb") as file:
-        for stored in _inflated(file, band_rows(width) * (row + 1)):
-            height = 1 + len(stored) // (row + 1)
-            header = IHDR.pack(width, height, depth, colour, 0, 0, 0)
-            pixels = zlib.compress(b"\0" + above + stored, 0)
-            chunks = (b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")
-            small = PNG_SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
-            decoded = imagecodecs.png_decode(small)
-            above = decoded[-1].astype(f">u{depth // 8}").tobytes()
-            yield decoded[1:]
+    with Image.open(path) as header:
+        load = LIBVIPS_LOADERS.get(header.format)
+        if load is None or header.mode == "CMYK":
+            return None
+        mode = header.mode
+        exif = Image.Image.getexif(header)  # the method of a PNG would decode all its pixels
+    image = load(os.fsencode(path), access="sequential", fail_on="error")
+    if mode == "1":
+        image = image >> 7  # 0 and 255 become 0 and 1
+    turn = exif.get(ExifTags.Base.Orientation, 1)
+    if turn in range(2, 9):
+        image = image.copy_memory()  # or libvips would put a large one on the disk
+        image.set_type(pyvips.GValue.gint_type, "orientation", turn)
+        image = image.autorot()
+    return image
+
+
+def _libvips_dtype(image: pyvips.Image) -> np.dtype:
+    return np.dtype({"uchar": np.uint8, "ushort": np.uint16}[image.format])
+
+
+def _libvips_bands(image: pyvips.Image) -> Iterator[np.ndarray]:
+    rows = band_rows(image.width)
+    region = pyvips.Region.new(image)  # decodes rows as they are asked for, in this thread
+    for start in range(0, image.height, rows):
+        height = min(rows, image.height - start)
+        band = np.empty((height, image.width, image.bands), _libvips_dtype(image))
+        _fill(band, region, start)
+        yield band
+
+
+def _fill(band: np.ndarray, region: pyvips.Region, start: int) -> None:
+    """Fill a band, (h, W, samples), with the rows of a region from ``start`` on."""
+    rows = max(1, FETCH_PIXELS // band.shape[1])
+    for row in range(0, len(band), rows):
+        part = band[row : row + rows]
+        data = region.fetch(0, start + row, band.shape[1], len(part))
+        part[:] = np.frombuffer(data, band.dtype).reshape(part.shape)
+
+
+# --- writing ----------------------------------------------------------------------------------
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _inflated(file, size: int) -> Iterator[bytes]:
-    """The decompressed content of a PNG file in portions of ``size`` bytes."""
-    inflate, ready = zlib.decompressobj(), bytearray()
-    for piece in _compressed(file):
-        while piece:
-            ready += inflate.decompress(piece, size - len(ready))
-            piece = inflate.unconsumed_tail
-            if len(ready) == size:
-                yield bytes(ready)
-                ready.clear()
-    ready += inflate.flush()
-    if not inflate.eof:
-        raise EOFError("the compressed pixels are cut short")
-    while ready:
-        yield bytes(ready[:size])
-        del ready[:size]
-
-
-def _compressed(file) -> Iterator[bytes]:
-    """The chunks of pixels of a PNG file, in pieces."""
-    file.seek(len(PNG_SIGNATURE))
-    kind = b""
-    while kind != b"IEND":
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind != b"IDAT":
-            file.seek(length, os.SEEK_CUR)
-            length = 0
-        while length:
-            piece = file.read(min(length, PIECE))
-            if not piece:
-                raise EOFError("the file is cut short")
-            yield piece
-            length -= len(piece)
-        file.seek(4, os.SEEK_CUR)  # the checksum: the compressed stream has one of its own
 
 
 @contextmanager
@@ -331,7 +337,9 @@ def _starts_with(path: Path, signature: bytes) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    # The message of libvips's errors is always the same, the detail says what was found.
+    text = error.detail if isinstance(error, pyvips.Error) else str(error)
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def _decode(path: Path, page: int | None) -> np.ndarray:
@@ -342,11 +350,10 @@ def _decode(path: Path, page: int | None) -> np.ndarray:
             alone = len(tiff.series) == 1 and tiff.series[0].shape == tiff.pages[0].shape
             if page is None and not alone:  # of several, Pillow would take the first
                 raise UserError(f"a stack of {len(tiff.pages)} images; {ONE_IMAGE}")
-    else:
-        data = path.read_bytes()
-        # Pillow reduces colour and alpha of 16-bit PNG to 8 bits; imagecodecs does not.
-        if data.startswith(PNG_SIGNATURE) and data[PNG_DEPTH_OFFSET] == 16:
-            return imagecodecs.png_decode(data)
+    elif (image := _libvips_image(path)) is not None:
+        pixels = np.empty((image.height, image.width, image.bands), _libvips_dtype(image))
+        _fill(pixels, pyvips.Region.new(image), 0)
+        return pixels
     with Image.open(path) as image:
         image.seek(page or 0)
         image.load()

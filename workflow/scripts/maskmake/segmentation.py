@@ -14,7 +14,7 @@ from maskmake.calibration import EXPECTED, expected_dice
 from maskmake.decision import Decision, stored_decision
 from maskmake.errors import UserError
 from maskmake.files import read_json
-from maskmake.images import Picture, open_pictures, png_rows
+from maskmake.images import ImageFile, open_image_files, png_rows
 from maskmake.large_images import masked
 from maskmake.log import logger
 from maskmake.networks import load_network
@@ -23,7 +23,7 @@ from maskmake.settings import PredictSettings
 from maskmake.tiling import Predictor, Source, predict_bands
 
 
-def check_picture(picture: Picture, preprocessing: dict) -> None:
+def check_picture(picture: ImageFile, preprocessing: dict) -> None:
     """Refuse an image that the model cannot take.
 
     Args:
@@ -67,12 +67,12 @@ def load_folds(folds: list[Path]) -> tuple[list[keras.Model], dict]:
     return networks, trained[0]
 
 
-def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[Picture], list[str]]:
+def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
     pictures, faults = [], []
     for path in paths:
         try:
-            found = open_pictures(path)
+            found = open_image_files(path)
         except UserError as error:
             found = [error]
         for picture in found:
@@ -86,7 +86,7 @@ def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[Picture]
     return pictures, faults
 
 
-def _model_input(picture: Picture, preprocessing: dict) -> Source:
+def _model_input(picture: ImageFile, preprocessing: dict) -> Source:
     """An image with the channels and in the value range that the network was trained on."""
     dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
     bands = (to_pixel_type(band, dtype, channels) for band in picture.read())
@@ -140,7 +140,7 @@ def segment_images(
     return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
 
 
-def _bands(events: Iterable[tuple[Picture, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
+def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
     """Bands of probability of one image; raises the fault that ends them."""
     for _, band in events:
         if isinstance(band, UserError):
@@ -149,7 +149,7 @@ def _bands(events: Iterable[tuple[Picture, np.ndarray | UserError]]) -> Iterator
 
 
 def _write_mask(
-    picture: Picture,
+    picture: ImageFile,
     bands: Iterator[np.ndarray],
     decision: Decision,
     temperature: float,
