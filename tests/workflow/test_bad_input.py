@@ -172,7 +172,7 @@ def test_after_a_file_is_mended_and_validated_nothing_is_trained_again(finished_
 def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_copy):
     before = digests(finished_copy / "results", "*")
     configure(finished_copy, **sections)
-    output = refusal(finished_copy)
+    output = refusal(finished_copy, forked=True)
     assert_told_once(output, *parts)
     assert "Error in rule" not in output
     assert digests(finished_copy / "results", "*") == before
@@ -231,7 +231,7 @@ def test_gpu_that_is_not_there_is_refused(folder):
 
 def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder):
     configure(folder, train={"backend": "jax", "gpu": 2})
-    output = refusal(folder, gpu=1)
+    output = refusal(folder, gpu=1, forked=True)
     assert_told_once(output, "train.gpu: 2 in run 'a'", "--resources gpu=1", "--resources gpu=2")
     assert not (folder / "results").exists()
 
@@ -249,12 +249,12 @@ def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder)
 )
 def test_configuration_that_is_no_set_of_sections_is_refused(text, part, folder):
     (folder / "config.yaml").write_text(text)
-    assert_told_once(refusal(folder), part)
+    assert_told_once(refusal(folder, forked=True), part)
     assert not (folder / "results").exists()
 
 
 def test_missing_configuration_is_named(folder):
-    code, output = snakemake(folder, config="nowhere.yaml")
+    code, output = snakemake(folder, config="nowhere.yaml", forked=True)
     assert code != 0
     assert "No such file or directory" in output
     assert "nowhere.yaml" in output
@@ -269,13 +269,13 @@ def test_folder_without_images_to_segment_is_refused(exists, finished_copy):
     if exists:
         (finished_copy / "new").mkdir()
     configure(finished_copy, segment={"images": "new"})
-    output = refusal(finished_copy, "segment")
+    output = refusal(finished_copy, "segment", forked=True)
     assert_told_once(output, "segment.images: found no image in 'new'", "a folder of PNG")
 
 
 def test_model_folder_without_a_fold_is_refused(folder):
     configure(folder, segment={"images": "images", "model": "labels"})
-    output = refusal(folder, "segment")
+    output = refusal(folder, "segment", forked=True)
     assert_told_once(output, "segment.model: found no folder fold0 in 'labels'")
 
 
@@ -285,7 +285,7 @@ def test_model_folder_without_one_of_its_files_is_refused(file, folder):
         (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "model" / name).write_text("{}")
     configure(folder, segment={"images": "images", "model": "model"})
-    output = refusal(folder, "segment")
+    output = refusal(folder, "segment", forked=True)
     assert_told_once(output, f"segment.model: model/{file} is missing", "copy the whole folder")
 
 
