@@ -32,6 +32,11 @@ def assert_told_once(output, *parts):
     assert len(told) == 1, output
 
 
+# Each sentence is tested to the letter where it is made, by the unit tests of the audit, of the
+# configuration and of the splits. Of the runs that are refused with one, a few stand for all.
+slow = pytest.mark.slow
+
+
 # --- data ---------------------------------------------------------------------------------------
 
 
@@ -83,16 +88,36 @@ def one_value(folder):
 @pytest.mark.parametrize(
     ("spoil", "parts"),
     [
-        (missing_image_folder, ["images: no such folder", "mend dataset.images"]),
-        (empty_image_folder, ["images: no image files (found nothing)", ".png"]),
-        (empty_label_folder, ["labels: no image files (found nothing)", ".png"]),
+        pytest.param(
+            missing_image_folder, ["images: no such folder", "mend dataset.images"], marks=slow
+        ),
+        pytest.param(
+            empty_image_folder, ["images: no image files (found nothing)", ".png"], marks=slow
+        ),
+        pytest.param(
+            empty_label_folder, ["labels: no image files (found nothing)", ".png"], marks=slow
+        ),
         (unpaired_image, ["images/03.png: image without label", "labels/03"]),
-        (unpaired_label, ["labels/03.png: label without image", "images/03"]),
-        (unreadable_file, ["images/03.png: cannot be decoded", "replace or remove"]),
-        (truncated_png, ["images/03.png: cannot be decoded", "replace or remove"]),
-        (size_mismatch, ["labels/03.png: 90 x 96 pixels", "images/03.png has 96 x 96"]),
+        pytest.param(
+            unpaired_label, ["labels/03.png: label without image", "images/03"], marks=slow
+        ),
+        pytest.param(
+            unreadable_file, ["images/03.png: cannot be decoded", "replace or remove"], marks=slow
+        ),
+        pytest.param(
+            truncated_png, ["images/03.png: cannot be decoded", "replace or remove"], marks=slow
+        ),
+        pytest.param(
+            size_mismatch,
+            ["labels/03.png: 90 x 96 pixels", "images/03.png has 96 x 96"],
+            marks=slow,
+        ),
         (three_values, ["labels/03.png: 33.33 %", "the value 127", "dataset.label_tolerance"]),
-        (one_value, ["labels/03.png: every pixel is foreground", "dataset.empty_labels"]),
+        pytest.param(
+            one_value,
+            ["labels/03.png: every pixel is foreground", "dataset.empty_labels"],
+            marks=slow,
+        ),
     ],
 )
 def test_bad_data_is_refused_before_anything_else_runs(spoil, parts, finished_copy):
@@ -143,9 +168,13 @@ def test_after_a_file_is_mended_and_validated_nothing_is_trained_again(finished_
             {"train": {"learning_rate": 2}},
             ["train.learning_rate: found 2", "above 0 and at most 1"],
             id="setting out of range",
+            marks=slow,
         ),
         pytest.param(
-            {"split": {"test": 0}}, ["split.test: found 0", "a share above 0"], id="no test image"
+            {"split": {"test": 0}},
+            ["split.test: found 0", "a share above 0"],
+            id="no test image",
+            marks=slow,
         ),
         pytest.param(
             {"train": {"epoch": 3}},
@@ -156,16 +185,19 @@ def test_after_a_file_is_mended_and_validated_nothing_is_trained_again(finished_
             {"trian": {"epochs": 3}},
             ["trian: unknown key", "did you mean 'train'?"],
             id="misspelt section",
+            marks=slow,
         ),
         pytest.param(
             {"dataset": {"images": "images"}},
             ["dataset.labels: missing", "dataset.images names one"],
             id="no folder of labels",
+            marks=slow,
         ),
         pytest.param(
             {"segment": {"run": "c"}},
             ["segment.run: found 'c'", "one of the runs: a or b"],
             id="unknown run",
+            marks=slow,
         ),
     ],
 )
@@ -185,16 +217,19 @@ def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_c
             {"test": ["0-5"], "validation": ["6-7"]},
             ["split: no image is left for the train part (8 images in all)"],
             id="no training image",
+            marks=slow,
         ),
         pytest.param(
             {"test": ["99"]},
             ["split.test: '99' names no image", "from '00' to '07'"],
             id="unknown id",
+            marks=slow,
         ),
         pytest.param(
             {"test": ["6-7"], "validation": ["5-6"]},
             ["split.validation: '06' is a test image too"],
             id="id in two parts",
+            marks=slow,
         ),
         pytest.param(
             {"method": "folders"},
