@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import keras
 import pytest
-from test_training import SETTINGS, train
+from trainings import SETTINGS, train
 
 from maskmake import memory
 from maskmake.log import UserError
