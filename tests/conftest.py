@@ -39,7 +39,7 @@ def finished(dataset, tmp_path_factory, worker_id) -> Path:
         if not (original / "work").exists():
             folder = copy_workspace(dataset, original / "unfinished")
             configure(folder)
-            finish(folder, "--cores", "8")
+            finish(folder, "--cores", "2")
             folder.rename(original / "work")
     return copy_workspace(original / "work", tmp_path_factory.mktemp("finished") / "work")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from forks import Forks
 
 ROOT = Path(__file__).parents[1]
 FATAL_HOOK = Path(__file__).with_name("fatal") / "sitecustomize.py"
@@ -37,7 +38,11 @@ module maskmake:
 use rule * from maskmake as segmentation_*
 """
 
+FORKS = Forks()
+
 JOB_LOG = re.compile(r"^    log: results/\w+/logs/(\S+)\.log$", re.MULTILINE)
+# Of commands that only look, or are at work on nothing but Snakemake's own files.
+NO_JOB = {"--dry-run", "--lint", "--report", "--rulegraph", "--unlock"}
 NOTHING_TO_DO = "Nothing to be done (all requested files are present and up to date)."
 
 
@@ -62,18 +67,26 @@ def snakemake(
     config: str | Path = "config.yaml",
     gpu: int | None = 0,
     prefix: tuple[str, ...] = (),
+    forked: bool = False,
 ) -> Result:
-    """Run Snakemake on a folder; ``gpu=None`` leaves the number of GPUs to the profile.
+    """Run Snakemake on a folder.
 
-    ``prefix`` is a command that runs another one.
+    Args:
+        gpu: the limit for GPUs, ``None`` for the profile's.
+        prefix: a command that runs another one.
+        forked: whether Snakemake is expected to refuse before it starts a job, and so need not
+            start Python. Where the arguments say that no job is to start, it does not anyway.
     """
     command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
     if gpu is not None:
         command += ["--resources", f"gpu={gpu}"]
-    done = subprocess.run(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    if not prefix and (forked or NO_JOB.intersection(arguments)):
+        done = FORKS.run(command)
+    else:
+        done = subprocess.run(
+            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
     return Result(done.returncode, done.stdout)
 
 
@@ -107,10 +120,10 @@ def why(
     folder: Path, *arguments: str, workflow: Path = ROOT, config: Path | None = None
 ) -> tuple[int, str, str]:
     """Ask what would run again and why; exit code, standard output and standard error."""
-    command = [sys.executable, workflow / "workflow/why.py", *arguments]
+    command = [workflow / "workflow/why.py", *arguments]
     command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
     command += ["--configfile", config or folder / "config.yaml"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    done = FORKS.run(command, errors_apart=True)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -143,7 +143,9 @@ def only_fault(**settings) -> str:
 def test_folder_missing(dataset):
     Path("labels").rename("masks")
     fault = only_fault()
-    assert fault.startswith("labels: no such folder; expected the folder of labels; mend dataset.")
+    assert fault.startswith(
+        "labels: no such folder; expected the folder of labels; mend dataset.labels"
+    )
     assert str(dataset) in fault
 
 
@@ -169,7 +171,7 @@ def test_empty_folders_are_both_told(dataset):
         "images: no image files ",
         "labels: no image files ",
     ]
-    assert "(found nothing)" in faults[0]
+    assert "(found nothing)" in faults[0] and ".png" in faults[0]
 
 
 def test_image_without_label(dataset):

@@ -294,6 +294,10 @@ FAULTS = {
         "train.learning_rate: found the text '1e-3'; expected a number above 0 and at most 1; "
         "write 0.001",
     ),
+    "out of range": (
+        "train: {learning_rate: 2}",
+        "train.learning_rate: found 2; expected a number above 0 and at most 1",
+    ),
     "number in quotes": (
         "train: {batch: '8'}",
         "train.batch: found the text '8'; expected a whole number of at least 1; write 8",

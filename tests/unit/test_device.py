@@ -60,11 +60,12 @@ SELECT = """
 import os
 from maskmake.device import select_device
 from maskmake.errors import UserError
-try:
-    select_device("tensorflow", {gpu}, "log")
-except UserError as error:
-    print(error)
-print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("XLA_FLAGS"))
+def select(gpu):
+    try:
+        select_device("tensorflow", gpu, "log")
+    except UserError as error:
+        print(error)
+    print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("XLA_FLAGS"))
 """
 PROCESSOR = "set train.gpu to 0 or add --resources gpu=0 to use the processor, or "
 
@@ -81,34 +82,46 @@ def path_with_a_gpu(tmp_path):
     (LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
 
 
+# TensorFlow takes long to start: each process is asked all that it can answer.
+def compiled_in(folder):
+    return f"{AUTOTUNE_FLAG}={folder}/.snakemake/maskmake-compiled/tensorflow-2."
+
+
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
-def test_a_gpu_without_cuda_is_refused_with_another_remedy_than_none(tmp_path, path_with_a_gpu):
-    program = SELECT.format(gpu=1)
-    told = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists {}); "
-    none = in_a_process(program, tmp_path)
-    assert none.startswith(told.format("none") + PROCESSOR + "mend the driver")
-    one = in_a_process(program, tmp_path, PATH=path_with_a_gpu)
-    assert one.startswith(told.format("1") + PROCESSOR + "give tensorflow its CUDA libraries")
-    assert "CUDA_VISIBLE_DEVICES" not in one and "GPU-" in one.splitlines()[1]
+def test_the_processor_is_chosen_and_a_gpu_that_is_not_there_is_refused(tmp_path, path_with_a_gpu):
+    program = f"""
+{SELECT}
+path = os.environ["PATH"]
+os.environ["PATH"] = {path_with_a_gpu!r}
+select(0)
+os.environ["PATH"] = path
+del os.environ["CUDA_VISIBLE_DEVICES"]
+select(1)
+"""
+    processor, told, variables = in_a_process(program, tmp_path).splitlines()
+    assert processor == " None"
+    none = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists none); "
+    assert told.startswith(none + PROCESSOR + "mend the driver")
+    assert compiled_in(tmp_path) in variables
 
 
-def test_the_processor_is_chosen_where_there_is_a_gpu(tmp_path, path_with_a_gpu):
-    output = in_a_process(SELECT.format(gpu=0), tmp_path, PATH=path_with_a_gpu)
-    assert output == " None\n"
-
-
-@pytest.mark.parametrize("of_the_user", ["", "--xla_cpu_enable_fast_math=false"])
-def test_tensorflow_starts_with_a_place_for_what_xla_tunes(tmp_path, path_with_a_gpu, of_the_user):
+def test_a_gpu_without_cuda_is_refused_and_xla_has_a_place_for_what_it_tunes(
+    tmp_path, path_with_a_gpu
+):
     """An XLA that does not know the flag would end the process."""
-    output = in_a_process(
-        SELECT.format(gpu=1) + "import tensorflow as tf\n"
-        "print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())",
-        tmp_path,
-        PATH=path_with_a_gpu,
-        XLA_FLAGS=of_the_user,
-    )
-    *_, flags, two = output.splitlines()
-    assert of_the_user in flags and f"{AUTOTUNE_FLAG}={tmp_path}/.snakemake/" in flags
+    program = f"""
+{SELECT}
+select(1)
+import tensorflow as tf
+print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
+"""
+    of_the_user = "--xla_cpu_enable_fast_math=false"
+    output = in_a_process(program, tmp_path, PATH=path_with_a_gpu, XLA_FLAGS=of_the_user)
+    told, variables, two = output.splitlines()
+    one = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists 1); "
+    assert told.startswith(one + PROCESSOR + "give tensorflow its CUDA libraries")
+    assert variables.startswith("GPU-")
+    assert of_the_user in variables and compiled_in(tmp_path) in variables
     assert two == "2"
     (folder,) = (tmp_path / ".snakemake/maskmake-compiled").iterdir()
     assert folder.name.startswith("tensorflow-2.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_training import SETTINGS, outputs_in
+from trainings import SETTINGS, outputs_in
 
 from maskmake.files import read_csv
 

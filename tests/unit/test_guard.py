@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_training
+import trainings
+from trainings import FOLD, outputs_in
 
 from maskmake.errors import UserError
 from maskmake.files import read_csv
@@ -18,22 +19,19 @@ from maskmake.splits import fold_ids
 from maskmake.training import train_fold
 
 SETTINGS = replace(
-    test_training.SETTINGS,
+    trainings.SETTINGS,
     batch=4,
     steps=15,
     epochs=2,
     schedule="constant",
     augmentation=AUGMENTATION_PRESETS["none"],
 )
-FOLD = 0
 # The end-to-end test trains a U-Net under the guard.
 pytestmark = pytest.mark.usefixtures("two_convolutions")
 
 
 def train(inputs, folder, **changes):
-    names = {"model": "model.keras", "history": "history.csv", "training": "training.json"}
-    outputs = {key: folder / name for key, name in names.items()}
-    outputs["augmented"] = folder / "augmented.npy"
+    outputs = outputs_in(folder)
     train_fold(replace(SETTINGS, **changes), FOLD, "code", inputs, outputs)
     return load_network(outputs["model"]).get_weights()
 

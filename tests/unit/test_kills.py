@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow
 from tensorboardX.proto.event_pb2 import Event
-from test_training import CODE, FOLD, SCRIPTS, SETTINGS, outputs_in
+from trainings import CODE, FOLD, SCRIPTS, SETTINGS, outputs_in
 
 from maskmake.files import read_csv, read_json
 from maskmake.networks import load_network

@@ -5,7 +5,7 @@ from dataclasses import replace
 import keras
 import psutil
 import pytest
-from test_training import SETTINGS, train
+from trainings import SETTINGS, train
 
 from maskmake import memory
 from maskmake.errors import UserError

@@ -11,64 +11,20 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from trainings import CODE, FOLD, SCRIPTS, SETTINGS, outputs_in, train
 
 from maskmake.callbacks import Recorder
 from maskmake.errors import UserError
-from maskmake.files import read_csv, read_json
+from maskmake.files import read_csv
 from maskmake.networks import load_network
 from maskmake.optimizers import build_optimizer
 from maskmake.sampling import FixedPatches, PatchSource
-from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
+from maskmake.settings import AugmentationSettings, TrainSettings
 from maskmake.splits import fold_ids
-from maskmake.training import Engine, State, _state_key, normalization_of, spread_of, train_fold
-
-SETTINGS = TrainSettings(
-    architecture="Unet",
-    encoder="resnet18",
-    encoder_weights=None,
-    patch=32,
-    batch=2,
-    steps=2,
-    epochs=3,
-    loss="bce_dice",
-    optimizer="adamw",
-    learning_rate=1e-3,
-    schedule="cosine",
-    warmup=0,
-    ema=None,
-    patience=None,
-    foreground_patches=0,
-    normalization="standard",
-    label_scale=1,
-    guard=True,
-    augmentation=AUGMENTATION_PRESETS["default"],
-    precision="float32",
-    backend="tensorflow",
-    seed=1,
-)
-FOLD, CODE = 0, "0123456789abcdef"
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
-
-
-def outputs_in(folder):
-    names = {"model": "model.keras", "history": "history.csv", "training": "training.json"}
-    names["augmented"] = "augmented.npy"
-    return {key: folder / name for key, name in names.items()}
-
-
-def train(dataset, folder, settings=SETTINGS, code=CODE):
-    outputs = outputs_in(folder)
-    train_fold(settings, FOLD, code, dataset.inputs, outputs)
-    return SimpleNamespace(
-        folder=folder,
-        weights=load_network(outputs["model"]).get_weights(),
-        history=read_csv(outputs["history"]),
-        training=read_json(outputs["training"]),
-    )
+from maskmake.training import Engine, State, _state_key, normalization_of, spread_of
 
 
 def state_folders(folder):

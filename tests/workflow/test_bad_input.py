@@ -33,6 +33,11 @@ def assert_told_once(output, *parts):
     assert len(told) == 1, output
 
 
+# Each sentence is tested to the letter where it is made, by the unit tests of the audit, of the
+# configuration and of the splits. Of the runs that are refused with one, a few stand for all.
+slow = pytest.mark.slow
+
+
 # --- data ---------------------------------------------------------------------------------------
 
 
@@ -84,16 +89,36 @@ def one_value(folder):
 @pytest.mark.parametrize(
     ("spoil", "parts"),
     [
-        (missing_image_folder, ["images: no such folder", "mend dataset.images"]),
-        (empty_image_folder, ["images: no image files (found nothing)", ".png"]),
-        (empty_label_folder, ["labels: no image files (found nothing)", ".png"]),
+        pytest.param(
+            missing_image_folder, ["images: no such folder", "mend dataset.images"], marks=slow
+        ),
+        pytest.param(
+            empty_image_folder, ["images: no image files (found nothing)", ".png"], marks=slow
+        ),
+        pytest.param(
+            empty_label_folder, ["labels: no image files (found nothing)", ".png"], marks=slow
+        ),
         (unpaired_image, ["images/03.png: image without label", "labels/03"]),
-        (unpaired_label, ["labels/03.png: label without image", "images/03"]),
-        (unreadable_file, ["images/03.png: cannot be decoded", "replace or remove"]),
-        (truncated_png, ["images/03.png: cannot be decoded", "replace or remove"]),
-        (size_mismatch, ["labels/03.png: 90 x 96 pixels", "images/03.png has 96 x 96"]),
+        pytest.param(
+            unpaired_label, ["labels/03.png: label without image", "images/03"], marks=slow
+        ),
+        pytest.param(
+            unreadable_file, ["images/03.png: cannot be decoded", "replace or remove"], marks=slow
+        ),
+        pytest.param(
+            truncated_png, ["images/03.png: cannot be decoded", "replace or remove"], marks=slow
+        ),
+        pytest.param(
+            size_mismatch,
+            ["labels/03.png: 90 x 96 pixels", "images/03.png has 96 x 96"],
+            marks=slow,
+        ),
         (three_values, ["labels/03.png: 33.33 %", "the value 127", "dataset.label_tolerance"]),
-        (one_value, ["labels/03.png: every pixel is foreground", "dataset.empty_labels"]),
+        pytest.param(
+            one_value,
+            ["labels/03.png: every pixel is foreground", "dataset.empty_labels"],
+            marks=slow,
+        ),
     ],
 )
 def test_bad_data_is_refused_before_anything_else_runs(spoil, parts, finished_copy):
@@ -144,9 +169,13 @@ def test_after_a_file_is_mended_and_validated_nothing_is_trained_again(finished_
             {"train": {"learning_rate": 2}},
             ["train.learning_rate: found 2", "above 0 and at most 1"],
             id="setting out of range",
+            marks=slow,
         ),
         pytest.param(
-            {"split": {"test": 0}}, ["split.test: found 0", "a share above 0"], id="no test image"
+            {"split": {"test": 0}},
+            ["split.test: found 0", "a share above 0"],
+            id="no test image",
+            marks=slow,
         ),
         pytest.param(
             {"train": {"epoch": 3}},
@@ -157,23 +186,26 @@ def test_after_a_file_is_mended_and_validated_nothing_is_trained_again(finished_
             {"trian": {"epochs": 3}},
             ["trian: unknown key", "did you mean 'train'?"],
             id="misspelt section",
+            marks=slow,
         ),
         pytest.param(
             {"dataset": {"images": "images"}},
             ["dataset.labels: missing", "dataset.images names one"],
             id="no folder of labels",
+            marks=slow,
         ),
         pytest.param(
             {"segment": {"run": "c"}},
             ["segment.run: found 'c'", "one of the runs: a or b"],
             id="unknown run",
+            marks=slow,
         ),
     ],
 )
 def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_copy):
     before = digests(finished_copy / "results", "*")
     configure(finished_copy, **sections)
-    output = refusal(finished_copy)
+    output = refusal(finished_copy, forked=True)
     assert_told_once(output, *parts)
     assert "Error in rule" not in output
     assert digests(finished_copy / "results", "*") == before
@@ -186,16 +218,19 @@ def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_c
             {"test": ["0-5"], "validation": ["6-7"]},
             ["split: no image is left for the train part (8 images in all)"],
             id="no training image",
+            marks=slow,
         ),
         pytest.param(
             {"test": ["99"]},
             ["split.test: '99' names no image", "from '00' to '07'"],
             id="unknown id",
+            marks=slow,
         ),
         pytest.param(
             {"test": ["6-7"], "validation": ["5-6"]},
             ["split.validation: '06' is a test image too"],
             id="id in two parts",
+            marks=slow,
         ),
         pytest.param(
             {"method": "folders"},
@@ -232,7 +267,7 @@ def test_gpu_that_is_not_there_is_refused(folder):
 
 def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder):
     configure(folder, train={"backend": "jax", "gpu": 2})
-    output = refusal(folder, gpu=1)
+    output = refusal(folder, gpu=1, forked=True)
     assert_told_once(output, "train.gpu: 2 in run 'a'", "--resources gpu=1", "--resources gpu=2")
     assert not (folder / "results").exists()
 
@@ -250,12 +285,12 @@ def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder)
 )
 def test_configuration_that_is_no_set_of_sections_is_refused(text, part, folder):
     (folder / "config.yaml").write_text(text)
-    assert_told_once(refusal(folder), part)
+    assert_told_once(refusal(folder, forked=True), part)
     assert not (folder / "results").exists()
 
 
 def test_missing_configuration_is_named(folder):
-    code, output = snakemake(folder, config="nowhere.yaml")
+    code, output = snakemake(folder, config="nowhere.yaml", forked=True)
     assert code != 0
     assert "No such file or directory" in output
     assert "nowhere.yaml" in output
@@ -270,13 +305,13 @@ def test_folder_without_images_to_segment_is_refused(exists, finished_copy):
     if exists:
         (finished_copy / "new").mkdir()
     configure(finished_copy, segment={"images": "new"})
-    output = refusal(finished_copy, "segment")
+    output = refusal(finished_copy, "segment", forked=True)
     assert_told_once(output, "segment.images: found no image in 'new'", "a folder of PNG")
 
 
 def test_model_folder_without_a_fold_is_refused(folder):
     configure(folder, segment={"images": "images", "model": "labels"})
-    output = refusal(folder, "segment")
+    output = refusal(folder, "segment", forked=True)
     assert_told_once(output, "segment.model: found no folder fold0 in 'labels'")
 
 
@@ -286,7 +321,7 @@ def test_model_folder_without_one_of_its_files_is_refused(file, folder):
         (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "model" / name).write_text("{}")
     configure(folder, segment={"images": "images", "model": "model"})
-    output = refusal(folder, "segment")
+    output = refusal(folder, "segment", forked=True)
     assert_told_once(output, f"segment.model: model/{file} is missing", "copy the whole folder")
 
 

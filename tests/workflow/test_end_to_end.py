@@ -293,7 +293,7 @@ def test_one_file_can_be_made_alone(finished_copy):
 
 def test_same_seed_gives_the_same_bytes_in_another_folder(finished, folder):
     configure(folder, runs={"a": {}})
-    finish(folder, "masks", "--cores", "8")
+    finish(folder, "masks", "--cores", "2")
     patterns = ("splits.csv", "*.npy", "decision.json", "runs/a/masks/*.png")
     patterns += ("runs/a/regions/*.png",)
     made = digests(folder / "results", *patterns)
@@ -311,20 +311,8 @@ def digest_of_weights(folder):
 # --- other data ---------------------------------------------------------------------------------
 
 
-def test_cross_validation_reaches_the_report(folder):
-    configure(folder, split={"test": 0.25, "folds": 2}, runs={"a": {}})
-    finish(folder, "--cores", "8")
-    results = folder / "results/tiny"
-    splits = read_csv(results / "data/splits.csv")
-    assert splits["fold"].tolist()[:6] == [0, 0, 0, 1, 1, 1]
-    assert read_json(results / "runs/a/decision.json")["images"] == [f"0{i}" for i in range(6)]
-    for fold in (0, 1):
-        assert np.load(results / f"runs/a/fold{fold}/probabilities.npy").size == 5 * 96 * 96
-    assert (results / "report.html").exists()
-
-
-def test_sizes_channels_and_pixel_types_may_be_mixed(folder):
-    """Grey and RGB, 8 and 16 bits, PNG and TIFF, three sizes: one data set."""
+def test_sizes_channels_and_pixel_types_may_be_mixed_and_cross_validated(folder):
+    """Grey and RGB, 8 and 16 bits, PNG and TIFF, three sizes: one data set, in two folds."""
     shutil.rmtree(folder / "images")
     shutil.rmtree(folder / "labels")
     sizes = [96, 64, 100, 70, 96, 64, 71]
@@ -340,14 +328,24 @@ def test_sizes_channels_and_pixel_types_may_be_mixed(folder):
                 write_png(folder / f"images/{i}.png", np.stack([image] * 3, axis=-1))
             case 2:
                 tifffile.imwrite(folder / f"images/{i}.tif", image.astype(np.uint16) * 257)
-    configure(folder, runs={"a": {}})
-    finish(folder, "--cores", "8")
+    configure(folder, split={"test": 0.25, "folds": 2}, runs={"a": {}})
+    finish(folder, "--cores", "2")
     results = folder / "results/tiny"
     plan = read_json(results / "data/plan.json")
     assert (plan["channels"], plan["dtype"]) == (3, "uint16")
-    pixels = sum(size * (size - i) for i, size in enumerate(sizes))
-    assert np.load(results / "data/images.npy").shape == (3 * pixels,)
+    pixels = [size * (size - i) for i, size in enumerate(sizes)]
+    assert np.load(results / "data/images.npy").shape == (3 * sum(pixels),)
     assert read_pixels(results / "runs/a/masks/6.png").shape == (65, 71)
+
+    splits = read_csv(results / "data/splits.csv")
+    test = splits["role"] == "test"
+    assert splits["id"][test].astype(int).tolist() == [5, 6]
+    assert sorted(splits["fold"][~test]) == [0, 0, 0, 1, 1]
+    assert read_json(results / "runs/a/decision.json")["images"] == [str(i) for i in range(5)]
+    for fold in (0, 1):
+        predicted = test | (splits["fold"] == fold)
+        probabilities = np.load(results / f"runs/a/fold{fold}/probabilities.npy")
+        assert probabilities.size == np.array(pixels)[predicted].sum()
     assert (results / "report.html").exists()
 
 
@@ -371,7 +369,7 @@ def test_segment_works_in_shards_and_only_once(finished_copy):
     new_images(finished_copy, 3)
     configure(finished_copy, segment={"images": "new", "run": "b", "shard_size": 2})
     assert planned(finished_copy, "segment") == {"segment-0", "segment-1", "segment-review"}
-    finish(finished_copy, "segment", "--cores", "8")
+    finish(finished_copy, "segment", "--cores", "2")
     for i in range(3):
         mask = read_pixels(finished_copy / f"results/tiny/segment/b/x{i}.png")
         assert mask.shape == (80 + i, 80 + i)

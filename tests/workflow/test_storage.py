@@ -130,7 +130,7 @@ def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
         (folder / "config.yaml").write_text(
             json.dumps({"dataset": {"name": name}, "predict": {"tile": 96}, "segment": segment})
         )
-        finish(folder, "segment", "--cores", "8")
+        finish(folder, "segment", "--cores", "2")
     masks = digests(folder / "results/there/segment/a", "*.png")
     assert sorted(masks) == ["x0.png", "x1.png", "x2.png"]
     assert masks == digests(folder / "results/here/segment/a", "*.png")

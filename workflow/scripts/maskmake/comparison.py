@@ -7,12 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from maskmake.intervals import (
-    MIN_IMAGES_FOR_VERDICT,
-    interval,
-    resampled_means,
-    resampling_weights,
-)
+from maskmake.intervals import MIN_IMAGES_FOR_VERDICT, interval, resampled_means, resampling_weights
 from maskmake.scorecard import HIGHER_IS_BETTER, SCORES
 
 PAIR_COLUMNS = ["run", "other", "score", "difference", "low", "high", "share", "images", "verdict"]

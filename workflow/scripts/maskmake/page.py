@@ -46,15 +46,7 @@ from maskmake.tables import (
     stage_table,
     versions,
 )
-from maskmake.terms import (
-    CAUSE_TERMS,
-    DASH,
-    OBJECTIVE_NAMES,
-    counted,
-    duration,
-    number,
-    percent,
-)
+from maskmake.terms import CAUSE_TERMS, DASH, OBJECTIVE_NAMES, counted, duration, number, percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -10,16 +10,7 @@ import pandas as pd
 from maskmake import scorecard
 from maskmake.folders import natural_key
 from maskmake.report_inputs import Run
-from maskmake.terms import (
-    DASH,
-    HEADINGS,
-    SCORE_TERMS,
-    Term,
-    number,
-    percent,
-    signed,
-    signed_range,
-)
+from maskmake.terms import DASH, HEADINGS, SCORE_TERMS, Term, number, percent, signed, signed_range
 
 STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
 STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
