@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from maskmake import figures, pictures
+from maskmake.cases import Case
 from maskmake.decision import stored_decision
 from maskmake.learning import learn_decision
 from maskmake.sentences import speck_sentences
@@ -32,9 +33,9 @@ def case(true: float, *squares: tuple[int, int, int, float]) -> tuple[np.ndarray
 
 
 def diagnosed(*images: tuple[np.ndarray, np.ndarray]) -> tuple[pd.DataFrame, dict, dict]:
-    learned = learn_decision(lambda: iter(images), "dice", "one_level")
-    named = [(f"i{place}", *image) for place, image in enumerate(images)]
-    pieces = find_specks(lambda: iter(named), learned)
+    cases = [Case(f"i{place}", label, p) for place, (p, label) in enumerate(images)]
+    learned = learn_decision(lambda: iter(cases), "dice", "one_level")
+    pieces = find_specks(lambda: iter(cases), learned)
     return pieces, diagnose(pieces, learned), learned
 
 

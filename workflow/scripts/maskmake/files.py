@@ -57,6 +57,12 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file that is in memory as a whole."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_json(path: str | Path, value) -> None:
     """Write a JSON document; NaN is written as null, since JSON has no NaN."""
     write_text(path, json.dumps(_json_ready(value), indent=2, allow_nan=False) + "\n")

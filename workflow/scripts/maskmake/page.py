@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake import figures
-from maskmake.files import atomic, read_csv, read_json, write_text
+from maskmake.files import read_csv, read_json, write_bytes, write_text
 from maskmake.images import read_pixels
 from maskmake.intervals import MIN_IMAGES_FOR_VERDICT
 from maskmake.pictures import (
@@ -201,8 +201,7 @@ def _rows_of_three(titled: list[tuple[np.ndarray, str]]) -> list[list[tuple[np.n
 
 
 def _write_sheet(path: str, rows: list[list[tuple[np.ndarray, str]]]) -> None:
-    with atomic(path) as temporary:
-        temporary.write_bytes(figures.png(figures.picture_figure(rows)))
+    write_bytes(path, figures.png(figures.picture_figure(rows)))
 
 
 def _losses(runs: Iterable[Run]) -> dict[str, list[tuple[pd.DataFrame, int]]]:

@@ -1,11 +1,10 @@
 """Why false objects and holes are in the masks of a run, and what would remove them."""
 
-from collections.abc import Callable, Iterable
-
 import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
+from maskmake.cases import Cases
 from maskmake.components import TRUE_SHARE, Components, find_components
 from maskmake.decision import cut, stored_decision
 from maskmake.objectives import TINY
@@ -21,10 +20,8 @@ SIZES = (1, 4, 8, 16, 32, 64, 128, LARGE)
 PROBABILITIES = tuple(tenth / 10 for tenth in range(10))
 OVERLAPS = (0, 0.1, 0.2, 0.3, 0.4)
 
-NamedCases = Callable[[], Iterable[tuple[str, np.ndarray, np.ndarray]]]
 
-
-def find_specks(cases: NamedCases, learned: dict) -> pd.DataFrame:
+def find_specks(cases: Cases, learned: dict) -> pd.DataFrame:
     """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
 
     A piece is false if less than half of its pixels are of its class in the label. The masks are
@@ -34,8 +31,7 @@ def find_specks(cases: NamedCases, learned: dict) -> pd.DataFrame:
     smaller than 256 pixels and than every true piece of its kind; else ``model_or_label``.
 
     Args:
-        cases: gives id, probability (H, W) ``float16`` 0 to 1 and label (H, W) ``uint8`` 0 or 1 of
-            each validation image.
+        cases: gives each validation image.
         learned: the contents of ``decision.json``.
 
     Returns:
@@ -46,7 +42,7 @@ def find_specks(cases: NamedCases, learned: dict) -> pd.DataFrame:
     """
     threshold, (low, high) = learned["threshold"], free_thresholds(learned)
     tables = []
-    for image_id, probability, label in cases():
+    for image_id, label, probability, _ in cases():
         found = [_pieces(probability, label, learned, threshold, low, high)]
         if threshold != 0.5:
             at_half = _pieces(probability, label, learned, 0.5, threshold, threshold)
