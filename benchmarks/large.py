@@ -2,6 +2,7 @@
 
     export PYTHONPATH=workflow/scripts
     .venv/bin/python benchmarks/large.py 4096 20480
+    .venv/bin/python benchmarks/large.py 4096 8192 --format jpg
 
 writes a grey image of blurred noise of each height and width, segments it with a network of two
 convolutions and a decision of two levels with clean-up, each in a process of its own, and prints
@@ -20,24 +21,28 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from memory import KINDS, peaks
+from PIL import Image
 from scipy import ndimage
 
 BLOCK = 1024
 
 
-def write_image(path: Path, size: int) -> None:
-    """A tiled, compressed TIFF; each block has objects of its own."""
+def write_image(folder: Path, size: int, suffix: str) -> None:
+    """A tiled, compressed TIFF, a PNG or a JPEG; each block has objects of its own."""
     rng = np.random.default_rng(1)
     fields = [ndimage.gaussian_filter(rng.normal(size=(BLOCK, BLOCK)), 8) for _ in range(3)]
     blocks = [np.uint8(np.clip(128 + 900 * field, 0, 255)) for field in fields]
     across = -(-size // BLOCK)
-
-    def tiles():
-        for number in range(across**2):
-            yield blocks[number % len(blocks)]
-
-    options = {"tile": (BLOCK, BLOCK), "compression": "zlib"}
-    tifffile.imwrite(path, tiles(), shape=(size, size), dtype=np.uint8, **options)
+    numbers = np.arange(across**2) % len(blocks)
+    path = folder / f"image.{suffix}"
+    if suffix == "tif":
+        tiles = (blocks[number] for number in numbers)
+        options = {"tile": (BLOCK, BLOCK), "compression": "zlib"}
+        tifffile.imwrite(path, tiles, shape=(size, size), dtype=np.uint8, **options)
+    else:
+        rows = numbers.reshape(across, across)
+        whole = np.block([[blocks[number] for number in row] for row in rows])
+        Image.fromarray(whole[:size, :size]).save(path)
 
 
 def write_run(folder: Path, filters: int) -> None:
@@ -69,7 +74,8 @@ def segment(folder: Path, filters: int) -> None:
 
     write_run(folder, filters)
     settings = PredictSettings("auto", 0.5, tta=False)
-    paths = [str(folder / "image.tif")], [folder / "fold0"], folder / "decision.json"
+    (image,) = folder.glob("image.*")
+    paths = [str(image)], [folder / "fold0"], folder / "decision.json"
     segment_images(*paths, settings, folder / "masks")
 
 
@@ -79,11 +85,12 @@ def main() -> None:
     )
     parser.add_argument("sizes", nargs="+", type=int, help="height and width in pixels")
     parser.add_argument("--filters", type=int, default=16, help="of the first convolution")
+    parser.add_argument("--format", default="tif", choices=("tif", "png", "jpg"))
     options = parser.parse_args()
     print(f"{'size':>7} {'seconds':>8} {'peak':>7} {'own':>7} {'mapped':>7}  MiB", flush=True)
     for size in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            write_image(Path(folder, "image.tif"), size)
+            write_image(Path(folder), size, options.format)
             command = [sys.executable, __file__, "--segment", folder, str(options.filters)]
             start = time.monotonic()
             with Path(folder, "log").open("w") as log:

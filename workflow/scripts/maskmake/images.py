@@ -47,7 +47,7 @@ LIBVIPS_LOADERS = {
     "MPO": pyvips.Image.jpegload,  # a JPEG with a second picture behind it, of a camera
 }
 
-# libvips would keep images that were read, even where a file was replaced under the same name.
+# libvips would keep its last operations in memory, and with them a photograph that it turned.
 pyvips.cache_set_max(0)
 # Its errors are raised; its warnings belong neither on the terminal nor into the log of a job.
 logging.getLogger("pyvips").propagate = False
