@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from maskmake.arrays import build_store, open_images, open_labels
-from maskmake.configuration import resolve
-from maskmake.files import read_csv, write_csv, write_json
-from maskmake.plan import fingerprint
-from maskmake.settings import TrainSettings
-from maskmake.splits import split_images
-from maskmake.synthesis import write_dataset
+from maskmake.data.fingerprint import fingerprint
+from maskmake.data.pixel_store import build_store, open_images, open_labels
+from maskmake.data.splits import split_images
+from maskmake.data.synthesis import write_dataset
+from maskmake.network.settings import TrainSettings
+from maskmake.runtime.files import read_csv, write_csv, write_json
+from maskmake.snakefile.config import resolve
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 INPUTS = {"images": "npy", "labels": "npy", "index": "csv", "splits": "csv", "plan": "json"}

@@ -13,10 +13,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from maskmake.cases import Case
-from maskmake.learning import learn_decision
-from maskmake.objectives import OBJECTIVES
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.masks.learning import learn_decision
+from maskmake.masks.objectives import OBJECTIVES
+from maskmake.scores.cases import Case
 
 
 def case(seed: int, size: int) -> Case:

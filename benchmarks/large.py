@@ -49,7 +49,7 @@ def write_run(folder: Path, filters: int) -> None:
     """A run with a network that blurs and scales."""
     import keras
 
-    from maskmake.files import write_json
+    from maskmake.runtime.files import write_json
 
     images = keras.Input((None, None, 1))
     x = keras.layers.Rescaling(1 / 20, -128 / 20)(images)
@@ -66,11 +66,11 @@ def write_run(folder: Path, filters: int) -> None:
 
 def segment(folder: Path, filters: int) -> None:
     """Segment the image of the folder."""
-    from maskmake.device import select_device
+    from maskmake.network.device import select_device
 
     select_device("tensorflow", 0, os.devnull)
-    from maskmake.segmentation import segment_images
-    from maskmake.settings import PredictSettings
+    from maskmake.network.settings import PredictSettings
+    from maskmake.predict.segmentation import segment_images
 
     write_run(folder, filters)
     settings = PredictSettings("auto", 0.5, tta=False)

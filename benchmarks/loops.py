@@ -44,7 +44,7 @@ def take_turns(block: int) -> Turn:
 
 def ours(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     """``train_fold``, everything on."""
-    from maskmake import training
+    from maskmake.train import training
 
     class Progress(training.Progress):
         def on_train_batch_begin(self, batch, logs=None):
@@ -67,12 +67,12 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     """The network alone on one batch that lies on the device."""
     import keras
 
-    from maskmake.device import resolve_precision, uses_xla
-    from maskmake.files import read_json
-    from maskmake.losses import LOSSES
-    from maskmake.networks import build_network
-    from maskmake.optimizers import build_optimizer
-    from maskmake.training import normalization_of
+    from maskmake.network.device import resolve_precision, uses_xla
+    from maskmake.network.networks import build_network
+    from maskmake.runtime.files import read_json
+    from maskmake.train.losses import LOSSES
+    from maskmake.train.optimizers import build_optimizer
+    from maskmake.train.training import normalization_of
 
     settings, plan = settings_of(options), read_json(input_paths(folder)["plan"])
     network = build_network(
@@ -138,7 +138,7 @@ def article(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     """The tutorial's loop: a generator over PNG files, ``fit``, float32, Adam."""
     import keras
 
-    from maskmake.networks import build_network, save_network
+    from maskmake.network.networks import build_network, save_network
 
     network = build_network(
         "Unet", "resnet34", None, 1, options.patch, scale=[1.0], offset=[0.0], precision="float32"
@@ -206,7 +206,7 @@ if __name__ == "__main__":
     if options.loop != "pytorch":
         from dataset import input_paths, train_settings
 
-        from maskmake.device import select_device
+        from maskmake.network.device import select_device
 
         if options.loop == "article":  # TensorFlow as it comes
             os.environ["KERAS_BACKEND"] = "tensorflow"

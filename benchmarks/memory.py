@@ -24,10 +24,10 @@ def train(folder: Path, steps: int) -> None:
     """Train on the set of the folder."""
     from dataset import input_paths, train_settings
 
-    from maskmake.device import select_device
+    from maskmake.network.device import select_device
 
     select_device("tensorflow", 0, os.devnull)
-    from maskmake.training import train_fold
+    from maskmake.train.training import train_fold
 
     settings = train_settings(encoder="resnet18", patch=32, batch=64, steps=steps, epochs=1)
     names = ("model.keras", "history.csv", "training.json", "augmented.npy")

@@ -33,12 +33,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    from maskmake.device import select_device
+    from maskmake.network.device import select_device
 
     select_device(options.backend, options.gpu, os.devnull)
-    from maskmake.networks import load_network
-    from maskmake.settings import PredictSettings
-    from maskmake.tiling import Predictor, Source, bands_of, predict_bands
+    from maskmake.network.networks import load_network
+    from maskmake.network.settings import PredictSettings
+    from maskmake.predict.tiling import Predictor, Source, bands_of, predict_bands
 
     network = load_network(options.model)
     shape, channels = (options.size, options.size), network.input_shape[-1]

@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
 
 ROOT = Path(__file__).parents[1]
 MODEL_FILES = ("decision.json", "fold0/model.keras", "fold0/training.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from workspace import configure, copy_workspace, finish
 
-from maskmake.synthesis import write_dataset
+from maskmake.data.synthesis import write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from maskmake.reasons import in_words
+from maskmake.snakefile.rerun_reasons import in_words
 
 
 class Jobs(logging.Handler):

@@ -18,7 +18,7 @@ import pytest
 import slurm
 from workspace import CONFIG, ROOT, configure, copy_workspace, finish, snakemake
 
-from maskmake.synthesis import write_dataset
+from maskmake.data.synthesis import write_dataset
 
 PROFILE = ROOT / "profiles" / "slurm"
 RUN = "results/tiny/runs/a"

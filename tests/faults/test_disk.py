@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from workspace import digests, finish, half_written, planned, snakemake
 
-from maskmake import files
-from maskmake.files import write_text
+from maskmake.runtime import files
+from maskmake.runtime.files import write_text
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from workspace import CONFIG, configure, copy_workspace, fatal, finish, snakemake
 
-from maskmake import gpus
+from maskmake.runtime import gpus
 
 WARNING = "--resources: no limit for gpu"
 

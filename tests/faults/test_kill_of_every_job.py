@@ -7,8 +7,8 @@ import pytest
 from faults import final_results
 from workspace import ROOT, configure, fatal, finish, half_written, planned, snakemake
 
-from maskmake.files import write_png
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import write_png
 
 # In this order: the rule, a target, the file at which its job is killed, and who is killed. The
 # file is half written then, but for check_patch, whose one file is Snakemake's to make.

@@ -30,7 +30,7 @@ def test_a_training_goes_on_at_once_after_its_snakemake_was_killed(folder):
 JOB = """
 import sys
 from types import SimpleNamespace
-from maskmake.log import job, logger
+from maskmake.runtime.log import job, logger
 with job(SimpleNamespace(log=[sys.argv[1]], rule="a_rule")):
     print("at it", flush=True)
     sys.stdin.read()
@@ -85,7 +85,7 @@ def test_a_killed_job_is_told_by_the_next(job):
 
 SNAKEMAKE = """
 import os, sys, time
-from maskmake.at_work import AtWork
+from maskmake.snakefile.results_lock import AtWork
 at_work = AtWork("results/mine", "results/weights")
 at_work.begin(dry_run=False)
 print(os.environ["MASKMAKE_SNAKEMAKE"], flush=True)

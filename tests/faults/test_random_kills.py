@@ -14,8 +14,8 @@ import pytest
 from faults import Background, final_results
 from workspace import CONFIG, configure, copy_workspace, digests, finish, half_written, planned
 
-from maskmake.files import write_png
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import write_png
 
 TARGETS = ("report", "segment")
 KILLS = 20

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from workspace import configure, copy_workspace, finish, planned, why
 
-from maskmake.files import write_png
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import write_png
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import yaml
 from table import TABLE, page
 from workspace import CONFIG, NOTHING_TO_DO, ROOT, configure, copy_workspace, finish
 
-from maskmake.files import write_png
-from maskmake.provenance import code_hashes, used_files
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import write_png
+from maskmake.snakefile.code_hash import code_hashes, used_files
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from workspace import CONFIG, ROOT, configure, copy_workspace, why
 
-from maskmake.files import write_png
-from maskmake.reasons import in_words
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import write_png
+from maskmake.snakefile.rerun_reasons import in_words
 
 
 def test_nothing_has_changed(finished):
@@ -36,10 +36,10 @@ def test_an_edited_file_of_the_code_is_named(finished, tmp_path):
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     shutil.copytree(ROOT / "envs", tmp_path / "envs")
     shutil.copy(ROOT / "Snakefile", tmp_path)
-    path = tmp_path / "workflow/scripts/maskmake/learning.py"
+    path = tmp_path / "workflow/scripts/maskmake/masks/learning.py"
     path.write_text(path.read_text() + "\n")
     _, said, _ = why(finished, workflow=tmp_path)
-    assert "decide_run (run b):\n  the code maskmake/learning.py was edited\n" in said
+    assert "decide_run (run b):\n  the code maskmake/masks/learning.py was edited\n" in said
 
 
 def test_images_and_missing_results_are_named(finished, tmp_path):

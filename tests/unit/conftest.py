@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskmake.arrays import build_store, offsets_of, open_images, open_labels
-from maskmake.device import select_device
-from maskmake.files import read_csv, write_csv, write_json
-from maskmake.plan import fingerprint
-from maskmake.splits import split_images
-from maskmake.synthesis import write_dataset
+from maskmake.data.fingerprint import fingerprint
+from maskmake.data.pixel_store import build_store, offsets_of, open_images, open_labels
+from maskmake.data.splits import split_images
+from maskmake.data.synthesis import write_dataset
+from maskmake.network.device import select_device
+from maskmake.runtime.files import read_csv, write_csv, write_json
 
 # Before any test imports Keras. Bit-equal trainings are promised for the processor alone.
 select_device("tensorflow", 0, os.devnull)
@@ -77,6 +77,6 @@ def two_convolutions(monkeypatch):
     """What ``train_fold`` builds in place of a U-Net, which takes most of a minute to compile."""
     from trainer import small_network  # which imports Keras
 
-    from maskmake import training
+    from maskmake.train import training
 
     monkeypatch.setattr(training, "build_network", small_network)

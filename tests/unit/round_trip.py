@@ -21,7 +21,7 @@ if __name__ == "__main__":
 import keras
 import numpy as np
 
-from maskmake.networks import build_network, load_network, save_network
+from maskmake.network.networks import build_network, load_network, save_network
 
 COMPILED = keras.backend.backend() == "jax"  # which compiles each operation otherwise
 

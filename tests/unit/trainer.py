@@ -16,10 +16,10 @@ from types import SimpleNamespace
 
 import keras
 
-from maskmake import training
-from maskmake.device import select_device
-from maskmake.log import job
-from maskmake.settings import TrainSettings
+from maskmake.network.device import select_device
+from maskmake.network.settings import TrainSettings
+from maskmake.runtime.log import job
+from maskmake.train import training
 
 
 def small_network(*arguments, scale, offset, precision):

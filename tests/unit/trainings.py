@@ -3,10 +3,10 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from maskmake.files import read_csv, read_json
-from maskmake.networks import load_network
-from maskmake.settings import AUGMENTATION_PRESETS, TrainSettings
-from maskmake.training import train_fold
+from maskmake.network.networks import load_network
+from maskmake.network.settings import AUGMENTATION_PRESETS, TrainSettings
+from maskmake.runtime.files import read_csv, read_json
+from maskmake.train.training import train_fold
 
 SETTINGS = TrainSettings(
     architecture="Unet",

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 from workspace import CONFIG, configure, finish
 
-from maskmake.files import read_json
+from maskmake.runtime.files import read_json
 
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="needs jax")

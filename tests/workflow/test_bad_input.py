@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from workspace import CONFIG, configure, digests, finish, half_written, planned, snakemake
 
-from maskmake.files import write_png
-from maskmake.images import read_pixels
+from maskmake.data.images import read_pixels
+from maskmake.runtime.files import write_png
 
 # Snakemake deletes the outputs of a job before it starts; the log and the page beside it are new.
 OF_VALIDATE = {

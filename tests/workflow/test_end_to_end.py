@@ -23,10 +23,10 @@ from workspace import (
     snakemake,
 )
 
-from maskmake.calibration import EXPECTED
-from maskmake.files import read_csv, read_json, write_png
-from maskmake.images import read_pixels
-from maskmake.synthesis import synthesize
+from maskmake.data.images import read_pixels
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import read_csv, read_json, write_png
+from maskmake.scores.calibration import EXPECTED
 
 SCORE_NAMES = [
     "pixel_accuracy", "majority_accuracy", "precision", "recall", "foreground_dice",

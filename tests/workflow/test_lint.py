@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from workspace import ROOT, snakemake
 
-from maskmake.provenance import used_files
+from maskmake.snakefile.code_hash import used_files
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
@@ -72,7 +72,7 @@ def test_snakemake_lists_the_targets_with_their_docstrings(folder):
     assert "\nevaluate (The scores of each run on the test images.)\n" in output
 
 
-# The Snakefile may read these of Snakemake's workflow; maskmake.internals asks for all else.
+# The Snakefile may read these of Snakemake's workflow; snakefile.internals asks for all else.
 PUBLIC = {"current_basedir", "overwrite_configfiles"}
 
 

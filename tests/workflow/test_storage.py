@@ -21,8 +21,8 @@ from workspace import (
     why,
 )
 
-from maskmake.files import read_csv, write_png
-from maskmake.synthesis import synthesize
+from maskmake.data.synthesis import synthesize
+from maskmake.runtime.files import read_csv, write_png
 
 KINDS = {"images": "image", "labels": "label"}
 

@@ -53,7 +53,7 @@ def write_weights(path):
     """Weights of a ResNet-18 in the layout of Keras 2, all 0.01, and the MD5 of the file."""
     from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-    from maskmake.networks import _import_library, _legacy_modules
+    from maskmake.network.networks import _import_library, _legacy_modules
 
     encoder = _import_library().Backbones.get_backbone(
         "resnet18", input_shape=(None, None, 3), include_top=False, **_legacy_modules()

@@ -12,13 +12,13 @@ from snakemake.logging import logger
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
-from maskmake import internals
-from maskmake.configuration import resolve
-from maskmake.contents import version_of
-from maskmake.errors import UserError
-from maskmake.folders import list_images
-from maskmake.locations import Dataset, list_shards, trained_folds
-from maskmake.provenance import code_hashes
+from maskmake.snakefile import internals
+from maskmake.snakefile.config import resolve
+from maskmake.data.file_versions import version_of
+from maskmake.runtime.errors import UserError
+from maskmake.data.folders import list_images
+from maskmake.snakefile.locations import Dataset, list_shards, trained_folds
+from maskmake.snakefile.code_hash import code_hashes
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 

@@ -3,8 +3,8 @@
 # folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
 # has the images; in all of them it lists the folders of images and reads again those of new times.
 
-from maskmake.at_work import AtWork
-from maskmake.locks import HOLDER
+from maskmake.snakefile.results_lock import AtWork
+from maskmake.runtime.locks import HOLDER
 
 AT_WORK = AtWork(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")
 if internals.is_main_process(workflow):

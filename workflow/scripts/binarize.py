@@ -1,8 +1,8 @@
 """Write the pixel store: labels as 0 and 1, images in one pixel type."""
 
-from maskmake.arrays import build_store
-from maskmake.files import read_csv
-from maskmake.log import job
+from maskmake.data.pixel_store import build_store
+from maskmake.runtime.files import read_csv
+from maskmake.runtime.log import job
 
 with job(snakemake):
     build_store(

@@ -1,8 +1,8 @@
 """Refuse a patch that does not fit into the images."""
 
-from maskmake.files import read_csv
-from maskmake.log import job
-from maskmake.plan import check_patch
+from maskmake.data.fingerprint import check_patch
+from maskmake.runtime.files import read_csv
+from maskmake.runtime.log import job
 
 with job(snakemake):
     check_patch(

@@ -1,8 +1,8 @@
 """Put the scores of all runs into one table, and say of every two which is better."""
 
-from maskmake.comparison import ScoredRun, compare_pairs, compare_runs
-from maskmake.files import read_csv, read_json, write_csv
-from maskmake.log import job
+from maskmake.runtime.files import read_csv, read_json, write_csv
+from maskmake.runtime.log import job
+from maskmake.scores.comparison import ScoredRun, compare_pairs, compare_runs
 
 with job(snakemake):
     files = zip(

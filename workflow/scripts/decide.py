@@ -1,10 +1,10 @@
 """Learn on the validation images how probabilities become masks."""
 
-from maskmake.arrays import open_labels
-from maskmake.files import read_csv, write_json
-from maskmake.learning import decide_run
-from maskmake.log import job
-from maskmake.predictions import RunProbabilities
+from maskmake.data.pixel_store import open_labels
+from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.learning import decide_run
+from maskmake.runtime.files import read_csv, write_json
+from maskmake.runtime.log import job
 
 with job(snakemake):
     index = read_csv(snakemake.input.index)

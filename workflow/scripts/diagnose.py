@@ -1,10 +1,10 @@
 """Say why false objects and holes are in the masks of one run, on its validation images."""
 
-from maskmake.arrays import open_images, open_labels
-from maskmake.diagnosis import diagnose_run
-from maskmake.files import read_csv, read_json, write_bytes, write_csv, write_json
-from maskmake.log import job
-from maskmake.predictions import RunProbabilities
+from maskmake.data.pixel_store import open_images, open_labels
+from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.report.diagnosis import diagnose_run
+from maskmake.runtime.files import read_csv, read_json, write_bytes, write_csv, write_json
+from maskmake.runtime.log import job
 
 with job(snakemake):
     index = read_csv(snakemake.input.index)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from maskmake.download import download
-from maskmake.locations import read_checksums
-from maskmake.log import job
+from maskmake.data.download import download
+from maskmake.runtime.log import job
+from maskmake.snakefile.locations import read_checksums
 
 with job(snakemake):
     source = snakemake.params.download

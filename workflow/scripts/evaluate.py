@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from maskmake.arrays import open_labels
-from maskmake.evaluation import evaluate_run
-from maskmake.files import read_csv, read_json, write_csv, write_json
-from maskmake.log import job
-from maskmake.predictions import RunProbabilities
+from maskmake.data.pixel_store import open_labels
+from maskmake.masks.evaluation import evaluate_run
+from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.runtime.files import read_csv, read_json, write_csv, write_json
+from maskmake.runtime.log import job
 
 with job(snakemake):
     index = read_csv(snakemake.input.index)

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import requests
 
-from maskmake.device import select_device
-from maskmake.download import fetch
-from maskmake.log import job, logger
+from maskmake.data.download import fetch
+from maskmake.network.device import select_device
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     path = Path(snakemake.output.weights)
     select_device("tensorflow", 0, snakemake.log[0])
-    from maskmake.networks import load_imagenet_encoder
+    from maskmake.network.networks import load_imagenet_encoder
 
     def fetch_here(address: str, checksum: str) -> Path:
         logger.info("Downloading %s", address)

@@ -1,10 +1,10 @@
 """Write masks, and pictures of the probability and of the regions, of the test images."""
 
-from maskmake.decision import stored_decision
-from maskmake.files import read_csv, read_json, write_csv
-from maskmake.log import job
-from maskmake.mask_files import write_masks
-from maskmake.predictions import RunProbabilities
+from maskmake.masks.decision import stored_decision
+from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.mask_files import write_masks
+from maskmake.runtime.files import read_csv, read_json, write_csv
+from maskmake.runtime.log import job
 
 with job(snakemake):
     table = write_masks(

@@ -1,9 +1,9 @@
 """Write the fingerprint of the data set."""
 
-from maskmake.arrays import open_images, open_labels
-from maskmake.files import read_csv, write_json
-from maskmake.log import job
-from maskmake.plan import fingerprint
+from maskmake.data.fingerprint import fingerprint
+from maskmake.data.pixel_store import open_images, open_labels
+from maskmake.runtime.files import read_csv, write_json
+from maskmake.runtime.log import job
 
 with job(snakemake):
     index = read_csv(snakemake.input.index)

@@ -1,14 +1,16 @@
 """Write the probabilities of the validation and test images of one fold."""
 
-from maskmake.device import select_device
-from maskmake.files import read_csv
-from maskmake.log import job
-from maskmake.settings import PredictSettings
-from maskmake.splits import fold_ids
+from maskmake.data.splits import fold_ids
+from maskmake.network.device import select_device
+from maskmake.network.settings import PredictSettings
+from maskmake.runtime.files import read_csv
+from maskmake.runtime.log import job
 
 with job(snakemake):
     select_device(snakemake.params.backend, snakemake.resources.gpu, snakemake.log[0])
-    from maskmake.tiling import predict_images  # Keras reads its backend when it is imported
+    from maskmake.predict.tiling import (
+        predict_images,  # Keras reads its backend when it is imported
+    )
 
     ids = fold_ids(read_csv(snakemake.input.splits), int(snakemake.wildcards.fold))
     predict_images(

@@ -1,8 +1,8 @@
 """Write the report page and its figures."""
 
-from maskmake.log import job
-from maskmake.page import write_report
-from maskmake.report_inputs import ReportInputs, ReportOutputs
+from maskmake.report.inputs import ReportInputs, ReportOutputs
+from maskmake.report.page import write_report
+from maskmake.runtime.log import job
 
 with job(snakemake):
     write_report(

@@ -1,7 +1,7 @@
 """Put the images and labels that Snakemake has fetched from a storage into two folders."""
 
-from maskmake.log import job
-from maskmake.retrieval import gather
+from maskmake.data.retrieval import gather
+from maskmake.runtime.log import job
 
 with job(snakemake):
     for kind in ("images", "labels"):

@@ -1,8 +1,8 @@
 """List the masks of a folder without labels, those to look at first on top."""
 
-from maskmake.files import read_csv, read_json, write_csv
-from maskmake.log import job
-from maskmake.review import review_shards
+from maskmake.predict.review import review_shards
+from maskmake.runtime.files import read_csv, read_json, write_csv
+from maskmake.runtime.log import job
 
 with job(snakemake):
     review = review_shards(

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from maskmake.contents import note
-from maskmake.device import select_device
-from maskmake.files import read_json, write_csv
-from maskmake.log import job
-from maskmake.settings import PredictSettings
+from maskmake.data.file_versions import note
+from maskmake.network.device import select_device
+from maskmake.network.settings import PredictSettings
+from maskmake.runtime.files import read_json, write_csv
+from maskmake.runtime.log import job
 
 with job(snakemake):
     trained = read_json(snakemake.input.trainings[0])
     select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
-    from maskmake.segmentation import segment_images  # Keras reads its backend when imported
+    from maskmake.predict.segmentation import (
+        segment_images,  # Keras reads its backend when imported
+    )
 
     note(snakemake.params.images, snakemake.params.contents)
     table = segment_images(

@@ -1,8 +1,8 @@
 """Give every image its role and its fold."""
 
-from maskmake.files import read_csv, write_csv
-from maskmake.log import job, logger
-from maskmake.splits import split_images
+from maskmake.data.splits import split_images
+from maskmake.runtime.files import read_csv, write_csv
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     table = split_images(read_csv(snakemake.input.manifest), **snakemake.params.split)

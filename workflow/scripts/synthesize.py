@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from maskmake.log import job
-from maskmake.synthesis import write_dataset
+from maskmake.data.synthesis import write_dataset
+from maskmake.runtime.log import job
 
 with job(snakemake):
     settings = snakemake.params.synthesis

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from maskmake.device import select_device
-from maskmake.log import job
-from maskmake.settings import TrainSettings
+from maskmake.network.device import select_device
+from maskmake.network.settings import TrainSettings
+from maskmake.runtime.log import job
 
 with job(snakemake):
     settings = TrainSettings.from_section(snakemake.params.train)
     select_device(settings.backend, snakemake.resources.gpu, snakemake.log[0])
-    from maskmake.training import train_fold  # Keras reads its backend when it is imported
+    from maskmake.train.training import train_fold  # Keras reads its backend when it is imported
 
     train_fold(
         settings,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from maskmake.audit import validate_dataset
-from maskmake.log import job
+from maskmake.data.audit import validate_dataset
+from maskmake.runtime.log import job
 
 with job(snakemake):
     validate_dataset(

@@ -1,0 +1,505 @@
+"""What is wrong with a data set: one sentence for each fault, all of them in one pass."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from maskmake.data.audit import (
+    MANIFEST_COLUMNS,
+    Audit,
+    audit_dataset,
+    fault_error,
+    validate_dataset,
+    write_audit,
+)
+from maskmake.data.file_versions import read_record
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import read_csv, read_json, sha256
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+SIDE = 16
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, pixels)
+    else:
+        Image.fromarray(pixels).save(path)
+    return path
+
+
+def grey(seed: int, side: int = SIDE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)
+
+
+def half(value: int = 255, background: int = 0, dtype=np.uint8) -> np.ndarray:
+    """A label whose right half is foreground."""
+    label = np.full((SIDE, SIDE), background, dtype)
+    label[:, SIDE // 2 :] = value
+    return label
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
+    """Four right pairs, 0 to 3, in the folders images and labels of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(4):
+        save(Path(f"images/{number}.png"), grey(number))
+        save(Path(f"labels/{number}.png"), half())
+    return tmp_path
+
+
+def audit(threshold=0.5, tolerance=0.01, empty_labels="refuse", groups=None) -> Audit:
+    return audit_dataset("images", "labels", threshold, tolerance, empty_labels, groups)
+
+
+# --- a right data set -----------------------------------------------------------------------
+
+
+def test_a_right_data_set_has_no_faults_and_a_manifest(dataset):
+    result = audit()
+    assert (result.faults, result.warnings) == ([], [])
+    manifest = result.manifest
+    assert list(manifest.columns) == MANIFEST_COLUMNS
+    assert manifest.iloc[0].to_dict() == {
+        "id": "0",
+        "image": "images/0.png",
+        "label": "labels/0.png",
+        "height": SIDE,
+        "width": SIDE,
+        "channels": 1,
+        "dtype": "uint8",
+        "label_maximum": 255,
+        "sha256_image": sha256("images/0.png"),
+        "sha256_label": sha256("labels/0.png"),
+        "foreground": 0.5,
+        "group": "0",
+        "role": "",
+    }
+
+
+def test_rows_are_in_natural_order(dataset):
+    for name in ("10", "9"):
+        save(Path(f"images/{name}.png"), grey(int(name)))
+        save(Path(f"labels/{name}.png"), half())
+    assert list(audit().manifest["id"]) == ["0", "1", "2", "3", "9", "10"]
+
+
+def test_image_and_label_may_differ_in_file_type(dataset):
+    save(Path("images/t.bmp"), grey(7))
+    save(Path("labels/t.tif"), half())
+    result = audit()
+    assert result.faults == []
+    assert result.manifest.set_index("id").loc["t", "label"] == "labels/t.tif"
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(1, np.uint8), (255, np.uint8), (65535, np.uint16), (1, np.uint16)]
+)
+def test_labels_of_any_range(dataset, value, dtype):
+    for number in range(4):
+        Path(f"labels/{number}.png").unlink()
+        save(Path(f"labels/{number}.tif"), half(value, dtype=dtype))
+    result = audit()
+    assert result.faults == []
+    assert list(result.manifest["foreground"]) == [0.5] * 4
+
+
+def test_nearly_black_and_white_is_right(dataset):
+    save(Path("labels/0.png"), half(value=240, background=9))
+    assert audit().faults == []
+
+
+def test_sub_folders_give_roles(dataset):
+    for kind in ("images", "labels"):
+        for number, role in enumerate(["train", "train", "validation", "test"]):
+            Path(kind, role).mkdir(exist_ok=True)
+            Path(f"{kind}/{number}.png").rename(f"{kind}/{role}/{number}.png")
+    result = audit()
+    assert result.faults == []
+    assert list(result.manifest["role"]) == ["train", "train", "validation", "test"]
+    assert result.manifest["image"][3] == "images/test/3.png"
+
+
+def test_groups_are_searched_in_the_id(dataset):
+    for kind in ("images", "labels"):
+        for number in range(4):
+            Path(f"{kind}/{number}.png").rename(f"{kind}/p{number // 2}_{number}.png")
+    assert list(audit(groups=r"^p(\d+)_").manifest["group"]) == ["0", "0", "1", "1"]
+
+
+# --- one sentence for each fault ------------------------------------------------------------
+
+
+def only_fault(**settings) -> str:
+    (fault,) = audit(**settings).faults
+    return fault
+
+
+def test_folder_missing(dataset):
+    Path("labels").rename("masks")
+    fault = only_fault()
+    assert fault.startswith(
+        "labels: no such folder; expected the folder of labels; mend dataset.labels"
+    )
+    assert str(dataset) in fault
+
+
+def test_folder_is_a_file(dataset):
+    Path("labels").rename("masks")
+    Path("labels").write_text("")
+    assert only_fault().startswith("labels: a file; expected the folder of labels")
+
+
+def test_folder_without_images(dataset):
+    for path in Path("images").iterdir():
+        path.rename(path.with_suffix(".czi"))
+    Path("images/val").mkdir()
+    Path("images/.DS_Store").write_text("")
+    assert only_fault().startswith("images: no image files (found sub-folder val, 4 .czi files);")
+
+
+def test_empty_folders_are_both_told(dataset):
+    for path in [*Path("images").iterdir(), *Path("labels").iterdir()]:
+        path.unlink()
+    faults = audit().faults
+    assert [fault.split("(")[0] for fault in faults] == [
+        "images: no image files ",
+        "labels: no image files ",
+    ]
+    assert "(found nothing)" in faults[0] and ".png" in faults[0]
+
+
+def test_image_without_label(dataset):
+    Path("labels/2.png").unlink()
+    assert only_fault().startswith("images/2.png: image without label; expected labels/2 with")
+
+
+def test_label_without_image(dataset):
+    save(Path("labels/extra.png"), half())
+    assert only_fault().startswith("labels/extra.png: label without image; expected images/extra")
+
+
+def test_label_in_another_sub_folder(dataset):
+    Path("labels/test").mkdir()
+    Path("labels/2.png").rename("labels/test/2.png")
+    assert [fault.split(";")[0] for fault in audit().faults] == [
+        "images/2.png: image without label",
+        "labels/test/2.png: label without image",
+    ]
+
+
+def test_no_stem_in_common_is_one_fault(dataset):
+    for path in list(Path("labels").iterdir()):
+        path.rename(path.with_stem(f"{path.stem}_mask"))
+    fault = only_fault()
+    assert "no label has the sub-folder and stem of an image" in fault
+    assert "images such as images/0.png, labels such as labels/0_mask.png" in fault
+
+
+def test_two_files_of_one_stem(dataset):
+    save(Path("images/2.tif"), grey(9))
+    fault = only_fault()
+    assert "has the stem of 2." in fault
+    assert "expected one file for '2'" in fault
+
+
+def test_one_stem_in_two_sub_folders(dataset):
+    for kind, pixels in (("images", grey(9)), ("labels", half())):
+        save(Path(kind, "test/2.png"), pixels)
+    result = audit()
+    (fault,) = result.faults
+    assert fault.startswith("images/test/2.png: has the stem of images/2.png; expected stems that")
+    assert result.manifest["id"].is_unique
+
+
+def test_too_few_pairs(dataset):
+    for kind in ("images", "labels"):
+        for number in (2, 3):
+            Path(f"{kind}/{number}.png").unlink()
+    assert only_fault().startswith("images: 2 images with labels; expected at least 3")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"this is no picture", lambda whole: whole[: len(whole) // 2], lambda whole: whole[:30]],
+    ids=["empty", "text", "truncated", "header only"],
+)
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_file_that_cannot_be_decoded(dataset, kind, content):
+    path = Path(kind, "1.png")
+    path.write_bytes(content(path.read_bytes()) if callable(content) else content)
+    fault = only_fault()
+    assert fault.startswith(f"{path}: cannot be decoded (")
+    assert fault.endswith("replace or remove the file.")
+
+
+def test_truncated_tiff(dataset):
+    Path("images/1.png").unlink()
+    path = save(Path("images/1.tif"), grey(1, side=64))
+    path.write_bytes(path.read_bytes()[:200])
+    assert only_fault().startswith("images/1.tif: ")
+
+
+def test_sizes_differ(dataset):
+    save(Path("images/1.png"), grey(1, side=20))
+    assert only_fault() == (
+        "labels/1.png: 16 x 16 pixels (height x width), but images/1.png has 20 x 20; expected "
+        "equal sizes; export the label at the size of the image."
+    )
+
+
+def test_pixel_type(dataset):
+    Path("images/1.png").unlink()
+    save(Path("images/1.tif"), grey(1).astype(np.float32))
+    assert only_fault().startswith("images/1.tif: pixel type float32; expected 8- or 16-bit")
+
+
+def test_jpeg_label(dataset):
+    Path("labels/1.png").unlink()
+    save(Path("labels/1.jpg"), half())
+    assert only_fault().startswith("labels/1.jpg: a JPEG label;")
+
+
+def test_three_valued_label(dataset):
+    label = half()
+    label[0, :4] = 127
+    save(Path("labels/1.png"), label)
+    assert only_fault() == (
+        "labels/1.png: 1.562 % of the pixels are neither background nor foreground (most often "
+        "the value 127); expected at most 1 % between 63.75 and 191.25, the middle of the range "
+        "0-255; give each pixel 0 or 255, or set dataset.label_tolerance to 1 to cut at "
+        "dataset.label_threshold 0.5."
+    )
+
+
+@pytest.mark.parametrize("tolerance", [0.02, 1])
+def test_tolerance_accepts_a_three_valued_label(dataset, tolerance):
+    label = half()
+    label[0, :4] = 127
+    save(Path("labels/1.png"), label)
+    assert audit(tolerance=tolerance).faults == []
+
+
+@pytest.mark.parametrize(("value", "side"), [(0, "background"), (255, "foreground")])
+def test_label_of_one_value(dataset, value, side):
+    save(Path("labels/1.png"), np.full((SIDE, SIDE), value, np.uint8))
+    assert only_fault() == (
+        f"labels/1.png: every pixel is {side} (the value {value}); expected background and "
+        "foreground; remove the pair, or, where other labels have both, set "
+        "dataset.empty_labels to accept."
+    )
+
+
+def test_empty_labels_can_be_accepted(dataset):
+    save(Path("labels/1.png"), np.zeros((SIDE, SIDE), np.uint8))
+    result = audit(empty_labels="accept")
+    assert result.faults == []
+    assert result.warnings == [
+        "1 of 4 labels hold only background or only foreground, such as labels/1.png; "
+        "dataset.empty_labels accepts them."
+    ]
+
+
+def test_a_data_set_without_foreground_is_never_accepted(dataset):
+    for number in range(4):
+        save(Path(f"labels/{number}.png"), np.zeros((SIDE, SIDE), np.uint8))
+    assert len(audit(empty_labels="accept").faults) == 4
+
+
+def test_label_of_another_range_than_the_others(dataset):
+    save(Path("labels/1.png"), half(value=1))
+    assert only_fault() == (
+        "labels/1.png: every pixel is background (the values 0 and 1), since the labels of the "
+        "data set range from 0 to 255 and dataset.label_threshold 0.5 makes values above 127.5 "
+        "foreground; expected 0 and 255; convert the label (class and instance numbers, too), or "
+        "mend the threshold."
+    )
+
+
+def test_class_indices(dataset):
+    for number in range(4):
+        label = half(value=3)
+        label[:4] = np.arange(SIDE) % 4
+        save(Path(f"labels/{number}.png"), label)
+    faults = audit().faults
+    assert len(faults) == 4
+    assert "every pixel is background (4 values from 0 to 3), since" in faults[0]
+
+
+def test_label_above_the_threshold_throughout(dataset):
+    save(Path("labels/1.png"), half(value=250, background=200))
+    assert "every pixel is foreground (the values 200 and 250), since" in only_fault()
+
+
+def test_id_without_group(dataset):
+    assert [fault.split(";")[0] for fault in audit(groups="^([0-2])$").faults] == [
+        "images/3.png: dataset.groups '^([0-2])$' finds no group in '3'"
+    ]
+
+
+def test_faults_of_all_kinds_in_one_pass(dataset):
+    save(Path("images/lonely.png"), grey(5))
+    Path("images/0.png").write_bytes(b"")
+    save(Path("labels/0.png"), np.full((SIDE, SIDE), 127, np.uint8))
+    save(Path("images/1.png"), grey(1, side=20))
+    save(Path("labels/2.png"), np.zeros((SIDE, SIDE), np.uint8))
+    text = "\n".join(audit(groups="^([0-2])$").faults)
+    for part in (
+        "images/lonely.png: image without label",
+        "images/0.png: cannot be decoded",
+        "labels/0.png: 100 % of the pixels are neither",
+        "labels/1.png: 16 x 16 pixels",
+        "labels/2.png: every pixel is background",
+        "images/3.png: dataset.groups",
+    ):
+        assert part in text
+
+
+# --- warnings -------------------------------------------------------------------------------
+
+
+def test_mixed_channels_and_pixel_types_are_warnings(dataset):
+    save(Path("images/0.png"), np.dstack([grey(0)] * 3))
+    Path("images/1.png").unlink()
+    save(Path("images/1.tif"), grey(1).astype(np.uint16) * 257)
+    result = audit()
+    assert result.faults == []
+    assert [warning.split(";")[0] for warning in result.warnings] == [
+        "3 grey and 1 RGB images",
+        "3 images of 8 and 1 of 16 bits a channel",
+    ]
+
+
+def test_copies_are_a_warning(dataset):
+    save(Path("images/3.png"), grey(1))
+    (warning,) = audit().warnings
+    assert warning.startswith("images/1.png, images/3.png are copies of one image;")
+
+
+def test_files_left_out_are_a_warning(dataset):
+    Path("images/notes.txt").write_text("")
+    Path("images/val").mkdir()
+    (warning,) = audit().warnings
+    assert warning.startswith("images: sub-folder val, 1 .txt file left out;")
+
+
+# --- the error and the files ----------------------------------------------------------------
+
+
+def test_few_faults_are_all_in_the_error():
+    assert str(fault_error(["a: one.", "b: two."], "faults.html")) == (
+        "The data set has 2 faults:\n  a: one.\n  b: two."
+    )
+    assert str(fault_error(["a: one."], "faults.html")) == "The data set has a fault:\n  a: one."
+
+
+def test_of_many_faults_twenty_are_printed_and_the_page_is_named():
+    error = fault_error([f"file {number}: wrong." for number in range(57)], "faults.html")
+    assert isinstance(error, UserError)
+    lines = str(error).splitlines()
+    assert lines[0] == "The data set has 57 faults:"
+    assert lines[1:21] == [f"  file {number}: wrong." for number in range(20)]
+    assert lines[21:] == ["  and 37 more; all of them are in faults.html."]
+
+
+def test_files_of_the_audit(dataset):
+    save(Path("images/<b>.png"), grey(8))
+    save(Path("labels/<b>.png"), half())
+    save(Path("images/0.png"), grey(0, side=20))
+    result = audit()
+    write_audit(result, "out/audit.json", "out/audit.html", "out/manifest.csv")
+    summary = read_json("out/audit.json")
+    assert summary == {
+        "images": 5,
+        "faults": result.faults,
+        "warnings": [],
+        "height": {"minimum": 16, "median": 16, "maximum": 20},
+        "width": {"minimum": 16, "median": 16, "maximum": 20},
+        "dtypes": {"uint8": 5},
+        "channels": {"1": 5},
+        "label_range": 255,
+        "foreground": {"minimum": 0.5, "mean": 0.5, "maximum": 0.5},
+    }
+    assert list(read_csv("out/manifest.csv")["id"]) == list(result.manifest["id"])
+    page = Path("out/audit.html").read_text(encoding="utf-8")
+    assert "labels/0.png: 16 x 16 pixels" in page
+    assert "images/&lt;b&gt;.png" in page
+    assert "<b>" not in page
+
+
+def test_files_of_an_audit_that_read_nothing(dataset):
+    Path("images").rename("elsewhere")
+    result = audit()
+    write_audit(result, "out/audit.json", "out/audit.html", "out/manifest.csv")
+    summary = read_json("out/audit.json")
+    assert (summary["images"], summary["label_range"]) == (0, None)
+    assert summary["height"]["minimum"] is None
+    assert "images: no such folder" in Path("out/audit.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_cut_at_500_rows(dataset):
+    manifest = audit().manifest
+    many = manifest.loc[np.arange(2000) % len(manifest)]
+    write_audit(Audit([], [], many), "audit.json", "audit.html", "manifest.csv")
+    page = Path("audit.html").read_text(encoding="utf-8")
+    assert page.count("<tr><td>") == 500
+    assert "The first 500 of 2000" in page
+
+
+# --- real data sets -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "images", "least", "most"),
+    [
+        ("isbi2012", "label", 30, 0.73, 0.84),
+        ("dsb2018_fluo256", "label", 60, 0.007, 0.37),
+        ("axon_sem", "label", 10, 0.27, 0.41),
+        # As drawn: a few stray pixels of other values, far below the tolerance.
+        ("axon_sem", "label_myelin", 10, 0.27, 0.41),
+    ],
+)
+def test_real_data_sets_have_no_faults(name, labels, images, least, most):
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"{name} is not here")
+    folder = SHARED / name
+    result = audit_dataset(str(folder / "image"), str(folder / labels), 0.5, 0.01, "refuse", None)
+    assert result.faults == []
+    assert len(result.manifest) == images
+    assert result.manifest["foreground"].between(least, most).all()
+
+
+# --- the stage as a whole ---------------------------------------------------------------------
+
+SETTINGS = {
+    "images": "images",
+    "labels": "labels",
+    "threshold": 0.5,
+    "tolerance": 0.1,
+    "empty_labels": "accept",
+    "groups": None,
+}
+RESULTS = ("audit.json", "audit.html", "manifest.csv")
+
+
+def test_a_valid_data_set_is_recorded_with_the_bytes_that_were_audited(dataset):
+    validate_dataset(SETTINGS, "record.csv", Path("faults.html"), *RESULTS)
+    assert read_json("audit.json")["images"] == 4
+    record = read_record("record.csv")
+    assert {file: content.sha256 for file, content in record.items()} == {
+        file: sha256(file) for i in range(4) for file in (f"images/{i}.png", f"labels/{i}.png")
+    }
+    assert not Path("faults.html").exists()
+
+
+def test_a_data_set_with_faults_leaves_its_page_alone(dataset):
+    Path("labels/0.png").unlink()
+    with pytest.raises(UserError, match="The data set has a fault:"):
+        validate_dataset(SETTINGS, "record.csv", Path("faults.html"), *RESULTS)
+    assert "images/0.png" in Path("faults.html").read_text()
+    assert not any(Path(name).exists() for name in ("record.csv", *RESULTS))

@@ -1,0 +1,87 @@
+"""The scores of a run: what stands in metrics.json and in the tables beside it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import cells
+
+from maskmake.masks.evaluation import DECISION_KEYS, evaluate_run
+from maskmake.runtime.files import read_json, write_json, write_png
+from maskmake.scores.calibration import EXPECTED
+from maskmake.scores.cases import Case
+from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
+
+DECISION = {
+    "method": "two_level",
+    "threshold": 0.5,
+    "upper": 0.75,
+    "min_seed": 4,
+    "min_object": 20,
+    "min_hole": 0,
+    "temperature": 1.5,
+    "reason": "is not repeated",
+}
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return {name: cells(size=64, count=8, seed=seed) for seed, name in enumerate("ab")}
+
+
+@pytest.fixture(scope="module")
+def probabilities(labels):
+    rng = np.random.default_rng(0)
+    noise = {name: rng.random(label.shape) for name, label in labels.items()}
+    return {i: (0.6 * labels[i] + 0.4 * noise[i]).astype(np.float16) for i in labels}
+
+
+@pytest.fixture(scope="module")
+def evaluation(labels, probabilities, tmp_path_factory):
+    masks = tmp_path_factory.mktemp("masks")
+    for name, probability in probabilities.items():
+        write_png(masks / f"{name}.png", probability > 0.62)
+    return evaluate_run(
+        SimpleNamespace(test_ids=["a", "b"], test=probabilities.__getitem__),
+        labels,
+        masks,
+        DECISION,
+        [{"seconds": 2.5}, {"seconds": 4.0}],
+        [pd.DataFrame({"s": [1.0], "cpu_time": [9.0]}), pd.DataFrame({"s": [0.5]})],
+    )
+
+
+def test_metrics_have_the_keys_of_their_contract_in_order(evaluation):
+    intervals = [f"{name}_{end}" for name in SCORES for end in ("low", "high")]
+    assert list(evaluation.metrics) == [
+        "images",
+        *DECISION_KEYS,
+        *SCORES,
+        "seconds_train",
+        "seconds_predict",
+        *intervals,
+    ]
+    assert evaluation.metrics["images"] == 2
+    assert evaluation.metrics.items() >= {key: DECISION[key] for key in DECISION_KEYS}.items()
+    assert evaluation.metrics["seconds_train"] == 6.5
+    assert evaluation.metrics["seconds_predict"] == 1.5
+
+
+def test_the_masks_in_the_folder_are_scored(evaluation, labels, probabilities):
+    cases = [Case(i, labels[i], probabilities[i], probabilities[i] > 0.62) for i in labels]
+    expected = score_card(cases, DECISION["temperature"]).scores
+    assert {name: evaluation.metrics[name] for name in SCORES} == expected
+    assert evaluation.metrics["pixel_accuracy"] < 1
+
+
+def test_the_tables_have_their_columns(evaluation):
+    assert list(evaluation.per_image) == ["id", *SCORES, *EXPECTED]
+    assert evaluation.per_image["id"].tolist() == ["a", "b"]
+    assert list(evaluation.resamples) == list(POOLED_SCORES)
+    assert set(evaluation.reliability["probabilities"]) == {"raw", "calibrated"}
+
+
+def test_metrics_are_written_as_they_are(evaluation, tmp_path):
+    write_json(tmp_path / "metrics.json", evaluation.metrics)
+    assert list(read_json(tmp_path / "metrics.json")) == list(evaluation.metrics)

@@ -1,0 +1,164 @@
+"""The choice of backend and device, made in processes of their own: Keras is imported only once."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from maskmake.network import device
+from maskmake.network.device import AUTOTUNE_FLAG
+from maskmake.runtime.gpus import LOCK_FOLDER, Gpu
+
+SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is not None, reason="JAX is installed")
+def test_a_backend_that_is_not_installed_is_named(tmp_path):
+    program = """
+import sys
+from maskmake.network.device import select_device
+from maskmake.runtime.errors import UserError
+try:
+    select_device("jax", 0, sys.argv[1])
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "log")],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("train.backend: jax, but jax is not installed"), done.stderr
+    assert "set train.backend to tensorflow" in done.stdout
+
+
+# What this process has chosen already.
+CHOSEN = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS")
+
+
+def in_a_process(program, folder, **environment):
+    """What a program prints in a process of its own, run in ``folder``."""
+    inherited = {name: value for name, value in os.environ.items() if name not in CHOSEN}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(SCRIPTS), **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+SELECT = """
+import os
+from maskmake.network.device import select_device
+from maskmake.runtime.errors import UserError
+def select(gpu):
+    try:
+        select_device("tensorflow", gpu, "log")
+    except UserError as error:
+        print(error)
+    print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("XLA_FLAGS"))
+"""
+PROCESSOR = "set train.gpu to 0 or add --resources gpu=0 to use the processor, or "
+
+
+@pytest.fixture
+def path_with_a_gpu(tmp_path):
+    """A PATH on which ``nvidia-smi`` lists one GPU, which no backend can find."""
+    command = tmp_path / "bin" / "nvidia-smi"
+    command.parent.mkdir()
+    name = f"GPU-{uuid.uuid4()}"
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0'\n")
+    command.chmod(0o755)
+    yield f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    (LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
+
+
+# TensorFlow takes long to start: each process is asked all that it can answer.
+def compiled_in(folder):
+    return f"{AUTOTUNE_FLAG}={folder}/.snakemake/maskmake-compiled/tensorflow-2."
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
+def test_the_processor_is_chosen_and_a_gpu_that_is_not_there_is_refused(tmp_path, path_with_a_gpu):
+    program = f"""
+{SELECT}
+path = os.environ["PATH"]
+os.environ["PATH"] = {path_with_a_gpu!r}
+select(0)
+os.environ["PATH"] = path
+del os.environ["CUDA_VISIBLE_DEVICES"]
+select(1)
+"""
+    processor, told, variables = in_a_process(program, tmp_path).splitlines()
+    assert processor == " None"
+    none = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists none); "
+    assert told.startswith(none + PROCESSOR + "mend the driver")
+    assert compiled_in(tmp_path) in variables
+
+
+def test_a_gpu_without_cuda_is_refused_and_xla_has_a_place_for_what_it_tunes(
+    tmp_path, path_with_a_gpu
+):
+    """An XLA that does not know the flag would end the process."""
+    program = f"""
+{SELECT}
+select(1)
+import tensorflow as tf
+print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
+"""
+    of_the_user = "--xla_cpu_enable_fast_math=false"
+    output = in_a_process(program, tmp_path, PATH=path_with_a_gpu, XLA_FLAGS=of_the_user)
+    told, variables, two = output.splitlines()
+    one = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists 1); "
+    assert told.startswith(one + PROCESSOR + "give tensorflow its CUDA libraries")
+    assert variables.startswith("GPU-")
+    assert of_the_user in variables and compiled_in(tmp_path) in variables
+    assert two == "2"
+    (folder,) = (tmp_path / ".snakemake/maskmake-compiled").iterdir()
+    assert folder.name.startswith("tensorflow-2.")
+
+
+# --- precision ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [([9.0], "bfloat16"), ([8.0], "bfloat16"), ([9.0, 7.5], "float32"), ([], "float32")],
+)
+def test_auto_precision_on_a_gpu_is_that_of_the_least(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    gpus = [Gpu(f"GPU-{i}", capability) for i, capability in enumerate(capabilities)]
+    monkeypatch.setattr(device, "visible_gpus", lambda: gpus)
+    assert device.resolve_precision("auto") == expected
+    assert device.resolve_precision("float32") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fma amx_bf16", "bfloat16"), ("avx512_bf16", "bfloat16"), ("avx512f", "float32")],
+)
+def test_auto_precision_on_a_processor_follows_its_instructions(
+    monkeypatch, tmp_path, flags, expected
+):
+    (tmp_path / "cpuinfo").write_text(f"flags : fpu {flags}\n")
+    monkeypatch.setattr(device, "CPU_INFO", tmp_path / "cpuinfo")
+    assert device.resolve_precision("auto") == expected
+
+
+def test_xla_compiles_with_jax_and_with_tensorflow_on_a_gpu(monkeypatch):
+    assert [device.uses_xla(name) for name in ("tensorflow", "jax", "torch")] == [
+        False,
+        True,
+        False,
+    ]
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    assert [device.uses_xla(name) for name in ("tensorflow", "jax", "torch")] == [True, True, False]

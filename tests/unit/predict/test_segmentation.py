@@ -1,0 +1,241 @@
+"""Masks of new images: one that cannot be used is named and does not stop the others."""
+
+import resource
+
+import imagecodecs
+import keras
+import numpy as np
+import pytest
+import tifffile
+from scipy.special import expit
+
+from maskmake.data import images
+from maskmake.data.images import read_pixels
+from maskmake.masks import large_images
+from maskmake.network.settings import PredictSettings
+from maskmake.predict.segmentation import segment_images
+from maskmake.runtime.errors import STORAGE_FAULTS, UserError
+from maskmake.runtime.files import write_json
+from maskmake.runtime.log import logger
+
+SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=True)
+DECISION = {"threshold": 0.5, "min_object": 0, "min_hole": 0}
+
+
+@pytest.fixture(scope="module")
+def make_run(tmp_path_factory):
+    """A function that makes a trained run: foreground is what is brighter than ``middle``."""
+
+    def make(channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0)):
+        run = tmp_path_factory.mktemp("run")
+        for fold, value in enumerate(middle):
+            folder = run / f"fold{fold}"
+            folder.mkdir()
+            logits = keras.Sequential(
+                [
+                    keras.Input((None, None, channels)),
+                    keras.layers.Rescaling(1 / 4, -value / 4),
+                    keras.layers.Conv2D(1, 1, kernel_initializer="ones"),
+                ]
+            )
+            logits.save(folder / "model.keras")
+            preprocessing = {"channels": channels, "dtype": dtype, "scale": [1], "offset": [0]}
+            write_json(folder / "training.json", {"preprocessing": preprocessing})
+        names = ("threshold", "min_object", "min_hole")
+        write_json(run / "decision.json", dict(zip(names, decision, strict=True)))
+        return run
+
+    return make
+
+
+def segment(run, paths, out):
+    folds = sorted(run.glob("fold*"))
+    return segment_images(list(map(str, paths)), folds, run / "decision.json", SETTINGS, out)
+
+
+def save(path, pixels):
+    path.write_bytes(imagecodecs.png_encode(pixels))
+    return path
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    top = np.iinfo(dtype).max + 1
+    return np.random.default_rng(seed).integers(0, top, shape, dtype)
+
+
+@pytest.fixture
+def grey_run(make_run):
+    return make_run(middle=(127.5,))
+
+
+def test_masks_have_the_size_of_their_images(grey_run, tmp_path):
+    images = {"7": noise(33, 70), "0b": noise(20, 20, seed=1), "c": noise(64, 40, seed=2)}
+    paths = [save(tmp_path / f"{name}.png", image) for name, image in images.items()]
+    table = segment(grey_run, paths, tmp_path / "out")
+    assert table["id"].tolist() == list(images)
+    assert table["image"].tolist() == list(map(str, paths))
+    for row in table.itertuples():
+        mask = read_pixels(tmp_path / "out" / f"{row.id}.png")
+        np.testing.assert_array_equal(mask, (images[row.id] > 127) * 255)
+        assert (row.height, row.width) == images[row.id].shape
+        assert row.foreground == pytest.approx((mask > 0).mean())
+
+
+def test_a_bad_image_is_named_and_the_others_are_finished(grey_run, tmp_path):
+    good = [save(tmp_path / f"{name}.png", noise(32, 32)) for name in ("a", "c")]
+    bad = [tmp_path / "b.png", tmp_path / "d.png"]
+    bad[0].write_text("no pixels")
+    save(bad[1], noise(32, 32, 3))
+    out = tmp_path / "out"
+    with pytest.raises(UserError) as error:
+        segment(grey_run, [good[0], bad[0], good[1], bad[1]], out)
+    for path in bad:
+        assert str(path) in str(error.value)
+    for path in good:
+        assert str(path) not in str(error.value)
+    assert "2 of 4 images are done" in str(error.value)
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png"]
+
+
+def test_colours_are_refused_by_a_model_of_grey_images(grey_run, tmp_path):
+    path = save(tmp_path / "a.png", noise(32, 32, 3))
+    with pytest.raises(UserError, match=r"a\.png: 3 channels.*grey"):
+        segment(grey_run, [path], tmp_path / "out")
+
+
+def test_grey_images_are_repeated_for_a_model_of_colours(make_run, tmp_path):
+    run = make_run(channels=3, middle=(100.5,))
+    image = noise(40, 50)
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    mask = read_pixels(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(mask, (image > 100) * 255)
+
+
+def test_8_bits_are_widened_for_a_model_of_16(make_run, tmp_path):
+    run = make_run(dtype="uint16", middle=(100.5 * 257,))
+    narrow = noise(40, 50)
+    wide = noise(30, 30, dtype=np.uint16)
+    paths = [save(tmp_path / "8.png", narrow), save(tmp_path / "16.png", wide)]
+    segment(run, paths, tmp_path / "out")
+    masks = [read_pixels(tmp_path / "out" / path.name) for path in paths]
+    np.testing.assert_array_equal(masks[0], (narrow > 100) * 255)
+    np.testing.assert_array_equal(masks[1], (wide > 100.5 * 257) * 255)
+
+
+def test_16_bits_are_refused_by_a_model_of_8(grey_run, tmp_path):
+    path = save(tmp_path / "a.png", noise(32, 32, dtype=np.uint16))
+    with pytest.raises(UserError, match=r"a\.png: 16 bits.*trained on 8"):
+        segment(grey_run, [path], tmp_path / "out")
+
+
+def test_the_decision_of_the_run_is_applied(make_run, tmp_path):
+    # Above 0.9 is what lies at least 9 above the middle: 4 * logit(0.9) = 8.8.
+    run = make_run(middle=(100.0,), decision=(0.9, 5, 5))
+    image = np.full((32, 32), 104, np.uint8)
+    image[4:20, 4:20] = 112  # an object with a hole of one pixel
+    image[10, 10] = 104
+    image[28, 28:30] = 112  # a scrap
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    expected = np.zeros((32, 32), np.uint8)
+    expected[4:20, 4:20] = 255
+    np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), expected)
+
+
+def test_the_expected_dice_is_that_of_the_temperature(make_run, tmp_path):
+    run = make_run(middle=(100.0,))
+    image = np.full((32, 32), 96, np.uint8)  # a logit of -1
+    image[:16] = 108  # a logit of 2
+    path = save(tmp_path / "a.png", image)
+    for temperature in (1.0, 2.0):
+        write_json(run / "decision.json", {**DECISION, "temperature": temperature})
+        (row,) = segment(run, [path], tmp_path / "out").to_dict("records")
+        inside, outside = expit(np.array([2.0, -1.0]) / temperature)
+        foreground = 2 * inside / (1 + inside + outside)
+        background = 2 * (1 - outside) / (1 + 2 - inside - outside)
+        assert row["expected_foreground_dice"] == pytest.approx(foreground, abs=1e-3)
+        assert row["expected_background_dice"] == pytest.approx(background, abs=1e-3)
+        mean = (foreground + background) / 2
+        assert row["expected_mean_dice"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_the_folds_decide_together(make_run, tmp_path):
+    run = make_run(middle=(90.0, 113.0))  # the mean logit changes sign at 101.5
+    image = noise(40, 40)
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    mask = read_pixels(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(mask, (image > 101) * 255)
+
+
+def test_a_stack_has_a_mask_for_each_page(grey_run, tmp_path):
+    stack = noise(12, 33, 40)
+    tifffile.imwrite(tmp_path / "s.tif", stack, photometric="minisblack")
+    table = segment(grey_run, [tmp_path / "s.tif"], tmp_path / "out")
+    assert table["id"].tolist() == [f"s_{page:04d}" for page in range(12)]
+    for page, image in enumerate(stack):
+        mask = read_pixels(tmp_path / "out" / f"s_{page:04d}.png")
+        np.testing.assert_array_equal(mask, (image > 127) * 255)
+
+
+def test_a_page_with_the_name_of_another_image_is_refused(grey_run, tmp_path):
+    tifffile.imwrite(tmp_path / "s.tif", noise(2, 33, 40), photometric="minisblack")
+    other = save(tmp_path / "s_0001.png", noise(32, 32))
+    with pytest.raises(UserError, match=r"s\.tif: .*s_0001\.png.*rename"):
+        segment(grey_run, [tmp_path / "s.tif", other], tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["s_0001.png"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_large_image_that_is_cut_short_is_named_and_leaves_nothing(
+    suffix, grey_run, tmp_path, monkeypatch
+):
+    for name in ("WHOLE_PIXELS", "BAND_PIXELS"):
+        monkeypatch.setattr(images, name, 1000)
+    paths = [tmp_path / f"{name}{suffix}" for name in "abc"]
+    for path in paths:
+        if suffix == ".png":
+            save(path, noise(200, 100))
+        else:
+            tifffile.imwrite(path, noise(200, 100), compression="zlib", rowsperstrip=20)
+    data = paths[1].read_bytes()
+    if suffix == ".png":
+        paths[1].write_bytes(data[: len(data) // 2])
+    else:
+        paths[1].write_bytes(data[:9000] + bytes(5000) + data[14000:])
+    with pytest.raises(UserError) as error:
+        segment(grey_run, paths, tmp_path / "out")
+    assert f"b{suffix}: cannot be decoded" in str(error.value)
+    assert "2 of 3 images are done" in str(error.value)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+def test_folds_of_other_channels_are_refused(make_run, tmp_path):
+    run, other = make_run(middle=(1.0, 2.0)), make_run(channels=3)
+    (other / "fold0" / "model.keras").replace(run / "fold1" / "model.keras")
+    with pytest.raises(UserError, match=r"fold1/model\.keras: sees 3 channels.*says 1"):
+        segment(run, [save(tmp_path / "a.png", noise(32, 32))], tmp_path / "out")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["in memory", "by bands"])
+def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
+    whole, grey_run, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(logger, "propagate", True)
+    if not whole:
+        monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
+    paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
+    unreadable = tmp_path / "c.png"
+    unreadable.write_text("no pixels")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # a file grows no further
+    try:
+        with pytest.raises(OSError) as error:
+            segment(grey_run, [*paths, unreadable], tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno in STORAGE_FAULTS
+    assert error.value.filename == str(tmp_path / "out" / "b.png")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    # A set, since another test of the process may have left a second handler.
+    (told,) = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
+    assert str(unreadable) in told

@@ -1,0 +1,176 @@
+"""Comparison of runs: paired over images, whatever is undefined."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import cells
+
+from maskmake.report.sentences import verdict_sentences
+from maskmake.report.tables import difference_tables
+from maskmake.scores.comparison import ScoredRun, compare_pairs, compare_runs
+from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
+
+
+def scored(cases) -> ScoredRun:
+    """A run as the files of ``evaluate`` give it back."""
+    card = score_card(cases, 1.2)
+    metrics = {name: None if np.isnan(value) else value for name, value in card.scores.items()}
+    return ScoredRun({"images": len(card.per_image), **metrics}, card.per_image, card.resamples)
+
+
+def masks(images: int, error: float, seed: int = 0):
+    """Images of rather different difficulty; a share of each mask's pixels more is wrong."""
+    rng = np.random.default_rng(seed)
+    for number in range(images):
+        label = cells(size=64, count=8, seed=number)
+        wrong = rng.random(label.shape) < 0.02 + 0.2 * number / images + error
+        mask = (label > 0) ^ wrong
+        yield str(number), mask, label, np.where(mask, 0.9, 0.1).astype(np.float16)
+
+
+def pair(first, second) -> pd.DataFrame:
+    return compare_pairs({"first": first, "second": second}).set_index("score")
+
+
+@pytest.fixture(scope="module")
+def good():
+    return scored(masks(9, error=0.0))
+
+
+def test_a_small_gain_that_all_images_share_is_found(good):
+    """The images differ by far more than the runs, so that unpaired intervals overlap."""
+    table = pair(good, scored(masks(9, error=0.02, seed=1)))
+    row = table.loc["mean_dice"]
+    assert 0 < row["low"] < row["difference"] < row["high"] < 0.06
+    assert row["verdict"] == "first is better" and row["share"] > 0.99
+    spread = good.resamples["mean_dice"].quantile([0.025, 0.975])
+    assert spread.iloc[1] - spread.iloc[0] > row["difference"]
+    # Where lower is better the difference is negative and the verdict the same.
+    assert table.loc["brier", "high"] < 0 and table.loc["brier", "verdict"] == "first is better"
+    assert table.loc["brier", "share"] > 0.99
+
+
+def test_a_run_against_itself_shows_no_difference(good):
+    table = pair(good, good)
+    assert (table["verdict"] == "no difference").all()
+    assert (table[["difference", "low", "high"]] == 0).all(axis=None)
+    assert (table["share"] == 0.5).all()
+    (sentence,) = verdict_sentences(table.reset_index())
+    assert sentence == "“first” and “second”: no difference in mean Dice."
+
+
+def test_the_order_of_two_runs_changes_signs_alone(good):
+    other = scored(masks(9, error=0.02, seed=1))
+    there, back = pair(good, other), pair(other, good)
+    for column, mirrored in (("difference", "difference"), ("low", "high"), ("high", "low")):
+        assert there[column].to_numpy() == pytest.approx(-back[mirrored].to_numpy(), nan_ok=True)
+    assert there["share"].to_numpy() == pytest.approx(1 - back["share"].to_numpy(), nan_ok=True)
+    swapped = back["verdict"].replace(
+        {"first is better": "second is better", "second is better": "first is better"}
+    )
+    assert (there["verdict"] == swapped).all()
+
+
+def test_runs_that_differ_by_chance_are_seldom_called_different():
+    """Of runs that are equally good, about one score in twenty."""
+    rng = np.random.default_rng(0)
+
+    def drawn() -> ScoredRun:
+        table = pd.DataFrame(rng.normal(size=(9, len(SCORES))), columns=SCORES)
+        return ScoredRun({}, table.assign(id=[str(image) for image in range(9)]), pd.DataFrame())
+
+    verdicts = pd.concat(pair(drawn(), drawn())["verdict"] for _ in range(20))
+    assert len(verdicts) > 400
+    assert 0.02 < verdicts.str.endswith("is better").mean() < 0.09
+
+
+def test_few_images_give_no_verdict(good):
+    for images in (1, 5):
+        table = pair(scored(masks(images, 0.0)), scored(masks(images, 0.05, seed=1)))
+        assert (table["verdict"] == "too few images").sum() > 10
+        assert not table["verdict"].str.endswith("better").any()
+        (sentence,) = verdict_sentences(table.reset_index())
+        assert f"{images} test image" in sentence and "cannot tell" in sentence
+    alone = scored(masks(1, 0.0))
+    assert (pair(alone, alone)["verdict"] == "no difference").all()
+
+
+def without(run: ScoredRun, score: str, *ids: str) -> ScoredRun:
+    table = run.per_image.copy()
+    table.loc[table["id"].isin(ids), score] = np.nan
+    return run._replace(per_image=table)
+
+
+def test_means_are_compared_on_the_images_that_both_have(good):
+    """The first run lacks the score of its worst images, which must not make it the better one."""
+    lacking = without(good, "boundary_f1", "7", "8")
+    assert lacking.per_image["boundary_f1"].mean() > good.per_image["boundary_f1"].mean()
+    row = pair(lacking, without(good, "boundary_f1", "0")).loc["boundary_f1"]
+    assert (row["images"], row["difference"], row["verdict"]) == (6, 0, "no difference")
+    other = scored(masks(9, error=0.02, seed=1))
+    row = pair(lacking, other).loc["boundary_f1"]
+    both = good.per_image["boundary_f1"][:7] - other.per_image["boundary_f1"][:7]
+    assert row["difference"] == pytest.approx(both.mean())
+
+
+def test_scores_that_one_run_lacks_have_no_difference(good):
+    nothing = scored(
+        (image_id, np.zeros_like(mask), label, probability)
+        for image_id, mask, label, probability in masks(9, 0.0)
+    )
+    lacking = without(good, "v_rand", *good.per_image["id"])
+    table = pair(lacking, nothing)
+    for score in ("v_rand", "precision"):  # an empty mask has no precision
+        assert np.isnan(
+            table.loc[score, ["difference", "low", "high", "share"]].astype(float)
+        ).all()
+        assert (table.loc[score, "images"], table.loc[score, "verdict"]) == (0, "too few images")
+    assert table.loc["recall", "verdict"] == "first is better"
+    assert len(difference_tables(table.reset_index(), "first")[0]["rows"]) == len(table)
+
+
+def test_every_two_runs_are_compared_in_their_order(good):
+    other = scored(masks(9, error=0.02, seed=1))
+    table = compare_pairs({"a": good, "b": other, "c": good})
+    assert list(table) == [
+        "run", "other", "score", "difference", "low", "high", "share", "images", "verdict",
+    ]  # fmt: skip
+    pairs = table[["run", "other"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert list(table["score"].unique()) == [s for s in SCORES if s != "majority_accuracy"]
+    assert compare_pairs({"a": good}).empty
+    assert verdict_sentences(compare_pairs({"a": good})) == []
+
+
+def test_runs_on_other_images_are_refused(good):
+    with pytest.raises(ValueError, match="different images"):
+        pair(good, scored(masks(8, 0.0)))
+
+
+def test_a_verdict_in_words(good):
+    other = scored(masks(9, error=0.02, seed=1))
+    table = pair(good, other).reset_index()
+    (sentence,) = verdict_sentences(table)
+    row = table[table["score"] == "mean_dice"].iloc[0]
+    assert sentence == (
+        f"“first” is better than “second” by {row['difference']:.4f} in mean Dice (95 % interval "
+        f"+{row['low']:.4f} to +{row['high']:.4f}; better in 100.0\u00a0% of 2\u202f000 resamples "
+        "of the test images)."
+    )
+    unclear = table.assign(verdict="no clear difference", low=-0.01)
+    (sentence,) = verdict_sentences(unclear)
+    assert sentence.startswith("“first” and “second”: no clear difference. “first” is ahead by")
+    assert "interval −0.0100 to +" in sentence
+
+
+def test_runs_are_ranked_by_mean_dice(good):
+    worse = {**good.metrics, "mean_dice": 0.1}
+    unknown = {**good.metrics, "mean_dice": None}
+    table = compare_runs({"x": unknown, "y": worse, "z": good.metrics})
+    assert table["run"].tolist() == ["z", "y", "x"]
+    assert list(table) == ["run", *good.metrics]
+
+
+def test_resamples_hold_every_pooled_score(good):
+    assert tuple(good.resamples) == POOLED_SCORES
+    assert good.resamples.shape[0] == 2000

@@ -1,0 +1,593 @@
+"""The user's configuration: defaults, runs, and one sentence for each fault."""
+
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings
+from maskmake.runtime.errors import UserError
+from maskmake.snakefile.config import resolve
+from maskmake.snakefile.schema_errors import PATTERN_WORDS
+
+SCHEMA = yaml.safe_load(
+    (Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
+)
+TWO_PATHS = "dataset: {images: data/images, labels: data/labels}\n"
+
+
+def resolved(text: str) -> dict:
+    return resolve(yaml.safe_load(text), SCHEMA)
+
+
+def fault_lines(text: str) -> list[str]:
+    """The sentences of a refused configuration, without the heading."""
+    with pytest.raises(UserError) as caught:
+        resolved(text)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]
+
+
+def settings_of(node: dict, path: tuple = ()):
+    """(path, schema) of every key of a section of the schema, augmentation's keys included."""
+    node = node_of(node)
+    sections = [node, *map(node_of, node.get("oneOf", []))]
+    for section in sections:
+        for name, child in section.get("properties", {}).items():
+            yield (*path, name), child
+            yield from settings_of(child, (*path, name))
+    if path == ("runs",):
+        yield from settings_of(node["additionalProperties"], (*path, "small"))
+
+
+def node_of(node: dict) -> dict:
+    """The schema behind a ``$ref``, with the keys that stand beside it."""
+    if "$ref" not in node:
+        return node
+    return {**SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]], **node}
+
+
+ALL_SETTINGS = list(settings_of(SCHEMA))
+
+
+def nested(path: tuple, value) -> dict:
+    for name in reversed(path):
+        value = {name: value}
+    return value
+
+
+# --- the schema -----------------------------------------------------------------------------
+
+
+def test_the_schema_is_valid():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_every_default_is_allowed_by_its_own_schema():
+    with_default = [(path, node) for path, node in ALL_SETTINGS if "default" in node_of(node)]
+    assert len(with_default) > 50
+    for path, node in with_default:
+        standalone = {**node, "$defs": SCHEMA["$defs"]}
+        errors = list(Draft202012Validator(standalone).iter_errors(node_of(node)["default"]))
+        assert not errors, path
+
+
+def test_every_setting_is_described():
+    assert [path for path, node in ALL_SETTINGS if "description" not in node_of(node)] == []
+
+
+def test_every_pattern_of_the_schema_has_words():
+    patterns = {node_of(node).get("pattern") for _, node in ALL_SETTINGS} - {None}
+    patterns.add(SCHEMA["properties"]["runs"]["propertyNames"]["pattern"])
+    patterns.add(SCHEMA["$defs"]["address"]["pattern"])
+    assert patterns == set(PATTERN_WORDS)
+
+
+# --- what a right configuration becomes -----------------------------------------------------
+
+
+def test_two_paths_are_enough():
+    result = resolved(TWO_PATHS)
+    assert result["dataset"] == {
+        "download": None,
+        "empty_labels": "refuse",
+        "groups": None,
+        "images": "data/images",
+        "label_threshold": 0.5,
+        "label_tolerance": 0.01,
+        "labels": "data/labels",
+        "name": "mine",
+        "storage": None,
+        "synthesis": None,
+    }
+    assert result["runs"] == {"unet": result["train"]}
+    sections = SCHEMA["properties"]
+    assert result.keys() == sections.keys()
+    for name in sections.keys() - {"runs"}:
+        assert result[name].keys() == node_of(sections[name])["properties"].keys()
+
+
+def test_the_given_configuration_is_left_alone():
+    given = yaml.safe_load(TWO_PATHS + "runs: {a: }")
+    resolve(given, SCHEMA)
+    assert given == yaml.safe_load(TWO_PATHS + "runs: {a: }")
+
+
+def test_order_of_keys_changes_nothing():
+    text = TWO_PATHS + (
+        "split: {seed: 2, method: random}\n"
+        "runs: {b: {train: {patch: 64, batch: 2}}, a: {train: {seed: 3}}}\n"
+    )
+
+    def shuffled(value):
+        if not isinstance(value, dict):
+            return value
+        names = list(value)
+        random.Random(1).shuffle(names)
+        return {name: shuffled(value[name]) for name in names}
+
+    plain = yaml.safe_load(text)
+    assert list(shuffled(plain)) != list(plain)
+    first, second = resolve(plain, SCHEMA), resolve(shuffled(plain), SCHEMA)
+    assert yaml.safe_dump(first, sort_keys=False) == yaml.safe_dump(second, sort_keys=False)
+
+
+def test_a_run_is_train_with_its_own_settings_on_top():
+    result = resolved(
+        TWO_PATHS + "train: {epochs: 3, patch: 64}\n"
+        "runs: {small: {train: {encoder: resnet18, patch: 32}}, plain: {}}"
+    )
+    assert result["runs"]["plain"] == result["train"]
+    assert result["runs"]["small"] == {**result["train"], "encoder": "resnet18", "patch": 32}
+    assert result["runs"]["small"]["epochs"] == 3
+
+
+@pytest.mark.parametrize("overlay", ["{}", "", "{train: }", "{train: {}}"])
+def test_an_empty_run_is_train(overlay):
+    result = resolved(TWO_PATHS + f"train: {{epochs: 3}}\nruns: {{a: {overlay}}}")
+    assert result["runs"] == {"a": result["train"]}
+
+
+@pytest.mark.parametrize("section", ["split", "train", "predict", "decide", "segment", "runs"])
+def test_an_empty_section_is_the_default_one(section):
+    assert resolved(TWO_PATHS + f"{section}:\n") == resolved(TWO_PATHS)
+
+
+def test_augmentation_as_a_section_is_completed():
+    train = resolved(TWO_PATHS + "train: {augmentation: {rotation: 20}}")["train"]
+    augmentation = train["augmentation"]
+    assert augmentation.keys() == SCHEMA["$defs"]["augmentation"]["properties"].keys()
+    assert (augmentation["rotation"], augmentation["zoom"]) == (20, 0)
+
+
+def test_augmentation_changes_nothing_that_is_not_asked_for():
+    train = resolved(TWO_PATHS + "train: {augmentation: {}}")["train"]
+    assert AugmentationSettings(**train["augmentation"]) == AugmentationSettings()
+
+
+@pytest.mark.parametrize("preset", AUGMENTATION_PRESETS)
+def test_each_preset_can_be_asked_for_and_keeps_the_ranges(preset):
+    train = resolved(TWO_PATHS + f"train: {{augmentation: {preset}}}")["train"]
+    assert train["augmentation"] == preset
+    values = asdict(AUGMENTATION_PRESETS[preset])
+    assert resolved(TWO_PATHS + f"train: {{augmentation: {json.dumps(values)}}}")
+
+
+@pytest.mark.parametrize(
+    ("base", "overlay", "rotation", "zoom"),
+    [("{rotation: 20}", "{zoom: 0.1}", 20, 0.1), ("default", "{zoom: 0.1}", 0, 0.1)],
+)
+def test_augmentation_of_a_run_is_merged_key_by_key(base, overlay, rotation, zoom):
+    runs = resolved(
+        TWO_PATHS + f"train: {{augmentation: {base}}}\n"
+        f"runs: {{a: {{train: {{augmentation: {overlay}}}}}}}"
+    )["runs"]
+    augmentation = runs["a"]["augmentation"]
+    assert (augmentation["rotation"], augmentation["zoom"]) == (rotation, zoom)
+    assert augmentation["fill"] == "reflect"
+
+
+def test_a_preset_of_a_run_replaces_the_section():
+    runs = resolved(
+        TWO_PATHS + "train: {augmentation: {rotation: 20}}\n"
+        "runs: {a: {train: {augmentation: none}}}"
+    )["runs"]
+    assert runs["a"]["augmentation"] == "none"
+
+
+def test_synthesis_is_completed_and_null_stays_null():
+    assert resolved("dataset: {synthesis: {}}")["dataset"]["synthesis"] == {
+        "images": 16,
+        "seed": 1,
+        "size": 192,
+    }
+    assert resolved(TWO_PATHS)["dataset"]["synthesis"] is None
+
+
+def test_whole_numbers_written_with_a_point_become_integers():
+    result = resolved(TWO_PATHS + "train: {epochs: 3.0}\npredict: {tile: 64.0}")
+    assert isinstance(result["train"]["epochs"], int)
+    assert isinstance(result["predict"]["tile"], int)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dataset: {synthesis: {}}",
+        "dataset: {download: {url: 'https://a.b/c', checksums: sums.txt}}",
+        TWO_PATHS.replace("}", ", download: {url: 'https://a.b/c', checksums: sums.txt}}"),
+        "segment: {model: runs/unet, images: new}",
+        TWO_PATHS + "segment: {model: runs/unet, images: new}",
+        TWO_PATHS + "split: {test: 0.5, validation: 0.5, folds: 5}",
+        TWO_PATHS + "split: {method: folders, test: 0.9, validation: 0.9}",
+        TWO_PATHS + "split: {test: ['21-29', 3], validation: 0.99}",
+        TWO_PATHS.replace("}", ", groups: '^(a)'}") + "split: {method: random}",
+        TWO_PATHS + "train: {architecture: PSPNet, patch: 192}",
+        TWO_PATHS + "train: {architecture: PSPNet}\nruns: {a: {train: {patch: 96}}}",
+        TWO_PATHS + "train: {encoder_weights: imagenet}",
+        TWO_PATHS + "train: {encoder: mobilenet, normalization: unit}",
+        TWO_PATHS + "train: {gpu: 2, backend: jax}",
+        TWO_PATHS + "train: {backend: jax}\nruns: {a: {train: {gpu: 3, batch: 9}}}",
+        TWO_PATHS + "segment: {run: b}\nruns: {a: , b: }",
+    ],
+)
+def test_right_combinations_are_accepted(text):
+    assert resolved(text)["runs"]
+
+
+# --- one sentence for each fault ------------------------------------------------------------
+
+FAULTS = {
+    "typo": ("train: {epoch: 3}", "train.epoch: unknown key; did you mean 'epochs'?"),
+    "section typo": ("trian: {epochs: 3}", "trian: unknown key; did you mean 'train'?"),
+    "other section": (
+        "train: {tta: true}",
+        "train.tta: unknown key; 'tta' belongs under predict",
+    ),
+    "missing indentation": ("patch: 64", "patch: unknown key; 'patch' belongs under train"),
+    "too much indentation": (
+        "predict: {train: {}}",
+        "predict.train: unknown key; 'train' belongs at the top level",
+    ),
+    "typo and other section": (
+        "epoch: 3",
+        "epoch: unknown key; did you mean 'epochs'? It belongs under train",
+    ),
+    "run without train": (
+        "runs: {small: {encoder: resnet18}}",
+        "runs.small.encoder: unknown key; 'encoder' belongs under runs.small.train",
+    ),
+    "nothing like it": (
+        "decide: {xyz: 3}",
+        "decide.xyz: unknown key; known here: objective and method",
+    ),
+    "key is a number": ("1: 2", "1: the key is 1; expected text; put it in quotes"),
+    "run is a number": (
+        "runs: {18: {}}",
+        "runs.18: the key is 18; expected text; put it in quotes",
+    ),
+    "choice": (
+        "train: {architecture: unet}",
+        "train.architecture: found 'unet'; expected Unet, FPN, Linknet or PSPNet; "
+        "did you mean 'Unet'?",
+    ),
+    "choice in a run": (
+        "runs: {small: {train: {loss: dise}}}",
+        "runs.small.train.loss: found 'dise'; expected bce, bce_borders, dice, bce_dice, "
+        "focal or tversky; did you mean 'dice'?",
+    ),
+    "one of many": (
+        "train: {encoder: resnet-34}",
+        "train.encoder: found 'resnet-34'; expected one of 32 choices; the nearest: resnet34, "
+        "seresnet34 or resnet50",
+    ),
+    "choice off": (
+        "train: {schedule: off}",
+        "train.schedule: found the truth value false (YAML reads no and off as that, too); "
+        "expected cosine, polynomial or constant",
+    ),
+    "exponent without a point": (
+        "train: {learning_rate: 1e-3}",
+        "train.learning_rate: found the text '1e-3'; expected a number above 0 and at most 1; "
+        "write 0.001",
+    ),
+    "out of range": (
+        "train: {learning_rate: 2}",
+        "train.learning_rate: found 2; expected a number above 0 and at most 1",
+    ),
+    "number in quotes": (
+        "train: {batch: '8'}",
+        "train.batch: found the text '8'; expected a whole number of at least 1; write 8",
+    ),
+    "yes for a number": (
+        "train: {batch: yes}",
+        "train.batch: found the truth value true (YAML reads yes and on as that, too); expected "
+        "a whole number of at least 1",
+    ),
+    "text for a truth value": (
+        "predict: {tta: 'true'}",
+        "predict.tta: found the text 'true'; expected true or false",
+    ),
+    "not a number": (
+        "train: {learning_rate: .nan}",
+        "train.learning_rate: found nan; expected a number above 0 and at most 1",
+    ),
+    "infinite": (
+        "train: {label_scale: .inf}",
+        "train.label_scale: found inf; expected a number above 0",
+    ),
+    "fraction": (
+        "train: {epochs: 2.5}",
+        "train.epochs: found 2.5; expected a whole number of at least 1",
+    ),
+    "too small": (
+        "train: {epochs: 0}",
+        "train.epochs: found 0; expected a whole number of at least 1",
+    ),
+    "too large": (
+        "predict: {overlap: 1}",
+        "predict.overlap: found 1; expected a number from 0 to 0.9",
+    ),
+    "small and no multiple": (
+        "train: {patch: 20}",
+        "train.patch: found 20; expected a multiple of 32 of at least 32",
+    ),
+    "auto or a multiple": (
+        "predict: {tile: 33}",
+        "predict.tile: found 33; expected 'auto' or a multiple of 32 of at least 32",
+    ),
+    "no value": (
+        "train: {epochs: }",
+        "train.epochs: found nothing; expected a whole number of at least 1",
+    ),
+    "date": (
+        "train: {seed: 2026-01-31}",
+        "train.seed: found the date 2026-01-31; expected a whole number of at least 0",
+    ),
+    "section is a number": ("train: 5", "train: found 5; expected a section of settings"),
+    "section is a list": ("split: [1]", "split: found a list; expected a section of settings"),
+    "preset": (
+        "train: {augmentation: defualt}",
+        "train.augmentation: found 'defualt'; expected default, none, article or a section of "
+        "settings; did you mean 'default'?",
+    ),
+    "augmentation value": (
+        "train: {augmentation: {rotation: 400}}",
+        "train.augmentation.rotation: found 400; expected a number from 0 to 180",
+    ),
+    "augmentation key": (
+        "train: {augmentation: {zom: 1}}",
+        "train.augmentation.zom: unknown key; did you mean 'zoom'?",
+    ),
+    "share": (
+        "split: {test: 1.5}",
+        "split.test: found 1.5; expected a number of at least 0 and below 1 or a list of one "
+        "entry or more (text or a whole number)",
+    ),
+    "no ids": (
+        "split: {test: []}",
+        "split.test: found an empty list; expected a number of at least 0 and below 1 or a list "
+        "of one entry or more (text or a whole number)",
+    ),
+    "id is a fraction": (
+        "split: {test: [3, 1.5]}",
+        "split.test[1]: found 1.5; expected text or a whole number",
+    ),
+    "no run": ("runs: {}", "runs: empty; expected at least 1 entry"),
+    "name of a run": (
+        "runs: {a b: {}}",
+        "runs: found the name 'a b'; expected letters, digits, '_' and '-', the first one a "
+        "letter or digit",
+    ),
+    "test of nothing": (
+        "split: {test: 0}",
+        "split.test: found 0; no image would be left to score; expected a share above 0 or a "
+        "list of ids",
+    ),
+    "validation of nothing": (
+        "split: {validation: 0}",
+        "split.validation: found 0; no image would be left to learn the threshold on; expected "
+        "a share above 0 or a list of ids",
+    ),
+    "nothing to train on": (
+        "split: {test: 0.5, validation: 0.5}",
+        "split.validation: 0.5 and split.test 0.5 add up to 1; expected less than 1, so that "
+        "images are left to train on",
+    ),
+    "pspnet": (
+        "train: {architecture: PSPNet}",
+        "train.patch: found 256; PSPNet needs a multiple of 96; write 192 or 288",
+    ),
+    "pspnet in a run": (
+        "runs: {a: {train: {architecture: PSPNet, patch: 32}}}",
+        "runs.a.train.patch: found 32; PSPNet needs a multiple of 96; write 96",
+    ),
+    "weights without a checksum": (
+        "train: {encoder_weights: imagenet, encoder: mobilenet}",
+        "train.encoder_weights: found imagenet, but there are no weights with a checksum for the "
+        "encoder mobilenet; write null or choose another encoder",
+    ),
+    "weights without a checksum in a run": (
+        "train: {encoder_weights: imagenet}\nruns: {a: {train: {encoder: mobilenetv2}}}",
+        "runs.a.train.encoder_weights: found imagenet, but there are no weights with a checksum "
+        "for the encoder mobilenetv2; write null or choose another encoder",
+    ),
+    "weights and raw pixels": (
+        "train: {encoder_weights: imagenet, normalization: none}",
+        "train.normalization: found none; encoder_weights needs standard, from which the encoder's "
+        "own preprocessing follows; write standard",
+    ),
+    "several GPUs": (
+        "train: {gpu: 2}",
+        "train.gpu: found 2 with the backend tensorflow; only jax trains on several GPUs; set "
+        "train.backend to jax or train.gpu to 1",
+    ),
+    "several GPUs in a run": (
+        "train: {backend: jax}\nruns: {a: {train: {gpu: 3}}}",
+        "runs.a.train.batch: found 8; 3 GPUs share it equally; write 6 or 9",
+    ),
+    "unknown run": (
+        "segment: {run: unett}",
+        "segment.run: found 'unett'; expected one of the runs: unet",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_has_its_sentence(text, sentence):
+    assert fault_lines(TWO_PATHS + text) == [sentence]
+
+
+DATASET_FAULTS = {
+    "nothing": (
+        "",
+        "dataset: no data; set dataset.images and dataset.labels to two folders, or "
+        "dataset.synthesis to {} for made images, or, to use a trained model, segment.model and "
+        "segment.images",
+    ),
+    "model without images": (
+        "segment: {model: a}",
+        "dataset: no data; set dataset.images and dataset.labels to two folders, or "
+        "dataset.synthesis to {} for made images, or, to use a trained model, segment.model and "
+        "segment.images",
+    ),
+    "no labels": (
+        "dataset: {images: a}",
+        "dataset.labels: missing; expected a folder, since dataset.images names one",
+    ),
+    "no images": (
+        "dataset: {labels: a}",
+        "dataset.images: missing; expected a folder, since dataset.labels names one",
+    ),
+    "same folder": (
+        "dataset: {images: a/b, labels: ./a/c/../b/}",
+        "dataset.labels: the folder './a/c/../b/' is also dataset.images; expected two folders",
+    ),
+    "made and read": (
+        "dataset: {synthesis: {}, images: a}",
+        "dataset.synthesis: set together with dataset.images; images are either made or read; "
+        "set one of the two to null",
+    ),
+    "misspelt images": (
+        "dataset: {image: a, labels: b}",
+        "dataset.image: unknown key; did you mean 'images'?",
+    ),
+    "images of a wrong type": (
+        "dataset: {images: 5, labels: b}",
+        "dataset.images: found 5; expected text or null",
+    ),
+    "name": (
+        "dataset: {images: a, labels: b, name: x/y}",
+        "dataset.name: found the text 'x/y'; expected letters, digits, '_', '.' and '-', the "
+        "first one a letter or digit",
+    ),
+    "address": (
+        "dataset: {download: {url: 'ftp://a', checksums: b}}",
+        "dataset.download.url: found the text 'ftp://a'; expected an address that begins with "
+        "http:// or https://",
+    ),
+    "checksums": (
+        "dataset: {download: {url: 'http://a'}}",
+        'dataset.download.checksums: missing; needed is: File with one line "sha256  image/name" '
+        'or "sha256  label/name" a file',
+    ),
+    "groups not a regular expression": (
+        "dataset: {images: a, labels: b, groups: '(a'}\nsplit: {method: random}",
+        "dataset.groups: '(a' is not a regular expression (missing ), unterminated subpattern at "
+        r"position 0); expected one such as '^(patient\d+)_'",
+    ),
+    "two groups": (
+        "dataset: {images: a, labels: b, groups: '(a)(b)'}\nsplit: {method: random}",
+        "dataset.groups: '(a)(b)' has 2 groups in parentheses; expected one; write (?:...) for "
+        "parentheses that are no group",
+    ),
+    "groups of blocks": (
+        "dataset: {images: a, labels: b, groups: '(a)'}",
+        "dataset.groups: has no effect while split.method is block; set split.method to random, "
+        "or dataset.groups to null",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), DATASET_FAULTS.values(), ids=DATASET_FAULTS)
+def test_a_fault_of_the_data_set_has_its_sentence(text, sentence):
+    assert fault_lines(text) == [sentence]
+
+
+@pytest.mark.parametrize(("text", "found"), [("[1]", "a list"), ("hello", "'hello'"), ("5", "5")])
+def test_a_configuration_that_is_no_mapping(text, found):
+    with pytest.raises(UserError, match=f"The configuration is {found}; expected sections"):
+        resolved(text)
+
+
+def test_all_choices_are_listed_where_none_is_near():
+    (line,) = fault_lines(TWO_PATHS + "train: {encoder: vit}")
+    encoders = SCHEMA["$defs"]["train"]["properties"]["encoder"]["enum"]
+    assert all(encoder in line for encoder in encoders)
+
+
+def test_all_faults_are_told_at_once():
+    lines = fault_lines(
+        "dataset: {images: a}\n"
+        "trian: {}\n"
+        "split: {test: 0, folds: 0}\n"
+        "train: {epoch: 1, encoder: vgg, augmentation: {zoom: 2, spin: 1}}\n"
+        "segment: {run: missing}\n"
+    )
+    assert [line.split(":")[0] for line in lines] == [
+        "trian",
+        "split.folds",
+        "train.epoch",
+        "train.augmentation.spin",
+        "train.augmentation.zoom",
+        "train.encoder",
+        "dataset.labels",
+        "segment.run",
+    ]
+
+
+def test_the_heading_counts_the_faults():
+    with pytest.raises(UserError, match=r"^The configuration has 2 faults:\n  "):
+        resolved(TWO_PATHS + "train: {epoch: 1, batch: 0}")
+
+
+def test_a_fault_of_train_is_told_once_however_many_runs_share_it():
+    assert len(fault_lines(TWO_PATHS + "train: {architecture: PSPNet}\nruns: {a: , b: }")) == 1
+
+
+def test_two_keys_equally_near_are_both_named():
+    assert fault_lines(TWO_PATHS + "train: {atch: 8}") == [
+        "train.atch: unknown key; did you mean 'patch' or 'batch'?"
+    ]
+
+
+@pytest.mark.parametrize("path", [path for path, _ in ALL_SETTINGS], ids=".".join)
+def test_a_dropped_letter_is_answered_with_the_right_key(path):
+    *section, key = path
+    config = {**yaml.safe_load(TWO_PATHS)}
+    for position in range(len(key)):
+        typo = key[:position] + key[position + 1 :]
+        misspelt = nested((*section, typo), 1)
+        with pytest.raises(UserError) as caught:
+            resolve({**config, **misspelt}, SCHEMA)
+        dotted = ".".join([*section, typo])
+        answer = str(caught.value).split(f"{dotted}: unknown key; did you mean ")[1]
+        assert f"'{key}'" in answer.split("?")[0]
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("{images: 's3://b/image', labels: b}", "found an address; expected two folders"),
+        ("{storage: {images: image, labels: 's3://b/l'}}", "dataset.storage.images: found the"),
+        (
+            "{images: a, labels: b, storage: {images: 's3://b/i', labels: 's3://b/l'}}",
+            "dataset.storage: set together with dataset.images",
+        ),
+    ],
+)
+def test_addresses_belong_in_the_section_for_them(section, told):
+    assert any(told in line for line in fault_lines(f"dataset: {section}"))

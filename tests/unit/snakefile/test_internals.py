@@ -1,0 +1,159 @@
+"""What the Snakefile asks Snakemake for beyond its documentation, here and in a newer version."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import snakemake.exceptions
+import snakemake_interface_storage_plugins.registry
+from snakemake.exceptions import WorkflowError
+
+from maskmake.snakefile import internals
+
+SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
+
+
+@pytest.fixture(autouse=True)
+def first_warning(monkeypatch):
+    monkeypatch.setenv(internals.SWITCHED_OFF, "")
+    monkeypatch.setattr(snakemake.exceptions, "LockException", snakemake.exceptions.LockException)
+
+
+# --- the Snakemake that is installed --------------------------------------------------------------
+
+PROBE = """
+import json
+import sys
+
+sys.path.insert(0, {scripts!r})
+
+from maskmake.snakefile import internals
+
+storage http:
+    provider="http"
+
+answers = dict(
+    main=internals.is_main_process(workflow),
+    cluster=internals.is_job_of_cluster(workflow),
+    dry_run=internals.is_dry_run(workflow),
+    prefix=internals.module_prefix(workflow),
+    gpu=internals.resource_limit(workflow, "gpu"),
+    other=internals.resource_limit(workflow, "disk_mb"),
+    here=internals.runs_on_this_machine(workflow),
+    read=internals.is_storage_address("https://example.org/0.png"),
+    unread=internals.is_storage_address("nothing://example.org/0.png"),
+    stored=internals.storage_object(storage.http("https://example.org/0.png")).query,
+)
+internals.explain_lock(lambda: "mine")
+
+
+def check():
+    answers["jobs"] = [job.resources.get("gpu") for job in internals.planned_jobs(workflow)]
+    with open("answers.json", "w") as file:
+        json.dump(answers, file)
+
+
+internals.check_before_jobs(workflow, check)
+
+
+rule work:
+    output:
+        touch("done"),
+    resources:
+        gpu=2,
+"""
+
+MODULE = """
+module probe:
+    snakefile:
+        "probe.smk"
+    prefix:
+        "here"
+
+use rule * from probe
+"""
+
+
+@pytest.mark.parametrize("prefix", ["", "here/"])
+def test_the_installed_snakemake_has_every_name(prefix, tmp_path):
+    (tmp_path / "probe.smk").write_text(PROBE.format(scripts=str(SCRIPTS)))
+    (tmp_path / "module.smk").write_text(MODULE)
+    command = [Path(sys.executable).with_name("snakemake"), f"{prefix}done", "--cores", "1"]
+    command += ["--resources", "gpu=3", "--snakefile", "module.smk" if prefix else "probe.smk"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "newer than tested" not in done.stderr
+    assert json.loads((tmp_path / "answers.json").read_text()) == {
+        "main": True,
+        "cluster": False,
+        "dry_run": False,
+        "prefix": prefix,
+        "gpu": 3,
+        "other": None,
+        "here": True,
+        "read": True,
+        "unread": False,
+        "stored": "https://example.org/0.png",
+        "jobs": [2],
+    }
+
+
+def test_a_locked_folder_is_explained_and_can_still_be_caught():
+    original = snakemake.exceptions.LockException
+    internals.explain_lock(lambda: "process 7 is at work")
+    error = snakemake.exceptions.LockException()
+    assert isinstance(error, original) and isinstance(error, WorkflowError)
+    assert str(error) == "process 7 is at work"
+
+
+def test_checks_of_two_modules_are_made_one_after_the_other():
+    calls = []
+    workflow = SimpleNamespace(_onstart=lambda log: calls.append(log))
+    internals.check_before_jobs(workflow, lambda: calls.append("first"))
+    internals.check_before_jobs(workflow, lambda: calls.append("second"))
+    workflow._onstart("log")
+    assert calls == ["log", "first", "second"]
+
+
+# --- a newer Snakemake ----------------------------------------------------------------------------
+
+NEWER = SimpleNamespace()
+FALLBACKS = [
+    (internals.is_main_process, [NEWER], False),
+    (internals.is_job_of_cluster, [NEWER], True),
+    (internals.is_dry_run, [NEWER], True),
+    (internals.module_prefix, [NEWER], ""),
+    (internals.check_before_jobs, [NEWER, print], None),
+    (internals.explain_lock, [str], None),
+    (internals.resource_limit, [NEWER, "gpu"], math.inf),
+    (internals.planned_jobs, [NEWER], []),
+    (internals.runs_on_this_machine, [NEWER], None),
+    (internals.is_storage_address, ["s3://bucket/image"], True),
+    (internals.storage_object, [SimpleNamespace(flags={})], None),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "answer"), FALLBACKS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_without_a_name_the_check_is_off_after_one_warning(
+    function, arguments, answer, monkeypatch
+):
+    monkeypatch.delattr(snakemake.exceptions, "LockException")
+    monkeypatch.delattr(snakemake_interface_storage_plugins.registry, "StoragePluginRegistry")
+    warnings = []
+    monkeypatch.setattr(internals, "logger", SimpleNamespace(warning=warnings.append))
+    assert function(*arguments) == answer
+    assert function(*arguments) == answer
+    (check,) = os.environ[internals.SWITCHED_OFF].splitlines()
+    assert warnings == [f"This Snakemake is newer than tested; the check for {check} is off."]
+
+
+def test_every_use_of_internals_has_its_test():
+    functions = {name for name, value in vars(internals).items() if hasattr(value, "__wrapped__")}
+    assert {function.__name__ for function, *_ in FALLBACKS} == functions

@@ -1,0 +1,138 @@
+"""Which lock of Snakemake still means something: by a lock that ends with its process."""
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.log import job
+from maskmake.snakefile.results_lock import AtWork
+
+LOCKS = Path(".snakemake/locks")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The working folder, with a lock of Snakemake on the results ``mine``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASKMAKE_SNAKEMAKE", "")  # so that it is taken away again
+    LOCKS.mkdir(parents=True)
+    (LOCKS / "0.input.lock").write_text("images/1.png\n")
+    (LOCKS / "0.output.lock").write_text("results/mine/data/audit.json\n")
+
+
+def at_work():
+    return AtWork("results/mine", "results/weights")
+
+
+def other_snakemake():
+    """The id of another process that is at work."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        at_work().begin(dry_run=False)
+        os.write(writing, b".")
+        signal.pause()
+    os.read(reading, 1)
+    return process
+
+
+def kill(process):
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+
+
+def killed_snakemake():
+    process = other_snakemake()
+    kill(process)
+    return process
+
+
+def test_the_lock_of_a_killed_process_goes_and_it_is_named_once():
+    process = killed_snakemake()
+    told = at_work().begin(dry_run=True)
+    assert f"a Snakemake was killed here (process {process} on {platform.node()}" in told
+    assert [path.name for path in LOCKS.iterdir()] == ["0.input.lock"]
+    assert at_work().begin(dry_run=True) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "goes"),
+    [
+        ("results/mine/a\nresults/other/b\n", True),
+        ("results/weights/resnet18.h5\n", True),
+        ("results/weights/resnet18.h5\nresults/other/b\n", False),
+        ("results/mine2/a\n", False),
+    ],
+)
+def test_a_lock_goes_that_names_these_results_or_none_but_shared(text, goes):
+    (LOCKS / "0.output.lock").write_text(text)
+    killed_snakemake()
+    at_work().begin(dry_run=False)
+    assert (LOCKS / "0.output.lock").exists() != goes
+
+
+def test_two_processes_may_not_work_at_a_time():
+    first, second = other_snakemake(), at_work()
+    assert second.begin(dry_run=False) is None
+    assert (LOCKS / "0.output.lock").exists()
+    assert f"another Snakemake is at work here (process {first} on" in second.refusal()
+    kill(first)
+    assert second.refusal() is None
+
+
+@pytest.mark.parametrize("text", ["", "[4711", "null", "\0\0\0"])
+def test_a_damaged_name_is_no_name(text):
+    Path(".snakemake/maskmake-mine.lock").write_text(text)
+    first = at_work()
+    assert first.begin(dry_run=False) is None
+    assert (LOCKS / "0.output.lock").exists()
+    assert "if none is at work here, add --unlock" in first.in_words()
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def test_without_locks_snakemake_s_own_is_left_and_work_goes_on(without_locks):
+    Path(".snakemake/maskmake-mine.lock").write_text(json.dumps([1, platform.node(), "snakemake"]))
+    first = at_work()
+    assert first.begin(dry_run=False) is None
+    assert first.refusal() is None
+    assert (LOCKS / "0.output.lock").exists()
+
+
+def test_without_locks_a_job_is_done(without_locks, monkeypatch):
+    monkeypatch.delenv("MASKMAKE_SNAKEMAKE")
+    with job(SimpleNamespace(log=["a.log"], rule="a_rule")):
+        Path("done").touch()
+    assert Path("done").exists()
+
+
+def test_another_error_of_the_disk_is_a_defect(monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        at_work().begin(dry_run=False)
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(UserError, match=r"^\.snakemake: Read-only file system; free space or mend"):
+        at_work().begin(dry_run=False)

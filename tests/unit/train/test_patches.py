@@ -1,0 +1,205 @@
+"""A patch follows from seed and step; every pixel of an image can be seen."""
+
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from maskmake.runtime.errors import UserError
+from maskmake.train.border_weights import with_borders
+from maskmake.train.patches import FixedPatches, ForegroundPixels, PatchSource, random_batches
+
+PATCH, BATCH = 16, 8
+
+
+def numbered_pixels(height, width, channels=None):
+    """An image each of whose pixels holds its own position, row * 256 + column."""
+    pixels = np.arange(height)[:, None] * 256 + np.arange(width)
+    pixels = pixels.astype(np.uint16)
+    return pixels if channels is None else np.dstack([pixels] * channels)
+
+
+@pytest.fixture(scope="module")
+def stores(make_stores):
+    images = {"a": numbered_pixels(40, 56), "b": numbered_pixels(20, 16), "c": np.zeros((16, 90))}
+    images["c"] = numbered_pixels(16, 90)
+    labels = {i: (image % 7 < 3).astype(np.uint8) for i, image in images.items()}
+    return make_stores(images, labels)[1:]
+
+
+def batches(stores, ids="abc", count=5, seed=3, **options):
+    endless = random_batches(PatchSource(*stores, list(ids), PATCH), BATCH, seed, **options)
+    return list(islice(endless, count))
+
+
+def test_patches_are_cut_from_image_and_label_at_one_place(stores):
+    for batch in batches(stores):
+        assert batch.shape == (BATCH, PATCH, PATCH, 2)
+        assert batch.dtype == np.uint16
+        rows, columns = batch[..., 0] // 256, batch[..., 0] % 256
+        assert (np.diff(rows.astype(int), axis=1) == 1).all()
+        assert (np.diff(columns.astype(int), axis=2) == 1).all()
+        np.testing.assert_array_equal(batch[..., 1], batch[..., 0] % 7 < 3)
+
+
+def test_a_patch_of_an_rgb_image_has_the_label_as_fourth_channel(make_stores):
+    images = {"a": numbered_pixels(20, 30, channels=3)}
+    labels = {"a": np.eye(20, 30, dtype=np.uint8)}
+    _, *stores = make_stores(images, labels)
+    patch = PatchSource(*stores, ["a"], PATCH).cut("a", 3, 9)
+    np.testing.assert_array_equal(patch[..., :3], images["a"][3:19, 9:25])
+    np.testing.assert_array_equal(patch[..., 3], labels["a"][3:19, 9:25])
+
+
+def test_the_batches_follow_from_the_seed(stores):
+    np.testing.assert_array_equal(batches(stores), batches(stores))
+    assert (np.array(batches(stores)) != np.array(batches(stores, seed=4))).any()
+    first, second, *_ = batches(stores)
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_resumed_sequence_goes_on_where_it_was(stores, step):
+    resumed = batches(stores, count=5 - step, first_step=step)
+    np.testing.assert_array_equal(resumed, batches(stores)[step:])
+
+
+def test_corners_cover_the_borders(stores):
+    drawn = np.concatenate(batches(stores, ids="a", count=150))[..., 0]
+    corners = drawn[:, 0, 0]
+    assert set(corners // 256) == set(range(40 - PATCH + 1))
+    assert set(corners % 256) == set(range(56 - PATCH + 1))
+
+
+def test_every_position_of_every_image_is_equally_likely(stores):
+    drawn = np.concatenate(batches(stores, ids="ab", count=400))[..., 0]
+    positions = {"a": 25 * 41, "b": 5 * 1}
+    # Only "b" is 16 pixels wide, so all of its patches begin in column 0; "a" has 25 such places.
+    share = (drawn[:, 0, 0] % 256 == 0).mean()
+    expected = (positions["b"] + 25) / sum(positions.values())
+    assert share == pytest.approx(expected, abs=0.012)
+
+
+def test_an_image_of_the_size_of_a_patch_is_taken_whole(stores):
+    small = np.concatenate(batches(stores, ids="b", count=20))[..., 0]
+    assert set(small[:, 0, 0] // 256) == set(range(5))
+    assert set(small[:, 0, 0] % 256) == {0}
+
+
+# --- patches centred on foreground ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rare(make_stores):
+    """Three foreground pixels in one image, one in another, none in the third."""
+    images = {"a": numbered_pixels(40, 56), "b": numbered_pixels(48, 64), "c": np.zeros((32, 32))}
+    images["c"] = numbered_pixels(32, 32)
+    labels = {name: np.zeros(image.shape, np.uint8) for name, image in images.items()}
+    for name, y, x in [("a", 20, 30), ("a", 0, 0), ("a", 39, 20), ("b", 17, 40)]:
+        labels[name][y, x] = 1
+    return make_stores(images, labels)[1:]
+
+
+def test_every_foreground_pixel_is_drawn_equally_often(rare):
+    foreground = ForegroundPixels(rare[1], list("abc"), rows=7)
+    random = np.random.default_rng(1)
+    drawn = Counter(tuple(int(n) for n in foreground.draw(random)) for _ in range(2000))
+    assert set(drawn) == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
+    assert all(count == pytest.approx(500, abs=80) for count in drawn.values())
+
+
+def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
+    both = with_borders(rare[1], list("ab"), tmp_path / "borders.npy")
+    random = np.random.default_rng(1)
+    drawn = {ForegroundPixels(both, list("ab"), rows=50).draw(random) for _ in range(40)}
+    assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
+
+
+def test_patches_are_centred_on_foreground_as_far_as_the_image_allows(rare):
+    drawn = np.concatenate(batches(rare, foreground_share=1.0, count=20))
+    half = PATCH // 2
+    corners = {(int(c) // 256, int(c) % 256) for c in drawn[:, 0, 0, 0]}
+    assert corners == {
+        (20 - half, 30 - half),
+        (0, 0),
+        (40 - PATCH, 20 - half),
+        (17 - half, 40 - half),
+    }
+    assert drawn[..., 1].any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_share_of_patches_is_centred_on_foreground(rare, share):
+    drawn = np.concatenate(batches(rare, foreground_share=share, count=250))[..., 1]
+    anywhere = np.concatenate(batches(rare, count=250))[..., 1]
+    by_chance = anywhere.any(axis=(1, 2)).mean()
+    expected = share + (1 - share) * by_chance
+    assert drawn.any(axis=(1, 2)).mean() == pytest.approx(expected, abs=0.04)
+
+
+def test_patches_on_foreground_follow_from_seed_and_step(rare):
+    options = {"foreground_share": 0.5}
+    once = batches(rare, **options)
+    np.testing.assert_array_equal(batches(rare, **options), once)
+    resumed = batches(rare, count=3, first_step=2, **options)
+    np.testing.assert_array_equal(resumed, once[2:])
+
+
+def test_patches_cannot_be_centred_where_there_is_no_foreground(rare):
+    with pytest.raises(UserError, match=r"dataset\.labels: found no foreground"):
+        batches(rare, ids="c", foreground_share=0.5)
+
+
+# --- validation patches -----------------------------------------------------------------------
+
+
+def fixed(stores, ids="abc", batch=1, most=1000):
+    return FixedPatches(PatchSource(*stores, list(ids), PATCH), batch, most)
+
+
+def covered(patches, height, width):
+    """How many patches hold each pixel of the only image."""
+    counts = np.zeros((height, width), int)
+    for index in range(len(patches)):
+        (batch,) = patches[index]
+        np.add.at(counts, (batch[..., 0] // 256, batch[..., 0] % 256), 1)
+    return counts
+
+
+@pytest.mark.parametrize(("name", "height", "width"), [("a", 40, 56), ("b", 20, 16), ("c", 16, 90)])
+def test_the_patches_cover_every_pixel(stores, name, height, width):
+    patches = fixed(stores, name)
+    assert covered(patches, height, width).min() >= 1
+    fewest = -(-height // PATCH) * -(-width // PATCH)
+    assert len(patches) == fewest
+
+
+def test_the_patches_are_the_same_in_every_epoch(stores):
+    patches = fixed(stores, batch=4)
+    first = [patches[index][0] for index in range(len(patches))]
+    patches.on_epoch_end()
+    again = [patches[index][0] for index in range(len(patches))]
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 8])
+@pytest.mark.parametrize("most", [8, 12, 1000])
+def test_every_batch_is_full(stores, batch, most):
+    patches = fixed(stores, batch=batch, most=most)
+    sizes = [patches[index][0].shape for index in range(len(patches))]
+    assert set(sizes) == {(batch, PATCH, PATCH, 2)}
+    assert len(patches) * batch <= most
+
+
+def test_fewer_patches_than_a_batch_are_all_taken(stores):
+    patches = fixed(stores, ids="b", batch=8)
+    assert len(patches) == 1
+    assert patches[0][0].shape == (2, PATCH, PATCH, 2)
+
+
+def test_thinned_patches_are_spread_over_all_images(stores):
+    (batch,) = fixed(stores, batch=4, most=4)[0]
+    widths = batch[:, 0, -1, 0] % 256
+    assert len(np.unique(batch[:, 0, 0, 0])) == 4
+    assert widths.max() == 89  # the last patch of the last image

@@ -1,0 +1,314 @@
+"""A training follows from its settings alone, and goes on after a kill as if nothing happened."""
+
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trainings import CODE, FOLD, SCRIPTS, SETTINGS, outputs_in, train
+
+from maskmake.data.splits import fold_ids
+from maskmake.network.networks import load_network
+from maskmake.network.settings import AugmentationSettings, TrainSettings
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import read_csv
+from maskmake.train.callbacks import Recorder
+from maskmake.train.optimizers import build_optimizer
+from maskmake.train.patches import FixedPatches, PatchSource
+from maskmake.train.training import Engine, State, _state_key, normalization_of, spread_of
+
+
+def state_folders(folder):
+    return list(folder.glob(".training-*"))
+
+
+def assert_same_training(first, second):
+    for key in ("epoch", "loss", "val_loss", "learning_rate"):
+        np.testing.assert_array_equal(first.history[key], second.history[key])
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    return train(dataset, tmp_path_factory.mktemp("trained"))
+
+
+AVERAGED = replace(SETTINGS, ema=0.8)
+
+
+@pytest.fixture(scope="module")
+def averaged(dataset, tmp_path_factory):
+    return train(dataset, tmp_path_factory.mktemp("averaged"), AVERAGED)
+
+
+TRAIN_SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from maskmake.network.device import select_device
+select_device("tensorflow", 0, os.devnull)
+from maskmake.network.settings import TrainSettings
+from maskmake.train.training import train_fold
+settings, fold, code, inputs, outputs = json.loads(sys.argv[1])
+paths = [{key: Path(path) for key, path in group.items()} for group in (inputs, outputs)]
+train_fold(TrainSettings.from_section(settings), fold, code, *paths)
+"""
+
+
+def kill_after_an_epoch(dataset, folder, settings=SETTINGS):
+    outputs = outputs_in(folder)
+    paths = [{key: str(p) for key, p in group.items()} for group in (dataset.inputs, outputs)]
+    arguments = json.dumps([asdict(settings), FOLD, CODE, *paths])
+    log = folder / "log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", TRAIN_SCRIPT, arguments],
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+            stderr=stderr,
+        )
+        deadline = time.monotonic() + 240
+        while not outputs["history"].exists():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "no epoch in time"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not outputs["model"].exists(), "killed too late"
+
+
+@pytest.fixture(scope="module")
+def killed(dataset, tmp_path_factory):
+    """The folder of a training that was killed after its first epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    kill_after_an_epoch(dataset, folder)
+    return folder
+
+
+# --- determinism and resumption ---------------------------------------------------------------
+
+
+def test_the_same_settings_give_the_same_network(dataset, trained, killed, tmp_path, caplog):
+    folder = tmp_path / "fold0"
+    shutil.copytree(killed, folder)
+    assert state_folders(folder)
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        again = train(dataset, folder, code="of another version")
+    assert_same_training(trained, again)
+    # The state in the folder is that of other code.
+    assert "resuming" not in caplog.text
+    assert not state_folders(folder), "left for good by a training that never goes on"
+
+
+def test_a_killed_training_goes_on_as_if_there_had_been_no_kill(dataset, trained, killed, caplog):
+    (state,) = state_folders(killed)
+    assert [path.name for path in state.iterdir()] == ["epoch-000001.npz"]
+    done = len(read_csv(killed / "history.csv"))
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        resumed = train(dataset, killed)
+    assert f"resuming after epoch {done} of {SETTINGS.epochs}" in caplog.text
+    assert_same_training(trained, resumed)
+    assert state_folders(killed) == []
+
+
+def test_a_finished_training_leaves_its_outputs_alone(trained):
+    names = sorted(path.name for path in trained.folder.iterdir())
+    assert names == ["augmented.npy", "history.csv", "model.keras", "training.json"]
+
+
+def test_a_training_keeps_patches_as_it_sees_them(dataset, trained):
+    samples = np.load(trained.folder / "augmented.npy")
+    side = SETTINGS.patch
+    assert samples.shape == (6, side, side, 2)
+    assert samples.dtype == np.uint8
+    assert set(np.unique(samples[..., -1])) <= {0, 1}
+    assert len({sample.tobytes() for sample in samples}) == 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["seed", "epochs", "augmentation", "fold", "code", "splits", "plan", "labels"],
+)
+def test_a_state_belongs_to_settings_code_and_data(dataset, tmp_path, change):
+    def folder(settings=SETTINGS, fold=FOLD, code=CODE):
+        return State(tmp_path, _state_key(settings, fold, code, inputs)).folder
+
+    inputs = {}
+    for name, path in dataset.inputs.items():
+        inputs[name] = Path(shutil.copy2(path, tmp_path))
+    before = folder()
+    assert folder() == before
+    arguments = {
+        "seed": {"settings": replace(SETTINGS, seed=2)},
+        "epochs": {"settings": replace(SETTINGS, epochs=4)},
+        "augmentation": {"settings": replace(SETTINGS, augmentation=AugmentationSettings())},
+        "fold": {"fold": 1},
+        "code": {"code": "other"},
+    }
+    if change in inputs:
+        inputs[change].write_bytes(inputs[change].read_bytes() + b"\n")
+    assert folder(**arguments.get(change, {})) != before
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+def test_the_history_has_a_row_for_each_epoch(trained):
+    history = trained.history
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
+    assert (history[["images_per_second", "seconds"]] > 0).all(axis=None)
+    # A half cosine from the learning rate to 0, as it stands after each third of the steps.
+    expected = SETTINGS.learning_rate * (1 + np.cos(np.pi * np.array([1, 2, 3]) / 3)) / 2
+    np.testing.assert_allclose(history["learning_rate"], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("fixture", ["trained", "averaged"])
+def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixture):
+    trained = request.getfixturevalue(fixture)
+    best = trained.history.loc[trained.history["val_loss"].idxmin()]
+    assert trained.training["best_epoch"] == best["epoch"]
+    assert trained.training["val_loss"] == pytest.approx(best["val_loss"])
+
+    network = load_network(trained.folder / "model.keras")
+    engine = Engine(network, SETTINGS, spread_of(dataset.plan))
+    engine.compile(build_optimizer(SETTINGS))
+    validation = fold_ids(dataset.splits, FOLD).validation
+    most = SETTINGS.steps * SETTINGS.batch
+    source = PatchSource(dataset.images, dataset.labels, validation, SETTINGS.patch)
+    patches = FixedPatches(source, SETTINGS.batch, most)
+    loss = engine.evaluate(patches, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(best["val_loss"], rel=1e-5)
+
+
+def test_training_goes_on_with_the_raw_weights_where_the_averaged_are_kept(trained, averaged):
+    np.testing.assert_array_equal(averaged.history["loss"], trained.history["loss"])
+    assert (averaged.history["val_loss"] != trained.history["val_loss"]).all()
+
+
+@pytest.mark.usefixtures("two_convolutions")
+def test_a_training_with_border_weights_keeps_no_map_of_them(dataset, tmp_path):
+    run = train(dataset, tmp_path, replace(SETTINGS, loss="bce_borders", epochs=1))
+    assert np.isfinite(run.history["val_loss"]).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "augmented.npy",
+        "history.csv",
+        "model.keras",
+        "training.json",
+    ]
+
+
+def test_training_json_says_what_was_done(dataset, trained):
+    training = trained.training
+    assert training["settings"] == json.loads(json.dumps(asdict(SETTINGS)))
+    assert training["preprocessing"] == {
+        "channels": 1,
+        "dtype": "uint8",
+        **normalization_of(SETTINGS, dataset.plan),
+    }
+    assert (training["precision"], training["device"], training["xla"]) == ("float32", "CPU", False)
+    assert training["patches"] == 12
+    assert training["parameters"] == load_network(trained.folder / "model.keras").count_params()
+    assert training["seconds"] == pytest.approx(trained.history["seconds"].sum())
+    assert set(training["versions"]) == {"maskmake", "python", "keras", "tensorflow"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", training["versions"]["maskmake"])
+
+
+# --- early stopping ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "stops"),
+    [
+        ([], 1, False),
+        ([3.0], 1, False),
+        ([3.0, 2.0], 1, False),
+        ([3.0, 3.0], 1, True),
+        ([3.0, 4.0, 3.5], 3, False),
+        ([3.0, 4.0, 3.5, 3.1], 3, True),
+        ([3.0, 4.0, 3.5, 2.9], 3, False),
+        ([3.0, 4.0, 5.0, 6.0], None, False),
+    ],
+)
+def test_patience_counts_epochs_since_the_best(tmp_path, losses, patience, stops):
+    history = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
+    settings = replace(SETTINGS, patience=patience)
+    recorder = Recorder(settings, State(tmp_path, {}), history, tmp_path / "history.csv")
+    assert recorder.out_of_patience is stops
+
+
+def test_a_training_out_of_patience_stops_for_good(dataset, trained, tmp_path, caplog):
+    first, second, _ = trained.history["val_loss"]
+    assert second > first, "no training to stop early"
+    settings = replace(SETTINGS, patience=1)
+    blocked = outputs_in(tmp_path)["training"]
+    blocked.mkdir()  # so that it ends after its last epoch without its outputs
+    with pytest.raises(OSError):
+        train(dataset, tmp_path, settings)
+    blocked.rmdir()
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        resumed = train(dataset, tmp_path, settings)
+    assert resumed.history["val_loss"].tolist() == [first, second]
+    assert resumed.training["patches"] == 2 * settings.steps * settings.batch
+    assert "stopped after epoch 2 of 3: validation loss no lower than in epoch 1" in caplog.text
+
+
+# --- what the user can mend -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("two_convolutions")
+@pytest.mark.parametrize("steps", [1, 2], ids=["validation loss", "training loss"])
+def test_a_loss_that_is_no_number_ends_with_a_sentence(dataset, tmp_path, steps):
+    # The first step is still finite; what follows it is not.
+    settings = replace(
+        SETTINGS,
+        guard=False,
+        optimizer="sgd",
+        learning_rate=1e30,
+        schedule="constant",
+        epochs=1,
+        steps=steps,
+    )
+    with pytest.raises(UserError, match=r"epoch 1: the .*loss is .*train\.learning_rate"):
+        train(dataset, tmp_path, settings)
+    assert not outputs_in(tmp_path)["model"].exists()
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+PLAN = {
+    "channels": 3,
+    "dtype": "uint16",
+    "intensity": {"mean": [10.0, 200.0, 7.0], "std": [5.0, 20.0, 0.0]},
+}
+
+
+@pytest.mark.parametrize(
+    ("normalization", "pixels", "expected"),
+    [
+        ("standard", [15.0, 160.0, 9.0], [1.0, -2.0, 2.0]),
+        ("unit", [0.0, 65535.0, 13107.0], [0.0, 1.0, 0.2]),
+        ("none", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]),
+    ],
+)
+def test_normalisation(normalization, pixels, expected):
+    found = normalization_of(replace(SETTINGS, normalization=normalization), PLAN)
+    result = np.array(pixels) * found["scale"] + found["offset"]
+    np.testing.assert_allclose(result, expected)
+
+
+def test_settings_come_from_the_configuration():
+    section = asdict(SETTINGS)
+    assert TrainSettings.from_section(section) == SETTINGS
+    preset = TrainSettings.from_section({**section, "augmentation": "none"})
+    assert preset.augmentation == AugmentationSettings()
+    assert TrainSettings.from_section({**section, "augmentation": "default"}) == SETTINGS

@@ -1,0 +1,1 @@
+"""From the files of a user to the pixel store, the split and the fingerprint."""

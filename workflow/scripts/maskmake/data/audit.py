@@ -1,0 +1,286 @@
+"""What is wrong with a data set: every fault of every file, found in one pass."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from maskmake.data.file_versions import look_at, read_record, write_record
+from maskmake.data.folders import list_dataset
+from maskmake.data.images import read_label, read_pixels
+from maskmake.data.labels import (
+    Histogram,
+    foreground_share,
+    histogram_of,
+    label_range,
+    middle_fault,
+    one_sided_faults,
+    one_sided_warning,
+)
+from maskmake.data.pairing import Pair, group_of, list_folder, pair_up
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import sha256, write_csv, write_json, write_text
+from maskmake.runtime.log import logger
+
+MANIFEST_COLUMNS = [
+    "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
+    "sha256_image", "sha256_label", "foreground", "group", "role",
+]  # fmt: skip
+
+PRINTED_FAULTS = 20
+TABLE_ROWS = 500
+NAMED_COPIES = 5
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Outcome of an audit.
+
+    Attributes:
+        faults: one sentence each; training must not start while there are any.
+        warnings: one sentence each; worth knowing, no obstacle.
+        manifest: one row for each pair that could be read, in natural order of the ids.
+    """
+
+    faults: list[str]
+    warnings: list[str]
+    manifest: pd.DataFrame
+
+
+def validate_dataset(
+    settings: dict,
+    record: str,
+    fault_page: Path,
+    json_path: str,
+    html_path: str,
+    manifest_path: str,
+) -> None:
+    """Audit a data set, write the audit, and record what the files held.
+
+    Args:
+        settings: arguments of ``audit_dataset``.
+        record: file of ``contents``, by which the Snakefile sees that an image has changed.
+        fault_page: page of a data set that is refused.
+        json_path, html_path, manifest_path: see ``write_audit``.
+
+    Raises:
+        UserError: the data set has faults; then only ``fault_page`` is written.
+    """
+    files = [*list_dataset(settings["images"]), *list_dataset(settings["labels"])]
+    # Before the audit, so that a file which changes meanwhile is seen to have changed.
+    contents = look_at(map(str, files), read_record(record))
+    audit = audit_dataset(**settings)
+    for warning in audit.warnings:
+        logger.warning("%s", warning)
+    if audit.faults:
+        write_page(audit, fault_page)
+        raise fault_error(audit.faults, fault_page)
+    write_audit(audit, json_path, html_path, manifest_path)
+    for kind in ("image", "label"):
+        columns = audit.manifest[kind], audit.manifest[f"sha256_{kind}"]
+        for file, sha256_of_file in zip(*columns, strict=True):
+            contents[file] = contents[file]._replace(sha256=sha256_of_file)
+    write_record(record, contents)
+
+
+def audit_dataset(
+    images: str,
+    labels: str,
+    threshold: float,
+    tolerance: float,
+    empty_labels: str,
+    groups: str | None,
+) -> Audit:
+    """Look at every file of a data set and collect all its faults.
+
+    The files lie directly in the two folders or in their sub-folders train, validation and
+    test; image and label have the same sub-folder and the same file stem, which is the id.
+
+    Args:
+        images: folder of images.
+        labels: folder of labels.
+        threshold: share of the label range above which a pixel is foreground.
+        tolerance: largest share of a label's pixels in the middle half of the range.
+        empty_labels: "accept" or "refuse" labels that are all background or all foreground.
+        groups: regular expression with one group, searched in each id; None makes each image a
+            group of its own.
+    """
+    faults: list[str] = []
+    warnings: list[str] = []
+    image_files = list_folder(Path(images), "images", faults, warnings)
+    label_files = list_folder(Path(labels), "labels", faults, warnings)
+    if not image_files or not label_files:
+        return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
+    pairs = pair_up(image_files, label_files, Path(images), Path(labels), faults)
+    logger.info("Reading %d images and their labels.", len(pairs))
+    rows, histograms = _read_all(pairs, faults)
+    names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
+    shares: dict[str, float] = {}
+    if histograms:
+        top = label_range(max(int(h.values[-1]) for h in histograms.values()))
+        shares = {path: foreground_share(h, threshold, top) for path, h in histograms.items()}
+        for path, histogram in histograms.items():
+            faults.extend(middle_fault(path, histogram, threshold, tolerance, top))
+        if empty_labels == "accept" and len(set(shares.values())) > 1:
+            warnings.extend(one_sided_warning(shares))
+        else:
+            faults.extend(one_sided_faults(histograms, shares, threshold, top))
+    manifest = pd.DataFrame(
+        [{**row, "group": names[row["id"]], "foreground": shares[row["label"]]} for row in rows],
+        columns=MANIFEST_COLUMNS,
+    )
+    warnings.extend(_mixture_warnings(manifest))
+    warnings.extend(_copy_warnings(manifest))
+    return Audit(faults, warnings, manifest)
+
+
+def fault_error(faults: list[str], page: str | Path) -> UserError:
+    """The error that refuses a data set: the first faults, the count of all and where they are."""
+    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+    lines = [f"The data set has {count}:", *(f"  {fault}" for fault in faults[:PRINTED_FAULTS])]
+    if len(faults) > PRINTED_FAULTS:
+        lines.append(f"  and {len(faults) - PRINTED_FAULTS} more; all of them are in {page}.")
+    return UserError("\n".join(lines))
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, Histogram]]:
+    """Manifest rows of the pairs that can be read, and the histogram of each readable label."""
+    rows: list[dict] = []
+    histograms: dict[str, Histogram] = {}
+    for pair in pairs:
+        image = _read(read_pixels, pair.image, faults)
+        label = _read(read_label, pair.label, faults)
+        if label is not None:
+            histograms[str(pair.label)] = histogram_of(label)
+        if image is None or label is None:
+            continue
+        if image.shape[:2] != label.shape:
+            faults.append(
+                f"{pair.label}: {_size(label)} pixels (height x width), but {pair.image} has "
+                f"{_size(image)}; expected equal sizes; export the label at the size of the image."
+            )
+        rows.append(_row(pair, image, histograms[str(pair.label)]))
+    return rows, histograms
+
+
+def _read(reader: Callable[[Path], np.ndarray], path: Path, faults: list[str]) -> np.ndarray | None:
+    try:
+        return reader(path)
+    except UserError as error:
+        faults.append(str(error))
+        return None
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+
+
+def _row(pair: Pair, image: np.ndarray, histogram: Histogram) -> dict:
+    return {
+        "id": pair.id,
+        "image": str(pair.image),
+        "label": str(pair.label),
+        "height": image.shape[0],
+        "width": image.shape[1],
+        "channels": 1 if image.ndim == 2 else image.shape[2],
+        "dtype": image.dtype.name,
+        "label_maximum": int(histogram.values[-1]),
+        "sha256_image": sha256(pair.image),
+        "sha256_label": sha256(pair.label),
+        "role": pair.role,
+    }
+
+
+# --- warnings -------------------------------------------------------------------------------
+
+
+def _mixture_warnings(manifest: pd.DataFrame) -> Iterator[str]:
+    """Images that differ in channels or pixel type: they are converted, not refused."""
+    channels = manifest["channels"].map({1: "grey", 3: "RGB"}).value_counts()
+    if len(channels) > 1:
+        yield (
+            f"{channels['grey']} grey and {channels['RGB']} RGB images; the grey ones are repeated "
+            "in three channels."
+        )
+    dtypes = manifest["dtype"].value_counts()
+    if len(dtypes) > 1:
+        yield (
+            f"{dtypes['uint8']} images of 8 and {dtypes['uint16']} of 16 bits a channel; the "
+            "former are multiplied by 257."
+        )
+
+
+def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
+    """Images that are the same file byte for byte."""
+    for _, copies in manifest.groupby("sha256_image", sort=False)["image"]:
+        if len(copies) > 1:
+            named = ", ".join(copies[:NAMED_COPIES])
+            more = f" and {len(copies) - NAMED_COPIES} more" if len(copies) > NAMED_COPIES else ""
+            yield (
+                f"{named}{more} are copies of one image; a copy among the training images makes "
+                "the score of a test image worthless; remove all but one."
+            )
+
+
+# --- files of the audit ---------------------------------------------------------------------
+
+
+def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str) -> None:
+    """Write the audit for programs (JSON), for people (HTML) and as a table (CSV)."""
+    write_csv(manifest_path, audit.manifest)
+    write_json(json_path, _summary(audit))
+    write_page(audit, html_path)
+
+
+def write_page(audit: Audit, html_path: str | Path) -> None:
+    """Write the audit as a page without external resources."""
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = templates.get_template("audit.html.j2").render(
+        summary=_summary(audit),
+        histogram=np.histogram(audit.manifest["foreground"], bins=20, range=(0, 1))[0].tolist(),
+        rows=audit.manifest.head(TABLE_ROWS).to_dict("records"),
+        longest_list=TABLE_ROWS,
+    )
+    write_text(html_path, page)
+
+
+def _summary(audit: Audit) -> dict:
+    """The content of audit.json."""
+    manifest = audit.manifest
+    foreground_share = manifest["foreground"].astype(float)
+    return {
+        "images": len(manifest),
+        "faults": audit.faults,
+        "warnings": audit.warnings,
+        "height": _spread(manifest["height"]),
+        "width": _spread(manifest["width"]),
+        "dtypes": _counts(manifest["dtype"]),
+        "channels": _counts(manifest["channels"]),
+        "label_range": label_range(int(manifest["label_maximum"].max())) if len(manifest) else None,
+        "foreground": {
+            "minimum": foreground_share.min(),
+            "mean": foreground_share.mean(),
+            "maximum": foreground_share.max(),
+        },
+    }
+
+
+def _spread(column: pd.Series) -> dict[str, float]:
+    column = column.astype(float)
+    return {"minimum": column.min(), "median": column.median(), "maximum": column.max()}
+
+
+def _counts(column: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in column.value_counts().sort_index().items()}

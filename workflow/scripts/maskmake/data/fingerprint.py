@@ -1,0 +1,121 @@
+"""The fingerprint of a data set and the settings it implies."""
+
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+
+from maskmake.data.pixel_store import PixelStore
+from maskmake.runtime.errors import UserError
+
+PATCH_STEP = 32
+
+
+class Lengths(TypedDict):
+    """Range of a length over the images, in pixels."""
+
+    minimum: int
+    median: float
+    maximum: int
+
+
+class Intensity(TypedDict):
+    """Pixel values of the images that are not test images; mean and std of each channel."""
+
+    mean: list[float]
+    std: list[float]
+    minimum: float
+    maximum: float
+
+
+class Plan(TypedDict):
+    """Contents of ``plan.json``, the fingerprint of a data set."""
+
+    images: int
+    height: Lengths
+    width: Lengths
+    channels: int
+    dtype: str
+    foreground: float
+    intensity: Intensity
+    largest_patch: int
+
+
+def fingerprint(
+    index: pd.DataFrame, splits: pd.DataFrame, images: PixelStore, labels: PixelStore
+) -> Plan:
+    """Contents of ``plan.json``; pixel statistics come from the images that are not test images.
+
+    Args:
+        index: table of ``index.csv``.
+        splits: table of ``splits.csv``.
+        images: their pixel store.
+        labels: their pixel store.
+
+    Returns:
+        Counts, ranges of height and width, channels, pixel type, mean foreground share, intensity
+        (mean and standard deviation of each channel, minimum, maximum; pixel values) and the
+        largest patch that fits into every image.
+    """
+    seen = splits.loc[splits["role"] != "test", "id"]
+    total = sum_squares = 0.0
+    pixels, foreground = 0, 0
+    low, high = np.inf, -np.inf
+    for image_id in seen:
+        image = images[image_id].reshape(-1, int(index["channels"].iloc[0])).astype(np.float64)
+        total = total + image.sum(axis=0)
+        sum_squares = sum_squares + (image**2).sum(axis=0)
+        low, high = min(low, image.min()), max(high, image.max())
+        pixels += len(image)
+        foreground += int(labels[image_id].sum())
+    mean = total / pixels
+    variance = np.maximum(sum_squares / pixels - mean**2, 0)
+    smallest = int(index[["height", "width"]].to_numpy().min())
+    return {
+        "images": len(index),
+        "height": _range(index["height"]),
+        "width": _range(index["width"]),
+        "channels": int(index["channels"].iloc[0]),
+        "dtype": images.dtype.name,
+        "foreground": foreground / pixels,
+        "intensity": {
+            "mean": mean.tolist(),
+            "std": np.sqrt(variance).tolist(),
+            "minimum": float(low),
+            "maximum": float(high),
+        },
+        "largest_patch": smallest // PATCH_STEP * PATCH_STEP,
+    }
+
+
+def _range(lengths: pd.Series) -> Lengths:
+    return {
+        "minimum": int(lengths.min()),
+        "median": float(lengths.median()),
+        "maximum": int(lengths.max()),
+    }
+
+
+def check_patch(patch: int, index: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse a patch that does not fit into every image it is cut from.
+
+    Args:
+        patch: height and width in pixels.
+        index: table of ``index.csv``.
+        splits: table of ``splits.csv``; test images are never cut into patches.
+
+    Raises:
+        UserError: naming the smallest image and the largest patch that fits.
+    """
+    images = index.set_index("id").loc[splits.loc[splits["role"] != "test", "id"]]
+    sides = images[["height", "width"]].min(axis=1)
+    side, smallest = sides.min(), sides.idxmin()
+    if side >= patch:
+        return
+    fits = side // PATCH_STEP * PATCH_STEP
+    remedy = f"set train.patch to {fits} or less" if fits else "remove images this small"
+    height, width = images.loc[smallest, ["height", "width"]]
+    raise UserError(
+        f"train.patch: {patch} pixels, but image '{smallest}' is {width} x {height} pixels; "
+        f"expected a patch that fits into every image; {remedy}."
+    )

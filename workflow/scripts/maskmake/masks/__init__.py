@@ -1,0 +1,1 @@
+"""From probabilities to masks: the decision, how it is learned, and what it does."""

@@ -1,0 +1,184 @@
+"""A decision applied to an image that is larger than memory should hold.
+
+Objects and holes are labelled band by band and joined where bands meet, so their sizes are those of
+the whole image, and so are the seeds of two levels. The watershed between seeds floods windows that
+reach beyond their part by a margin. So the mask equals that of ``decision.apply_decision``, but for
+pixels which only a path longer than the margin joins to the seed that takes them.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from maskmake.data.images import WHOLE_PIXELS, band_rows
+from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
+from maskmake.masks.decision import Decision, apply_decision, draw_lines, grow
+
+# Side of the part of the image that one watershed decides, and how far it looks beyond, in pixels.
+BLOCK, MARGIN = 1024, 256
+
+# Values of a mask on disk. A pixel on a line between objects still is mask for the next window.
+MASK, LINE = 1, 2
+
+Rows = slice
+
+
+class DiskArray:
+    """A plane of zeros on disk to be filled, without a name, so that it ends with the process.
+
+    Args:
+        folder: on the disk that takes it.
+        shape: (H, W).
+        dtype: of a pixel.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int], dtype):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.shape, self._dtype = shape, np.dtype(dtype)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (close closes it)
+        size = shape[0] * shape[1] * self._dtype.itemsize
+        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
+            os.posix_fallocate(self._file.fileno(), 0, size)
+        else:
+            self._file.truncate(size)
+
+    def rows(self, start: int, stop: int) -> np.memmap:
+        """Rows to be read or changed; mapped by themselves, so that they leave the memory."""
+        width = self.shape[1]
+        first_byte = start * width * self._dtype.itemsize
+        return np.memmap(self._file, self._dtype, "r+", first_byte, (stop - start, width))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def masked(
+    probability: Iterator[np.ndarray], shape: tuple[int, int], decision: Decision, folder: Path
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Apply a decision to an image of which the probability comes in bands.
+
+    Args:
+        probability: bands of consecutive rows, (h, W) float16, 0 to 1.
+        shape: (H, W) of the image.
+        decision: what to apply.
+        folder: on the disk that takes what a large image needs meanwhile, 7 bytes a pixel.
+
+    Yields:
+        Bands of consecutive rows: probability (h, W) float16 and mask (h, W) bool.
+    """
+    if shape[0] * shape[1] <= WHOLE_PIXELS:
+        whole = np.concatenate(list(probability))
+        yield whole, apply_decision(whole, decision)
+        return
+    with ExitStack() as stack:
+        kept, mask, labels = (
+            stack.enter_context(closing(DiskArray(folder, shape, dtype)))
+            for dtype in (np.float16, np.uint8, np.int32)
+        )
+        start = 0
+        for band in probability:
+            kept.rows(start, start + len(band))[:] = band
+            start += len(band)
+        _decide(kept, mask, labels, decision)
+        for rows in _bands(shape):
+            yield _read(kept, rows), _read(mask, rows) == MASK
+
+
+def _decide(probability: DiskArray, mask: DiskArray, labels: DiskArray, decision: Decision) -> None:
+    """Fill the plane of the mask; the steps are those of ``apply_decision``."""
+    objects = _Components(
+        lambda rows: _read(probability, rows) > decision.threshold, labels, OBJECT_CONNECTIVITY
+    )
+    for rows in _bands(mask.shape):
+        mask.rows(rows.start, rows.stop)[:] = objects.at_least(decision.min_object, rows)
+    if decision.min_hole:
+        holes = _Components(lambda rows: _read(mask, rows) == 0, labels, HOLE_CONNECTIVITY)
+        for rows in _bands(mask.shape):
+            mask.rows(rows.start, rows.stop)[:] = ~holes.at_least(decision.min_hole, rows)
+    if decision.upper is not None:
+        seeds = _Components(
+            lambda rows: (_read(mask, rows) > 0) & (_read(probability, rows) > decision.upper),
+            labels,
+            OBJECT_CONNECTIVITY,
+        )
+        _divide(probability, mask, seeds, decision.min_seed)
+
+
+class _Components:
+    """Connected components of a mask of any size, numbered from 1; 0 is no component.
+
+    Args:
+        mask: gives rows of the mask, (h, W) bool.
+        labels: plane of int32 to be overwritten.
+        connectivity: 1 joins pixels by their sides, 2 by their corners too.
+    """
+
+    def __init__(self, mask: Callable[[Rows], np.ndarray], labels: DiskArray, connectivity: int):
+        self._labels = labels
+        structure = ndimage.generate_binary_structure(2, connectivity)
+        count, sizes, pairs = 0, [np.zeros(1, np.int64)], [np.zeros((2, 0), np.int32)]
+        above = np.zeros(labels.shape[1], np.int32)
+        for rows in _bands(labels.shape):
+            found, new = ndimage.label(mask(rows), structure, output=np.int32)
+            sizes.append(np.bincount(found.reshape(-1), minlength=new + 1)[1:])
+            found[found > 0] += count
+            pairs.append(_neighbours(above, found[0], connectivity))
+            labels.rows(rows.start, rows.stop)[:] = found
+            above, count = found[-1].copy(), count + new
+        a, b = np.concatenate(pairs, axis=1)
+        joined = coo_array((np.ones(len(a), bool), (a, b)), (count + 1, count + 1))
+        self._number = connected_components(joined, directed=False)[1].astype(np.int32)
+        self._sizes = np.bincount(self._number, np.concatenate(sizes)).astype(np.int64)
+
+    def at_least(self, size: int, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
+        """Where the components of so many pixels or more are, bool."""
+        return self.numbers(size, rows, columns) > 0
+
+    def numbers(self, size: int, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
+        """Number of each pixel's component, int32, 0 where that has fewer pixels."""
+        kept = np.where(self._sizes[self._number] >= size, self._number, 0)
+        kept[0] = 0
+        return kept[self._labels.rows(rows.start, rows.stop)[:, columns]]
+
+
+def _neighbours(above: np.ndarray, below: np.ndarray, connectivity: int) -> np.ndarray:
+    """Pairs of labels, (2, n), that touch across the seam of two rows."""
+    shifts = [(above, below)]
+    if connectivity == 2:
+        shifts += [(above[1:], below[:-1]), (above[:-1], below[1:])]
+    pairs = np.concatenate([np.stack(shift) for shift in shifts], axis=1)
+    return np.unique(pairs[:, (pairs > 0).all(axis=0)], axis=1)
+
+
+def _divide(probability: DiskArray, mask: DiskArray, seeds: _Components, min_seed: int) -> None:
+    """Mark the pixels of the lines between touching objects, block by block."""
+    height, width = mask.shape
+    for top in range(0, height, BLOCK):
+        rows = slice(max(0, top - MARGIN), min(height, top + BLOCK + MARGIN))
+        for left in range(0, width, BLOCK):
+            columns = slice(max(0, left - MARGIN), min(width, left + BLOCK + MARGIN))
+            window = _read(mask, rows, columns) > 0
+            chance = _read(probability, rows, columns)
+            objects = grow(seeds.numbers(min_seed, rows, columns), window, chance)
+            lines = window & ~draw_lines(window, objects, chance)
+            own = lines[top - rows.start :, left - columns.start :][:BLOCK, :BLOCK]
+            bottom, right = top + own.shape[0], left + own.shape[1]
+            mask.rows(top, bottom)[:, left:right][own] = LINE
+
+
+def _bands(shape: tuple[int, int]) -> Iterator[Rows]:
+    rows = band_rows(shape[1])
+    for start in range(0, shape[0], rows):
+        yield slice(start, min(shape[0], start + rows))
+
+
+def _read(plane: DiskArray, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
+    """A copy, after which the pages that were read leave the memory."""
+    return np.array(plane.rows(rows.start, rows.stop)[:, columns])

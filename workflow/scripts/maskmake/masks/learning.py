@@ -1,0 +1,183 @@
+"""What is learned on validation images: the decision that makes masks, and the temperature."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from maskmake.data.pixel_store import PixelStore
+from maskmake.masks.decision import Decision, apply_decision, stored_decision
+from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.objectives import OBJECTIVES, TINY
+from maskmake.masks.one_level import learn_one_level, pooled_histogram
+from maskmake.masks.two_levels import Rival, learn_two_levels, preferred, rivals_of
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.log import logger
+from maskmake.scores.calibration import expected_dice, learn_temperature
+from maskmake.scores.cases import Case, Cases
+from maskmake.scores.probabilities import probability_histogram
+
+
+def decide_run(run: RunProbabilities, labels: PixelStore, objective: str, method: str) -> dict:
+    """Learn decision and temperature of a run on its validation images, and log what was found.
+
+    Args:
+        run: its probabilities.
+        labels: of the data set.
+        objective, method: see ``learn_decision``.
+
+    Returns:
+        The contents of ``decision.json``: those of ``learn_decision`` and ``learn_calibration``,
+        and images, the ids of the validation images.
+
+    Raises:
+        UserError: there is no validation image.
+    """
+
+    def cases() -> Iterator[Case]:
+        return run.validation_cases(labels)
+
+    decision = learn_decision(cases, objective, method)
+    _log(decision)
+    calibration = learn_calibration(cases, stored_decision(decision))
+    logger.info("temperature %.3f", calibration["temperature"])
+    return {**decision, **calibration, "images": run.validation_ids}
+
+
+def _log(decision: dict) -> None:
+    logger.info(
+        "threshold %.3f, smallest object %d, smallest hole %d pixels, %s %.4f",
+        *(decision[key] for key in ("threshold", "min_object", "min_hole", "objective", "score")),
+    )
+    removed = decision["removed"]
+    logger.info(
+        "%s It removes %d false and %d true objects and fills %d false and %d true holes.",
+        decision["clean_up_reason"],
+        *(
+            removed[f"{kind}_{truth}"]
+            for kind in ("objects", "holes")
+            for truth in ("false", "true")
+        ),
+    )
+    logger.info("%s: %s", decision["method"], decision["reason"])
+
+
+def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
+    """Find the decision that scores best on the validation images.
+
+    First threshold, smallest object and smallest hole, together. Without clean-up, ``dice`` and
+    ``iou`` (of the pixels of all images pooled) try every ``float16`` number from 0 to 1 and take
+    the middle of those that share the best score; ``v_rand`` and ``boundary_f1`` (means over
+    images) try 19 levels. The best threshold and others that score nearly as well are then tried
+    with a grid of sizes. The mildest clean-up is taken that is worse than the best by no more than
+    one standard error of the difference (jackknife over images), so that a gain that the images do
+    not share changes nothing. One or two images have no such error: there any gain counts.
+
+    Then two levels around that threshold compete with it, see ``two_levels.preferred``; the upper
+    one is the middle of those that separate objects equally well.
+
+    Where nothing can be learned a decision still comes out: a constant probability or a label of
+    one class gives the threshold that makes everything the better of the two classes. A pixel of
+    probability 0 is background at every threshold.
+
+    Args:
+        cases: called once for each of several passes, gives each validation image.
+        objective: a key of ``OBJECTIVES``.
+        method: one_level, two_level, or auto for the better of the two.
+
+    Returns:
+        The contents of ``decision.json`` that make masks: method; the fields of ``Decision``;
+        objective; score_at_half (threshold 0.5, no clean-up), threshold_uncleaned and
+        score_uncleaned (the best without clean-up), of one level; curve (about 200 thresholds
+        without clean-up and their
+        foreground_dice, background_dice and objective); removed (objects and holes that the
+        clean-up takes away on validation, true and false ones); clean_up_reason (why this clean-up
+        or none); sizes (each pair of sizes tried at the threshold of the one level, its score and
+        what it takes away); score (on validation); reason (why this method); methods (the one
+        level and all two levels tried, each with score and v_rand, see ``two_levels.Rival``).
+
+    Raises:
+        UserError: there is no validation image.
+    """
+    histogram, largest_image = pooled_histogram(cases())
+    if largest_image == 0:
+        raise UserError(
+            "split.validation: the split has no validation image, but the threshold is learned on "
+            "at least one; raise split.validation or set split.folds above 1."
+        )
+    cleaned, told = learn_one_level(cases, objective, histogram, largest_image)
+    chosen, competition = _learn_method(cases, objective, method, cleaned)
+    return {
+        "method": chosen.method,
+        **asdict(chosen),
+        "objective": objective,
+        **told,
+        **competition,
+    }
+
+
+def _learn_method(
+    cases: Cases, name: str, method: str, one_level: Decision
+) -> tuple[Decision, dict]:
+    """Let two levels compete with one; also the score, the reason and all that competed."""
+    objective = OBJECTIVES[name]
+    two, tried = [], []
+    if method != "one_level":
+        best, tried = learn_two_levels(cases, objective, one_level)
+        two = [best]
+    (one,) = rivals_of(cases(), [one_level], objective)
+    chosen = preferred(two if method == "two_level" else [one, *two], objective)
+    return chosen.decision, {
+        "score": chosen.score,
+        "reason": _reason(name, method, one, two, chosen),
+        "methods": [_told(rival) for rival in (one, *tried)],
+    }
+
+
+def _told(rival: Rival) -> dict:
+    decision = rival.decision
+    scores = {"score": rival.score, "v_rand": rival.v_rand}
+    return {"method": decision.method, **asdict(decision), **scores}
+
+
+def _reason(name: str, method: str, one: Rival, two: list[Rival], chosen: Rival) -> str:
+    """Why this method, in a sentence."""
+    if method != "auto":
+        return f"decide.method asks for {method}."
+    (other,) = two
+    scores = (
+        f"{name} {one.score:.4f} with one level, {other.score:.4f} with two; "
+        f"v_rand {one.v_rand:.4f} and {other.v_rand:.4f}"
+    )
+    if chosen is not one:
+        return f"Two levels separate objects that touch and cost nothing to speak of: {scores}."
+    if other.v_rand <= one.v_rand + TINY:
+        return f"Two levels separate objects no better than one: {scores}."
+    return f"Two levels separate objects better, but their masks score lower: {scores}."
+
+
+def learn_calibration(cases: Cases, decision: Decision) -> dict:
+    """Learn the temperature on the validation images, and what to expect of a mask.
+
+    With folds a validation image is judged by one network and a new one by all; their mean logit
+    needs about the same temperature (ISBI 2012, three folds: 1.24 learned, 1.21 best on the test
+    images).
+
+    Args:
+        cases: called once for each of two passes, gives each validation image.
+        decision: what makes the masks.
+
+    Returns:
+        temperature; validation: foreground (share of the mask) and expected_mean_dice of each
+        image, two lists in the order of the cases.
+    """
+    pooled = sum(probability_histogram(probability, label) for _, label, probability, _ in cases())
+    temperature = learn_temperature(pooled)
+    foreground, expected = [], []
+    for _, _, probability, _ in cases():
+        mask = apply_decision(probability, decision)
+        of_mask = probability_histogram(probability, mask)
+        foreground.append(mask.mean())
+        expected.append(expected_dice(of_mask, temperature)["expected_mean_dice"])
+    return {
+        "temperature": temperature,
+        "validation": {"foreground": foreground, "expected_mean_dice": expected},
+    }

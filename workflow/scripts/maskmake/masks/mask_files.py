@@ -1,0 +1,42 @@
+"""The masks of the test images of a run as files, and pictures of what they are made from."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from maskmake.masks.decision import Decision, apply_decision
+from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.regions import region_picture
+from maskmake.runtime.files import sha256, write_png
+
+
+def write_masks(
+    run: RunProbabilities,
+    decision: Decision,
+    masks: str | Path,
+    probabilities: str | Path,
+    regions: str | Path,
+) -> pd.DataFrame:
+    """Write three files ``<id>.png`` for each test image, each to a folder of its kind.
+
+    Args:
+        run: its probabilities.
+        decision: what makes the masks.
+        masks: folder of the masks, 0 and 255.
+        probabilities: folder of the probabilities, 0 to 255.
+        regions: folder of the pictures of ``regions.region_picture``.
+
+    Returns:
+        Columns id and sha256, that of the file of the mask; a row for each image.
+    """
+    rows = []
+    for image_id in run.test_ids:
+        probability = run.test(image_id)
+        mask = apply_decision(probability, decision)
+        path = Path(masks, f"{image_id}.png")
+        write_png(path, mask)
+        rows.append({"id": image_id, "sha256": sha256(path)})
+        grey = (probability * 255.0).round().astype("uint8")
+        write_png(Path(probabilities, f"{image_id}.png"), grey)
+        write_png(Path(regions, f"{image_id}.png"), region_picture(mask))
+    return pd.DataFrame(rows, columns=["id", "sha256"])

@@ -1,0 +1,233 @@
+"""How one threshold and the clean-up of its masks are learned together."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from maskmake.masks.components import REMOVED, clean_up_counts
+from maskmake.masks.decision import Decision
+from maskmake.masks.objectives import (
+    FEWEST_IMAGES,
+    OBJECTIVES,
+    PIXEL_OBJECTIVES,
+    Objective,
+    error_of_differences,
+    measure_decisions,
+)
+from maskmake.scores.cases import Case, Cases
+from maskmake.scores.pixels import Confusion, background_dice, foreground_dice
+from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
+
+CURVE_POINTS = 201  # and one more where the clean-up moves the threshold
+
+# Thresholds tried by an objective that must label each mask anew.
+COARSE_LEVELS = np.linspace(0.05, 0.95, 19).astype(np.float16)
+
+# Beside the best threshold without clean-up, so many are tried with it, evenly spread over those
+# that score at most this much lower.
+KEPT_LEVELS = 5
+KEPT_LOSS = 0.02
+
+# Sizes tried double from the smallest to a share of the largest image, but at least to 256 pixels.
+SMALLEST_SIZE = 4
+LARGEST_SIZE = 256
+LARGEST_SIZE_SHARE = 1 / 1024
+
+
+class _Sweep(NamedTuple):
+    """Everything tried: a threshold, a smallest object and a smallest hole each.
+
+    Attributes:
+        decisions: what was tried.
+        numbers: (image, number of the objective, decision).
+        removed: (decision, 4), pieces that each clean-up takes away, as ``REMOVED``.
+    """
+
+    decisions: list[Decision]
+    numbers: np.ndarray
+    removed: np.ndarray
+
+
+def learn_one_level(
+    cases: Cases, name: str, histogram: np.ndarray, largest: int
+) -> tuple[Decision, dict]:
+    """The best threshold with the mildest good clean-up; see ``tuning.learn_decision``.
+
+    Args:
+        cases: as for ``learn_decision``.
+        name: a key of ``OBJECTIVES``.
+        histogram: (2, 15361) of all cases, as ``probability_histogram``.
+        largest: pixels of the largest image.
+
+    Returns:
+        The decision, and what ``decision.json`` tells about it: score_at_half,
+        threshold_uncleaned, score_uncleaned, curve, removed, clean_up_reason and sizes.
+    """
+    levels, scores = _score_levels(cases, name, histogram)
+    best = _middle_of_best(scores, levels)
+    uncleaned = float(levels[best])
+    kept = _kept_levels(scores, levels, best)
+    sweep = _sweep_sizes(cases, name, kept, _size_grid(largest))
+    chosen, reason = _choose(sweep, OBJECTIVES[name], name, uncleaned)
+    decision = sweep.decisions[chosen]
+    at_sizes = OBJECTIVES[name].score(tuple(sweep.numbers.sum(axis=0)))
+    half = np.flatnonzero(levels == np.float16(0.5))[0]
+    return decision, {
+        "score_at_half": float(scores[half]),
+        "threshold_uncleaned": uncleaned,
+        "score_uncleaned": float(scores[best]),
+        "curve": _curve(histogram, levels, scores, [uncleaned, decision.threshold]),
+        "removed": _named(sweep.removed[chosen]),
+        "clean_up_reason": reason,
+        "sizes": [
+            {
+                "min_object": tried.min_object,
+                "min_hole": tried.min_hole,
+                "score": float(at_sizes[place]),
+                **_named(sweep.removed[place]),
+            }
+            for place, tried in enumerate(sweep.decisions)
+            if tried.threshold == decision.threshold
+        ],
+    }
+
+
+def _named(removed: np.ndarray) -> dict[str, int]:
+    return dict(zip(REMOVED, removed.tolist(), strict=True))
+
+
+def pooled_histogram(cases: Iterable[Case]) -> tuple[np.ndarray, int]:
+    """Histogram of all cases, and the pixels of the largest one."""
+    pooled, largest = np.zeros((2, FLOAT16_LEVELS.size), np.int64), 0
+    for case in cases:
+        pooled += probability_histogram(case.probability, case.label)
+        largest = max(largest, case.label.size)
+    return pooled, largest
+
+
+def _confusion_at_levels(histogram: np.ndarray) -> Confusion:
+    """Counts of the mask "above the level" for each of ``FLOAT16_LEVELS``."""
+    tn, fn = np.cumsum(histogram, axis=1)
+    return Confusion(tp=fn[-1] - fn, fp=tn[-1] - tn, fn=fn, tn=tn)
+
+
+def _score_levels(cases: Cases, name: str, histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds, ascending, and their scores without clean-up."""
+    objective = OBJECTIVES[name]
+    if name in PIXEL_OBJECTIVES:
+        return FLOAT16_LEVELS, objective.score(_confusion_at_levels(histogram))
+    decisions = [Decision(float(level), 0, 0) for level in COARSE_LEVELS]
+    numbers = measure_decisions(cases(), decisions, objective)
+    return COARSE_LEVELS, objective.score(tuple(numbers.sum(axis=0)))
+
+
+def _middle_of_best(scores: np.ndarray, levels: np.ndarray) -> int:
+    """Level in the middle of the run of best scores; of several runs the one nearest to 0.5."""
+    steps = np.diff((scores == np.nanmax(scores)).astype(np.int8), prepend=0, append=0)
+    first = levels[np.flatnonzero(steps == 1)]
+    last = levels[np.flatnonzero(steps == -1) - 1]
+    middles = (first.astype(np.float64) + last) / 2
+    middle = middles[np.abs(middles - 0.5).argmin()]
+    return int(np.abs(levels - middle).argmin())
+
+
+def _kept_levels(scores: np.ndarray, levels: np.ndarray, best: int) -> np.ndarray:
+    """The best threshold and others that a clean-up could make better than it."""
+    close = levels[scores >= scores[best] - KEPT_LOSS].astype(np.float64)
+    spread = np.linspace(close.min(), close.max(), KEPT_LEVELS)
+    nearest = np.abs(levels.astype(np.float64) - spread[:, None]).argmin(axis=1)
+    return levels[np.union1d(nearest, best)]
+
+
+def _curve(
+    histogram: np.ndarray, levels: np.ndarray, scores: np.ndarray, marked: list[float]
+) -> dict:
+    """At most 202 of the thresholds and their scores without clean-up, the marked among them."""
+    even = np.linspace(0, 1, CURVE_POINTS - 1).astype(np.float16)
+    shown = np.union1d(even if len(levels) > CURVE_POINTS else levels, np.float16(marked))
+    points = np.flatnonzero(np.isin(levels, shown))
+    at_level = _confusion_at_levels(histogram)
+    places = np.searchsorted(FLOAT16_LEVELS, levels[points])
+    return {
+        "threshold": levels[points].astype(float).tolist(),
+        "foreground_dice": foreground_dice(at_level)[places].tolist(),
+        "background_dice": background_dice(at_level)[places].tolist(),
+        "objective": scores[points].tolist(),
+    }
+
+
+def _size_grid(largest_image: int) -> np.ndarray:
+    largest = max(LARGEST_SIZE, largest_image * LARGEST_SIZE_SHARE)
+    doublings = int(np.log2(largest / SMALLEST_SIZE))
+    return np.concatenate([[0], SMALLEST_SIZE * 2 ** np.arange(doublings + 1)])
+
+
+def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray) -> _Sweep:
+    """Try every pair of sizes at every threshold; each mask is labelled once."""
+    if name not in PIXEL_OBJECTIVES:
+        sizes = sizes[::2]
+    decisions = [
+        Decision(float(level), int(a), int(b)) for level, a, b in product(levels, sizes, sizes)
+    ]
+    numbers, removed = [], 0
+    for case in cases():
+        swept = [clean_up_counts(case.probability > level, case.label, sizes) for level in levels]
+        numbers.append(np.stack([counts for counts, _ in swept], axis=1).reshape(4, -1))
+        removed += np.stack([pieces for _, pieces in swept], axis=1).reshape(4, -1)
+    if name not in PIXEL_OBJECTIVES:
+        numbers = measure_decisions(cases(), decisions, OBJECTIVES[name])
+    return _Sweep(decisions, np.array(numbers), removed.T)
+
+
+def _choose(sweep: _Sweep, objective: Objective, name: str, uncleaned: float) -> tuple[int, str]:
+    """Place of the mildest clean-up within one standard error of the best, and why it is.
+
+    Of the thresholds at which it is, the one of the highest score, then the one nearest to the
+    best without clean-up.
+    """
+    scores = objective.score(tuple(sweep.numbers.sum(axis=0)))
+    best = int(np.nanargmax(scores))
+    errors = error_of_differences(sweep.numbers, objective, best)
+
+    def cost(place: int) -> tuple:
+        tried = sweep.decisions[place]
+        mild = tried.min_object + tried.min_hole
+        return mild, -scores[place], abs(tried.threshold - uncleaned)
+
+    chosen = min(np.flatnonzero(scores >= scores[best] - errors), key=cost)
+    none = min(range(len(scores)), key=cost)
+    return chosen, _reason(sweep, name, scores, errors, chosen, none, best)
+
+
+def _reason(
+    sweep: _Sweep,
+    name: str,
+    scores: np.ndarray,
+    errors: np.ndarray,
+    chosen: int,
+    none: int,
+    best: int,
+) -> str:
+    """Why this clean-up, or why none, in a sentence; ``none`` is the best of those without."""
+    if chosen != none:
+        known = len(sweep.numbers) >= FEWEST_IMAGES
+        error = f"{errors[none]:.4f}" if known else "not known from so few images"
+        return (
+            f"The clean-up pays: {name} {scores[chosen]:.4f} with it, {scores[none]:.4f} without; "
+            f"the standard error of what is gained is {error}."
+        )
+    useful = np.flatnonzero(sweep.removed[:, [1, 3]].any(axis=1))
+    if not len(useful):
+        largest = max(tried.min_object for tried in sweep.decisions)
+        return f"No clean-up: no object or hole smaller than {largest} pixels is false."
+    rival = best if best in useful else max(useful, key=lambda place: scores[place])
+    tried, removed = sweep.decisions[rival], sweep.removed[rival]
+    gain, error = scores[rival] - scores[none], errors[none]
+    because = f"no more than its standard error of {error:.5f}" if gain > 0 else "no gain"
+    return (
+        f"No clean-up: the best one tried (objects below {tried.min_object}, holes below "
+        f"{tried.min_hole} pixels) takes away {removed[1] + removed[3]} false and "
+        f"{removed[0] + removed[2]} true ones and changes {name} by {gain:+.5f}, {because}."
+    )

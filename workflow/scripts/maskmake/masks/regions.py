@@ -1,0 +1,70 @@
+"""Pictures of the connected regions of a mask, each in a colour that none of its neighbours has."""
+
+import networkx as nx
+import numpy as np
+from scipy import ndimage
+from skimage import measure
+from skimage.segmentation import watershed
+
+from maskmake.data.labels import OBJECT_CONNECTIVITY
+
+# Eight colours that are told apart on black (of Sasha Trubetskoy's list of distinct colours).
+PALETTE = np.array(
+    [
+        (230, 25, 75),
+        (60, 180, 75),
+        (255, 225, 25),
+        (67, 99, 216),
+        (245, 130, 49),
+        (66, 212, 244),
+        (240, 50, 230),
+        (250, 190, 212),
+    ],
+    np.uint8,
+)
+
+
+def region_picture(mask: np.ndarray) -> np.ndarray:
+    """Paint the 4-connected regions of a mask; the same mask always gives the same picture.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        (H, W, 3) ``uint8``: background black, each region in a colour of ``PALETTE``. Regions are
+        neighbours if they meet once all grow over the background at the same pace.
+    """
+    regions = measure.label(mask, connectivity=OBJECT_CONNECTIVITY)
+    colours = np.zeros((regions.max() + 1, 3), np.uint8)
+    for region, colour in _colouring(_neighbours(regions)).items():
+        colours[region] = PALETTE[colour]
+    return colours[regions]
+
+
+def _neighbours(regions: np.ndarray) -> nx.Graph:
+    """Graph of the regions, 1, 2, ..., with an edge between neighbours."""
+    distance = ndimage.distance_transform_edt(regions == 0)
+    grown = watershed(distance, regions, connectivity=OBJECT_CONNECTIVITY)
+    graph = nx.Graph()
+    graph.add_nodes_from(range(1, regions.max() + 1))
+    for a, b in ((grown[:-1], grown[1:]), (grown[:, :-1], grown[:, 1:])):
+        meet = a != b
+        graph.add_edges_from(np.unique(np.stack([a[meet], b[meet]], axis=1), axis=0).tolist())
+    return graph
+
+
+def _colouring(graph: nx.Graph) -> dict[int, int]:
+    """Colour of each region, different for neighbours; each is used about as often.
+
+    Regions that grow by 4-connected steps make a planar graph. In the order "smallest last" (Matula
+    and Beck, J. ACM 30(3), 1983) a node of it comes after at most five of its neighbours, so that
+    of eight colours three are always free.
+    """
+    colours: dict[int, int] = {}
+    used = [0] * len(PALETTE)
+    for region in nx.coloring.strategy_smallest_last(graph, colours):
+        taken = {colours.get(neighbour) for neighbour in graph[region]}
+        free = (colour for colour in range(len(PALETTE)) if colour not in taken)
+        colours[region] = min(free, key=used.__getitem__)
+        used[colours[region]] += 1
+    return colours

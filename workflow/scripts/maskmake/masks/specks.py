@@ -1,0 +1,223 @@
+"""Why false objects and holes are in the masks of a run, and what would remove them."""
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
+
+from maskmake.masks.components import TRUE_SHARE, Components, find_components
+from maskmake.masks.decision import cut, stored_decision
+from maskmake.masks.objectives import TINY
+from maskmake.scores.cases import Cases
+
+KINDS = {"object": "objects", "hole": "holes"}
+# Why a false piece is there, by what would remove it.
+CAUSES = ("threshold", "size", "model_or_label")
+WINDOW = 128  # pixels a side of the region that shows the most specks
+
+# Lowest value of each class that components are counted in.
+LARGE = 256
+SIZES = (1, 4, 8, 16, 32, 64, 128, LARGE)
+PROBABILITIES = tuple(tenth / 10 for tenth in range(10))
+OVERLAPS = (0, 0.1, 0.2, 0.3, 0.4)
+
+
+def find_specks(cases: Cases, learned: dict) -> pd.DataFrame:
+    """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
+
+    A piece is false if less than half of its pixels are of its class in the label. The masks are
+    cut at the learned threshold; false pieces of the masks at 0.5 that this threshold removes are
+    added. The cause of a false piece is ``threshold`` if it is gone at a threshold that costs no
+    more than 0.002 of the objective; else ``size`` if the learned clean-up removes it or if it is
+    smaller than 256 pixels and than every true piece of its kind; else ``model_or_label``.
+
+    Args:
+        cases: gives each validation image.
+        learned: the contents of ``decision.json``.
+
+    Returns:
+        One row a piece: id (of the image), kind (object or hole), row and column of its centre,
+        size in pixels, mean_probability, overlap (share of its pixels that are of its class in the
+        label), threshold (at which it was cut), cleaned (whether the learned clean-up removes it),
+        false, and cause (empty if true).
+    """
+    threshold, (low, high) = learned["threshold"], free_thresholds(learned)
+    tables = []
+    for image_id, label, probability, _ in cases():
+        found = [_pieces(probability, label, learned, threshold, low, high)]
+        if threshold != 0.5:
+            at_half = _pieces(probability, label, learned, 0.5, threshold, threshold)
+            found.append(at_half[at_half["false"] & at_half["free"]])
+        tables += [table.assign(id=image_id) for table in found]
+    pieces = pd.concat(tables, ignore_index=True)
+    smallest_true = pieces[~pieces["false"]].groupby("kind")["size"].min()
+    smallest_true = pieces["kind"].map(smallest_true).fillna(LARGE).clip(upper=LARGE)
+    small = pieces["cleaned"] | (pieces["size"] < smallest_true)
+    cause = np.select(
+        [~pieces["false"], pieces["free"], small], ["", "threshold", "size"], "model_or_label"
+    )
+    columns = ["id", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold"]
+    return pieces.assign(cause=cause)[[*columns, "cleaned", "false", "cause"]]
+
+
+def free_thresholds(learned: dict) -> tuple[float, float]:
+    """Lowest and highest threshold that cost no more than 0.002, the learned one included.
+
+    Args:
+        learned: the contents of ``decision.json``.
+    """
+    scores = np.array(learned["curve"]["objective"], float)
+    curve = np.array(learned["curve"]["threshold"])
+    free = [*curve[scores >= learned["score_uncleaned"] - TINY], learned["threshold"]]
+    return float(min(free)), float(max(free))
+
+
+def _pieces(
+    probability: np.ndarray,
+    label: np.ndarray,
+    learned: dict,
+    threshold: float,
+    low: float,
+    high: float,
+) -> pd.DataFrame:
+    """The objects and holes at a threshold; ``free`` if ``high`` or ``low`` removes the piece."""
+    mask = probability > threshold
+    found = find_components(mask, label)
+    kept = _pixels(found, np.where(mask, probability > high, probability <= low))
+    decision = stored_decision(learned)
+    # An object goes by its size; a hole is filled after objects in it have joined it.
+    left = _pixels(found, ~cut(probability, decision))
+    cleaned = np.where(found.is_object, found.sizes < decision.min_object, left == 0)
+    rows, columns = np.indices(mask.shape)
+    return pd.DataFrame(
+        {
+            "kind": np.where(found.is_object, "object", "hole"),
+            "row": (_pixels(found, rows) / found.sizes).round().astype(int),
+            "column": (_pixels(found, columns) / found.sizes).round().astype(int),
+            "size": found.sizes,
+            "mean_probability": _pixels(found, probability) / found.sizes,
+            "overlap": found.overlaps,
+            "threshold": threshold,
+            "cleaned": cleaned,
+            "false": found.overlaps < TRUE_SHARE,
+            "free": kept == 0,
+        }
+    )
+
+
+def _pixels(found: Components, values: np.ndarray) -> np.ndarray:
+    """Sum of the values over each piece."""
+    return np.bincount(found.pieces.ravel(), values.ravel(), minlength=found.sizes.size)
+
+
+def diagnose(pieces: pd.DataFrame, learned: dict) -> dict:
+    """Count the false pieces, and find what would remove most of them.
+
+    Args:
+        pieces: table of ``find_specks``.
+        learned: the contents of ``decision.json``.
+
+    Returns:
+        The contents of ``specks.json``:
+
+        verdict: none, or the most frequent cause.
+        components, false: number of pieces, and of false ones, of both kinds.
+        cleaned_true: true pieces that the learned clean-up removes.
+        free_thresholds: lowest and highest.
+        causes: number of false pieces of each cause.
+        by_cause: for each cause that occurs, what ``_cause_numbers`` says of its pieces.
+        by_size, by_probability, by_overlap: one row a class: its lowest value, objects, holes, and
+            each cause.
+        worst: image, row and column of the middle of the region that shows the most of the
+            verdict's specks; null without any.
+    """
+    false, true = pieces[pieces["false"]], pieces[~pieces["false"]]
+    by_cause = {cause: false[false["cause"] == cause] for cause in CAUSES}
+    causes = {cause: len(specks) for cause, specks in by_cause.items()}
+    verdict = max(causes, key=lambda cause: causes[cause]) if len(false) else "none"
+    return {
+        "verdict": verdict,
+        "components": len(pieces),
+        "false": len(false),
+        "cleaned_true": int(true["cleaned"].sum()),
+        "free_thresholds": free_thresholds(learned),
+        "causes": causes,
+        "by_cause": {
+            cause: _cause_numbers(specks, true, learned["threshold"])
+            for cause, specks in by_cause.items()
+            if len(specks)
+        },
+        "by_size": _classes(false, "size", SIZES),
+        "by_probability": _classes(false, "mean_probability", PROBABILITIES),
+        "by_overlap": _classes(false, "overlap", OVERLAPS),
+        "worst": _worst(by_cause[verdict], verdict) if len(false) else None,
+    }
+
+
+def _cause_numbers(specks: pd.DataFrame, true: pd.DataFrame, threshold: float) -> dict:
+    """What can be said of the false pieces of one cause.
+
+    Args:
+        specks: rows of ``find_specks``, at least one.
+        true: the true ones.
+        threshold: the learned one.
+
+    Returns:
+        objects, holes: number of each kind.
+        mean_probability: of the objects and of the holes, the mean over pieces; null without any.
+        median_size: in pixels.
+        largest: image, kind, row, column and size of the largest piece.
+        only_at_half: pieces of the masks at 0.5 that are gone at the learned threshold.
+        cleaned: pieces that the learned clean-up removes.
+        large: pieces of 256 pixels or more.
+        true_as_small: true pieces that a clean-up of the smaller ones would remove with them.
+    """
+    kinds = {plural: specks[specks["kind"] == kind] for kind, plural in KINDS.items()}
+    largest = specks.loc[specks["size"].idxmax()]
+    small = specks[specks["size"] < LARGE]
+    # NaN for a kind without small specks, which no size is below.
+    limits = true["kind"].map(small.groupby("kind")["size"].max())
+    return {
+        **{plural: len(rows) for plural, rows in kinds.items()},
+        "mean_probability": {
+            plural: float(rows["mean_probability"].mean()) if len(rows) else None
+            for plural, rows in kinds.items()
+        },
+        "median_size": float(specks["size"].median()),
+        "largest": {
+            "image": largest["id"],
+            "kind": largest["kind"],
+            **{name: int(largest[name]) for name in ("row", "column", "size")},
+        },
+        "only_at_half": int((specks["threshold"] != threshold).sum()),
+        "cleaned": int(specks["cleaned"].sum()),
+        "large": len(specks) - len(small),
+        "true_as_small": int((true["size"] <= limits).sum()),
+    }
+
+
+def _classes(false: pd.DataFrame, column: str, lowest: tuple) -> list[dict]:
+    place = np.searchsorted(lowest, false[column], side="right") - 1
+    rows = []
+    for i, start in enumerate(lowest):
+        inside = false[place == i]
+        rows.append(
+            {
+                "from": start,
+                **{plural: int((inside["kind"] == kind).sum()) for kind, plural in KINDS.items()},
+                **{cause: int((inside["cause"] == cause).sum()) for cause in CAUSES},
+            }
+        )
+    return rows
+
+
+def _worst(specks: pd.DataFrame, verdict: str) -> dict:
+    """Where to look: at the largest mistake of the model, else at the densest specks."""
+    weights = specks["size"]
+    if verdict != "model_or_label":
+        weights = pd.Series(0, specks.index)
+        for _, table in specks.groupby("id"):
+            points = table[["row", "column"]].to_numpy(float)
+            near = KDTree(points).query_ball_point(points, WINDOW / 2, np.inf, return_length=True)
+            weights[table.index] = near
+    row = specks.loc[weights.idxmax()]
+    return {"image": row["id"], "row": int(row["row"]), "column": int(row["column"])}

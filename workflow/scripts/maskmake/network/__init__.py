@@ -1,0 +1,1 @@
+"""What Keras is told before any training: settings, device, networks, memory."""

@@ -1,0 +1,208 @@
+"""The Keras backend and its device: chosen before Keras is imported, and what follows from them.
+
+Keras reads its backend when it is imported, so the functions here import it when they are called.
+"""
+
+import ctypes
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.gpus import reserve_gpus, visible_gpus
+
+CPU_INFO = Path("/proc/cpuinfo")
+# Beside Snakemake's own files: all jobs of a working directory share it, and it outlives results.
+COMPILED = Path(".snakemake/maskmake-compiled")
+M_MMAP_THRESHOLD, M_TOP_PAD = -3, -2  # of glibc's malloc.h
+KEPT_BYTES = 2**30
+AUTOTUNE_FLAG = "--xla_gpu_per_fusion_autotune_cache_dir"
+BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
+
+
+def select_device(backend: str, gpu: int, log_file: str) -> None:
+    """Set what Keras and its backend read from the environment, start them, and take the GPUs.
+
+    With more than one GPU, Keras gives each an equal part of every batch.
+
+    Args:
+        backend: ``tensorflow``, ``jax`` or ``torch``.
+        gpu: GPUs granted to the job; 0 hides them and so asks for the processor.
+        log_file: takes what the backend prints as it starts.
+
+    Raises:
+        UserError: the backend is not installed, or sees fewer GPUs.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    # Take GPU memory as it is needed, as PyTorch does, so that a neighbour on the GPU survives.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # Operations that run side by side add up gradients in the order in which they happen to end;
+    # one after the other, each on all processors, the same training gives the same bits.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+    if gpu == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        _keep_freed_memory()
+    else:
+        reserve_gpus(gpu)
+    with _native_stderr_in(log_file):
+        try:
+            _keep_compiled(backend, gpu)
+            import keras
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"train.backend: {backend}, but {error.name} is not installed; install it "
+                "into .venv or set train.backend to tensorflow."
+            ) from error
+        found = _count_gpus()
+    if found < gpu:
+        raise _missing(gpu, found, backend)
+    if gpu > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep freed memory for the next tensor.
+
+    TensorFlow's input pipeline makes it give back each large block at once, and the step then
+    waits for the kernel to hand out and clear tens of thousands of pages: 7 % of its time (0.87
+    instead of 0.80 seconds, 4 patches of 256 x 256 on two cores). These two limits are out of
+    its reach.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):  # glibc, which is Linux
+        library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        library.mallopt(M_TOP_PAD, KEPT_BYTES)
+
+
+def _keep_compiled(backend: str, gpu: int) -> None:
+    """Let a job find what earlier ones compiled, or tuned for the GPU, unless the user chose where.
+
+    The folder has the version and the processor in its name: XLA does not look at its own version
+    when it reads what it tuned, nor JAX at the processor when it reads what it compiled.
+    """
+    if backend == "torch":
+        return
+    info = CPU_INFO.read_text().splitlines() if CPU_INFO.exists() else []
+    processor = {line for line in info if line.startswith(("model name", "flags", "Features"))}
+    digest = hashlib.sha256("\n".join(sorted(processor)).encode()).hexdigest()[:8]
+    folder = COMPILED.absolute() / f"{backend}-{version(backend)}-{digest}"
+    if backend == "jax":  # which keeps the tuning there as well
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+    elif gpu and AUTOTUNE_FLAG not in os.environ.get("XLA_FLAGS", ""):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {AUTOTUNE_FLAG}={folder}"
+
+
+def _count_gpus() -> int:
+    """Number of GPUs that the Keras backend sees."""
+    import keras
+
+    if keras.backend.backend() == "torch":  # whose devices Keras cannot list
+        import torch
+
+        return torch.cuda.device_count()
+    return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def _missing(gpu: int, found: int, backend: str) -> UserError:
+    listed = len(visible_gpus())
+    if listed >= gpu:
+        remedy = f"give {backend} its CUDA libraries (for tensorflow: make setup GPU=1)"
+    elif found:
+        remedy = f"set train.gpu to {found}"
+    else:
+        remedy = "mend the driver or CUDA_VISIBLE_DEVICES"
+    return UserError(
+        f"train.gpu: {gpu} asked for, but {backend} sees {found or 'none'} (nvidia-smi lists "
+        f"{listed or 'none'}); set train.gpu to 0 or add --resources gpu=0 to use the processor, "
+        f"or {remedy}."
+    )
+
+
+def device_count() -> int:
+    """Number of devices that share each batch."""
+    import keras
+
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else distribution.num_model_replicas
+
+
+def share(batch):
+    """The same tensor, each of several devices holding an equal part of its first axis.
+
+    XLA guesses from its inputs what a device computes. At the gathers of the augmentation it
+    guesses all, and the rest of the step would follow.
+    """
+    import keras
+
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return batch
+    return keras.distribution.distribute_tensor(batch, distribution.get_data_layout(batch.shape))
+
+
+def device_in_words() -> str:
+    """``CPU``, ``GPU``, or ``2 GPUs`` and so on: what the training runs on."""
+    if not has_gpu():
+        return "CPU"
+    return "GPU" if device_count() == 1 else f"{device_count()} GPUs"
+
+
+def has_gpu() -> bool:
+    """Whether the Keras backend sees a GPU."""
+    return _count_gpus() > 0
+
+
+def uses_xla(backend: str) -> bool:
+    """Whether XLA compiles the training step.
+
+    JAX has no other way. With TensorFlow on a GPU it is four times faster (555 against 141 images
+    a second on an H100, ResNet-34 U-Net, 512 x 512, bfloat16); on a processor it is slower (1.22
+    against 0.60 seconds a step of 4 patches of 256 x 256 on two cores).
+    """
+    return backend == "jax" or (backend == "tensorflow" and has_gpu())
+
+
+def joins_operations() -> bool:
+    """Whether the Keras backend compiles many small operations into few.
+
+    TensorFlow without XLA does not, and every operation reads and writes its whole tensors.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    return backend != "tensorflow" or uses_xla(backend)
+
+
+def resolve_precision(precision: str) -> str:
+    """``float32`` or ``bfloat16`` for ``auto``: bfloat16 where the device multiplies in it."""
+    if precision != "auto":
+        return precision
+    if has_gpu():
+        capabilities = [gpu.capability for gpu in visible_gpus()]
+        multiplies = min(capabilities, default=0) >= BFLOAT16_CAPABILITY
+    else:
+        info = CPU_INFO.read_text() if CPU_INFO.exists() else ""
+        multiplies = "amx_bf16" in info or "avx512_bf16" in info
+    return "bfloat16" if multiplies else "float32"
+
+
+@contextmanager
+def _native_stderr_in(path: str) -> Iterator[None]:
+    """Send standard error to a file, what compiled code writes included.
+
+    TensorFlow reports a missing GPU as an error, several times, and no setting silences it.
+    """
+    terminal = os.dup(2)
+    with Path(path).open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)

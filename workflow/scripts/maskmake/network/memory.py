@@ -1,0 +1,118 @@
+"""Whether a batch fits into memory: estimated before a training, and told when it did not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+
+from maskmake.network.device import device_in_words
+from maskmake.network.settings import TrainSettings
+from maskmake.runtime.errors import UserError
+
+CGROUPS, CGROUP_FOLDER = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+# Of a memory.stat, version 2 and 1 of control groups: pages of files, which Linux drops when memory
+# is asked for. Data sets are read through such pages, so all of a job's memory may be full of them.
+FILE_PAGES = {"active_file", "inactive_file"}, {"total_active_file", "total_inactive_file"}
+# Peak memory of a step on a processor was 0.9 to 1.8 times the outputs of all layers (U-Nets with
+# ResNet-18 and -34 and EfficientNet-B0, TensorFlow and JAX): with less than that a batch cannot
+# fit, with more it does.
+LEAST, MOST = 0.9, 2.0
+# In the name or the text of what TensorFlow, JAX, PyTorch and C++ raise.
+SIGNS = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "bad_alloc")
+
+
+def output_bytes(network: keras.Model, batch: int, patch: int) -> int:
+    """Bytes of the outputs of all layers, which training keeps for the gradients."""
+    total = 0
+    for model in [network, *(part for part in network.layers if isinstance(part, keras.Model))]:
+        layers = [part for part in model.layers if not isinstance(part, keras.Model)]
+        images = model.inputs[0]
+        outputs = keras.Model(images, [layer.output for layer in layers])
+        shapes = outputs.compute_output_shape((batch, patch, patch, images.shape[-1]))
+        for layer, shape in zip(layers, shapes, strict=True):
+            total += int(np.prod(shape)) * (2 if layer.compute_dtype == "bfloat16" else 4)
+    return total
+
+
+def available_memory() -> int:
+    """Bytes that a process can still take here: of the machine, and of its cluster job or
+    container where that leaves less."""
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    return min([free, *_left_of_cgroups()])
+
+
+def _left_of_cgroups() -> Iterator[int]:
+    """Bytes left of each limit that holds for this process: its control group's, its parents'."""
+    for line in CGROUPS.read_text().splitlines() if CGROUPS.exists() else []:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            root, names, pages = CGROUP_FOLDER, ("memory.max", "memory.current"), FILE_PAGES[0]
+        elif "memory" in controllers.split(","):
+            root, pages = CGROUP_FOLDER / "memory", FILE_PAGES[1]
+            names = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        folder = root / group.lstrip("/")
+        for level in [folder, *folder.parents]:
+            limit, used, statistics = (level / name for name in (*names, "memory.stat"))
+            # A group without a limit says "max", and the topmost one has no such file.
+            if limit.exists() and (most := limit.read_text().strip()).isdigit():
+                counts = dict(line.split() for line in statistics.read_text().splitlines())
+                dropped = sum(int(counts.get(name, 0)) for name in pages)
+                yield max(0, int(most) - int(used.read_text()) + dropped)
+
+
+def check_batch(network: keras.Model, settings: TrainSettings) -> None:
+    """Refuse a batch that cannot fit into the memory of the processor.
+
+    There no error could be told: Linux kills a process that takes more memory than there is.
+
+    Raises:
+        UserError: naming what is needed, what is there, and a batch that fits.
+    """
+    available = available_memory()
+    if device_in_words() != "CPU":
+        return
+    one = output_bytes(network, 1, settings.patch)
+    if LEAST * one * settings.batch <= available:
+        return
+    fits = settings.batch
+    while fits and MOST * one * fits > available:
+        fits //= 2
+    raise _does_not_fit(
+        settings,
+        f"need at least {LEAST * one * settings.batch / 2**30:.0f} GiB of memory, and "
+        f"{available / 2**30:.0f} are free",
+        fits,
+    )
+
+
+def is_exhausted(error: Exception) -> bool:
+    """Whether an error says that memory is exhausted."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(sign in text for sign in SIGNS)
+
+
+@contextmanager
+def told_if_exhausted(settings: TrainSettings) -> Iterator[None]:
+    """Turn the many errors of exhausted memory into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        if not is_exhausted(error):
+            raise
+        device = device_in_words()
+        there = f"do not fit into the memory of the {device}"
+        raise _does_not_fit(settings, there, settings.batch // 2) from error
+
+
+def _does_not_fit(settings: TrainSettings, reason: str, batch: int) -> UserError:
+    smaller = "set train.patch to a smaller multiple of 32"
+    remedy = f"set train.batch to {batch} or {smaller.removeprefix('set ')}" if batch else smaller
+    return UserError(
+        f"train.batch: {settings.batch} patches of {settings.patch} x {settings.patch} pixels "
+        f"{reason}; {remedy}."
+    )

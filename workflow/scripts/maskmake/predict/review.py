@@ -1,0 +1,77 @@
+"""Which masks of new images to look at first."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from maskmake.runtime.log import logger
+
+SHOWN = 5  # masks that are named in the log
+
+# A mask is unlike those of the validation images if it has so many times less of a class than any
+# of them, or is expected to fall so many times shorter of a Dice of 1 than the worst of them.
+LESS = 2
+SHORTER = 1.5
+
+
+def review_shards(tables: Iterable[pd.DataFrame], decision: dict) -> pd.DataFrame:
+    """Review the masks of all shards, and log those to look at first.
+
+    Args:
+        tables: of ``segment_images``, one for each shard.
+        decision: contents of ``decision.json``. Without ``validation``, as of a run that was
+            decided without a temperature, nothing is known of the validation images.
+
+    Returns:
+        See ``review_table``.
+    """
+    unknown: dict = {"foreground": [], "expected_mean_dice": []}
+    table = pd.concat(tables, ignore_index=True)
+    review = review_table(table, decision.get("validation", unknown))
+    for row in review.head(SHOWN).itertuples():
+        reason = f" ({row.reason})" if row.reason else ""
+        logger.info("%s: expected Dice %.3f%s", row.image, row.expected_mean_dice, reason)
+    return review
+
+
+def review_table(table: pd.DataFrame, validation: dict) -> pd.DataFrame:
+    """Order the masks of new images, the least sure first.
+
+    Args:
+        table: of the segmented images, with the columns foreground (share of the mask) and
+            expected_mean_dice.
+        validation: the same two, a list each, of the validation images, as ``decision.json`` has
+            them; empty lists if nothing is known of them.
+
+    Returns:
+        The table by ascending expected_mean_dice, and a column ``reason``: why a mask deserves a
+        look, in words; empty where nothing is unusual.
+    """
+    ordered = table.sort_values("expected_mean_dice", kind="stable")
+    reasons = [
+        "; ".join(_reasons(row.foreground, row.expected_mean_dice, validation))
+        for row in ordered.itertuples()
+    ]
+    return ordered.assign(reason=reasons)
+
+
+def _reasons(foreground: float, expected: float, validation: dict) -> list[str]:
+    reasons = []
+    for share, kind, shares in (
+        (foreground, "foreground", validation["foreground"]),
+        (1 - foreground, "background", [1 - share for share in validation["foreground"]]),
+    ):
+        if share == 0:
+            reasons.append(f"the mask has no {kind}")
+        elif share < min(shares, default=0) / LESS:
+            reasons.append(
+                f"{100 * share:.2g} % {kind}, against {100 * min(shares):.2g} % or more in the "
+                "validation images"
+            )
+    dice = validation["expected_mean_dice"]
+    if dice and 1 - expected > SHORTER * (1 - min(dice)):
+        reasons.append(
+            f"an expected Dice of {expected:.3f}, against {min(dice):.3f} to {max(dice):.3f} "
+            "in the validation images"
+        )
+    return reasons

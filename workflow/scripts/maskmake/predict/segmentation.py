@@ -1,0 +1,173 @@
+"""Masks of images without labels, from a trained run."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from maskmake.data.images import ImageFile, open_image_files, png_rows
+from maskmake.data.pixel_store import to_pixel_type
+from maskmake.masks.decision import Decision, stored_decision
+from maskmake.masks.large_images import masked
+from maskmake.network.networks import load_network
+from maskmake.network.settings import PredictSettings
+from maskmake.predict.tiling import Predictor, Source, predict_bands
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import read_json
+from maskmake.runtime.log import logger
+from maskmake.scores.calibration import EXPECTED, expected_dice
+from maskmake.scores.probabilities import probability_histogram
+
+
+def check_picture(picture: ImageFile, preprocessing: dict) -> None:
+    """Refuse an image that the model cannot take.
+
+    Args:
+        picture: to be segmented.
+        preprocessing: as stored in ``training.json``: channels and dtype of the training images.
+
+    Raises:
+        UserError: the image has colours and the network sees grey, or it has 16 bits and the
+            network was trained on 8.
+    """
+    channels = picture.shape[2] if len(picture.shape) == 3 else 1
+    if channels > preprocessing["channels"]:
+        raise UserError(
+            f"{picture.path}: {channels} channels, but the model was trained on grey images; "
+            "convert the image to grey as the training images were."
+        )
+    if picture.dtype.itemsize > np.dtype(preprocessing["dtype"]).itemsize:
+        raise UserError(
+            f"{picture.path}: 16 bits a pixel, but the model was trained on 8; convert the image "
+            "to 8 bits as the training images were."
+        )
+
+
+def load_folds(folds: list[Path]) -> tuple[list[keras.Model], dict]:
+    """Networks of all folds and the preprocessing that they share.
+
+    Raises:
+        UserError: a network sees other channels than its settings or another fold say.
+    """
+    networks = [load_network(fold / "model.keras") for fold in folds]
+    trained = [read_json(fold / "training.json")["preprocessing"] for fold in folds]
+    expected = trained[0]["channels"]
+    for fold, network, preprocessing in zip(folds, networks, trained, strict=True):
+        found = {network.input_shape[-1], preprocessing["channels"]} - {expected}
+        if found:
+            raise UserError(
+                f"{fold / 'model.keras'}: sees {found.pop()} channels, but "
+                f"{folds[0] / 'training.json'} says {expected}; expected the folds of one run; "
+                "copy the folder of the run anew."
+            )
+    return networks, trained[0]
+
+
+def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[ImageFile], list[str]]:
+    """Every image that can be segmented, and the faults of the others."""
+    pictures, faults = [], []
+    for path in paths:
+        try:
+            found = open_image_files(path)
+        except UserError as error:
+            found = [error]
+        for picture in found:
+            try:
+                if isinstance(picture, UserError):
+                    raise picture
+                check_picture(picture, preprocessing)
+                pictures.append(picture)
+            except UserError as error:
+                faults.append(str(error))
+    return pictures, faults
+
+
+def _model_input(picture: ImageFile, preprocessing: dict) -> Source:
+    """An image with the channels and in the value range that the network was trained on."""
+    dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
+    bands = (to_pixel_type(band, dtype, channels) for band in picture.read())
+    return Source(picture, picture.shape[:2], bands)
+
+
+def segment_images(
+    paths: list[str], folds: list[Path], decision_path: Path, settings: PredictSettings, out: Path
+) -> pd.DataFrame:
+    """Write the mask of each image, 0/255, to ``out/<stem>.png``.
+
+    A TIFF stack has a mask for each page: ``out/<stem>_0000.png`` and so on. An image that cannot
+    be used does not stop the others.
+
+    Args:
+        paths: images.
+        folds: folder of each trained fold, with ``model.keras`` and ``training.json``.
+        decision_path: ``decision.json`` of the run.
+        settings: tile, overlap, test-time augmentation.
+        out: folder of the masks.
+
+    Returns:
+        Columns id, image, height, width, foreground (share of the mask) and ``EXPECTED``, the Dice
+        to expect.
+
+    Raises:
+        UserError: at the end, naming every image that could not be used.
+    """
+    learned = read_json(decision_path)
+    decision = stored_decision(learned)
+    # Probabilities of a run without a temperature are taken as they are.
+    temperature = learned.get("temperature", 1.0)
+    networks, preprocessing = load_folds(folds)
+    pictures, faults = _open_all(map(Path, paths), preprocessing)
+    total, rows = len(pictures) + len(faults), []
+    if pictures:
+        predictor = Predictor(networks, [picture.shape[:2] for picture in pictures], settings)
+        sources = (_model_input(picture, preprocessing) for picture in pictures)
+        predicted = predict_bands(predictor, sources)
+        for picture, events in groupby(predicted, key=itemgetter(0)):
+            try:
+                rows.append(_write_mask(picture, _bands(events), decision, temperature, out))
+            except UserError as error:
+                faults.append(str(error))
+            except OSError:  # a full disk ends the job before the faults can be its message
+                for fault in faults:
+                    logger.error("%s", fault)
+                raise
+    if faults:
+        raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
+    return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
+
+
+def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
+    """Bands of probability of one image; raises the fault that ends them."""
+    for _, band in events:
+        if isinstance(band, UserError):
+            raise band
+        yield band
+
+
+def _write_mask(
+    picture: ImageFile,
+    bands: Iterator[np.ndarray],
+    decision: Decision,
+    temperature: float,
+    out: Path,
+) -> tuple:
+    """Write the mask of one image; gives its row of the table."""
+    height, width = picture.shape[:2]
+    histogram = 0
+    with png_rows(out / f"{picture.id}.png", height, width) as write:
+        for probability, mask in masked(bands, (height, width), decision, out):
+            write(mask)
+            histogram = histogram + probability_histogram(probability, mask)
+    share = histogram[1].sum() / (height * width)
+    expected = expected_dice(histogram, temperature)
+    logger.info(
+        "%s: %.1f %% foreground, expected Dice %.3f",
+        picture.id,
+        100 * share,
+        expected["expected_mean_dice"],
+    )
+    return picture.id, str(picture.path), height, width, share, *expected.values()

@@ -1,0 +1,294 @@
+"""The report of a data set: one self-contained page, and its figures as files.
+
+Everything shown is read from the files of the earlier stages; nothing is computed again, and only
+the images that are shown are read.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from maskmake.data.images import read_pixels
+from maskmake.report import figures
+from maskmake.report.inputs import ReportInputs, ReportOutputs, Run, read_data, read_runs
+from maskmake.report.pictures import (
+    FALSE,
+    MISSED,
+    augmented_panels,
+    data_uri,
+    example_panels,
+    gallery_panels,
+    select_examples,
+)
+from maskmake.report.sentences import (
+    calibration_sentences,
+    notes,
+    result_sentence,
+    speck_sentences,
+    verdict_sentences,
+)
+from maskmake.report.tables import (
+    data_facts,
+    difference_tables,
+    flattened,
+    headline_scores,
+    role_table,
+    score_table,
+    setting_text,
+    settings_table,
+    stage_table,
+    versions,
+)
+from maskmake.report.terms import (
+    CAUSE_TERMS,
+    DASH,
+    OBJECTIVE_NAMES,
+    counted,
+    duration,
+    number,
+    percent,
+)
+from maskmake.runtime.files import read_csv, read_json, write_bytes, write_text
+from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class _Panels(NamedTuple):
+    """The pictures of the page, each a dictionary with its address and its size."""
+
+    gallery: list[dict]
+    augmented: list[dict]
+    examples: list[dict]
+
+
+def write_report(
+    inputs: ReportInputs, runs: list[str], settings: dict, outputs: ReportOutputs
+) -> None:
+    """Write the page and its figures.
+
+    Args:
+        inputs: files of the earlier stages.
+        runs: names of the runs, in the order of their files in ``inputs``.
+        settings: resolved configuration: ``dataset``, ``split``, ``predict``, ``decide`` and, for
+            each run, its complete training settings under ``runs``.
+        outputs: the page is one HTML file without external resources.
+
+    Raises:
+        UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
+    """
+    images, labels, table = read_data(inputs)
+    comparison = read_csv(inputs.comparison).set_index("run")
+    finished = read_runs(inputs, runs)
+    ranked = {name: finished[name] for name in comparison.index}
+    best = next(iter(ranked.values()))
+    panels = _Panels(
+        gallery=gallery_panels(images, labels, table),
+        augmented=augmented_panels(best.augmented),
+        examples=[
+            example_panels(best.pictures, images, labels, verdict, scores)
+            for verdict, scores in select_examples(best.per_image)
+        ],
+    )
+    _write_figures(outputs, ranked, panels)
+    page = _render(
+        best=best,
+        notes=notes(ranked, table, panels.examples),
+        runs=[_run_section(run) for run in ranked.values()],
+        specks=_speck_section(best),
+        warnings=read_json(inputs.audit)["warnings"],
+        stages=stage_table(inputs.benchmarks, runs),
+        **_data_section(best, table),
+        **_score_section(ranked, comparison, read_csv(inputs.pairs)),
+        **_settings_section(settings, ranked),
+        **panels._asdict(),
+    )
+    write_text(outputs.page, page)
+
+
+def _data_section(best: Run, table: pd.DataFrame) -> dict:
+    return {
+        "sentence": result_sentence(best, table),
+        "tiles": headline_scores(best),
+        "facts": data_facts(table),
+        "roles": role_table(table),
+    }
+
+
+def _score_section(runs: Mapping[str, Run], comparison: pd.DataFrame, pairs: pd.DataFrame) -> dict:
+    best = next(iter(runs.values()))
+    scores_figure = figures.scores_figure({name: run.per_image for name, run in runs.items()})
+    return {
+        "scores": score_table(comparison),
+        "verdicts": verdict_sentences(pairs),
+        "differences": difference_tables(pairs, best.name),
+        "few_images": best.metrics["images"] < MIN_IMAGES_FOR_VERDICT,
+        "scores_figure": Markup(
+            figures.inline_svg(scores_figure, "Foreground and background Dice of each test image")
+        ),
+    }
+
+
+def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
+    run_settings = settings["runs"]
+    trainings = [training for run in runs.values() for training in run.trainings]
+    return {
+        "name": settings["dataset"]["name"],
+        "run_settings": settings_table({name: run_settings[name] for name in runs}),
+        "shared_settings": flattened(
+            {key: settings[key] for key in ("dataset", "split", "predict", "decide")}
+        ),
+        "losses_differ": len({(run["loss"], run["label_scale"]) for run in run_settings.values()})
+        > 1,
+        "versions": versions(trainings),
+        "devices": sorted({training["device"] for training in trainings}),
+    }
+
+
+def _render(**context) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        number=number,
+        percent=percent,
+        duration=duration,
+        counted=counted,
+        setting=setting_text,
+    )
+    return environment.get_template("report.html.j2").render(
+        **context,
+        missed_colour="rgb({}, {}, {})".format(*MISSED),
+        false_colour="rgb({}, {}, {})".format(*FALSE),
+        dash=DASH,
+    )
+
+
+def _write_figures(outputs: ReportOutputs, runs: Mapping[str, Run], panels: _Panels) -> None:
+    decisions = {name: run.decision for name, run in runs.items()}
+    plots = {
+        outputs.training: figures.training_figure(_losses(runs.values())),
+        outputs.threshold: figures.threshold_figure(decisions, OBJECTIVE_NAMES),
+        outputs.scores: figures.scores_figure({name: run.per_image for name, run in runs.items()}),
+        outputs.calibration: figures.reliability_figure(
+            {name: run.reliability for name, run in runs.items()}
+        ),
+    }
+    for path, figure in plots.items():
+        write_text(path, figures.svg(figure))
+    titled = [(panel["picture"], _gallery_title(panel)) for panel in panels.gallery]
+    _write_sheet(outputs.data, _rows_of_three(titled))
+    titled = [(panel["picture"], panel["title"]) for panel in panels.augmented]
+    _write_sheet(outputs.augmented, _rows_of_three(titled))
+    _write_sheet(outputs.examples, [_example_row(example) for example in panels.examples])
+
+
+def _gallery_title(panel: dict) -> str:
+    return f"{panel['id']} ({panel['role']}), {percent(panel['foreground'])} foreground"
+
+
+def _example_row(example: dict) -> list[tuple[np.ndarray, str]]:
+    # The id once, above the first title: it may be longer than a picture is wide.
+    ids = [f"{example['id']}\n", *[""] * (len(example["panels"]) - 1)]
+    titled = zip(ids, example["panels"], strict=True)
+    return [(panel["picture"], above + panel["title"]) for above, panel in titled]
+
+
+def _rows_of_three(titled: list[tuple[np.ndarray, str]]) -> list[list[tuple[np.ndarray, str]]]:
+    return [titled[start : start + 3] for start in range(0, len(titled), 3)]
+
+
+def _write_sheet(path: str, rows: list[list[tuple[np.ndarray, str]]]) -> None:
+    write_bytes(path, figures.png(figures.picture_figure(rows)))
+
+
+def _losses(runs: Iterable[Run]) -> dict[str, list[tuple[pd.DataFrame, int]]]:
+    """What ``figures.training_figure`` draws."""
+    return {
+        run.name: [
+            (history, training["best_epoch"])
+            for history, training in zip(run.histories, run.trainings, strict=True)
+        ]
+        for run in runs
+    }
+
+
+def _run_section(run: Run) -> dict:
+    """Figures and numbers of how one run was trained and how its threshold was chosen."""
+    objective = OBJECTIVE_NAMES[run.decision["objective"]]
+    training = figures.training_figure(_losses([run]))
+    threshold = figures.threshold_figure({run.name: run.decision}, OBJECTIVE_NAMES)
+    calibration = figures.reliability_figure({run.name: run.reliability})
+    return {
+        "name": run.name,
+        "folds": len(run.histories),
+        "facts": _training_facts(run),
+        "training_figure": Markup(
+            figures.inline_svg(
+                training, f"Training and validation loss and learning rate of the run {run.name}"
+            )
+        ),
+        "threshold_figure": Markup(
+            figures.inline_svg(
+                threshold,
+                f"Foreground Dice, background Dice and {objective} over the threshold, run "
+                f"{run.name}; chosen: {run.decision['threshold']:.3f}",
+            )
+        ),
+        "decision": run.decision,
+        "objective": objective,
+        "calibration_figure": Markup(
+            figures.inline_svg(
+                calibration,
+                f"Share of foreground over the probability, raw and calibrated, run {run.name}",
+            )
+        ),
+        "calibration": calibration_sentences(run.metrics, run.per_image),
+    }
+
+
+def _training_facts(run: Run) -> list[tuple[str, str]]:
+    rates = pd.concat(run.histories)["images_per_second"]
+    first = run.trainings[0]
+    return [
+        ("training time", duration(sum(fold["seconds"] for fold in run.trainings))),
+        ("images a second", number(rates.median(), 0)),
+        ("parameters", f"{number(first['parameters'] / 1e6, 1)} million"),
+        ("precision", first["precision"]),
+        ("backend", first["settings"]["backend"]),
+        ("best epoch", _per_fold(run, lambda training, _: str(training["best_epoch"]))),
+        ("epochs", _per_fold(run, lambda _, history: str(len(history)))),
+        (
+            "best validation loss",
+            _per_fold(run, lambda training, _: number(training["val_loss"], 3)),
+        ),
+    ]
+
+
+def _per_fold(run: Run, text: Callable[[dict, pd.DataFrame], str]) -> str:
+    values = [text(*pair) for pair in zip(run.trainings, run.histories, strict=True)]
+    return values[0] if len(set(values)) == 1 else ", ".join(values)
+
+
+def _speck_section(run: Run) -> dict:
+    """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
+    rows = run.specks["by_size"]
+    last = [row["from"] - 1 for row in rows[1:]]
+    names = [f"{row['from']} to {upper}" for row, upper in zip(rows, last, strict=False)]
+    return {
+        "sentences": speck_sentences(run.specks, run.decision),
+        "uri": data_uri(read_pixels(run.speck_picture), lossless=True),
+        "rows": list(zip([*names, f"{rows[-1]['from']} or more"], rows, strict=True)),
+        "false": run.specks["false"],
+        "causes": CAUSE_TERMS,
+    }

@@ -1,0 +1,216 @@
+"""The pictures of the report: data, augmented patches, best and worst test images."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from skimage.measure import label as label_components
+from skimage.segmentation import find_boundaries
+
+from maskmake.data.images import read_pixels
+from maskmake.data.pixel_store import PixelStore
+
+PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
+SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
+
+OUTLINE = (0, 170, 255)
+MISSED = (230, 97, 0)  # label foreground, mask background
+FALSE = (26, 133, 255)  # label background, mask foreground
+
+GALLERY_IMAGES = 6
+
+EXAMPLES_EACH = 2  # best and worst test images
+
+COUNTED_SIDE = 1536  # components are counted in the middle of an image, at most so large
+
+
+def gallery_panels(images: PixelStore, labels: PixelStore, table: pd.DataFrame) -> list[dict]:
+    """Images from the lowest to the highest foreground share, outlined."""
+    ordered = table.sort_values("foreground", kind="stable")
+    places = np.linspace(0, len(ordered) - 1, min(GALLERY_IMAGES, len(ordered))).round().astype(int)
+    panels = []
+    for row in ordered.iloc[places].itertuples():
+        picture = outlined(images[row.id], labels[row.id])
+        panels.append(
+            {
+                "picture": picture,
+                "uri": data_uri(picture),
+                "id": row.id,
+                "role": row.role,
+                "size": f"{row.height} × {row.width}",
+                "foreground": row.foreground,
+            }
+        )
+    return panels
+
+
+def augmented_panels(path: str | Path) -> list[dict]:
+    """The patches that a training kept, the label's border drawn on each."""
+    panels = []
+    for place, sample in enumerate(np.load(path), start=1):
+        image, label = sample[..., :-1], sample[..., -1]
+        picture = outlined(image[..., 0] if image.shape[-1] == 1 else image, label)
+        panels.append({"title": f"patch {place}", "picture": picture, "uri": data_uri(picture)})
+    return panels
+
+
+def select_examples(per_image: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """The best and the worst test images by the mean of foreground and background Dice.
+
+    Args:
+        per_image: table of ``per_image.csv``; a score may be NaN.
+
+    Returns:
+        Pairs of a verdict and the scores of an image: up to two best, best first, and up to two
+        worst, worst last; no image twice. Images without any Dice are shown only if all are so.
+    """
+    means = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
+    ordered = per_image.assign(mean_dice=means).sort_values(
+        "mean_dice", ascending=False, kind="stable"
+    )
+    scored = ordered.dropna(subset="mean_dice")
+    ordered = scored if len(scored) else ordered
+    if len(ordered) == 1:
+        return [("Only", ordered.iloc[0])]
+    each = min(EXAMPLES_EACH, len(ordered) // 2)
+    best = [("Best", ordered.iloc[place]) for place in range(each)]
+    return best + [("Worst", ordered.iloc[place]) for place in range(-each, 0)]
+
+
+def example_panels(
+    pictures: Mapping[str, Path],
+    images: PixelStore,
+    labels: PixelStore,
+    verdict: str,
+    scores: pd.Series,
+) -> dict:
+    """An image, its label and what a run made of it, with the scores and the verdict on it.
+
+    Args:
+        pictures: folders of the run's pictures: ``masks``, ``probability`` and ``regions``.
+        images: of the data set.
+        labels: of the data set.
+        verdict: what the image is an example of.
+        scores: the image's row of ``per_image.csv``.
+
+    Raises:
+        UserError: a picture cannot be decoded.
+    """
+    image_id = scores["id"]
+    image, label = images[image_id], labels[image_id]
+    mask, probability, regions = (
+        read_pixels(pictures[kind] / f"{image_id}.png")
+        for kind in ("masks", "probability", "regions")
+    )
+    white_label = sampled(label) * np.uint8(255)
+    panels = [
+        ("image", thumbnail(stretched(image)), False),
+        ("label", thumbnail(white_label), True),
+        ("probability", thumbnail(sampled(probability)), False),
+        ("mask", thumbnail(sampled(mask)), True),
+        ("errors", error_map(image, label, mask), False),
+        ("regions", thumbnail(sampled(regions)), True),
+    ]
+    return {
+        "id": image_id,
+        "verdict": verdict,
+        "scores": scores,
+        "panels": [
+            {"title": title, "picture": picture, "uri": data_uri(picture, lossless)}
+            for title, picture, lossless in panels
+        ],
+        "label_components": count_components(label),
+        "mask_components": count_components(mask),
+    }
+
+
+def count_components(mask: np.ndarray) -> int:
+    """Number of 4-connected foreground components in the middle of a mask, (H, W)."""
+    top, left = (max(0, (side - COUNTED_SIDE) // 2) for side in mask.shape)
+    middle = mask[top : top + COUNTED_SIDE, left : left + COUNTED_SIDE]
+    return int(label_components(middle > 0, connectivity=1).max())
+
+
+def sampled(pixels: np.ndarray) -> np.ndarray:
+    """Every n-th row and column, at most ``SAMPLED_SIDE`` of each, so that memory stays flat."""
+    step = -(-max(pixels.shape[:2]) // SAMPLED_SIDE)
+    return np.asarray(pixels[::step, ::step])
+
+
+def stretched(pixels: np.ndarray) -> np.ndarray:
+    """Picture of an image: its percentiles 0.5 and 99.5 become black and white.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), any unsigned type.
+
+    Returns:
+        ``uint8``, sampled, of the same number of channels; colours keep their proportions.
+    """
+    pixels = sampled(pixels)
+    low, high = np.percentile(pixels, [0.5, 99.5])
+    scaled = (pixels.astype(np.float32) - low) / max(high - low, 1)
+    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def thumbnail(picture: np.ndarray) -> np.ndarray:
+    """A ``uint8`` picture averaged down to at most ``PICTURE_SIDE`` pixels a side."""
+    image = Image.fromarray(picture)
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def outlined(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Thumbnail of an image with the border of its label drawn on it.
+
+    Args:
+        image: (H, W) or (H, W, 3), any unsigned type.
+        label: (H, W), 0 or 1.
+
+    Returns:
+        (h, w, 3) ``uint8``.
+    """
+    picture = _as_colour(thumbnail(stretched(image)))
+    small_label = thumbnail(sampled(label) * np.uint8(255)) > 127
+    picture[find_boundaries(small_label, mode="inner")] = OUTLINE
+    return picture
+
+
+def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Thumbnail of a grey image with ``MISSED`` and ``FALSE`` foreground painted over it.
+
+    Args:
+        image: (H, W) or (H, W, 3), any unsigned type.
+        label: (H, W), 0 or 1.
+        mask: (H, W), 0 or not 0.
+
+    Returns:
+        (h, w, 3) ``uint8``.
+    """
+    picture = stretched(image)
+    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+    # Pale and of a third of the contrast, or the colours drown in a sharp image.
+    painted = _as_colour((150 + grey / 3).astype(np.uint8))
+    is_label, is_mask = sampled(label) > 0, sampled(mask) > 0
+    painted[is_label & ~is_mask] = MISSED
+    painted[~is_label & is_mask] = FALSE
+    return thumbnail(painted)
+
+
+def _as_colour(picture: np.ndarray) -> np.ndarray:
+    return np.stack([picture] * 3, axis=2) if picture.ndim == 2 else picture.copy()
+
+
+def data_uri(picture: np.ndarray, lossless: bool = False) -> str:
+    """A ``uint8`` picture as a ``data:`` address: PNG if lossless, else JPEG."""
+    buffer = io.BytesIO()
+    image = Image.fromarray(picture)
+    if lossless:
+        image.save(buffer, format="PNG", optimize=True)
+    else:
+        image.save(buffer, format="JPEG", quality=88, subsampling=0)
+    kind = "png" if lossless else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

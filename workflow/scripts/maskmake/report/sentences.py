@@ -1,0 +1,260 @@
+"""The sentences of the report, each made from the numbers that it states."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from maskmake.masks.objectives import TINY
+from maskmake.masks.specks import CAUSES, KINDS, LARGE
+from maskmake.report.inputs import Run
+from maskmake.report.terms import (
+    CAUSE_TERMS,
+    HEADINGS,
+    OBJECTIVE_NAMES,
+    counted,
+    number,
+    percent,
+    signed_range,
+)
+from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT, RESAMPLES
+
+# Numbers from which a note says something.
+FEW_TEST_IMAGES = 5
+
+LARGE_LOSS_RATIO = 1.5
+
+ENOUGH_EPOCHS = 5
+
+MANY_COMPONENTS_RATIO = 2
+
+MANY_COMPONENTS = 20
+
+RANKED_BY = "mean_dice"
+
+# Up to this temperature, or down to its inverse, probabilities need no correction.
+HONEST = 1.05
+
+
+def result_sentence(best: Run, table: pd.DataFrame) -> str:
+    """The result of the best run in words.
+
+    Args:
+        best: the run.
+        table: the manifest with roles; the more common class is that of its test images.
+    """
+    metrics = best.metrics
+    test = table[table["role"] == "test"]
+    share = np.average(test["foreground"], weights=test["height"] * test["width"])
+    majority = "foreground" if share >= 0.5 else "background"
+    return (
+        f"On {counted(metrics['images'], 'held-out image')} the run “{best.name}” labels "
+        f"{percent(metrics['pixel_accuracy'])} of the pixels right (calling everything "
+        f"“{majority}” would give {percent(metrics['majority_accuracy'])}); its Dice is "
+        f"{number(metrics['foreground_dice'], 3)} for the foreground and "
+        f"{number(metrics['background_dice'], 3)} for the background."
+    )
+
+
+def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mapping]) -> list[str]:
+    """What the numbers say in plain words; each sentence holds whenever it is given."""
+    sentences = []
+    test_images = int((table["role"] == "test").sum())
+    if test_images < FEW_TEST_IMAGES:
+        sentences.append(
+            f"The scores rest on {counted(test_images, 'test image')}: other images could give "
+            "rather different ones."
+        )
+    for run in runs.values():
+        sentences += _score_notes(run) + _loss_notes(run)
+    return sentences + _component_notes(examples)
+
+
+def _score_notes(run: Run) -> list[str]:
+    sentences = []
+    accuracy, majority = run.metrics["pixel_accuracy"], run.metrics["majority_accuracy"]
+    if accuracy <= majority:
+        sentences.append(
+            f"By pixel accuracy the run “{run.name}” learned nothing more than the majority: "
+            f"{percent(accuracy)} against {percent(majority)}."
+        )
+    images = counted(len(run.per_image), "test image")
+    for column, kind in (("recall", "foreground"), ("background_dice", "background")):
+        missing = int((run.per_image[column] == 0).sum())
+        if missing:
+            sentences.append(
+                f"The run “{run.name}” finds none of the {kind} in {missing} of {images}."
+            )
+    return sentences
+
+
+def _loss_notes(run: Run) -> list[str]:
+    ratios = [_overfitting(history) for history in run.histories]
+    if max(ratios) < LARGE_LOSS_RATIO:
+        return []
+    return [
+        f"The run “{run.name}” may be overfitting: its validation loss is past its lowest value "
+        f"and ends at {number(max(ratios), 1)} times its training loss. More training images, "
+        "stronger augmentation or a smaller encoder can help."
+    ]
+
+
+def _overfitting(history: pd.DataFrame) -> float:
+    """Last validation loss over last training loss; 0 if it says nothing about overfitting."""
+    last = history.iloc[-1]
+    still_falling = not last["val_loss"] > history["val_loss"].min()
+    if len(history) < ENOUGH_EPOCHS or last["loss"] <= 0 or still_falling:
+        return 0.0
+    return last["val_loss"] / last["loss"]
+
+
+def _component_notes(examples: Sequence[Mapping]) -> list[str]:
+    in_labels = sum(example["label_components"] for example in examples)
+    in_masks = sum(example["mask_components"] for example in examples)
+    if in_masks < max(MANY_COMPONENTS_RATIO * in_labels, MANY_COMPONENTS):
+        return []
+    return [
+        f"In the test images shown, the masks hold {counted(in_masks, 'separate object')} where "
+        f"the labels hold {number(in_labels, 0)}: many are fragments or specks."
+    ]
+
+
+def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str]:
+    """What the temperature did, and how far the expected Dice can be trusted, in plain words.
+
+    Args:
+        metrics: contents of ``metrics.json``.
+        per_image: table of ``per_image.csv``.
+    """
+    temperature = metrics["temperature"]
+    if temperature > HONEST:
+        verdict = "overconfident: its probabilities are too close to 0 and 1"
+    elif temperature < 1 / HONEST:
+        verdict = "underconfident: its probabilities are too far from 0 and 1"
+    else:
+        verdict = "honest: its probabilities mean what they say"
+    before, after = metrics["ece"], metrics["ece_calibrated"]
+    change = "lowers" if after < before else "does not lower"
+    sentences = [
+        f"On the validation images the network is {verdict}. The temperature learned there is "
+        f"{number(temperature, 2)}.",
+        f"On the test images it {change} the calibration error: {number(before, 4)} before, "
+        f"{number(after, 4)} after; the Brier score is {number(metrics['brier'], 4)} before and "
+        f"{number(metrics['brier_calibrated'], 4)} after.",
+    ]
+    real = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
+    misses = (per_image["expected_mean_dice"] - real).dropna()
+    if len(misses):
+        sentences.append(
+            "The Dice expected from the calibrated probabilities, without a label, misses the real "
+            f"mean Dice of {counted(len(misses), 'test image')} by {number(misses.abs().mean(), 3)}"
+            f" on average and by {number(misses.abs().max(), 3)} at most."
+        )
+    return sentences
+
+
+def verdict_sentences(pairs: pd.DataFrame) -> list[str]:
+    """A sentence for every two runs: how they differ in the score by which runs are ranked.
+
+    Args:
+        pairs: table of ``comparison_pairs.csv``.
+    """
+    return [_verdict_sentence(row) for row in pairs[pairs["score"] == RANKED_BY].itertuples()]
+
+
+def _verdict_sentence(row) -> str:
+    names, score = f"“{row.run}” and “{row.other}”", HEADINGS[RANKED_BY]
+    if row.images == 0:
+        return f"{names} cannot be compared: one of them has no {score}."
+    if row.verdict == "no difference":
+        return f"{names}: no difference in {score}."
+    gain = f"by {number(row.difference, 4)} in {score}"
+    if row.images < MIN_IMAGES_FOR_VERDICT:
+        images = counted(row.images, "test image")
+        return (
+            f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot tell which of "
+            "them is better."
+        )
+    evidence = (
+        f"(95 % interval {signed_range(row.low, row.high)}; better in {percent(row.share)} of "
+        f"{number(RESAMPLES, 0)} resamples of the test images)"
+    )
+    if row.verdict == "no clear difference":
+        return f"{names}: no clear difference. “{row.run}” is ahead {gain} {evidence}."
+    return f"“{row.run}” is better than “{row.other}” {gain} {evidence}."
+
+
+def speck_sentences(specks: Mapping, learned: Mapping) -> list[str]:
+    """Why there are false objects and holes: the most frequent cause first, then the others.
+
+    Args:
+        specks: contents of ``specks.json``.
+        learned: contents of ``decision.json``.
+    """
+    where = f"on validation images at threshold {learned['threshold']:.3f}"
+    if specks["verdict"] == "none":
+        pieces = counted(specks["components"], "object")
+        return [f"No specks: none of the {pieces} and holes {where} is false."]
+    explain = {"threshold": _threshold_words, "size": _size_words, "model_or_label": _model_words}
+    causes, total = specks["causes"], counted(specks["false"], "false component")
+    ordered = sorted(CAUSES, key=lambda cause: (cause != specks["verdict"], -causes[cause]))
+    return [
+        (f"A {CAUSE_TERMS[cause][0]} problem: " if cause == specks["verdict"] else "Beside it, ")
+        + f"{causes[cause]} of the {total} "
+        + explain[cause](specks["by_cause"][cause], specks, learned)
+        for cause in ordered
+        if causes[cause]
+    ]
+
+
+def _threshold_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
+    low, high = specks["free_thresholds"]
+    gone = [
+        f"{counted(found[plural], kind)} at {threshold:.3f}"
+        for (kind, plural), threshold in zip(KINDS.items(), (high, low), strict=True)
+        if found[plural]
+    ]
+    objective = OBJECTIVE_NAMES[learned["objective"]]
+    return (
+        f"are unsure and gone at thresholds that cost {TINY} of {objective} or less: "
+        f"{' and '.join(gone)} ({found['only_at_half']} of them are in the masks at 0.5 and gone "
+        f"at the learned {learned['threshold']:.3f} already)."
+    )
+
+
+def _size_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
+    means = [
+        f"{plural} of mean probability {found['mean_probability'][plural]:.2g}"
+        for plural in KINDS.values()
+        if found[plural]
+    ]
+    if found["cleaned"]:
+        cure = (
+            f"the learned clean-up (objects below {learned['min_object']}, holes below "
+            f"{learned['min_hole']} pixels) removes {found['cleaned']} of them, and "
+            f"{counted(specks['cleaned_true'], 'true component')}."
+        )
+    else:
+        cure = f"only a clean-up by size could remove them. {learned['clean_up_reason']}"
+    return (
+        f"are small and too sure for a threshold ({' and '.join(means)}; median "
+        f"{found['median_size']:.0f} pixels, largest {found['largest']['size']}): {cure}"
+    )
+
+
+def _model_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
+    small = found["objects"] + found["holes"] - found["large"]
+    reasons = []
+    if small:
+        taken = counted(found["true_as_small"], "true component")
+        reasons.append(f"a clean-up of {small} of them would take {taken} with them")
+    if found["large"]:
+        reasons.append(f"{found['large']} have {LARGE} pixels or more")
+    largest = found["largest"]
+    kind = {"object": "an object", "hole": "a hole"}[largest["kind"]]
+    return (
+        "are too sure for a threshold, and no size tells them from true ones: "
+        f"{' and '.join(reasons)}. Either the label misses something there or the model sees what "
+        f"is not there; the largest, {largest['size']} pixels, is {kind} in image "
+        f"{largest['image']} at row {largest['row']}, column {largest['column']}."
+    )

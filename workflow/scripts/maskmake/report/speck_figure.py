@@ -1,0 +1,127 @@
+"""The picture that shows which specks a threshold removes, which a clean-up, and which neither."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from maskmake.masks.components import TRUE_SHARE, find_components
+from maskmake.masks.decision import Decision, apply_decision
+from maskmake.masks.specks import CAUSES, WINDOW
+from maskmake.report import figures, pictures
+
+COLOURS = {"threshold": "#1a9e8f", "size": "#8f5fd7", "model_or_label": "#d1495b"}
+NAMES = {"threshold": "threshold", "size": "size", "model_or_label": "model or label"}
+MARKERS = {"object": "o", "hole": "s"}
+DOTS = 4000  # at most so many of one kind and cause are drawn
+
+
+def speck_figure(
+    pieces: pd.DataFrame, diagnosis: dict, decision: Decision, crop: dict[str, np.ndarray] | None
+) -> Figure:
+    """Size against mean probability of all pieces, and the region that shows the most specks.
+
+    Args:
+        pieces: table of ``specks.find_specks``.
+        diagnosis: contents of ``specks.json``.
+        decision: the learned decision, whose lines are drawn.
+        crop: pictures of the region with their titles, as ``crop_panels``; None without specks.
+    """
+    with matplotlib.rc_context(figures.STYLE):
+        figure = Figure(figsize=(11, 8.6) if crop else (11, 5))
+        grid = figure.add_gridspec(
+            1 + bool(crop), 1, height_ratios=[9, 4][: 1 + bool(crop)], hspace=0.28
+        )
+        plot, _ = grid[0].subgridspec(1, 2, width_ratios=[10, 3])
+        _draw_scatter(figure.add_subplot(plot), pieces, diagnosis, decision)
+        panels = grid[-1].subgridspec(1, 5, wspace=0.04)
+        for place, (title, picture) in zip(panels, (crop or {}).items(), strict=False):
+            axes = figure.add_subplot(place)
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_axis_off()
+            axes.set_title(title, fontsize=9, color="black", parse_math=False)
+    return figure
+
+
+def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: Decision) -> None:
+    """Objects lie above the threshold and holes below it, so both fit one plot."""
+    threshold, (low, high) = decision.threshold, diagnosis["free_thresholds"]
+    largest = 2 * max(pieces["size"].max(), 100)
+    # What the clean-up takes away: small objects above the threshold, small holes below it.
+    for smallest, bottom, top in (
+        (decision.min_object, threshold, 1.02),
+        (decision.min_hole, -0.02, threshold),
+    ):
+        if smallest:
+            area = Rectangle((0.7, bottom), smallest - 1.2, top - bottom, color=figures.INK)
+            axes.add_patch(area).set(alpha=0.13, lw=0)
+    axes.plot([], [], "s", ms=9, color=figures.INK, alpha=0.3, label="removed by the clean-up")
+    axes.axhspan(low, high, color=COLOURS["threshold"], alpha=0.13, lw=0)
+    axes.plot(
+        [], [], "s", ms=9, color=COLOURS["threshold"], alpha=0.3, label="costs next to nothing"
+    )
+    axes.axhline(threshold, color=figures.INK, lw=1.2, label=f"threshold {threshold:.3f}")
+    axes.axhline(0.5, color=figures.INK, lw=1, ls=":", label="0.5")
+    for cause in ["", *CAUSES]:
+        truth, name = ("false", f": {NAMES[cause]}") if cause else ("true", "")
+        for kind, marker in MARKERS.items():
+            dots = pieces[(pieces["cause"] == cause) & (pieces["kind"] == kind)]
+            dots = dots.iloc[:: -(-len(dots) // DOTS) or 1]
+            axes.plot(
+                dots["size"],
+                dots["mean_probability"],
+                marker,
+                ms=5 if cause else 3.5,
+                mfc=COLOURS.get(cause, "none"),
+                mec=COLOURS.get(cause, figures.INK),
+                mew=0.5,
+                alpha=0.65 if cause else 0.5,
+                label=f"{truth} {kind}{name}",
+            )
+    axes.set_xscale("log")
+    axes.set(xlabel="size (pixels)", ylabel="mean probability")
+    axes.set(xlim=(0.7, largest), ylim=(-0.02, 1.02))
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.2)
+
+
+def crop_panels(
+    image: np.ndarray,
+    label: np.ndarray,
+    probability: np.ndarray,
+    worst: dict,
+    decision: Decision,
+) -> dict[str, np.ndarray]:
+    """Pictures of the region around the worst specks, under their titles.
+
+    Args:
+        image: (H, W) or (H, W, 3), any unsigned type.
+        label: (H, W), 0 or 1.
+        probability: (H, W) ``float16``, 0 to 1.
+        worst: image, row and column of the middle.
+        decision: the learned decision.
+    """
+    window = tuple(
+        slice(start := max(0, min(middle - WINDOW // 2, length - WINDOW)), start + WINDOW)
+        for middle, length in zip((worst["row"], worst["column"]), label.shape, strict=True)
+    )
+    before = probability > decision.threshold
+    found = find_components(before, label)
+    false = (found.overlaps < TRUE_SHARE)[found.pieces]
+    after = apply_decision(probability, decision)
+    return {
+        f"image {worst['image']}": pictures.stretched(image[window]),
+        "label": label[window] * np.uint8(255),
+        "probability": (probability[window].astype(np.float32) * 255).astype(np.uint8),
+        f"mask at {decision.threshold:.3f}": _painted(before[window], false[window]),
+        "mask as decided": _painted(after[window], (false & (after == before))[window]),
+    }
+
+
+def _painted(mask: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """A mask with its false objects and holes in the colours of the report's error maps."""
+    picture = np.stack([mask * np.uint8(255)] * 3, axis=2)
+    picture[false & mask] = pictures.FALSE
+    picture[false & ~mask] = pictures.MISSED
+    return picture

@@ -1,0 +1,222 @@
+"""The tables of the report: scores, differences, data, settings, stages and versions."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maskmake.data.folders import natural_key
+from maskmake.report.inputs import Run
+from maskmake.report.terms import (
+    DASH,
+    HEADINGS,
+    SCORE_TERMS,
+    Term,
+    number,
+    percent,
+    signed,
+    signed_range,
+)
+from maskmake.scores import scorecard
+
+STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
+STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
+
+# Times are no scores, and no run is ranked by them, but the shorter one is the better one.
+HIGHER_IS_BETTER = {**scorecard.HIGHER_IS_BETTER, "seconds_train": False, "seconds_predict": False}
+
+
+def headline_scores(best: Run) -> list[tuple[str, str, str]]:
+    """Heading, value and remark of the figures at the head of the page."""
+    metrics = best.metrics
+    return [
+        ("mean Dice", number(metrics["mean_dice"], 3), "of foreground and background"),
+        ("foreground Dice", number(metrics["foreground_dice"], 3), "label white"),
+        ("background Dice", number(metrics["background_dice"], 3), "label black"),
+        (
+            "pixel accuracy",
+            percent(metrics["pixel_accuracy"]),
+            f"majority: {percent(metrics['majority_accuracy'])}",
+        ),
+        ("V-Rand", number(metrics["v_rand"], 3), "objects kept apart"),
+    ]
+
+
+def score_table(comparison: pd.DataFrame) -> dict[str, list[dict]]:
+    """Rows of the score table, group by group.
+
+    Args:
+        comparison: table of ``comparison.csv``, indexed by run.
+
+    Returns:
+        For each group of ``SCORE_TERMS`` its rows: ``term``, ``better`` (higher, lower or empty)
+        and, for each run, ``cells`` of a text, whether it is the best, and its interval or an empty
+        text. All runs that round to the best value are the best, none if all do.
+    """
+    return {
+        group: [_score_row(comparison, key, term) for key, term in terms.items()]
+        for group, terms in SCORE_TERMS.items()
+    }
+
+
+def _score_row(comparison: pd.DataFrame, key: str, term: Term) -> dict:
+    better = {True: "higher", False: "lower", None: ""}[HIGHER_IS_BETTER.get(key)]
+    texts = [term.form(value) for value in comparison[key]]
+    best = _best_text(comparison[key], better, term)
+    emphasised = best != DASH and len(set(texts)) > 1
+    cells = [
+        (text, emphasised and text == best, interval)
+        for text, interval in zip(texts, _intervals(comparison, key, term), strict=True)
+    ]
+    return {"term": term, "better": better, "cells": cells}
+
+
+def _intervals(values: pd.DataFrame, key: str, term: Term) -> list[str]:
+    """The interval of a score for each run, empty where it has none."""
+    if f"{key}_low" not in values:
+        return [""] * len(values)
+    ends = zip(values[f"{key}_low"], values[f"{key}_high"], strict=True)
+    return ["" if pd.isna(low) else f"{term.form(low)} to {term.form(high)}" for low, high in ends]
+
+
+def _best_text(values: pd.Series, better: str, term: Term) -> str:
+    if not better:
+        return DASH
+    return term.form(values.max() if better == "higher" else values.min())
+
+
+def difference_tables(pairs: pd.DataFrame, best: str) -> list[dict]:
+    """All scores of the best run against those of each other run.
+
+    Args:
+        pairs: table of ``comparison_pairs.csv``.
+        best: name of the run.
+
+    Returns:
+        For each other run ``other`` and ``rows``, each the texts of score, difference, interval,
+        share of the resamples in which the best run is better, and verdict.
+    """
+    return [
+        {"other": other, "rows": [_difference_row(row) for row in table.itertuples()]}
+        for other, table in pairs[pairs["run"] == best].groupby("other", sort=False)
+    ]
+
+
+def _difference_row(row) -> tuple[str, str, str, str, str]:
+    difference, interval = signed(row.difference), signed_range(row.low, row.high)
+    return HEADINGS[row.score], difference, interval, percent(row.share), row.verdict
+
+
+def data_facts(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Names and values of facts about the images of a manifest with folds."""
+    folds = table["fold"].nunique()
+    areas = table["height"] * table["width"]
+    sizes = [
+        f"{table['height'][row]} × {table['width'][row]}"
+        for row in (areas.idxmin(), areas.idxmax())
+    ]
+    bits = 8 * max(np.dtype(name).itemsize for name in table["dtype"])
+    share = table["foreground"]
+    return [
+        ("Images", number(len(table), 0)),
+        ("Cross-validation", f"{folds} folds" if folds > 1 else "none"),
+        ("Height × width", " to ".join(dict.fromkeys(sizes)) + " pixels"),
+        ("Pixel type", f"{bits} bits, {'RGB' if table['channels'].max() == 3 else 'grey'}"),
+        (
+            "Foreground",
+            f"{percent(share.mean())} of an image on average, "
+            f"{percent(share.min())} to {percent(share.max())}",
+        ),
+    ]
+
+
+def role_table(table: pd.DataFrame) -> list[tuple[str, int, float]]:
+    """Role, number of images and mean foreground share."""
+    groups = table.groupby("role")["foreground"]
+    return [
+        (role, len(groups.get_group(role)), groups.get_group(role).mean())
+        for role in ("train", "validation", "test")
+        if role in groups.groups
+    ]
+
+
+def settings_table(settings_of_runs: Mapping[str, dict]) -> list[dict]:
+    """One row a setting: ``key``, ``values`` of the runs, and whether they ``differ``."""
+    flat = [flattened(settings) for settings in settings_of_runs.values()]
+    keys = dict.fromkeys(key for settings in flat for key in settings)
+    rows = []
+    for key in keys:
+        values = [setting_text(run[key]) if key in run else DASH for run in flat]
+        rows.append({"key": key, "values": values, "differ": len(set(values)) > 1})
+    return rows
+
+
+def flattened(settings: Mapping, prefix: str = "") -> dict:
+    """Nested settings under dotted keys."""
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def setting_text(value) -> str:
+    """A value as the configuration file has it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def stage_table(benchmarks: Iterable[str | Path], runs: Sequence[str]) -> list[dict]:
+    """Time and peak memory of each stage, in the order of the chain.
+
+    Args:
+        benchmarks: Snakemake's benchmark files, ``<stage>.tsv``, ``<run>-<stage>.tsv`` or
+            ``<run>-fold<k>-<stage>.tsv``, the stage one of ``STAGES``.
+        runs: names of the runs.
+
+    Returns:
+        Rows of ``stage``, ``run`` and ``fold`` (empty if it serves all), ``seconds`` and
+        ``megabytes``; NaN where Snakemake measured nothing.
+    """
+    run_names, stages = ("|".join(map(re.escape, names)) for names in (runs, STAGES))
+    pattern = re.compile(rf"(?:({run_names})-)?(?:fold(\d+)-)?({stages})")
+    rows = []
+    for path in sorted(map(Path, benchmarks), key=lambda path: natural_key(path.name)):
+        match = pattern.fullmatch(path.stem)
+        if match is None:
+            raise ValueError(f"{path}: no benchmark of a stage")
+        run, fold, stage = match.groups(default="")
+        measured = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
+        rows.append(
+            {
+                "stage": stage,
+                "run": run,
+                "fold": fold,
+                "seconds": measured["s"].mean(),
+                "megabytes": measured["max_rss"].mean(),
+            }
+        )
+    return sorted(rows, key=lambda row: STAGES.index(row["stage"]))
+
+
+def versions(trainings: Iterable[Mapping]) -> list[tuple[str, str]]:
+    """Name and version of each package that trainings used; several versions if they differ.
+
+    Args:
+        trainings: contents of ``training.json``.
+    """
+    pairs = {
+        (package, version)
+        for training in trainings
+        for package, version in training["versions"].items()
+    }
+    return sorted(pairs)

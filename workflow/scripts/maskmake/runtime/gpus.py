@@ -1,0 +1,104 @@
+"""The NVIDIA GPUs of this machine, and the lock that gives each of them to one job at a time."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from maskmake.runtime.locks import open_lock, try_to_lock, write_holder
+from maskmake.runtime.log import logger
+
+# TMPDIR may differ between two users or two jobs, and then neither would see the other's lock.
+LOCK_FOLDER = Path("/tmp")
+SECONDS_BETWEEN_TRIES = 1.0
+MIG_CAPABILITY = 8.0  # the least of any GPU that can be split into MIG devices
+
+
+class Gpu(NamedTuple):
+    """A GPU: its UUID and its compute capability, such as 9.0."""
+
+    uuid: str
+    capability: float
+
+
+def visible_gpus() -> list[Gpu]:
+    """The GPUs that ``nvidia-smi`` lists and CUDA_VISIBLE_DEVICES, where it is set, allows."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=uuid,compute_cap", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        logger.warning("nvidia-smi: %s", (done.stdout + done.stderr).strip())
+        return []
+    rows = [line.split(", ") for line in done.stdout.splitlines()]
+    gpus = [Gpu(uuid, float(capability)) for uuid, capability in rows]
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return gpus if allowed is None else _allowed(gpus, allowed)
+
+
+def _allowed(gpus: list[Gpu], allowed: str) -> list[Gpu]:
+    """GPUs by position, UUID or its beginning; as in CUDA, the first unknown name ends the list."""
+    found = []
+    for name in allowed.split(","):
+        name = name.strip()
+        if name.startswith("MIG-"):
+            matches = [Gpu(name, MIG_CAPABILITY)]
+        elif name.isdigit():
+            matches = gpus[int(name) :]
+        else:
+            matches = [gpu for gpu in gpus if name and gpu.uuid.startswith(name)]
+        if not matches:
+            break
+        found.append(matches[0])
+    return found
+
+
+def reserve_gpus(count: int) -> None:
+    """Take GPUs for this process until it ends, and hide all others from the backend.
+
+    Waits while other jobs of this workflow, of any user, hold too many of them. The locks are
+    ``flock``, so a killed process releases them. Where fewer than ``count`` are listed, nothing is
+    taken: what the backend then sees decides.
+    """
+    gpus = visible_gpus()
+    if len(gpus) < count:
+        return
+    locks = _try_to_lock(gpus, count)
+    if locks is None:
+        logger.info("waiting for %d GPU%s: %s", count, "s" if count > 1 else "", _holders(gpus))
+    while locks is None:
+        time.sleep(SECONDS_BETWEEN_TRIES)
+        locks = _try_to_lock(gpus, count)
+    for lock in locks.values():
+        write_holder(lock, str(os.getpid()))
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid for gpu in locks)
+
+
+def _try_to_lock(gpus: list[Gpu], count: int) -> dict[Gpu, int] | None:
+    """Open lock files by GPU; none at all unless there are enough, or two jobs could wait for ever.
+
+    The files stay open: closing one, as the end of the process does, releases the lock.
+    """
+    locks = {}
+    for gpu in gpus:
+        lock = open_lock(_lock_file(gpu))
+        if not try_to_lock(lock):
+            os.close(lock)
+            continue
+        locks[gpu] = lock
+        if len(locks) == count:
+            return locks
+    for lock in locks.values():
+        os.close(lock)
+    return None
+
+
+def _lock_file(gpu: Gpu) -> Path:
+    return LOCK_FOLDER / f"maskmake-{gpu.uuid.replace('/', '-')}.lock"
+
+
+def _holders(gpus: list[Gpu]) -> str:
+    holders = [f"{gpu.uuid} is held by process {_lock_file(gpu).read_text()}" for gpu in gpus]
+    return ", ".join(holders)

@@ -1,0 +1,79 @@
+"""The log of a job, and the place where a user's mistake becomes a sentence and an exit code."""
+
+import logging
+import signal
+import sys
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from maskmake.runtime.errors import STORAGE_FAULTS, UserError, of_storage
+from maskmake.runtime.locks import end_with_snakemake, held
+
+logger = logging.getLogger("maskmake")
+
+ORPHANED = "its Snakemake was killed, so it ends too; run the same command again to go on."
+
+
+def configure_logging(log_file: str | None) -> None:
+    """Send the package's log to standard error and, where a path is given, to that file."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log_file:
+        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+        Path(log_file).write_bytes(b"")
+        # Appended, because compiled code writes to the same file.
+        handlers.append(logging.FileHandler(log_file, mode="a", encoding="utf-8"))
+    logger.handlers.clear()
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logging.raiseExceptions = False  # or a full disk puts a traceback beside each line
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+@contextmanager
+def job(snakemake):
+    """Run a rule's script, alone and with its Snakemake: log to its log file and standard error.
+
+    A ``UserError``, a full or read-only disk, Ctrl-C and SIGTERM end the job with one sentence and
+    exit code 1; any other exception is a defect of maskmake and is logged with its traceback.
+    """
+    on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        configure_logging(snakemake.log[0] if snakemake.log else None)
+        end_with_snakemake(lambda: logger.error("%s: %s", snakemake.rule, ORPHANED))
+        with _alone(snakemake):
+            yield
+    except KeyboardInterrupt:
+        logger.error("%s was stopped; run the same command again to go on.", snakemake.rule)
+        raise SystemExit(1) from None
+    except UserError as error:
+        logger.error("%s", error)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in STORAGE_FAULTS:
+            logger.exception("%s failed", snakemake.rule)
+            raise SystemExit(1) from None
+        logger.error("%s", of_storage(error))
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("%s failed", snakemake.rule)
+        raise SystemExit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def _alone(snakemake) -> AbstractContextManager:
+    """One process at a time does a job: what a killed Snakemake left may still be at it."""
+    if not snakemake.log:
+        return nullcontext()
+    log_file = Path(snakemake.log[0])
+
+    def tell(sentence: str):
+        return lambda process: logger.warning(sentence, snakemake.rule, process)
+
+    return held(
+        log_file.with_name(f".{log_file.stem}.lock"),
+        tell("%s: waiting for process %s, which does the same."),
+        tell("%s: the last attempt, process %s, was killed; it is done again."),
+    )

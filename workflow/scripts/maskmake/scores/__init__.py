@@ -1,0 +1,1 @@
+"""Numbers from masks and probabilities, and how sure they are."""

@@ -1,0 +1,1 @@
+"""What the Snakefile asks when it is parsed; the standard library and jsonschema only."""

@@ -1,0 +1,335 @@
+"""The user's configuration: checked against its schema, completed by defaults, its runs merged.
+
+The Snakefile imports this room each time it is parsed, so it needs nothing but jsonschema.
+"""
+
+import copy
+import os.path
+import re
+from collections.abc import Iterator
+
+from maskmake.runtime.errors import UserError
+from maskmake.snakefile.schema_errors import (
+    Fault,
+    dereferenced,
+    dotted,
+    found_in_words,
+    joined,
+    schema_faults,
+)
+
+# PSPNet pools an eighth of the patch into 6 x 6 cells, and the encoder halves the patch five
+# times: a side has to be a multiple of 48 and of 32.
+PSPNET_MULTIPLE = 96
+
+# Their library publishes no checksum, so what a server sends cannot be verified.
+ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
+
+
+def resolve(config: dict | None, schema: dict) -> dict:
+    """Check a configuration and complete it.
+
+    Args:
+        config: the user's configuration as YAML gives it; an empty section counts as ``{}``.
+        schema: workflow/schemas/config.schema.yaml, loaded.
+
+    Returns:
+        A new dict with every key of the schema, at each level sorted by name. ``runs`` maps the
+        name of each run to its complete ``train`` section.
+
+    Raises:
+        UserError: all faults of the configuration, one sentence each.
+    """
+    if config is not None and not isinstance(config, dict):
+        raise UserError(
+            f"The configuration is {found_in_words(config)}; expected sections of settings, "
+            "such as dataset: {images: data/images, labels: data/labels}."
+        )
+    faults: list[Fault] = []
+    config = _prepared(config, schema, schema, (), faults)
+    faults.extend(schema_faults(config, schema))
+    sound = _without_faulty_keys(config, faults)
+    resolved = _complete(sound, schema, schema)
+    overlays = resolved["runs"]
+    resolved["runs"] = {
+        name: _complete(
+            _merged(resolved["train"], overlay.get("train", {})), _train(schema), schema
+        )
+        for name, overlay in overlays.items()
+    }
+    faulty = [key for fault in faults for key in fault.keys]
+    for fault in _combination_faults(resolved, overlays):
+        if not any(_touches(key, other) for key in fault.keys for other in faulty):
+            faults.append(fault)
+    if faults:
+        raise UserError(_report(faults))
+    return _sorted(resolved)
+
+
+def _report(faults: list[Fault]) -> str:
+    lines = list(dict.fromkeys(fault.text for fault in faults))
+    count = "a fault" if len(lines) == 1 else f"{len(lines)} faults"
+    return "\n".join([f"The configuration has {count}:", *(f"  {line}" for line in lines)])
+
+
+# --- the tree of settings -------------------------------------------------------------------
+
+
+def _train(schema: dict) -> dict:
+    return schema["properties"]["train"]
+
+
+def _prepared(value, schema: dict, root: dict, path: tuple, faults: list[Fault]):
+    """A copy in which empty sections are ``{}``; keys that are not text are noted as faults."""
+    schema = dereferenced(schema, root)
+    if value is None and schema.get("type") == "object":
+        return copy.deepcopy(schema.get("default", {}))
+    if not isinstance(value, dict):
+        return copy.deepcopy(value)
+    others = schema.get("additionalProperties") or {}
+    prepared = {}
+    for name, item in value.items():
+        if not isinstance(name, str):
+            key = dotted((*path, str(name)))
+            faults.append(
+                Fault(
+                    (key,),
+                    f"{key}: the key is {found_in_words(name)}; expected text; put it in quotes",
+                )
+            )
+            if not others:
+                continue
+            name = str(name)
+        child = schema.get("properties", {}).get(name, others)
+        prepared[name] = _prepared(item, child, root, (*path, name), faults)
+    return prepared
+
+
+def _complete(value, schema: dict, root: dict):
+    """A copy with the schema's defaults filled in; 256.0 becomes 256 where integers belong."""
+    schema = dereferenced(schema, root)
+    alternatives = [dereferenced(branch, root) for branch in schema.get("oneOf", [schema])]
+    if isinstance(value, float) and value.is_integer():
+        return int(value) if any(a.get("type") == "integer" for a in alternatives) else value
+    if not isinstance(value, dict):
+        return copy.deepcopy(value)
+    completed = copy.deepcopy(value)
+    children = next((a["properties"] for a in alternatives if "properties" in a), {})
+    for name, child in children.items():
+        child = dereferenced(child, root)
+        if name in value or "default" in child:
+            completed[name] = _complete(value.get(name, child.get("default")), child, root)
+    return completed
+
+
+def _merged(base: dict, overlay: dict) -> dict:
+    merged = copy.deepcopy(base)
+    for name, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else copy.deepcopy(value)
+    return merged
+
+
+def _sorted(value):
+    if not isinstance(value, dict):
+        return value
+    return {name: _sorted(value[name]) for name in sorted(value)}
+
+
+def _touches(key: str, other: str) -> bool:
+    """Whether two dotted keys are the same or one holds the other."""
+    shorter, longer = sorted([key, other], key=len)
+    return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
+
+
+def _without_faulty_keys(config: dict, faults: list[Fault]) -> dict:
+    """The part of the configuration that can still be checked for faulty combinations."""
+    faulty = {fault.keys[0] for fault in faults}
+
+    def sound(section: dict, path: tuple) -> dict:
+        kept = {}
+        for name, value in section.items():
+            key = dotted((*path, name))
+            if key in faulty or any(other.startswith(f"{key}[") for other in faulty):
+                continue
+            kept[name] = sound(value, (*path, name)) if isinstance(value, dict) else value
+        return kept
+
+    return sound(config, ())
+
+
+# --- faults of combinations -----------------------------------------------------------------
+
+
+def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
+    """Settings that are right alone and wrong together."""
+    yield from _dataset_faults(resolved["dataset"], resolved["segment"])
+    yield from _groups_faults(resolved["dataset"]["groups"], resolved["split"]["method"])
+    yield from _split_faults(resolved["split"])
+    yield from _patch_faults(resolved["runs"], overlays)
+    yield from _weights_faults(resolved["runs"], overlays)
+    yield from _gpu_faults(resolved["runs"], overlays)
+    run = resolved["segment"]["run"]
+    if run is not None and run not in resolved["runs"]:
+        expected = f"expected one of the runs: {joined(sorted(resolved['runs']), 'or')}"
+        yield Fault(("segment.run", "runs"), f"segment.run: found '{run}'; {expected}")
+
+
+def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
+    images, labels = dataset["images"], dataset["labels"]
+    keys = ("dataset.images", "dataset.labels")
+    if dataset["synthesis"] is not None:
+        for other in ("images", "labels", "download", "storage"):
+            if dataset[other] is not None:
+                yield Fault(
+                    ("dataset.synthesis", f"dataset.{other}"),
+                    f"dataset.synthesis: set together with dataset.{other}; images are either "
+                    "made or read; set one of the two to null",
+                )
+        return
+    if dataset["storage"] is not None:
+        for other in ("images", "labels", "download"):
+            if dataset[other] is not None:
+                yield Fault(
+                    ("dataset.storage", f"dataset.{other}"),
+                    f"dataset.storage: set together with dataset.{other}; images are read from one "
+                    "place; set one of the two to null",
+                )
+        return
+    if (images is None) != (labels is None):
+        given, missing = keys if labels is None else reversed(keys)
+        yield Fault(
+            (missing, given), f"{missing}: missing; expected a folder, since {given} names one"
+        )
+    elif images is None:
+        sources = ("dataset.synthesis", "dataset.download", "segment.model", "segment.images")
+        trained = segment["model"] is not None and segment["images"] is not None
+        if dataset["download"] is None and not trained:
+            yield Fault(
+                (*keys, *sources),
+                "dataset: no data; set dataset.images and dataset.labels to two folders, or "
+                "dataset.synthesis to {} for made images, or, to use a trained model, "
+                "segment.model and segment.images",
+            )
+    elif any("://" in folder for folder in (images, labels)):
+        yield Fault(
+            keys,
+            "dataset.images, dataset.labels: found an address; expected two folders; name "
+            "addresses in dataset.storage",
+        )
+    elif os.path.normpath(images) == os.path.normpath(labels):
+        yield Fault(
+            keys,
+            f"dataset.labels: the folder '{labels}' is also dataset.images; expected two folders",
+        )
+
+
+def _groups_faults(groups: str | None, method: str) -> Iterator[Fault]:
+    if groups is None:
+        return
+    try:
+        count = re.compile(groups).groups
+    except re.error as error:
+        yield Fault(
+            ("dataset.groups",),
+            f"dataset.groups: '{groups}' is not a regular expression ({error}); expected one such "
+            r"as '^(patient\d+)_'",
+        )
+    else:
+        if count != 1:
+            yield Fault(
+                ("dataset.groups",),
+                f"dataset.groups: '{groups}' has {count} groups in parentheses; expected one; "
+                "write (?:...) for parentheses that are no group",
+            )
+    if method == "block":
+        yield Fault(
+            ("dataset.groups", "split.method"),
+            "dataset.groups: has no effect while split.method is block; set split.method to "
+            "random, or dataset.groups to null",
+        )
+
+
+def _split_faults(split: dict) -> Iterator[Fault]:
+    if split["method"] == "folders":
+        return
+    parts = ["test", "validation"] if split["folds"] == 1 else ["test"]
+    uses = {
+        "test": "no image would be left to score",
+        "validation": "no image would be left to learn the threshold on",
+    }
+    for part in parts:
+        if split[part] == 0:
+            yield Fault(
+                (f"split.{part}", "split.folds", "split.method"),
+                f"split.{part}: found 0; {uses[part]}; expected a share above 0 or a list of ids",
+            )
+    shares = [split[part] for part in parts]
+    if all(isinstance(share, int | float) for share in shares) and sum(shares) >= 1:
+        yield Fault(
+            ("split.test", "split.validation", "split.folds", "split.method"),
+            f"split.validation: {split['validation']:g} and split.test {split['test']:g} add up to "
+            f"{sum(shares):g}; expected less than 1, so that images are left to train on",
+        )
+
+
+def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        patch = train["patch"]
+        if train["architecture"] != "PSPNet" or patch % PSPNET_MULTIPLE == 0:
+            continue
+        section = _section(name, overlays, {"architecture", "patch"})
+        below = patch // PSPNET_MULTIPLE * PSPNET_MULTIPLE
+        near = [str(size) for size in (below, below + PSPNET_MULTIPLE) if size]
+        yield Fault(
+            (f"{section}.patch", f"{section}.architecture", "train.patch", "train.architecture"),
+            f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_MULTIPLE}; write "
+            f"{joined(near, 'or')}",
+        )
+
+
+def _weights_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        if train["encoder_weights"] is None:
+            continue
+        if train["encoder"] in ENCODERS_WITHOUT_WEIGHTS:
+            section = _section(name, overlays, {"encoder", "encoder_weights"})
+            yield Fault(
+                (f"{section}.encoder_weights", f"{section}.encoder", "train.encoder"),
+                f"{section}.encoder_weights: found {train['encoder_weights']}, but there are no "
+                f"weights with a checksum for the encoder {train['encoder']}; write null or choose "
+                "another encoder",
+            )
+        if train["normalization"] != "standard":
+            section = _section(name, overlays, {"normalization", "encoder_weights"})
+            yield Fault(
+                (f"{section}.normalization", f"{section}.encoder_weights", "train.normalization"),
+                f"{section}.normalization: found {train['normalization']}; encoder_weights needs "
+                "standard, from which the encoder's own preprocessing follows; write standard",
+            )
+
+
+def _gpu_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        gpu, backend, batch = train["gpu"], train["backend"], train["batch"]
+        if gpu > 1 and backend != "jax":  # Keras' distribution does nothing on the others
+            section = _section(name, overlays, {"gpu", "backend"})
+            yield Fault(
+                (f"{section}.gpu", f"{section}.backend", "train.gpu", "train.backend"),
+                f"{section}.gpu: found {gpu} with the backend {backend}; only jax trains on "
+                "several GPUs; set train.backend to jax or train.gpu to 1",
+            )
+        elif gpu > 1 and batch % gpu:
+            section = _section(name, overlays, {"gpu", "batch"})
+            near = [str(size) for size in (batch // gpu * gpu, (batch // gpu + 1) * gpu) if size]
+            yield Fault(
+                (f"{section}.batch", f"{section}.gpu", "train.batch", "train.gpu"),
+                f"{section}.batch: found {batch}; {gpu} GPUs share it equally; write "
+                f"{joined(near, 'or')}",
+            )
+
+
+def _section(name: str, overlays: dict, keys: set[str]) -> str:
+    """Where the user set one of the keys of a run: in the run itself or for all runs."""
+    own = overlays[name].get("train", {}).keys() & keys
+    return f"runs.{name}.train" if own else "train"

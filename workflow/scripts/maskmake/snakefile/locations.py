@@ -1,0 +1,139 @@
+"""Where images and trained runs lie. Read by the Snakefile, so only the standard library."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from maskmake.data.folders import list_dataset, synthetic_names
+from maskmake.runtime.errors import UserError
+
+CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
+
+
+class Dataset(NamedTuple):
+    """Folders and files of a data set.
+
+    Attributes:
+        images: folder of the images.
+        labels: folder of the labels.
+        image_files: every image, those a rule has yet to make included; of ``storage`` the folder.
+        label_files: every label, likewise.
+        origin: ``folders``, ``synthesis``, ``download`` or ``storage``.
+    """
+
+    images: str
+    labels: str
+    image_files: list[str]
+    label_files: list[str]
+    origin: str
+
+    @classmethod
+    def locate(cls, section: dict, made: str) -> "Dataset | None":
+        """Find the data set of the configuration section ``dataset``.
+
+        Args:
+            section: ``dataset``, with its defaults.
+            made: folder into which images are synthesised or downloaded.
+
+        Returns:
+            The data set; ``None`` if the section names none.
+
+        Raises:
+            UserError: the list of checksums cannot be read.
+        """
+        folders = section["images"], section["labels"]
+        if all(folders) and (not section["download"] or all(map(os.path.isdir, folders))):
+            found = (list(map(str, list_dataset(folder))) for folder in folders)
+            return cls(*folders, *found, "folders")
+        made_folders = f"{made}/image", f"{made}/label"
+        if section["synthesis"]:
+            names = synthetic_names(section["synthesis"]["images"])
+            files = ([f"{folder}/{name}" for name in names] for folder in made_folders)
+            return cls(*made_folders, *files, "synthesis")
+        if section["storage"]:  # whose files have no names until they are fetched
+            return cls(*made_folders, [made_folders[0]], [made_folders[1]], "storage")
+        if section["download"]:
+            paths = [f"{made}/{name}" for name in read_checksums(section["download"]["checksums"])]
+            files = ([p for p in paths if p.startswith(f"{folder}/")] for folder in made_folders)
+            return cls(*made_folders, *files, "download")
+        return None
+
+
+def list_shards(images: list[str], size: int) -> list[list[str]]:
+    """Paths or addresses in portions of at most ``size``, one for each job of ``segment``.
+
+    Raises:
+        UserError: two images have one stem, so their masks would have one name.
+    """
+    first_of_stem: dict[str, str] = {}
+    for path in images:
+        stem = Path(urlsplit(path).path).stem if "://" in path else Path(path).stem
+        if (earlier := first_of_stem.setdefault(stem, path)) != path:
+            raise UserError(
+                f"{path}: has the stem of {earlier}, and the mask of either would be "
+                f"{stem}.png; expected different stems; rename one of them."
+            )
+    return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def trained_folds(run: str) -> list[str]:
+    """Folders of the folds of a trained run.
+
+    Raises:
+        UserError: there is none, or a file that ``segment`` needs is missing.
+    """
+    folds = sorted(map(str, Path(run).glob("fold*")))
+    if not folds:
+        raise UserError(
+            f"segment.model: found no folder fold0 in {run!r}; expected the folder of a trained "
+            "run; mend the path or set segment.model to null."
+        )
+    needed = [f"{fold}/{name}" for fold in folds for name in ("model.keras", "training.json")]
+    for file in [f"{run}/decision.json", *needed]:
+        if not Path(file).is_file():
+            raise UserError(
+                f"segment.model: {file} is missing; expected decision.json and, in each fold, "
+                "model.keras and training.json; copy the whole folder of the trained run."
+            )
+    return folds
+
+
+def read_checksums(path: str | Path) -> dict[str, str]:
+    """Read the lines ``<sha256>  image/<name>`` and ``<sha256>  label/<name>`` of a file.
+
+    Blank lines are skipped.
+
+    Returns:
+        SHA-256 in lower-case hexadecimal by name (``image/0.png``), in the order of the file.
+
+    Raises:
+        UserError: the file cannot be read or is empty, or a line is malformed or repeats a name.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read as a list of checksums ({error}); set "
+            "dataset.download.checksums to a text file."
+        ) from None
+    checksums: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = CHECKSUM_LINE.fullmatch(line.rstrip())
+        if match is None:
+            raise UserError(
+                f'{path}, line {number}: "{line}"; expected "<sha256>  image/<name>" or '
+                '"<sha256>  label/<name>"; mend the line.'
+            )
+        checksum, name = match.groups()
+        if name in checksums:
+            raise UserError(
+                f"{path}, line {number}: {name} a second time; remove one of the lines."
+            )
+        checksums[name] = checksum.lower()
+    if not checksums:
+        raise UserError(f"{path}: no checksums; expected one line a file to download.")
+    return checksums

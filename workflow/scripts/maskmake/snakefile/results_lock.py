@@ -1,0 +1,205 @@
+"""The one Snakemake that works on a results folder, and what a killed one leaves behind.
+
+Snakemake's own lock is a file: it outlives a killed Snakemake, and it does not say whose it is.
+Beside it stands a lock of the operating system here, which ends with its process; so it can be seen
+whether Snakemake's lock still means something.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from base64 import urlsafe_b64decode
+from pathlib import Path
+from typing import NamedTuple
+
+from maskmake.runtime.errors import STORAGE_FAULTS, UserError, of_storage
+from maskmake.runtime.locks import (
+    HOLDER,
+    NO_LOCKS,
+    open_lock,
+    read_holder,
+    try_to_lock,
+    write_holder,
+)
+
+FOLDER = Path(".snakemake")  # Snakemake's own, in the working directory
+TRIES = 5  # a job that sees its Snakemake killed holds the lock for an instant
+SECONDS_BETWEEN_TRIES = 0.1
+BYTES_OF_PROBE = 1 << 16
+UNLOCK = "add --unlock to the command once, then run it again"
+
+
+class Process(NamedTuple):
+    """A Snakemake: its process id, the name of its computer, its command."""
+
+    id: int
+    host: str
+    command: str
+
+    def __str__(self):
+        return f"process {self.id} on {self.host}: {self.command}"
+
+
+class AtWork:
+    """The lock of a results folder, such as ``results/mine``.
+
+    One process holds it from the parsing of the Snakefile to its own end, and its name is in the
+    file meanwhile: a name without a holder is that of a process that was killed.
+
+    Args:
+        results: the folder.
+        shared: a folder that it uses together with other results folders.
+    """
+
+    def __init__(self, results: str, shared: str):
+        self._results, self._shared = results, shared
+        self._path = FOLDER / f"maskmake-{Path(results).name}.lock"
+        self._lock: int | None = None
+        self._held = self._possible = False
+
+    def begin(self, dry_run: bool) -> str | None:
+        """Take the lock if it is free, and remove Snakemake's where its process was killed here.
+
+        Args:
+            dry_run: whether to give the lock back at once, since nothing will be written.
+
+        Returns:
+            What there is to tell of a process that was killed.
+
+        Raises:
+            UserError: the disk is full or may not be written to.
+        """
+        try:
+            FOLDER.mkdir(exist_ok=True)
+            if not dry_run:
+                _write_probe(FOLDER)
+            self._lock = open_lock(self._path)
+            self._possible = True
+            if not self._take():
+                return None
+            killed = self._named()
+            if killed and killed.host != platform.node():
+                # A lock may not reach from one computer to another: perhaps it is alive.
+                if self._snakemake_locks():
+                    self._give_back()
+                    return None
+                killed = None
+            told = self._clear_after(killed) if killed else None
+            if dry_run:
+                write_holder(self._lock, "")
+                self._give_back()
+            else:
+                self._sign()
+            return told
+        except OSError as error:
+            if error.errno in STORAGE_FAULTS and not dry_run:
+                error.filename = str(FOLDER)
+                raise UserError(of_storage(error)) from None
+            if error.errno not in STORAGE_FAULTS | NO_LOCKS:
+                raise
+            self._possible = False
+            return None
+
+    def refusal(self) -> str | None:
+        """Why this process may not work here, in a sentence; ``None`` if it may.
+
+        To be asked when work begins: whoever held the lock at the start may have ended.
+        """
+        if self._possible and not self._held:
+            if not self._take():
+                return self.in_words()
+            self._sign()
+        try:
+            _write_probe(Path(self._results))
+        except OSError as error:
+            if error.errno not in STORAGE_FAULTS:
+                raise
+            error.filename = self._results
+            return of_storage(error)
+
+    def in_words(self) -> str:
+        """Whose Snakemake's lock is, and the way out."""
+        known = self._possible and not self._held and self._named()
+        if not known:
+            return (
+                f"{self._results}: locked by another Snakemake, or by one that was killed; if none "
+                f"is at work here, {UNLOCK}."
+            )
+        if known.host != platform.node():
+            return (
+                f"{self._results}: locked by a Snakemake on another computer ({known}); if it has "
+                f"ended, {UNLOCK}."
+            )
+        return (
+            f"{self._results}: another Snakemake is at work here ({known}); wait until it has "
+            f"ended, or stop it with: kill {known.id}"
+        )
+
+    def _take(self) -> bool:
+        for _ in range(TRIES):
+            self._held = try_to_lock(self._lock)
+            if self._held:
+                break
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        return self._held
+
+    def _give_back(self) -> None:
+        os.close(self._lock)
+        self._lock, self._held = open_lock(self._path), False
+
+    def _sign(self) -> None:
+        """Put this process's name into the file, and into the environment of its jobs."""
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        text = json.dumps(Process(os.getpid(), platform.node(), command))
+        write_holder(self._lock, text)
+        os.environ[HOLDER] = json.dumps([str(self._path.absolute()), text])
+        atexit.register(write_holder, self._lock, "")
+
+    def _named(self) -> Process | None:
+        try:
+            return Process(*json.loads(read_holder(self._lock)))
+        except (TypeError, ValueError):  # empty, or what a power cut made of it
+            return None
+
+    def _clear_after(self, killed: Process) -> str:
+        for lock in self._snakemake_locks():
+            lock.unlink()
+        told = f"{self._results}: a Snakemake was killed here ({killed}); its lock is removed, "
+        told += "what it finished stays"
+        names = self._unfinished()
+        if not names:
+            return f"{told}."
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return f"{told}, and what was under way is done again: {names[0]}{more}."
+
+    def _snakemake_locks(self) -> list[Path]:
+        """Snakemake's lock files that name a file of this results folder, or none but shared."""
+        locks = {path: path.read_text() for path in (FOLDER / "locks").glob("*.lock")}
+        return [
+            path
+            for path, text in locks.items()
+            if f"{self._results}/" in text
+            or all(line.startswith(f"{self._shared}/") for line in text.splitlines())
+        ]
+
+    def _unfinished(self) -> list[str]:
+        """Files that a job had under way, by the marks that Snakemake makes for them."""
+        folder, names = FOLDER / "incomplete", []
+        for path in folder.rglob("*"):
+            parts = [part.removeprefix("@") for part in path.relative_to(folder).parts]
+            with contextlib.suppress(ValueError):  # a mark of another version
+                names.append(urlsafe_b64decode("".join(parts)).decode())
+        ours = (f"{self._results}/", f"{self._shared}/")
+        return sorted(name for name in names if name.startswith(ours))
+
+
+def _write_probe(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(bytes(BYTES_OF_PROBE))

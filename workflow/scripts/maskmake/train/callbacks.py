@@ -1,0 +1,234 @@
+"""What happens beside a training: its history, its state, its progress."""
+
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+from tqdm import tqdm
+
+from maskmake.network.settings import TrainSettings
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import write_csv
+from maskmake.runtime.log import logger
+from maskmake.train.checkpoints import State, best_row
+from maskmake.train.optimizers import exchange_averages
+
+# Accuracy at probability 0.5, share of foreground, and correlation of probability and label.
+PIXEL_COLUMNS = ["accuracy", "correlation", "val_accuracy", "val_correlation", "val_foreground"]
+HISTORY_COLUMNS = [
+    "epoch",
+    "loss",
+    "val_loss",
+    *PIXEL_COLUMNS,
+    "learning_rate",
+    "images_per_second",
+    "seconds",
+]
+LINE_SECONDS = 60  # between two lines in the log of a long epoch
+
+
+def check_finite(epoch: int, name: str, loss: float) -> None:
+    """Refuse a loss from which training cannot recover.
+
+    Raises:
+        UserError: with what usually helps.
+    """
+    if not np.isfinite(loss):
+        raise UserError(
+            f"epoch {epoch}: the {name} loss is {loss}; expected a finite number; lower "
+            "train.learning_rate or set train.normalization to standard."
+        )
+
+
+class Recorder(keras.callbacks.Callback):
+    """At the end of each epoch: history, state, and whether to stop early.
+
+    Where weights are averaged, the network holds the averages while it is validated; training
+    goes on with the raw weights, and the state has both.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, state: State, history: list[dict], history_path: Path
+    ):
+        super().__init__()
+        self.history = history
+        self._settings, self._state, self._history_path = settings, state, history_path
+
+    @property
+    def best(self) -> dict | None:
+        """Row of the epoch with the lowest validation loss."""
+        return best_row(self.history)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation loss has not been lower for the epochs of ``train.patience``."""
+        patience = self._settings.patience
+        if patience is None or not self.history:
+            return False
+        return len(self.history) - self.best["epoch"] >= patience
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+        self._trained = None
+
+    def on_test_begin(self, logs=None):
+        self._trained = time.perf_counter() - self._start
+        if self._settings.ema is not None:
+            exchange_averages(self.model.optimizer)
+
+    def on_test_end(self, logs=None):
+        if self._settings.ema is not None:
+            exchange_averages(self.model.optimizer)
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, key in (("training", "loss"), ("validation", "val_loss")):
+            check_finite(epoch + 1, name, logs[key])
+        row = {
+            "epoch": epoch + 1,
+            "loss": logs["loss"],
+            "val_loss": logs["val_loss"],
+            **{name: float(logs[name]) for name in PIXEL_COLUMNS},
+            "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "images_per_second": self._settings.steps * self._settings.batch / self._trained,
+            "seconds": time.perf_counter() - self._start,
+        }
+        self.history.append(row)
+        self._state.save(self.model, self.history)
+        self.write_history()
+        self.model.stop_training = self.out_of_patience
+
+    def write_history(self) -> None:
+        """Write ``history.csv`` as far as it goes."""
+        write_csv(self._history_path, pd.DataFrame(self.history, columns=HISTORY_COLUMNS))
+
+
+class Progress(keras.callbacks.Callback):
+    """A live bar on a terminal; in the log a line an epoch, and one now and then in a long one.
+
+    Ends a training whose loss is no finite number without waiting for the end of the epoch.
+
+    Args:
+        settings: of the run.
+        history: rows of the epochs so far; at the end of an epoch it must have that one's.
+    """
+
+    # Keras then calls it from other threads, and the device is never waited for to read a loss.
+    async_safe = True
+
+    def __init__(self, settings: TrainSettings, history: list[dict]):
+        super().__init__()
+        self._settings, self._history = settings, history
+        self._total = settings.steps * settings.epochs
+        self._step = self._first_step = len(history) * settings.steps
+        self._lock = threading.Lock()
+        self._start = None
+        self._bar = tqdm(
+            total=self._total,
+            initial=self._step,
+            unit="step",
+            mininterval=0.5,
+            bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
+            disable=not sys.stderr.isatty(),
+        )
+        self._bar.set_description_str("compiling the first step")
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch, self._epoch_start = epoch + 1, None
+
+    def on_train_batch_end(self, batch, logs=None):
+        with self._lock:
+            check_finite(self._epoch, "training", logs["loss"])
+            self._step += 1
+            now = time.perf_counter()
+            # The first step has waited for its compilation and says nothing about the others.
+            if self._start is None:
+                self._start, self._first_step = now, self._step
+            if self._epoch_start is None:
+                self._epoch_start, self._epoch_first_step = now, self._step
+                self._last_line = now
+            text = self._text(logs["loss"], now)
+            self._bar.set_description_str(f"{self._name()}: {text}", refresh=False)
+            self._bar.update(1)
+            if now - self._last_line > LINE_SECONDS:
+                self._last_line = now
+                step = self._step - (self._epoch - 1) * self._settings.steps
+                self._log(f"{self._name()}, step {step}/{self._settings.steps}: {text}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = self._history[-1]
+        self._log(
+            f"{self._name()}: loss {row['loss']:.4f}, validation loss {row['val_loss']:.4f}"
+            f"{' (lowest)' if row is best_row(self._history) else ''}, "
+            f"{row['images_per_second']:.1f} images/s, {tqdm.format_interval(row['seconds'])}, "
+            f"{self._time_left(time.perf_counter())} left"
+        )
+
+    def _name(self) -> str:
+        return f"epoch {self._epoch}/{self._settings.epochs}"
+
+    def _text(self, loss: float, now: float) -> str:
+        steps = self._step - self._epoch_first_step
+        if not steps:
+            return f"loss {loss:.4f}"
+        speed = steps * self._settings.batch / (now - self._epoch_start)
+        return f"loss {loss:.4f}, {speed:.1f} images/s, {self._time_left(now)} left"
+
+    def _time_left(self, now: float) -> str:
+        """By the mean time a step, validation and saving included."""
+        done = self._step - self._first_step
+        if not done:
+            return "?"
+        return tqdm.format_interval((self._total - self._step) * (now - self._start) / done)
+
+    def _log(self, line: str) -> None:
+        with tqdm.external_write_mode():
+            logger.info("%s", line)
+
+
+class Curves(keras.callbacks.Callback):
+    """Event files for TensorBoard, a point an epoch; training and validation loss share a chart.
+
+    They are written anew from the history, so that a resumed training shows each epoch once.
+
+    Args:
+        folder: of the files; an older one is replaced.
+        history: rows of the epochs so far; at the end of an epoch it must have that one's.
+    """
+
+    def __init__(self, folder: Path, history: list[dict]):
+        super().__init__()
+        from tensorboardX.event_file_writer import EventsWriter  # few trainings want it
+
+        self._history = history
+        if folder.exists():
+            shutil.rmtree(folder)
+        self._writers = {}
+        for name in ("train", "validation"):
+            (folder / name).mkdir(parents=True)
+            self._writers[name] = EventsWriter(str(folder / name / "events"))
+        self._write(history)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write(self._history[-1:])
+
+    def _write(self, rows: list[dict]) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        for row in rows:
+            for column, value in row.items():
+                writer = self._writers["validation" if column.startswith("val_") else "train"]
+                summary = scalar(column.removeprefix("val_"), value)
+                writer.write_event(Event(step=row["epoch"], wall_time=time.time(), summary=summary))
+        for writer in self._writers.values():
+            writer.flush()

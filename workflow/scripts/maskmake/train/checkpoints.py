@@ -1,0 +1,103 @@
+"""What a killed training needs to go on, written after every epoch."""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from maskmake.runtime.files import atomic
+from maskmake.runtime.log import logger
+
+# What NumPy and zipfile raise on a file that is missing, cut off or has other bytes than were
+# written; found by damaging one at random.
+DAMAGE = (AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError)
+DAMAGE += (ValueError, zipfile.BadZipFile)
+
+
+def best_row(history: list[dict]) -> dict | None:
+    """Row of the epoch with the lowest validation loss; ``None`` before the first epoch."""
+    return min(history, key=lambda row: row["val_loss"], default=None)
+
+
+class State:
+    """What a killed training needs to go on, in a folder of its own beside the outputs.
+
+    One file an epoch: every variable and the history so far. The last two are kept, in case the
+    last one is damaged, and those of the epochs that were the best by then.
+
+    The folder's name is a hash of settings, code and data, so it can never be resumed with
+    others. Snakemake does not know the folder and leaves it alone when a job fails.
+    """
+
+    def __init__(self, folder: Path, key: dict):
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+        self.folder = folder / f".training-{digest}"
+        self.borders = self.folder / "borders.npy"
+
+    def _file(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:06d}.npz"
+
+    def save(self, engine: keras.Model, history: list[dict]) -> None:
+        """Write every variable and the history; no older state goes until this one is whole."""
+        variables = [keras.ops.convert_to_numpy(v.value) for v in variables_of(engine)]
+        epoch = len(history)
+        with atomic(self._file(epoch)) as temporary, temporary.open("wb") as handle:
+            np.savez(handle, *variables, history=json.dumps(history))
+        needed = {epoch, epoch - 1}
+        needed |= {best_row(rows)["epoch"] for rows in (history, history[:-1]) if rows}
+        for path in set(self.folder.glob("epoch-*")) - set(map(self._file, needed)):
+            path.unlink()
+
+    def restore(self, engine: keras.Model) -> list[dict]:
+        """Set every variable of the engine as in the last epoch whose state is whole.
+
+        Returns:
+            The history up to that epoch; empty for a new training.
+        """
+        for path in sorted(self.folder.glob("epoch-*"), reverse=True):
+            try:
+                variables, history = _read(path, engine)
+                best = self._file(best_row(history)["epoch"])
+                if best != path:
+                    _read(best, engine)
+            except DAMAGE as error:
+                logger.warning("%s: damaged state (%s); going back to the one before", path, error)
+                continue
+            _assign(engine, variables)
+            return history
+        return []
+
+    def restore_best(self, engine: keras.Model, history: list[dict]) -> None:
+        """Set every variable of the engine as in the epoch with the lowest validation loss."""
+        variables, _ = _read(self._file(best_row(history)["epoch"]), engine)
+        _assign(engine, variables)
+
+    def remove(self) -> None:
+        """Forget it, once the outputs are written, and what was left under other settings."""
+        for folder in self.folder.parent.glob(".training-*"):
+            shutil.rmtree(folder)
+
+
+def variables_of(engine: keras.Model) -> list[keras.Variable]:
+    """Everything that training changes: weights, optimiser and random state."""
+    return [*engine.network.variables, *engine.optimizer.variables, engine.seeds.state]
+
+
+def _read(path: Path, engine: keras.Model) -> tuple[list[np.ndarray], list[dict]]:
+    """The arrays, one for each variable, and the history; reading verifies their checksums."""
+    shapes = [tuple(variable.shape) for variable in variables_of(engine)]
+    with np.load(path) as saved:
+        arrays = [saved[f"arr_{i}"] for i in range(len(shapes))]
+        history = json.loads(str(saved["history"]))
+    if [array.shape for array in arrays] != shapes:
+        raise ValueError("arrays of other shapes than the variables")
+    return arrays, history
+
+
+def _assign(engine: keras.Model, arrays: list[np.ndarray]) -> None:
+    for variable, array in zip(variables_of(engine), arrays, strict=True):
+        variable.assign(array)

@@ -1,0 +1,171 @@
+"""Patches cut from the pixel store, the label riding along as the last channel."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from maskmake.data.pixel_store import PixelStore
+from maskmake.network.device import device_count
+from maskmake.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class PatchSource:
+    """What patches are cut from.
+
+    Attributes:
+        images: pixel store of the images, (H, W) or (H, W, C).
+        labels: pixel store of their labels, (H, W) or (H, W, K): the label and what a loss needs
+            beside it.
+        ids: the images that patches are cut from.
+        patch: height and width in pixels.
+    """
+
+    images: PixelStore
+    labels: PixelStore
+    ids: list[str]
+    patch: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return (*self.images.shape(self.ids[0]), 1)[2]
+
+    def cut(self, image_id: str, y: int, x: int) -> np.ndarray:
+        """One patch, (patch, patch, C + K) in the images' pixel type, the label's channels last."""
+        window = np.s_[y : y + self.patch, x : x + self.patch]
+        image, label = self.images[image_id][window], self.labels[image_id][window]
+        return np.dstack([image, label.astype(image.dtype)])
+
+
+class ForegroundPixels:
+    """The foreground pixels of some images, any of which can be drawn without listing them all.
+
+    What is held in memory is one count for each band of an image's rows.
+
+    Args:
+        labels: pixel store of the labels.
+        ids: the images.
+        rows: height of a band.
+
+    Raises:
+        UserError: none of the images has foreground.
+    """
+
+    def __init__(self, labels: PixelStore, ids: list[str], rows: int):
+        self._labels, self._ids, self._rows = labels, ids, rows
+        bands = [
+            (i, y) for i, name in enumerate(ids) for y in range(0, labels.shape(name)[0], rows)
+        ]
+        self._bands = np.array(bands)
+        self._ends = np.cumsum([np.count_nonzero(self._band(i, y)) for i, y in bands])
+        if not self._ends[-1]:
+            raise UserError(
+                "dataset.labels: found no foreground in the training images; expected some; mend "
+                "the labels or the split."
+            )
+
+    def _band(self, i: int, y: int) -> np.ndarray:
+        band = self._labels[self._ids[i]][y : y + self._rows]
+        return band if band.ndim == 2 else band[..., 0]
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int, int]:
+        """Position in ``ids``, row and column of a foreground pixel, all equally likely."""
+        pixel = random.integers(self._ends[-1])
+        number = np.searchsorted(self._ends, pixel, side="right")
+        i, top = self._bands[number]
+        band = self._band(i, top)
+        y, x = np.nonzero(band)
+        place = pixel - self._ends[number]  # counts back from the end of the band
+        return i, top + y[place], x[place]
+
+
+def random_batches(
+    source: PatchSource,
+    batch: int,
+    seed: int,
+    foreground_share: float = 0.0,
+    first_step: int = 0,
+) -> Iterator[np.ndarray]:
+    """Endless batches of random patches, every pixel position of every image equally likely.
+
+    A batch follows from the seed and its step alone, so a resumed training sees what an
+    uninterrupted one would have seen.
+
+    Args:
+        source: what patches are cut from.
+        batch: patches a batch.
+        seed: of the choice.
+        foreground_share: share of patches that are centred instead on a foreground pixel, each
+            one equally likely, as far as the borders of its image allow.
+        first_step: number of the first batch.
+
+    Yields:
+        (batch, patch, patch, C + K) in the images' pixel type, K channels of the label last.
+
+    Raises:
+        UserError: patches are to show foreground, and there is none.
+    """
+    ids, patch = source.ids, source.patch
+    foreground = ForegroundPixels(source.labels, ids, rows=patch) if foreground_share else None
+    shapes = np.array([source.images.shape(image_id)[:2] for image_id in ids])
+    positions = shapes - patch + 1
+    share = positions.prod(axis=1) / positions.prod(axis=1).sum()
+    for step in itertools.count(first_step):
+        random = np.random.default_rng([seed, step])
+        chosen = random.choice(len(ids), size=batch, p=share)
+        corners = random.integers(0, positions[chosen])
+        if foreground:
+            for place in np.flatnonzero(random.random(batch) < foreground_share):
+                chosen[place], *pixel = foreground.draw(random)
+                centred = np.array(pixel) - patch // 2
+                corners[place] = np.clip(centred, 0, positions[chosen[place]] - 1)
+        yield np.stack(
+            [source.cut(ids[i], y, x) for i, (y, x) in zip(chosen, corners, strict=True)]
+        )
+
+
+def _starts(length: int, patch: int) -> list[int]:
+    """Evenly spaced starts of the fewest patches that cover ``length``."""
+    count = -(-length // patch)
+    return [round(start) for start in np.linspace(0, length - patch, count)]
+
+
+class FixedPatches(keras.utils.PyDataset):
+    """Patches spread over the validation images, the same ones in every epoch.
+
+    All are of one batch size, so that a step is compiled once: up to ``batch - 1`` patches are left
+    out, and where there are fewer than ``batch``, they make one smaller batch, some of them twice
+    if several devices have to share it equally.
+
+    Args:
+        source: what patches are cut from: the validation images.
+        batch: patches a batch.
+        most: largest number of patches; more are thinned out evenly.
+    """
+
+    def __init__(self, source: PatchSource, batch: int, most: int):
+        super().__init__()
+        images, patch = source.images, source.patch
+        places = [
+            (image_id, y, x)
+            for image_id in source.ids
+            for y in _starts(images.shape(image_id)[0], patch)
+            for x in _starts(images.shape(image_id)[1], patch)
+        ]
+        count = min(len(places), most)
+        devices = device_count()
+        count = count - count % batch or -(-count // devices) * devices
+        kept = np.linspace(0, len(places) - 1, count).round().astype(int)
+        self._places = [places[i] for i in kept]
+        self._source, self._batch = source, batch
+
+    def __len__(self) -> int:
+        return -(-len(self._places) // self._batch)
+
+    def __getitem__(self, index: int):
+        places = self._places[index * self._batch : (index + 1) * self._batch]
+        return (np.stack([self._source.cut(*place) for place in places]),)

@@ -1,0 +1,315 @@
+"""Training of one network: the engine and the way from the data of a fold to a kept model."""
+
+import hashlib
+import platform
+from contextlib import closing
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from maskmake.data.fingerprint import Plan
+from maskmake.data.pixel_store import open_images, open_labels
+from maskmake.data.splits import fold_ids
+from maskmake.network.device import device_in_words, resolve_precision, share, uses_xla
+from maskmake.network.memory import check_batch, told_if_exhausted
+from maskmake.network.networks import build_network, save_network
+from maskmake.network.settings import TrainingRecord, TrainSettings
+from maskmake.runtime.files import read_csv, read_json, writable_array, write_json
+from maskmake.runtime.log import logger
+from maskmake.train.augmentation import augment
+from maskmake.train.border_weights import with_borders
+from maskmake.train.callbacks import Curves, Progress, Recorder
+from maskmake.train.checkpoints import State
+from maskmake.train.collapse import PixelStatistics, Watch, preflight
+from maskmake.train.losses import LOSSES
+from maskmake.train.optimizers import build_optimizer, exchange_averages
+from maskmake.train.patches import FixedPatches, PatchSource, random_batches
+
+SAMPLES = 6  # augmented patches that are kept to be looked at
+
+
+class Engine(keras.Model):
+    """A network with augmentation and loss inside its compiled training step.
+
+    Its input is a batch (B, H, W, C + K) of raw pixel values whose last channels are the label and
+    what the loss needs besides, its output (B, H, W, 1 + K): logits and these as augmented. So
+    image and label are changed together on the device, and the host only cuts patches.
+    """
+
+    def __init__(self, network: keras.Model, settings: TrainSettings, spread: list[float]):
+        super().__init__()
+        self.network = network
+        self._settings = settings
+        self._spread = np.asarray(spread, "float32")
+        self.seeds = keras.random.SeedGenerator(settings.seed)
+        self._loss = LOSSES[settings.loss]
+        self._statistics = PixelStatistics()
+
+    def call(self, batch, training=False):
+        batch = ops.cast(batch, "float32")
+        channels = self._spread.size
+        images, labels = batch[..., :channels], batch[..., channels:]
+        if training:
+            side = self._settings.patch
+            fixed = (self._settings.batch, side, side)
+            images = ops.reshape(images, (*fixed, channels))
+            labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
+            images, labels = augment(
+                images, labels, self._settings.augmentation, self._spread, self.seeds
+            )
+            images, labels = share(images), share(labels)
+        return ops.concatenate([self.network(images, training=training), labels], axis=-1)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        logits, labels, *borders = ops.split(y_pred, y_pred.shape[-1], axis=-1)
+        return self._loss(labels * self._settings.label_scale, logits, *borders)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        self._statistics.update_state(y_pred[..., 1:2], y_pred[..., :1])
+        return self.get_metrics_result()
+
+
+def normalization_of(settings: TrainSettings, plan: Plan) -> dict[str, list[float]]:
+    """Scale and offset for each channel, ``pixel * scale + offset``, from ``plan.json``."""
+    channels = plan["channels"]
+    if settings.normalization == "none":
+        return {"scale": [1.0] * channels, "offset": [0.0] * channels}
+    if settings.normalization == "unit":
+        top = float(np.iinfo(plan["dtype"]).max)
+        return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
+    mean, spread = np.array(plan["intensity"]["mean"]), spread_of(plan)
+    return {"scale": (1 / spread).tolist(), "offset": (-mean / spread).tolist()}
+
+
+def spread_of(plan: Plan) -> np.ndarray:
+    """Standard deviation of the pixel values for each channel; 1 where they are constant."""
+    spread = np.array(plan["intensity"]["std"])
+    return np.where(spread > 0, spread, 1.0)
+
+
+def build_engine(
+    settings: TrainSettings, plan: Plan, precision: str, encoder_weights: Path | None = None
+) -> Engine:
+    """The engine of a run, compiled, with all its variables at their seeded starting values."""
+    keras.utils.set_random_seed(settings.seed)
+    network = build_network(
+        settings.architecture,
+        settings.encoder,
+        encoder_weights,
+        plan["channels"],
+        settings.patch,
+        **normalization_of(settings, plan),
+        precision=precision,
+    )
+    engine = Engine(network, settings, spread_of(plan))
+    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
+    engine.optimizer.build(network.trainable_variables)
+    return engine
+
+
+def train_fold(
+    settings: TrainSettings,
+    fold: int,
+    code: dict[str, str],
+    inputs: dict[str, Path],
+    outputs: dict[str, Path],
+    tensorboard: bool = False,
+) -> None:
+    """Train one network, or go on with a training that was killed.
+
+    Args:
+        settings: of the run.
+        fold: its validation part is fold ``fold`` of ``splits.csv``.
+        code: hashes of the code, part of the name of the state's folder.
+        inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``, and, for an encoder
+            that starts from weights, ``encoder_weights``.
+        outputs: paths ``model``, ``history``, ``training``, ``augmented``.
+        tensorboard: whether to write event files to the folder ``tensorboard`` beside them.
+
+    Raises:
+        UserError: the weights do not fit the encoder, the batch does not fit into memory, or
+            the training collapses.
+    """
+    plan: Plan = read_json(inputs["plan"])
+    training, validation = _patch_sources(settings, fold, inputs)
+    precision, device = resolve_precision(settings.precision), device_in_words()
+    engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
+    check_batch(engine.network, settings)
+    logger.info(
+        "%s %s, %s parameters, %s on %s, %d training and %d validation images",
+        settings.architecture,
+        settings.encoder,
+        f"{engine.network.count_params():,}",
+        precision,
+        device,
+        len(training.ids),
+        len(validation.ids),
+    )
+    _write_augmented(outputs["augmented"], settings, training, spread_of(plan))
+    program = [code, precision, device, keras.__version__]
+    state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
+    if settings.loss == "bce_borders":
+        labels = with_borders(training.labels, training.ids + validation.ids, state.borders)
+        training, validation = (replace(part, labels=labels) for part in (training, validation))
+    history = state.restore(engine)
+    if history:
+        logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
+    elif settings.guard:
+        with told_if_exhausted(settings):
+            preflight(engine, settings, training)
+    recorder = Recorder(settings, state, history, outputs["history"])
+    watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
+    with told_if_exhausted(settings):
+        _fit(engine, settings, training, validation, recorder, watchers)
+    record = _record(settings, fold, plan, precision, device, engine, recorder)
+    write_json(outputs["training"], record)
+    _keep_best(engine, settings, state, recorder, outputs["model"])
+
+
+def _patch_sources(
+    settings: TrainSettings, fold: int, inputs: dict[str, Path]
+) -> tuple[PatchSource, PatchSource]:
+    """What the training and the validation patches of a fold are cut from."""
+    index = read_csv(inputs["index"])
+    stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
+    roles = fold_ids(read_csv(inputs["splits"]), fold)
+    training, validation = (
+        PatchSource(*stores, ids, settings.patch) for ids in (roles.train, roles.validation)
+    )
+    return training, validation
+
+
+def _record(
+    settings: TrainSettings,
+    fold: int,
+    plan: Plan,
+    precision: str,
+    device: str,
+    engine: Engine,
+    recorder: Recorder,
+) -> TrainingRecord:
+    """The contents of ``training.json``."""
+    best = recorder.best
+    assert best is not None  # a training has an epoch at least
+    return {
+        "settings": asdict(settings),
+        "fold": fold,
+        "preprocessing": {
+            "channels": plan["channels"],
+            "dtype": plan["dtype"],
+            **normalization_of(settings, plan),
+        },
+        "precision": precision,
+        "device": device,
+        "xla": uses_xla(settings.backend),
+        "parameters": engine.network.count_params(),
+        "patches": settings.steps * settings.batch * len(recorder.history),
+        "seconds": sum(row["seconds"] for row in recorder.history),
+        "best_epoch": best["epoch"],
+        "val_loss": best["val_loss"],
+        "versions": {
+            # From a text file: as a constant in a module it would be part of the hashes of code,
+            # and each release would train everything again.
+            "maskmake": files("maskmake").joinpath("VERSION").read_text().strip(),
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            settings.backend: version(settings.backend),
+        },
+    }
+
+
+def _keep_best(
+    engine: Engine, settings: TrainSettings, state: State, recorder: Recorder, model: Path
+) -> None:
+    """Write the history and the network of the best epoch, then forget the state."""
+    recorder.write_history()
+    state.restore_best(engine, recorder.history)
+    if settings.ema is not None:
+        exchange_averages(engine.optimizer)
+    save_network(engine.network, model)
+    state.remove()
+
+
+def _write_augmented(
+    path: Path, settings: TrainSettings, source: PatchSource, spread: np.ndarray
+) -> None:
+    """Keep a few patches as training sees them.
+
+    ``path`` is (SAMPLES, patch, patch, C + 1) in the images' pixel type, the last channel the
+    label; values outside the range of the pixel type are clipped.
+    """
+    patches = next(random_batches(source, SAMPLES, settings.seed))
+    dtype = source.images.dtype
+    highest = np.iinfo(dtype).max
+    seeds = keras.random.SeedGenerator(settings.seed)
+    with writable_array(path, patches.shape, dtype) as samples:
+        for place, patch in enumerate(patches):
+            batch = ops.cast(patch[None], "float32")
+            changed = augment(
+                batch[..., :-1],
+                batch[..., -1:],
+                settings.augmentation,
+                spread.astype("float32"),
+                seeds,
+            )
+            sample = ops.convert_to_numpy(ops.concatenate(changed, axis=-1))[0]
+            samples[place] = sample.round().clip(0, highest)
+
+
+def _fit(
+    engine: Engine,
+    settings: TrainSettings,
+    training: PatchSource,
+    validation: PatchSource,
+    recorder: Recorder,
+    watchers: list[keras.callbacks.Callback],
+) -> None:
+    """Train the epochs that the history does not have yet."""
+    first_epoch = len(recorder.history)
+    if first_epoch == settings.epochs or recorder.out_of_patience:
+        return
+    batches = random_batches(
+        training,
+        settings.batch,
+        settings.seed,
+        settings.foreground_patches,
+        first_step=first_epoch * settings.steps,
+    )
+    epoch_patches = settings.steps * settings.batch
+    guards = [Watch(settings, recorder.history)] if settings.guard else []
+    with closing(Progress(settings, recorder.history)) as progress:
+        engine.fit(
+            ((batch,) for batch in batches),
+            steps_per_epoch=settings.steps,
+            initial_epoch=first_epoch,
+            epochs=settings.epochs,
+            validation_data=FixedPatches(validation, settings.batch, most=epoch_patches),
+            shuffle=False,  # the generator's order is already random
+            callbacks=[recorder, progress, *guards, *watchers],
+            verbose=0,
+        )
+    if len(recorder.history) < settings.epochs and recorder.best is not None:
+        logger.info(
+            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
+            len(recorder.history),
+            settings.epochs,
+            recorder.best["epoch"],
+        )
+
+
+def _state_key(settings: TrainSettings, fold: int, program: list, inputs: dict[str, Path]) -> dict:
+    """What a saved state belongs to; the arrays count by size and time, since they are large."""
+    arrays = [inputs[name].stat() for name in ("images", "labels")]
+    texts = [inputs[name].read_text() for name in ("index", "splits", "plan")]
+    return {
+        "settings": asdict(settings),
+        "fold": fold,
+        "program": program,
+        "arrays": [[stat.st_size, stat.st_mtime_ns] for stat in arrays],
+        "texts": hashlib.sha256("\0".join(texts).encode()).hexdigest(),
+    }
