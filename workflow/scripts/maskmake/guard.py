@@ -133,7 +133,8 @@ class _Rounds(keras.callbacks.Callback):
     def __init__(self, peak_step: int):
         super().__init__()
         self._peak_step = peak_step
-        self.learned, self.steps, self.logs = False, 0, {}
+        self.learned, self.steps = False, 0
+        self.logs: dict[str, float] = {}
 
     def on_epoch_begin(self, epoch, logs=None):
         self.model.optimizer.iterations.assign(self._peak_step)

@@ -290,7 +290,7 @@ def save_network(network: keras.Model, path: Path) -> None:
         _rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
 
 
-def load_network(path: Path) -> keras.Model:
+def load_network(path: str | Path) -> keras.Model:
     """Load a trained network from ``model.keras``.
 
     Raises:

@@ -72,6 +72,7 @@ def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
     rows, all_counts, all_sums = [], [], []
     histogram_of_all = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
     for image_id, label, probability, mask in cases:
+        assert mask is not None  # images that are scored have one
         counts = confusion(mask, label)
         histogram = probability_histogram(probability, label)
         histogram_of_all += histogram

@@ -27,7 +27,7 @@ from maskmake.networks import build_network, save_network
 from maskmake.optimizers import build_optimizer, exchange_averages
 from maskmake.plan import Plan
 from maskmake.sampling import FixedPatches, PatchSource, random_batches
-from maskmake.settings import TrainingRecord, TrainSettings
+from maskmake.settings import Normalization, TrainingRecord, TrainSettings
 from maskmake.splits import fold_ids
 
 SAMPLES = 6  # augmented patches that are kept to be looked at
@@ -41,18 +41,18 @@ class Engine(keras.Model):
     image and label are changed together on the device, and the host only cuts patches.
     """
 
-    def __init__(self, network: keras.Model, settings: TrainSettings, spread: list[float]):
+    def __init__(self, network: keras.Model, settings: TrainSettings, std: np.ndarray):
         super().__init__()
         self.network = network
         self._settings = settings
-        self._spread = np.asarray(spread, "float32")
+        self._std = np.asarray(std, "float32")
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
         self._statistics = PixelStatistics()
 
     def call(self, batch, training=False):
         batch = ops.cast(batch, "float32")
-        channels = self._spread.size
+        channels = self._std.size
         images, labels = batch[..., :channels], batch[..., channels:]
         if training:
             side = self._settings.patch
@@ -60,7 +60,7 @@ class Engine(keras.Model):
             images = ops.reshape(images, (*fixed, channels))
             labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
             images, labels = augment(
-                images, labels, self._settings.augmentation, self._spread, self.seeds
+                images, labels, self._settings.augmentation, self._std, self.seeds
             )
             images, labels = share(images), share(labels)
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
@@ -74,8 +74,8 @@ class Engine(keras.Model):
         return self.get_metrics_result()
 
 
-def normalization_of(settings: TrainSettings, plan: Plan) -> dict[str, list[float]]:
-    """Scale and offset for each channel, ``pixel * scale + offset``, from ``plan.json``."""
+def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
+    """What ``train.normalization`` makes of ``plan.json``."""
     channels = plan["channels"]
     if settings.normalization == "none":
         return {"scale": [1.0] * channels, "offset": [0.0] * channels}
@@ -195,7 +195,6 @@ def _record(
 ) -> TrainingRecord:
     """The contents of ``training.json``."""
     best = recorder.best
-    assert best is not None  # a training has an epoch at least
     return {
         "settings": asdict(settings),
         "fold": fold,
@@ -293,7 +292,7 @@ def _fit(
             callbacks=[recorder, progress, *guards, *watchers],
             verbose=0,
         )
-    if len(recorder.history) < settings.epochs and recorder.best is not None:
+    if len(recorder.history) < settings.epochs:
         logger.info(
             "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
             len(recorder.history),
