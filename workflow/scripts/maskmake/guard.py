@@ -74,7 +74,7 @@ def preflight(engine: keras.Model, settings: TrainSettings, source: PatchSource)
     batch = _balanced_batch(settings, source)
     variables = variables_of(engine)
     start = [ops.convert_to_numpy(variable.value) for variable in variables]
-    rounds = _Rounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
+    rounds = _PreflightRounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
     engine.fit(
         ((batch,) for _ in itertools.count()),
         steps_per_epoch=ROUND_STEPS,
@@ -123,7 +123,7 @@ def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
     return chosen
 
 
-class _Rounds(keras.callbacks.Callback):
+class _PreflightRounds(keras.callbacks.Callback):
     """Stops the pre-flight as soon as the batch is learned or the loss is no number.
 
     Each round begins at the step of the highest rate: at the rate of the first steps of a warm-up

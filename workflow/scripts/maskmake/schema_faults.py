@@ -175,13 +175,13 @@ def _expected(schema: dict, root: dict) -> str:
             continue
         kinds = branch.get("type", "string")
         for kind in [kinds] if isinstance(kinds, str) else kinds:
-            words.append(_kind_in_words(kind, branch, root))
+            words.append(_describe_kind(kind, branch, root))
     return joined([f"'{c}'" if words and len(choices) == 1 else c for c in choices] + words, "or")
 
 
-def _kind_in_words(kind: str, schema: dict, root: dict) -> str:
+def _describe_kind(kind: str, schema: dict, root: dict) -> str:
     if kind in ("number", "integer"):
-        return _number_in_words(kind, schema)
+        return _describe_number(kind, schema)
     if kind == "string":
         pattern = schema.get("pattern")
         return PATTERN_WORDS.get(pattern, f"text that matches {pattern}") if pattern else "text"
@@ -190,7 +190,7 @@ def _kind_in_words(kind: str, schema: dict, root: dict) -> str:
     return {"boolean": "true or false", "null": "null", "object": "a section of settings"}[kind]
 
 
-def _number_in_words(kind: str, schema: dict) -> str:
+def _describe_number(kind: str, schema: dict) -> str:
     noun = "a whole number" if kind == "integer" else "a number"
     if "multipleOf" in schema:
         noun = f"a multiple of {schema['multipleOf']}"

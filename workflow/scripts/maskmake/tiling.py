@@ -160,7 +160,7 @@ class Predictor:
         self.batch = max(1, PIXELS_A_CALL // self.side**2)
         self.overlap = settings.overlap
         while not self._fits():
-            before = self._in_words()
+            before = self._describe()
             if self.batch > 1:
                 self.batch //= 2
             elif bound or self.side == ENCODER_STRIDE:
@@ -171,10 +171,10 @@ class Predictor:
             else:
                 self.side = max(ENCODER_STRIDE, self.side // 2 // ENCODER_STRIDE * ENCODER_STRIDE)
             logger.warning(
-                "%s: too much for the memory; going on with %s.", before, self._in_words()
+                "%s: too much for the memory; going on with %s.", before, self._describe()
             )
 
-    def _in_words(self) -> str:
+    def _describe(self) -> str:
         plural = "" if self.batch == 1 else "s"
         return f"a batch of {self.batch} tile{plural} of {self.side} x {self.side} pixels"
 

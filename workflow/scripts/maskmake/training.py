@@ -82,14 +82,14 @@ def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
     if settings.normalization == "unit":
         top = float(np.iinfo(plan["dtype"]).max)
         return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
-    mean, spread = np.array(plan["intensity"]["mean"]), spread_of(plan)
-    return {"scale": (1 / spread).tolist(), "offset": (-mean / spread).tolist()}
+    mean, std = np.array(plan["intensity"]["mean"]), spread_of(plan)
+    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
 
 
 def spread_of(plan: Plan) -> np.ndarray:
     """Standard deviation of the pixel values for each channel; 1 where they are constant."""
-    spread = np.array(plan["intensity"]["std"])
-    return np.where(spread > 0, spread, 1.0)
+    std = np.array(plan["intensity"]["std"])
+    return np.where(std > 0, std, 1.0)
 
 
 def build_engine(
@@ -235,7 +235,7 @@ def _keep_best(
 
 
 def _write_augmented(
-    path: Path, settings: TrainSettings, source: PatchSource, spread: np.ndarray
+    path: Path, settings: TrainSettings, source: PatchSource, std: np.ndarray
 ) -> None:
     """Keep a few patches as training sees them.
 
@@ -253,7 +253,7 @@ def _write_augmented(
                 batch[..., :-1],
                 batch[..., -1:],
                 settings.augmentation,
-                spread.astype("float32"),
+                std.astype("float32"),
                 seeds,
             )
             sample = ops.convert_to_numpy(ops.concatenate(changed, axis=-1))[0]

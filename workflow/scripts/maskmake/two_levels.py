@@ -62,7 +62,7 @@ def _of_good_score(rivals: list[Rival], objective: Objective) -> list[Rival]:
     return [rival for rival, low in zip(rivals, lowest, strict=True) if rival.score >= low]
 
 
-def _middle(rivals: list[Rival], objective: Objective) -> Rival:
+def _middle_of_plateau(rivals: list[Rival], objective: Objective) -> Rival:
     """Of rising upper levels the middle of those that separate objects as well as the best does.
 
     As well is a V-Rand lower by no more than one standard error of the difference, or than 0.002.
@@ -90,7 +90,7 @@ def learn_two_levels(
     uppers = (threshold + (1 - threshold) * UPPER_SHARES).astype(np.float16)
     start = replace(one_level, min_seed=SEED_SIZES[0])
     tried = rivals_of(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
-    best = _middle(tried, objective)
+    best = _middle_of_plateau(tried, objective)
     lines = (
         lambda best: [replace(best, min_seed=size) for size in SEED_SIZES[1:]],
         lambda best: [replace(best, threshold=float(np.float16(LOWER_SHARE * threshold)))],
