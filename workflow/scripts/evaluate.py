@@ -21,4 +21,4 @@ with job(snakemake):
     write_csv(snakemake.output.per_image, evaluation.per_image)
     write_csv(snakemake.output.resamples, evaluation.resamples)
     write_csv(snakemake.output.reliability, evaluation.reliability)
-    write_json(snakemake.output.metrics, evaluation.metrics)
+    write_json(snakemake.output.metrics, evaluation.metrics.contents())

@@ -8,9 +8,7 @@ from maskmake.runtime.log import job
 
 with job(snakemake):
     select_device(snakemake.params.backend, snakemake.resources.gpu, snakemake.log[0])
-    from maskmake.predict.tiling import (
-        predict_images,  # Keras reads its backend when it is imported
-    )
+    from maskmake.predict.tiling import predict_images
 
     ids = fold_ids(read_csv(snakemake.input.splits), int(snakemake.wildcards.fold))
     predict_images(

@@ -11,9 +11,7 @@ from maskmake.runtime.log import job
 with job(snakemake):
     trained = read_json(snakemake.input.trainings[0])
     select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
-    from maskmake.predict.segmentation import (
-        segment_images,  # Keras reads its backend when imported
-    )
+    from maskmake.predict.segmentation import segment_images
 
     note(snakemake.params.images, snakemake.params.contents)
     table = segment_images(

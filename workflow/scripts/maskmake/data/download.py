@@ -131,6 +131,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ChecksumMismatch):
         return str(error)
     # requests wraps the system's plain words ("Connection refused") several times over.
-    while error.__context__ is not None:
-        error = error.__context__
-    return f"no whole answer ({error})"
+    cause: BaseException = error
+    while cause.__context__ is not None:
+        cause = cause.__context__
+    return f"no whole answer ({cause})"

@@ -58,13 +58,14 @@ def fingerprint(
         largest patch that fits into every image.
     """
     seen = splits.loc[splits["role"] != "test", "id"]
-    total = sum_squares = 0.0
+    channels = int(index["channels"].iloc[0])
+    total, sum_squares = np.zeros(channels), np.zeros(channels)
     pixels, foreground = 0, 0
     low, high = np.inf, -np.inf
     for image_id in seen:
-        image = images[image_id].reshape(-1, int(index["channels"].iloc[0])).astype(np.float64)
-        total = total + image.sum(axis=0)
-        sum_squares = sum_squares + (image**2).sum(axis=0)
+        image = images[image_id].reshape(-1, channels).astype(np.float64)
+        total += image.sum(axis=0)
+        sum_squares += (image**2).sum(axis=0)
         low, high = min(low, image.min()), max(high, image.max())
         pixels += len(image)
         foreground += int(labels[image_id].sum())
@@ -75,7 +76,7 @@ def fingerprint(
         "images": len(index),
         "height": _range(index["height"]),
         "width": _range(index["width"]),
-        "channels": int(index["channels"].iloc[0]),
+        "channels": channels,
         "dtype": images.dtype.name,
         "foreground": foreground / pixels,
         "intensity": {

@@ -1,6 +1,6 @@
 """The pixel store: all images of a data set in one memory-mapped array, found by an index."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,11 @@ class PixelStore:
         """Shape of one image, without touching its pixels."""
         return self._places[image_id][0]
 
+    def size(self, image_id: str) -> tuple[int, int]:
+        """Height and width of one image, likewise."""
+        height, width = self.shape(image_id)[:2]
+        return height, width
+
 
 def open_images(path: str | Path, index: pd.DataFrame) -> PixelStore:
     """Images of ``index.csv``: (H, W) when grey, (H, W, C) otherwise."""
@@ -86,7 +91,7 @@ def offsets_of(shapes: Iterable[tuple[int, ...]]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
 
 
-def stacked_shape(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+def stacked_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Shape of the array that holds them all: N x H x W (x C) if they are equal, else flat."""
     if len(set(shapes)) == 1:
         return (len(shapes), *shapes[0])

@@ -56,9 +56,11 @@ def _images(source: str, scratch: Path) -> Iterator[Path]:
     path = Path(source)
     if path.name.lower().endswith(ARCHIVE_SUFFIXES):
         try:
-            # A zip is never unpacked beside its folder; a tar needs to be told.
-            kept_inside = {} if path.suffix.lower() == ".zip" else {"filter": "data"}
-            shutil.unpack_archive(path, scratch, **kept_inside)
+            # A zip is never unpacked beside its folder; a tar needs the filter for that.
+            if path.suffix.lower() == ".zip":
+                shutil.unpack_archive(path, scratch)
+            else:
+                shutil.unpack_archive(path, scratch, filter="data")
         except (shutil.ReadError, OSError, ValueError) as error:
             raise UserError(
                 f"{source}: cannot be unpacked ({error}); expected a whole archive; store it again."

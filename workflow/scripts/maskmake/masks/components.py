@@ -88,12 +88,12 @@ def clean_up_counts(
 
 def _touching(pieces: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Pairs (pair, 2) of a hole and an object that share a side; each pair once."""
-    keys = []
+    borders = []
     for a, b in SIDES:
         border = mask[a] != mask[b]
         ends = np.sort([pieces[a][border], pieces[b][border]], axis=0).astype(np.int64)
-        keys.append(ends[0] << 32 | ends[1])
-    keys = np.unique(np.concatenate(keys))
+        borders.append(ends[0] << 32 | ends[1])
+    keys = np.unique(np.concatenate(borders))
     return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
 
 

@@ -6,7 +6,8 @@ them. Objects are 4-connected, as the segments of ``objects.rand_and_information
 small holes.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from skimage import measure
@@ -39,10 +40,136 @@ class Decision:
         return "one_level" if self.upper is None else "two_level"
 
 
-def stored_decision(contents: dict) -> Decision:
+class StoredDecision(TypedDict):
+    """A ``Decision`` and its method, as they are stored."""
+
+    method: str
+    threshold: float
+    min_object: int
+    min_hole: int
+    upper: NotRequired[float | None]
+    min_seed: NotRequired[int]
+
+
+class TriedDecision(StoredDecision):
+    """One that was tried, and its objective and V-Rand on validation."""
+
+    score: float
+    v_rand: float
+
+
+class Curve(TypedDict):
+    """Thresholds without clean-up, about 200, and what each scores: lists of one length."""
+
+    threshold: list[float]
+    foreground_dice: list[float]
+    background_dice: list[float]
+    objective: list[float]
+
+
+class Removed(TypedDict):
+    """Objects and holes that a clean-up takes away on validation, true and false ones."""
+
+    objects_true: int
+    objects_false: int
+    holes_true: int
+    holes_false: int
+
+
+class TriedSizes(Removed):
+    """A pair of sizes that was tried, its score and what it takes away."""
+
+    min_object: int
+    min_hole: int
+    score: float
+
+
+class LearnedOneLevel(TypedDict):
+    """What is known of the one level.
+
+    Attributes:
+        score_at_half: at threshold 0.5, without clean-up.
+        threshold_uncleaned: the best one without clean-up.
+        score_uncleaned: of that threshold.
+        curve: see ``Curve``.
+        removed: by the clean-up that was chosen.
+        clean_up_reason: why this clean-up or none, a sentence.
+        sizes: each pair of sizes tried at the threshold of the one level.
+    """
+
+    score_at_half: float
+    threshold_uncleaned: float
+    score_uncleaned: float
+    curve: Curve
+    removed: Removed
+    clean_up_reason: str
+    sizes: list[TriedSizes]
+
+
+class LearnedMethod(TypedDict):
+    """Why there are one level or two.
+
+    Attributes:
+        score: of the decision on validation.
+        reason: why this method, a sentence.
+        methods: the one level and all two levels tried.
+    """
+
+    score: float
+    reason: str
+    methods: list[TriedDecision]
+
+
+class Validation(TypedDict):
+    """Of each validation image: foreground (share of the mask) and the Dice expected of it."""
+
+    foreground: list[float]
+    expected_mean_dice: list[float]
+
+
+class Calibration(TypedDict):
+    """The temperature, and what to compare the masks of new images with."""
+
+    temperature: float
+    validation: Validation
+
+
+class LearnedDecision(StoredDecision, LearnedOneLevel, LearnedMethod):
+    """Contents of ``decision.json``: a decision, and all that was learned with it.
+
+    Attributes:
+        objective: what was maximised, a key of ``objectives.OBJECTIVES``.
+        temperature, validation: see ``Calibration``; absent from old files.
+        images: ids of the validation images.
+    """
+
+    objective: str
+    temperature: NotRequired[float]
+    validation: NotRequired[Validation]
+    images: NotRequired[list[str]]
+
+
+def stored_decision(contents: StoredDecision) -> Decision:
     """The decision in ``decision.json``; contents without an upper level have one level."""
-    names = [field.name for field in fields(Decision) if field.name in contents]
-    return Decision(**{name: contents[name] for name in names})
+    return Decision(
+        contents["threshold"],
+        contents["min_object"],
+        contents["min_hole"],
+        contents.get("upper"),
+        contents.get("min_seed", 0),
+    )
+
+
+def decision_contents(decision: Decision) -> StoredDecision:
+    """What ``stored_decision`` reads."""
+    return {
+        "method": decision.method,
+        "threshold": decision.threshold,
+        "min_object": decision.min_object,
+        "min_hole": decision.min_hole,
+        "upper": decision.upper,
+        "min_seed": decision.min_seed,
+    }
 
 
 def apply_decision(probability: np.ndarray, decision: Decision) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The scores of a run on its test images: the contents of ``metrics.json`` and its tables."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,36 +9,64 @@ import pandas as pd
 
 from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import PixelStore
+from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.network.settings import TrainingRecord
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
 from maskmake.scores.scorecard import score_card
 
-# What metrics.json repeats of decision.json.
-DECISION_KEYS = (
-    "method",
-    "threshold",
-    "upper",
-    "min_seed",
-    "min_object",
-    "min_hole",
-    "temperature",
-)
+
+@dataclass(frozen=True)
+class Metrics:
+    """The numbers of ``metrics.json``.
+
+    Attributes:
+        images: how many were scored.
+        decision: what made the masks.
+        temperature: of the calibration.
+        scores: ``ScoreCard.scores``.
+        seconds_train, seconds_predict: of all folds together.
+        intervals: ``ScoreCard.intervals``.
+    """
+
+    images: int
+    decision: Decision
+    temperature: float
+    scores: dict[str, float]
+    seconds_train: float
+    seconds_predict: float
+    intervals: dict[str, float]
+
+    def contents(self) -> dict[str, str | float | None]:
+        """One flat object, whose keys become the columns of tables; decision and scores in it."""
+        return {
+            "images": self.images,
+            "method": self.decision.method,
+            "threshold": self.decision.threshold,
+            "upper": self.decision.upper,
+            "min_seed": self.decision.min_seed,
+            "min_object": self.decision.min_object,
+            "min_hole": self.decision.min_hole,
+            "temperature": self.temperature,
+            **self.scores,
+            "seconds_train": self.seconds_train,
+            "seconds_predict": self.seconds_predict,
+            **self.intervals,
+        }
 
 
 class Evaluation(NamedTuple):
     """The results of ``evaluate_run``.
 
     Attributes:
-        metrics: contents of ``metrics.json``: images (how many), ``DECISION_KEYS``, the scores of
-            ``ScoreCard.scores``, seconds_train and seconds_predict (of all folds together), and the
-            ends of the intervals.
+        metrics: ``Metrics.contents`` are those of ``metrics.json``.
         per_image: ``ScoreCard.per_image``, and the columns ``calibration.EXPECTED``.
         resamples: ``ScoreCard.resamples``.
         reliability: see ``calibration.reliability``.
     """
 
-    metrics: dict
+    metrics: Metrics
     per_image: pd.DataFrame
     resamples: pd.DataFrame
     reliability: pd.DataFrame
@@ -47,8 +76,8 @@ def evaluate_run(
     run: RunProbabilities,
     labels: PixelStore,
     masks: str | Path,
-    decision: dict,
-    trainings: Iterable[dict],
+    learned: LearnedDecision,
+    trainings: Iterable[TrainingRecord],
     predictions: Iterable[pd.DataFrame],
 ) -> Evaluation:
     """Score the masks of the test images of a run.
@@ -57,7 +86,7 @@ def evaluate_run(
         run: its probabilities.
         labels: of the data set.
         masks: folder with the mask of each test image, ``<id>.png``, foreground above 0.
-        decision: contents of ``decision.json``.
+        learned: contents of ``decision.json``.
         trainings: contents of ``training.json`` of each fold.
         predictions: Snakemake's benchmark of the prediction of each fold; the seconds are in ``s``.
     """
@@ -66,15 +95,16 @@ def evaluate_run(
         for i in run.test_ids:
             yield Case(i, labels[i], run.test(i), read_pixels(Path(masks, f"{i}.png")) > 0)
 
-    card = score_card(cases(), decision["temperature"])
-    reliability, expected = assess_calibration(cases(), decision["temperature"])
-    metrics = {
-        "images": len(run.test_ids),
-        **{key: decision[key] for key in DECISION_KEYS},
-        **card.scores,
-        "seconds_train": sum(training["seconds"] for training in trainings),
-        "seconds_predict": pd.concat(predictions)["s"].sum(),
-        **card.intervals,
-    }
+    card = score_card(cases(), learned["temperature"])
+    reliability, expected = assess_calibration(cases(), learned["temperature"])
+    metrics = Metrics(
+        images=len(run.test_ids),
+        decision=stored_decision(learned),
+        temperature=learned["temperature"],
+        scores=card.scores,
+        seconds_train=sum(training["seconds"] for training in trainings),
+        seconds_predict=pd.concat(predictions)["s"].sum(),
+        intervals=card.intervals,
+    )
     per_image = card.per_image.merge(expected, on="id")
     return Evaluation(metrics, per_image, card.resamples, reliability)

@@ -1,10 +1,18 @@
 """What is learned on validation images: the decision that makes masks, and the temperature."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from maskmake.data.pixel_store import PixelStore
-from maskmake.masks.decision import Decision, apply_decision, stored_decision
+from maskmake.masks.decision import (
+    Calibration,
+    Decision,
+    LearnedDecision,
+    LearnedMethod,
+    TriedDecision,
+    apply_decision,
+    decision_contents,
+    stored_decision,
+)
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.objectives import OBJECTIVES, TINY
 from maskmake.masks.one_level import learn_one_level, pooled_histogram
@@ -16,7 +24,9 @@ from maskmake.scores.cases import Case, Cases
 from maskmake.scores.probabilities import probability_histogram
 
 
-def decide_run(run: RunProbabilities, labels: PixelStore, objective: str, method: str) -> dict:
+def decide_run(
+    run: RunProbabilities, labels: PixelStore, objective: str, method: str
+) -> LearnedDecision:
     """Learn decision and temperature of a run on its validation images, and log what was found.
 
     Args:
@@ -25,8 +35,7 @@ def decide_run(run: RunProbabilities, labels: PixelStore, objective: str, method
         objective, method: see ``learn_decision``.
 
     Returns:
-        The contents of ``decision.json``: those of ``learn_decision`` and ``learn_calibration``,
-        and images, the ids of the validation images.
+        The contents of ``decision.json``.
 
     Raises:
         UserError: there is no validation image.
@@ -35,32 +44,35 @@ def decide_run(run: RunProbabilities, labels: PixelStore, objective: str, method
     def cases() -> Iterator[Case]:
         return run.validation_cases(labels)
 
-    decision = learn_decision(cases, objective, method)
-    _log(decision)
-    calibration = learn_calibration(cases, stored_decision(decision))
+    learned = learn_decision(cases, objective, method)
+    _log(learned)
+    calibration = learn_calibration(cases, stored_decision(learned))
     logger.info("temperature %.3f", calibration["temperature"])
-    return {**decision, **calibration, "images": run.validation_ids}
+    return {**learned, **calibration, "images": run.validation_ids}
 
 
-def _log(decision: dict) -> None:
+def _log(learned: LearnedDecision) -> None:
     logger.info(
         "threshold %.3f, smallest object %d, smallest hole %d pixels, %s %.4f",
-        *(decision[key] for key in ("threshold", "min_object", "min_hole", "objective", "score")),
+        learned["threshold"],
+        learned["min_object"],
+        learned["min_hole"],
+        learned["objective"],
+        learned["score"],
     )
-    removed = decision["removed"]
+    removed = learned["removed"]
     logger.info(
         "%s It removes %d false and %d true objects and fills %d false and %d true holes.",
-        decision["clean_up_reason"],
-        *(
-            removed[f"{kind}_{truth}"]
-            for kind in ("objects", "holes")
-            for truth in ("false", "true")
-        ),
+        learned["clean_up_reason"],
+        removed["objects_false"],
+        removed["objects_true"],
+        removed["holes_false"],
+        removed["holes_true"],
     )
-    logger.info("%s: %s", decision["method"], decision["reason"])
+    logger.info("%s: %s", learned["method"], learned["reason"])
 
 
-def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
+def learn_decision(cases: Cases, objective: str, method: str = "auto") -> LearnedDecision:
     """Find the decision that scores best on the validation images.
 
     First threshold, smallest object and smallest hole, together. Without clean-up, ``dice`` and
@@ -84,15 +96,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
         method: one_level, two_level, or auto for the better of the two.
 
     Returns:
-        The contents of ``decision.json`` that make masks: method; the fields of ``Decision``;
-        objective; score_at_half (threshold 0.5, no clean-up), threshold_uncleaned and
-        score_uncleaned (the best without clean-up), of one level; curve (about 200 thresholds
-        without clean-up and their
-        foreground_dice, background_dice and objective); removed (objects and holes that the
-        clean-up takes away on validation, true and false ones); clean_up_reason (why this clean-up
-        or none); sizes (each pair of sizes tried at the threshold of the one level, its score and
-        what it takes away); score (on validation); reason (why this method); methods (the one
-        level and all two levels tried, each with score and v_rand, see ``two_levels.Rival``).
+        The contents of ``decision.json`` but temperature, validation and images.
 
     Raises:
         UserError: there is no validation image.
@@ -103,23 +107,23 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> dict:
             "split.validation: the split has no validation image, but the threshold is learned on "
             "at least one; raise split.validation or set split.folds above 1."
         )
-    cleaned, told = learn_one_level(cases, objective, histogram, largest_image)
-    chosen, competition = _learn_method(cases, objective, method, cleaned)
+    cleaned, one_level = learn_one_level(cases, objective, histogram, largest_image)
+    chosen, learned_method = _learn_method(cases, objective, method, cleaned)
     return {
-        "method": chosen.method,
-        **asdict(chosen),
+        **decision_contents(chosen),
         "objective": objective,
-        **told,
-        **competition,
+        **one_level,
+        **learned_method,
     }
 
 
 def _learn_method(
     cases: Cases, name: str, method: str, one_level: Decision
-) -> tuple[Decision, dict]:
-    """Let two levels compete with one; also the score, the reason and all that competed."""
+) -> tuple[Decision, LearnedMethod]:
+    """Let two levels compete with one."""
     objective = OBJECTIVES[name]
-    two, tried = [], []
+    two: list[Rival] = []
+    tried: list[Rival] = []
     if method != "one_level":
         best, tried = learn_two_levels(cases, objective, one_level)
         two = [best]
@@ -128,14 +132,12 @@ def _learn_method(
     return chosen.decision, {
         "score": chosen.score,
         "reason": _reason(name, method, one, two, chosen),
-        "methods": [_told(rival) for rival in (one, *tried)],
+        "methods": [_tried(rival) for rival in (one, *tried)],
     }
 
 
-def _told(rival: Rival) -> dict:
-    decision = rival.decision
-    scores = {"score": rival.score, "v_rand": rival.v_rand}
-    return {"method": decision.method, **asdict(decision), **scores}
+def _tried(rival: Rival) -> TriedDecision:
+    return {**decision_contents(rival.decision), "score": rival.score, "v_rand": rival.v_rand}
 
 
 def _reason(name: str, method: str, one: Rival, two: list[Rival], chosen: Rival) -> str:
@@ -154,7 +156,7 @@ def _reason(name: str, method: str, one: Rival, two: list[Rival], chosen: Rival)
     return f"Two levels separate objects better, but their masks score lower: {scores}."
 
 
-def learn_calibration(cases: Cases, decision: Decision) -> dict:
+def learn_calibration(cases: Cases, decision: Decision) -> Calibration:
     """Learn the temperature on the validation images, and what to expect of a mask.
 
     With folds a validation image is judged by one network and a new one by all; their mean logit
@@ -166,17 +168,16 @@ def learn_calibration(cases: Cases, decision: Decision) -> dict:
         decision: what makes the masks.
 
     Returns:
-        temperature; validation: foreground (share of the mask) and expected_mean_dice of each
-        image, two lists in the order of the cases.
+        Both; the lists are in the order of the cases.
     """
-    pooled = sum(probability_histogram(probability, label) for _, label, probability, _ in cases())
-    temperature = learn_temperature(pooled)
+    histogram, _ = pooled_histogram(cases())
+    temperature = learn_temperature(histogram)
     foreground, expected = [], []
     for _, _, probability, _ in cases():
         mask = apply_decision(probability, decision)
-        of_mask = probability_histogram(probability, mask)
+        mask_histogram = probability_histogram(probability, mask)
         foreground.append(mask.mean())
-        expected.append(expected_dice(of_mask, temperature)["expected_mean_dice"])
+        expected.append(expected_dice(mask_histogram, temperature)["expected_mean_dice"])
     return {
         "temperature": temperature,
         "validation": {"foreground": foreground, "expected_mean_dice": expected},

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from maskmake.masks.components import REMOVED, clean_up_counts
-from maskmake.masks.decision import Decision
+from maskmake.masks.decision import Curve, Decision, LearnedOneLevel, Removed
 from maskmake.masks.objectives import (
     FEWEST_IMAGES,
     OBJECTIVES,
@@ -52,8 +52,8 @@ class _Sweep(NamedTuple):
 
 def learn_one_level(
     cases: Cases, name: str, histogram: np.ndarray, largest: int
-) -> tuple[Decision, dict]:
-    """The best threshold with the mildest good clean-up; see ``tuning.learn_decision``.
+) -> tuple[Decision, LearnedOneLevel]:
+    """The best threshold with the mildest good clean-up; see ``learning.learn_decision``.
 
     Args:
         cases: as for ``learn_decision``.
@@ -62,8 +62,7 @@ def learn_one_level(
         largest: pixels of the largest image.
 
     Returns:
-        The decision, and what ``decision.json`` tells about it: score_at_half,
-        threshold_uncleaned, score_uncleaned, curve, removed, clean_up_reason and sizes.
+        The decision, and what ``decision.json`` says about it.
     """
     levels, scores = _score_levels(cases, name, histogram)
     best = _middle_of_best(scores, levels)
@@ -94,8 +93,8 @@ def learn_one_level(
     }
 
 
-def _named(removed: np.ndarray) -> dict[str, int]:
-    return dict(zip(REMOVED, removed.tolist(), strict=True))
+def _named(removed: np.ndarray) -> Removed:
+    return cast(Removed, dict(zip(REMOVED, removed.tolist(), strict=True)))
 
 
 def pooled_histogram(cases: Iterable[Case]) -> tuple[np.ndarray, int]:
@@ -143,10 +142,10 @@ def _kept_levels(scores: np.ndarray, levels: np.ndarray, best: int) -> np.ndarra
 
 def _curve(
     histogram: np.ndarray, levels: np.ndarray, scores: np.ndarray, marked: list[float]
-) -> dict:
+) -> Curve:
     """At most 202 of the thresholds and their scores without clean-up, the marked among them."""
     even = np.linspace(0, 1, CURVE_POINTS - 1).astype(np.float16)
-    shown = np.union1d(even if len(levels) > CURVE_POINTS else levels, np.float16(marked))
+    shown = np.union1d(even if len(levels) > CURVE_POINTS else levels, np.array(marked, np.float16))
     points = np.flatnonzero(np.isin(levels, shown))
     at_level = _confusion_at_levels(histogram)
     places = np.searchsorted(FLOAT16_LEVELS, levels[points])
@@ -171,14 +170,19 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
     decisions = [
         Decision(float(level), int(a), int(b)) for level, a, b in product(levels, sizes, sizes)
     ]
-    numbers, removed = [], 0
+    counts_by_image = []
+    removed = np.zeros((len(REMOVED), len(decisions)), np.int64)
     for case in cases():
         swept = [clean_up_counts(case.probability > level, case.label, sizes) for level in levels]
-        numbers.append(np.stack([counts for counts, _ in swept], axis=1).reshape(4, -1))
+        counts_by_image.append(
+            np.stack([np.array(counts) for counts, _ in swept], axis=1).reshape(4, -1)
+        )
         removed += np.stack([pieces for _, pieces in swept], axis=1).reshape(4, -1)
-    if name not in PIXEL_OBJECTIVES:
+    if name in PIXEL_OBJECTIVES:
+        numbers = np.array(counts_by_image)
+    else:
         numbers = measure_decisions(cases(), decisions, OBJECTIVES[name])
-    return _Sweep(decisions, np.array(numbers), removed.T)
+    return _Sweep(decisions, numbers, removed.T)
 
 
 def _choose(sweep: _Sweep, objective: Objective, name: str, uncleaned: float) -> tuple[int, str]:
@@ -196,7 +200,7 @@ def _choose(sweep: _Sweep, objective: Objective, name: str, uncleaned: float) ->
         mild = tried.min_object + tried.min_hole
         return mild, -scores[place], abs(tried.threshold - uncleaned)
 
-    chosen = min(np.flatnonzero(scores >= scores[best] - errors), key=cost)
+    chosen = min(np.flatnonzero(scores >= scores[best] - errors).tolist(), key=cost)
     none = min(range(len(scores)), key=cost)
     return chosen, _reason(sweep, name, scores, errors, chosen, none, best)
 

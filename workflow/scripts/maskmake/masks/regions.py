@@ -45,7 +45,7 @@ def _neighbours(regions: np.ndarray) -> nx.Graph:
     """Graph of the regions, 1, 2, ..., with an edge between neighbours."""
     distance = ndimage.distance_transform_edt(regions == 0)
     grown = watershed(distance, regions, connectivity=OBJECT_CONNECTIVITY)
-    graph = nx.Graph()
+    graph: nx.Graph = nx.Graph()
     graph.add_nodes_from(range(1, regions.max() + 1))
     for a, b in ((grown[:-1], grown[1:]), (grown[:, :-1], grown[:, 1:])):
         meet = a != b

@@ -62,7 +62,7 @@ def _of_good_score(rivals: list[Rival], objective: Objective) -> list[Rival]:
     return [rival for rival, low in zip(rivals, lowest, strict=True) if rival.score >= low]
 
 
-def _middle(rivals: list[Rival], objective: Objective) -> Rival:
+def _middle_of_plateau(rivals: list[Rival], objective: Objective) -> Rival:
     """Of rising upper levels the middle of those that separate objects as well as the best does.
 
     As well is a V-Rand lower by no more than one standard error of the difference, or than 0.002.
@@ -90,7 +90,7 @@ def learn_two_levels(
     uppers = (threshold + (1 - threshold) * UPPER_SHARES).astype(np.float16)
     start = replace(one_level, min_seed=SEED_SIZES[0])
     tried = rivals_of(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
-    best = _middle(tried, objective)
+    best = _middle_of_plateau(tried, objective)
     lines = (
         lambda best: [replace(best, min_seed=size) for size in SEED_SIZES[1:]],
         lambda best: [replace(best, threshold=float(np.float16(LOWER_SHARE * threshold)))],
@@ -106,7 +106,7 @@ def rivals_of(
     cases: Iterable[Case], decisions: list[Decision], objective: Objective
 ) -> list[Rival]:
     """Score decisions; those in a row with the same mask before separation share the work on it."""
-    numbers, v_rand = [], []
+    numbers_by_image, v_rands_by_image = [], []
     for _, label, probability, _ in cases:
         truth = label_components(label > 0, connectivity=OBJECT_CONNECTIVITY)
         measured = []
@@ -120,17 +120,17 @@ def rivals_of(
                     separated = draw_lines(mask, objects, probability)
                 quick = _quick_v_rand(separated, nearest, truth)
                 measured.append((objective.measure(separated, label), quick))
-        numbers.append(np.transpose([each for each, _ in measured]))
-        v_rand.append([each for _, each in measured])
-    numbers, v_rand = np.array(numbers), np.array(v_rand)
-    means = np.nansum(v_rand, axis=0) / np.maximum(np.isfinite(v_rand).sum(axis=0), 1)
+        numbers_by_image.append(np.transpose([each for each, _ in measured]))
+        v_rands_by_image.append([each for _, each in measured])
+    numbers, v_rands = np.array(numbers_by_image), np.array(v_rands_by_image)
+    means = np.nansum(v_rands, axis=0) / np.maximum(np.isfinite(v_rands).sum(axis=0), 1)
     scores = objective.score(tuple(numbers.sum(axis=0)))
     each = zip(
         decisions,
         scores.tolist(),
         means.tolist(),
         np.moveaxis(numbers, 2, 0),
-        v_rand.T,
+        v_rands.T,
         strict=True,
     )
     return [Rival(*rival) for rival in each]
@@ -155,4 +155,4 @@ def _quick_v_rand(separated: np.ndarray, nearest: np.ndarray, truth: np.ndarray)
     grown = segments.ravel()[nearest]
     for a, b in SIDES:
         grown[a][(grown[a] != grown[b]) & (grown[b] > 0) & ~separated[a]] = 0
-    return SegmentOverlaps.count(truth, grown).v_rand
+    return SegmentOverlaps.of(truth, grown).v_rand

@@ -183,7 +183,7 @@ def load_imagenet_encoder(encoder: str, fetch: Callable[[str, str], Path]) -> ke
 
 
 @contextlib.contextmanager
-def _misfit_in_words(weights: Path | None, encoder: str):
+def _explain_misfit(weights: Path | None, encoder: str):
     """Turn what Keras says of a file of weights that it cannot load into a user's sentence."""
     try:
         yield
@@ -257,7 +257,7 @@ def build_network(
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     try:
         # The library's own entry points set its Keras modules; below them they are arguments.
-        with _misfit_in_words(encoder_weights, encoder):
+        with _explain_misfit(encoder_weights, encoder):
             core = getattr(library, f"_{architecture}")(
                 encoder,
                 input_shape=(side, side, seen_channels),
@@ -290,7 +290,7 @@ def save_network(network: keras.Model, path: Path) -> None:
         _rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
 
 
-def load_network(path: Path) -> keras.Model:
+def load_network(path: str | Path) -> keras.Model:
     """Load a trained network from ``model.keras``.
 
     Raises:

@@ -1,7 +1,7 @@
 """What describes a network: its typed settings, and the record of its training."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 @dataclass(frozen=True)
@@ -135,18 +135,23 @@ class TrainSettings:
 class PredictSettings:
     """Section ``predict``: tile in pixels or ``auto``, overlap as a share, 8-fold averaging."""
 
-    tile: int | str
+    tile: int | Literal["auto"]
     overlap: float
     tta: bool
 
 
-class Preprocessing(TypedDict):
-    """What a network expects: channels, pixel type, and ``pixel * scale + offset`` for each."""
+class Normalization(TypedDict):
+    """``pixel * scale + offset``, a number for each channel."""
+
+    scale: list[float]
+    offset: list[float]
+
+
+class Preprocessing(Normalization):
+    """What a network expects: channels, pixel type, and the normalization of its values."""
 
     channels: int
     dtype: str
-    scale: list[float]
-    offset: list[float]
 
 
 class TrainingRecord(TypedDict):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from maskmake.masks.decision import LearnedDecision, Validation
 from maskmake.runtime.log import logger
 
 SHOWN = 5  # masks that are named in the log
@@ -14,34 +15,34 @@ LESS = 2
 SHORTER = 1.5
 
 
-def review_shards(tables: Iterable[pd.DataFrame], decision: dict) -> pd.DataFrame:
+def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> pd.DataFrame:
     """Review the masks of all shards, and log those to look at first.
 
     Args:
         tables: of ``segment_images``, one for each shard.
-        decision: contents of ``decision.json``. Without ``validation``, as of a run that was
+        learned: contents of ``decision.json``. Without ``validation``, as of a run that was
             decided without a temperature, nothing is known of the validation images.
 
     Returns:
         See ``review_table``.
     """
-    unknown: dict = {"foreground": [], "expected_mean_dice": []}
+    unknown: Validation = {"foreground": [], "expected_mean_dice": []}
     table = pd.concat(tables, ignore_index=True)
-    review = review_table(table, decision.get("validation", unknown))
+    review = review_table(table, learned.get("validation", unknown))
     for row in review.head(SHOWN).itertuples():
         reason = f" ({row.reason})" if row.reason else ""
         logger.info("%s: expected Dice %.3f%s", row.image, row.expected_mean_dice, reason)
     return review
 
 
-def review_table(table: pd.DataFrame, validation: dict) -> pd.DataFrame:
+def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:
     """Order the masks of new images, the least sure first.
 
     Args:
         table: of the segmented images, with the columns foreground (share of the mask) and
             expected_mean_dice.
-        validation: the same two, a list each, of the validation images, as ``decision.json`` has
-            them; empty lists if nothing is known of them.
+        validation: the same two of the validation images; empty lists if nothing is known of
+            them.
 
     Returns:
         The table by ascending expected_mean_dice, and a column ``reason``: why a mask deserves a
@@ -55,7 +56,7 @@ def review_table(table: pd.DataFrame, validation: dict) -> pd.DataFrame:
     return ordered.assign(reason=reasons)
 
 
-def _reasons(foreground: float, expected: float, validation: dict) -> list[str]:
+def _reasons(foreground: float, expected: float, validation: Validation) -> list[str]:
     reasons = []
     for share, kind, shares in (
         (foreground, "foreground", validation["foreground"]),

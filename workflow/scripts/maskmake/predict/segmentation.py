@@ -11,24 +11,24 @@ import pandas as pd
 
 from maskmake.data.images import ImageFile, open_image_files, png_rows
 from maskmake.data.pixel_store import to_pixel_type
-from maskmake.masks.decision import Decision, stored_decision
+from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
 from maskmake.masks.large_images import masked
 from maskmake.network.networks import load_network
-from maskmake.network.settings import PredictSettings
+from maskmake.network.settings import PredictSettings, Preprocessing, TrainingRecord
 from maskmake.predict.tiling import Predictor, Source, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_json
 from maskmake.runtime.log import logger
 from maskmake.scores.calibration import EXPECTED, expected_dice
-from maskmake.scores.probabilities import probability_histogram
+from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
 
-def check_picture(picture: ImageFile, preprocessing: dict) -> None:
+def check_picture(picture: ImageFile, preprocessing: Preprocessing) -> None:
     """Refuse an image that the model cannot take.
 
     Args:
         picture: to be segmented.
-        preprocessing: as stored in ``training.json``: channels and dtype of the training images.
+        preprocessing: of the network; channels and dtype are those of the training images.
 
     Raises:
         UserError: the image has colours and the network sees grey, or it has 16 bits and the
@@ -47,14 +47,15 @@ def check_picture(picture: ImageFile, preprocessing: dict) -> None:
         )
 
 
-def load_folds(folds: list[Path]) -> tuple[list[keras.Model], dict]:
+def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
     """Networks of all folds and the preprocessing that they share.
 
     Raises:
         UserError: a network sees other channels than its settings or another fold say.
     """
     networks = [load_network(fold / "model.keras") for fold in folds]
-    trained = [read_json(fold / "training.json")["preprocessing"] for fold in folds]
+    records: list[TrainingRecord] = [read_json(fold / "training.json") for fold in folds]
+    trained = [record["preprocessing"] for record in records]
     expected = trained[0]["channels"]
     for fold, network, preprocessing in zip(folds, networks, trained, strict=True):
         found = {network.input_shape[-1], preprocessing["channels"]} - {expected}
@@ -67,7 +68,9 @@ def load_folds(folds: list[Path]) -> tuple[list[keras.Model], dict]:
     return networks, trained[0]
 
 
-def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[ImageFile], list[str]]:
+def _open_all(
+    paths: Iterable[Path], preprocessing: Preprocessing
+) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
     pictures, faults = [], []
     for path in paths:
@@ -86,11 +89,16 @@ def _open_all(paths: Iterable[Path], preprocessing: dict) -> tuple[list[ImageFil
     return pictures, faults
 
 
-def _model_input(picture: ImageFile, preprocessing: dict) -> Source:
+def _size(picture: ImageFile) -> tuple[int, int]:
+    height, width = picture.shape[:2]
+    return height, width
+
+
+def _model_input(picture: ImageFile, preprocessing: Preprocessing) -> Source[ImageFile]:
     """An image with the channels and in the value range that the network was trained on."""
     dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
     bands = (to_pixel_type(band, dtype, channels) for band in picture.read())
-    return Source(picture, picture.shape[:2], bands)
+    return Source(picture, _size(picture), bands)
 
 
 def segment_images(
@@ -115,7 +123,7 @@ def segment_images(
     Raises:
         UserError: at the end, naming every image that could not be used.
     """
-    learned = read_json(decision_path)
+    learned: LearnedDecision = read_json(decision_path)
     decision = stored_decision(learned)
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)
@@ -123,7 +131,7 @@ def segment_images(
     pictures, faults = _open_all(map(Path, paths), preprocessing)
     total, rows = len(pictures) + len(faults), []
     if pictures:
-        predictor = Predictor(networks, [picture.shape[:2] for picture in pictures], settings)
+        predictor = Predictor(networks, [_size(picture) for picture in pictures], settings)
         sources = (_model_input(picture, preprocessing) for picture in pictures)
         predicted = predict_bands(predictor, sources)
         for picture, events in groupby(predicted, key=itemgetter(0)):
@@ -156,12 +164,12 @@ def _write_mask(
     out: Path,
 ) -> tuple:
     """Write the mask of one image; gives its row of the table."""
-    height, width = picture.shape[:2]
-    histogram = 0
+    height, width = _size(picture)
+    histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
     with png_rows(out / f"{picture.id}.png", height, width) as write:
         for probability, mask in masked(bands, (height, width), decision, out):
             write(mask)
-            histogram = histogram + probability_histogram(probability, mask)
+            histogram += probability_histogram(probability, mask)
     share = histogram[1].sum() / (height * width)
     expected = expected_dice(histogram, temperature)
     logger.info(

@@ -7,7 +7,8 @@ in all cases, V-Rand 0.974 and 0.977 instead of 0.982).
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -38,9 +39,10 @@ WEIGHT_SIGMA, FAINT = 1 / 4, 6
 MEMORY_SHARE = 0.3
 
 Plane = tuple[int, int]
+Key = TypeVar("Key")
 
 
-class Source(NamedTuple):
+class Source(NamedTuple, Generic[Key]):
     """An image to predict.
 
     Attributes:
@@ -50,7 +52,7 @@ class Source(NamedTuple):
             consecutive rows; may raise ``UserError``.
     """
 
-    key: object
+    key: Key
     plane: Plane
     bands: Iterator[np.ndarray]
 
@@ -158,7 +160,7 @@ class Predictor:
         self.batch = max(1, PIXELS_A_CALL // self.side**2)
         self.overlap = settings.overlap
         while not self._fits():
-            before = self._in_words()
+            before = self._describe()
             if self.batch > 1:
                 self.batch //= 2
             elif bound or self.side == ENCODER_STRIDE:
@@ -169,10 +171,10 @@ class Predictor:
             else:
                 self.side = max(ENCODER_STRIDE, self.side // 2 // ENCODER_STRIDE * ENCODER_STRIDE)
             logger.warning(
-                "%s: too much for the memory; going on with %s.", before, self._in_words()
+                "%s: too much for the memory; going on with %s.", before, self._describe()
             )
 
-    def _in_words(self) -> str:
+    def _describe(self) -> str:
         plural = "" if self.batch == 1 else "s"
         return f"a batch of {self.batch} tile{plural} of {self.side} x {self.side} pixels"
 
@@ -202,11 +204,10 @@ class Predictor:
         missing = self.batch - len(tiles)
         padded = np.pad(tiles.astype(np.float32), [(0, missing), (0, 0), (0, 0), (0, 0)])
         chosen = self._symmetries[:symmetries]
-        total = sum(
-            _undo(network.predict_on_batch(_apply(padded, *symmetry)), *symmetry)
-            for symmetry in chosen
-            for network in self._networks
-        )
+        total = np.zeros((*padded.shape[:3], 1), np.float32)
+        for symmetry in chosen:
+            for network in self._networks:
+                total += _undo(network.predict_on_batch(_apply(padded, *symmetry)), *symmetry)
         return total[: len(tiles), :, :, 0] / (len(chosen) * len(self._networks))
 
 
@@ -249,16 +250,16 @@ def _summed(profiles: np.ndarray, starts: list[int]) -> np.ndarray:
     return total
 
 
-class _Tile(NamedTuple):
-    source: Source
-    canvas: _Canvas | None
+class _Tile(NamedTuple, Generic[Key]):
+    source: Source[Key]
+    canvas: _Canvas
     row: int
     column: int
     pixels: np.ndarray | None  # (S, S, C); None: the image ends here by a fault
     fault: UserError | None = None
 
 
-def _tiles(sources: Iterable[Source], side: int, overlap: float) -> Iterator[_Tile]:
+def _tiles(sources: Iterable[Source[Key]], side: int, overlap: float) -> Iterator[_Tile[Key]]:
     """The tiles of all images, row by row."""
     for source in sources:
         canvas = _Canvas(source.plane, side, overlap)
@@ -268,13 +269,14 @@ def _tiles(sources: Iterable[Source], side: int, overlap: float) -> Iterator[_Ti
                 for column, left in enumerate(canvas.lefts):
                     yield _Tile(source, canvas, row, column, window[:, left : left + side])
         except UserError as fault:
-            yield _Tile(source, None, 0, 0, None, fault)
+            yield _Tile(source, canvas, 0, 0, None, fault)
 
 
 def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Plane) -> Iterator[np.ndarray]:
     """Rows of an image from each of ``tops`` on, (*plane, C), mirrored where the image ends."""
     side = plane[0]
-    rest = next(bands)
+    rest = next(bands, None)
+    assert rest is not None  # an image has a row at least
     held, first = rest[:0], 0
     for top in tops:
         parts, count = [held[top - first :]], len(held) - (top - first)
@@ -288,7 +290,7 @@ def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Plane) -> Iter
         yield np.pad(window, [*missing, (0, 0)], mode="symmetric")
 
 
-def _batches(tiles: Iterable[_Tile], size: int) -> Iterator[list[_Tile]]:
+def _batches(tiles: Iterable[_Tile[Key]], size: int) -> Iterator[list[_Tile[Key]]]:
     batch, count = [], 0
     for tile in tiles:
         batch.append(tile)
@@ -301,8 +303,8 @@ def _batches(tiles: Iterable[_Tile], size: int) -> Iterator[list[_Tile]]:
 
 
 def logit_bands(
-    predictor: Predictor, sources: Iterable[Source]
-) -> Iterator[tuple[object, np.ndarray | UserError]]:
+    predictor: Predictor, sources: Iterable[Source[Key]]
+) -> Iterator[tuple[Key, np.ndarray | UserError]]:
     """Logits of images, band by band, one image after the other.
 
     They are a Gaussian-weighted mean over the tiles and a plain mean over symmetries and networks.
@@ -324,8 +326,8 @@ def logit_bands(
 
 
 def predict_bands(
-    predictor: Predictor, sources: Iterable[Source]
-) -> Iterator[tuple[object, np.ndarray | UserError]]:
+    predictor: Predictor, sources: Iterable[Source[Key]]
+) -> Iterator[tuple[Key, np.ndarray | UserError]]:
     """Foreground probabilities, (h, W) float16, or faults: the sigmoid of ``logit_bands``."""
     for key, band in logit_bands(predictor, sources):
         yield key, band if isinstance(band, UserError) else expit(band).astype(np.float16)
@@ -338,12 +340,12 @@ def bands_of(image: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def predict_images(
-    model_path: str,
-    images_path: str,
+    model_path: str | Path,
+    images_path: str | Path,
     index: pd.DataFrame,
     ids: list[str],
     settings: PredictSettings,
-    probabilities_path: str,
+    probabilities_path: str | Path,
 ) -> None:
     """Write the probabilities of some images of a pixel store, one after the other.
 
@@ -356,9 +358,9 @@ def predict_images(
         probabilities_path: output, float16: N x H x W if all have one shape, else flat.
     """
     images = open_images(images_path, index)
-    shapes = [images.shape(image_id)[:2] for image_id in ids]
+    shapes = [images.size(image_id) for image_id in ids]
     # The tile is that of the whole data set, and so the same in all folds.
-    planes = [images.shape(image_id)[:2] for image_id in images.ids]
+    planes = [images.size(image_id) for image_id in images.ids]
     predictor = Predictor([load_network(model_path)], planes, settings)
     sources = (
         Source(image_id, plane, bands_of(images[image_id]))
@@ -368,5 +370,6 @@ def predict_images(
     with writable_array(probabilities_path, stacked_shape(shapes), np.float16) as array:
         flat = array.reshape(-1)
         for image_id, band in predict_bands(predictor, sources):
+            assert not isinstance(band, UserError)  # these bands are not read from image files
             flat[places[image_id] :][: band.size] = band.reshape(-1)
             places[image_id] += band.size

@@ -77,9 +77,10 @@ def assess_calibration(
     """
     pooled, rows = np.zeros((2, FLOAT16_LEVELS.size), np.int64), []
     for image_id, label, probability, mask in cases:
+        assert mask is not None  # images that are scored have one
         pooled += probability_histogram(probability, label)
-        of_mask = probability_histogram(probability, mask)
-        rows.append({"id": image_id, **expected_dice(of_mask, temperature)})
+        mask_histogram = probability_histogram(probability, mask)
+        rows.append({"id": image_id, **expected_dice(mask_histogram, temperature)})
     return reliability(pooled, temperature), pd.DataFrame(rows, columns=["id", *EXPECTED])
 
 

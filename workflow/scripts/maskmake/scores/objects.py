@@ -50,7 +50,7 @@ class SegmentOverlaps(NamedTuple):
     lines: int
 
     @classmethod
-    def count(cls, truth: np.ndarray, proposal: np.ndarray) -> "SegmentOverlaps":
+    def of(cls, truth: np.ndarray, proposal: np.ndarray) -> "SegmentOverlaps":
         """Count the overlaps of two images (H, W) of segments 1, 2, ...; 0 is no segment."""
         table = contingency_table(truth, proposal, sparse_type="array")[1:]
         overlaps = table[:, 1:].data
@@ -106,7 +106,7 @@ def rand_and_information(mask: np.ndarray, label: np.ndarray) -> dict[str, float
         other is not, and 1 where both are: of one segment nothing can be split or merged.
     """
     truth = measure.label(label > 0, connectivity=1)
-    found = SegmentOverlaps.count(truth, thin_borders(mask))
+    found = SegmentOverlaps.of(truth, thin_borders(mask))
     if found.pixels == 0:
         return dict.fromkeys(RAND_SCORES, np.nan)
     entropy_of_lines = found.lines / found.pixels * np.log(found.pixels)

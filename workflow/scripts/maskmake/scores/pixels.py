@@ -33,7 +33,8 @@ class Confusion(NamedTuple):
     fn: int | np.ndarray = 0
     tn: int | np.ndarray = 0
 
-    def __add__(self, other: "Confusion") -> "Confusion":
+    # Sums of counts, not a longer tuple.
+    def __add__(self, other: "Confusion") -> "Confusion":  # type: ignore[override]
         return Confusion(*(a + b for a, b in zip(self, other, strict=True)))
 
 

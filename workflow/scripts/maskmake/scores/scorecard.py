@@ -102,30 +102,31 @@ def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
         temperature: of the calibration.
     """
     rows, all_counts, all_sums = [], [], []
-    histogram_of_all = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
+    pooled_histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
     for image_id, label, probability, mask in cases:
+        assert mask is not None  # images that are scored have one
         counts = confusion(mask, label)
         histogram = probability_histogram(probability, label)
-        histogram_of_all += histogram
+        pooled_histogram += histogram
         sums = probability_sums(histogram, temperature)
-        of_pixels = {**pixel_scores(counts), **probability_scores(sums)}
-        rows.append({"id": image_id, **of_pixels, **image_scores(mask, label)})
+        pixels = {**pixel_scores(counts), **probability_scores(sums)}
+        rows.append({"id": image_id, **pixels, **image_scores(mask, label)})
         all_counts.append(counts)
         all_sums.append(_compact(sums))
     per_image = pd.DataFrame(rows, columns=["id", *SCORES]).astype(dict.fromkeys(SCORES, float))
-    of_each = per_image[list(IMAGE_SCORES)]
+    by_image = per_image[list(IMAGE_SCORES)]
 
     pooled = {
         **pixel_scores(sum(all_counts, Confusion())),
-        **probability_scores(probability_sums(histogram_of_all, temperature)),
+        **probability_scores(probability_sums(pooled_histogram, temperature)),
     }
-    scores = {name: float(value) for name, value in pooled.items()} | of_each.mean().to_dict()
+    scores = {name: float(value) for name, value in pooled.items()} | by_image.mean().to_dict()
     weights = resampling_weights(len(rows))
     resamples = pd.DataFrame(
         _pooled_scores(weights, all_counts, all_sums), columns=POOLED_SCORES, dtype=float
     )
-    means = resampled_means(of_each.to_numpy(), weights)
-    return ScoreCard(scores, _intervals(resamples, means, of_each), per_image, resamples)
+    means = resampled_means(by_image.to_numpy(), weights)
+    return ScoreCard(scores, _intervals(resamples, means, by_image), per_image, resamples)
 
 
 def image_scores(mask: np.ndarray, label: np.ndarray) -> dict[str, float]:
@@ -165,10 +166,10 @@ def _pooled_scores(
     }
 
 
-def _intervals(pooled: pd.DataFrame, means: np.ndarray, of_each: pd.DataFrame) -> dict[str, float]:
+def _intervals(pooled: pd.DataFrame, means: np.ndarray, by_image: pd.DataFrame) -> dict[str, float]:
     """Both ends of the interval of each score; ``pooled`` and ``means`` are those of resamples."""
-    images = of_each.count()
-    ends = {name: interval(pooled[name].to_numpy(), len(of_each)) for name in POOLED_SCORES}
+    images = by_image.count()
+    ends = {name: interval(pooled[name].to_numpy(), len(by_image)) for name in POOLED_SCORES}
     ends |= {
         name: interval(means[:, place], images[name]) for place, name in enumerate(IMAGE_SCORES)
     }

@@ -114,7 +114,7 @@ def _complete(value, schema: dict, root: dict):
     if not isinstance(value, dict):
         return copy.deepcopy(value)
     completed = copy.deepcopy(value)
-    children = next((a["properties"] for a in alternatives if "properties" in a), {})
+    children: dict = next((a["properties"] for a in alternatives if "properties" in a), {})
     for name, child in children.items():
         child = dereferenced(child, root)
         if name in value or "default" in child:

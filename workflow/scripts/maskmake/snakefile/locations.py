@@ -45,19 +45,21 @@ class Dataset(NamedTuple):
         """
         folders = section["images"], section["labels"]
         if all(folders) and (not section["download"] or all(map(os.path.isdir, folders))):
-            found = (list(map(str, list_dataset(folder))) for folder in folders)
-            return cls(*folders, *found, "folders")
+            images, labels = (list(map(str, list_dataset(folder))) for folder in folders)
+            return cls(*folders, images, labels, "folders")
         made_folders = f"{made}/image", f"{made}/label"
         if section["synthesis"]:
             names = synthetic_names(section["synthesis"]["images"])
-            files = ([f"{folder}/{name}" for name in names] for folder in made_folders)
-            return cls(*made_folders, *files, "synthesis")
+            images, labels = ([f"{folder}/{name}" for name in names] for folder in made_folders)
+            return cls(*made_folders, images, labels, "synthesis")
         if section["storage"]:  # whose files have no names until they are fetched
             return cls(*made_folders, [made_folders[0]], [made_folders[1]], "storage")
         if section["download"]:
             paths = [f"{made}/{name}" for name in read_checksums(section["download"]["checksums"])]
-            files = ([p for p in paths if p.startswith(f"{folder}/")] for folder in made_folders)
-            return cls(*made_folders, *files, "download")
+            images, labels = (
+                [path for path in paths if path.startswith(f"{folder}/")] for folder in made_folders
+            )
+            return cls(*made_folders, images, labels, "download")
         return None
 
 

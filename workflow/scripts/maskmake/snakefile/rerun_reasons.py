@@ -79,7 +79,7 @@ def _changed_params(rule: str, before: list, now: list) -> Iterator[str]:
     """Settings and code that differ; each dictionary is compared with the one most like it."""
     before = [param for param in before if isinstance(param, dict)]
     for param in (param for param in now if isinstance(param, dict)):
-        former = max(before, key=lambda other: len(other.keys() & param.keys()), default={})
+        former: dict = max(before, key=lambda other: len(other.keys() & param.keys()), default={})
         is_code = any(name.endswith(".py") for name in param)
         for path, old, new in _differences(former, param):
             if is_code:

@@ -60,7 +60,7 @@ class AtWork:
     def __init__(self, results: str, shared: str):
         self._results, self._shared = results, shared
         self._path = FOLDER / f"maskmake-{Path(results).name}.lock"
-        self._lock: int | None = None
+        self._lock: int  # a file descriptor, where locks are possible
         self._held = self._possible = False
 
     def begin(self, dry_run: bool) -> str | None:
@@ -122,6 +122,7 @@ class AtWork:
                 raise
             error.filename = self._results
             return of_storage(error)
+        return None
 
     def in_words(self) -> str:
         """Whose Snakemake's lock is, and the way out."""

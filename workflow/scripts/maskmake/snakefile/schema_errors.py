@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
@@ -67,27 +67,29 @@ def schema_faults(config: dict, schema: dict) -> list[Fault]:
 def _faults_of(error: ValidationError, root: dict) -> Iterator[Fault]:
     path = tuple(error.absolute_path)
     key = dotted(path)
+    # Set in every error that a validator finds; an error made by hand may lack them.
+    schema, found = cast(dict, error.schema), cast(Any, error.instance)
     if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        for name in error.instance:
+        known = schema["properties"]
+        for name in found:
             if name not in known:
                 yield _unknown_key(path, name, list(known), root)
     elif error.validator == "required":
-        for name in error.validator_value:
-            if name not in error.instance:
+        for name in cast(list[str], error.validator_value):
+            if name not in found:
                 missing = dotted((*path, name))
-                meaning = error.schema["properties"][name]["description"].removesuffix(".")
+                meaning = schema["properties"][name]["description"].removesuffix(".")
                 yield Fault((missing,), f"{missing}: missing; needed is: {meaning}")
     elif error.validator == "minProperties":
         yield Fault((key,), f"{key}: empty; expected at least {error.validator_value} entry")
     elif "propertyNames" in error.schema_path:
-        expected = _expected(error.schema, root)
-        yield Fault((key,), f"{key}: found the name '{error.instance}'; expected {expected}")
+        expected = _expected(schema, root)
+        yield Fault((key,), f"{key}: found the name '{found}'; expected {expected}")
     elif inner := _errors_inside(error):
         for nested in inner:
             yield from _faults_of(nested, root)
     else:
-        yield Fault((key,), f"{key}: {_mismatch(error.instance, error.schema, root)}")
+        yield Fault((key,), f"{key}: {_mismatch(found, schema, root)}")
 
 
 def _errors_inside(error: ValidationError) -> list[ValidationError]:
@@ -173,13 +175,13 @@ def _expected(schema: dict, root: dict) -> str:
             continue
         kinds = branch.get("type", "string")
         for kind in [kinds] if isinstance(kinds, str) else kinds:
-            words.append(_kind_in_words(kind, branch, root))
+            words.append(_describe_kind(kind, branch, root))
     return joined([f"'{c}'" if words and len(choices) == 1 else c for c in choices] + words, "or")
 
 
-def _kind_in_words(kind: str, schema: dict, root: dict) -> str:
+def _describe_kind(kind: str, schema: dict, root: dict) -> str:
     if kind in ("number", "integer"):
-        return _number_in_words(kind, schema)
+        return _describe_number(kind, schema)
     if kind == "string":
         pattern = schema.get("pattern")
         return PATTERN_WORDS.get(pattern, f"text that matches {pattern}") if pattern else "text"
@@ -188,7 +190,7 @@ def _kind_in_words(kind: str, schema: dict, root: dict) -> str:
     return {"boolean": "true or false", "null": "null", "object": "a section of settings"}[kind]
 
 
-def _number_in_words(kind: str, schema: dict) -> str:
+def _describe_number(kind: str, schema: dict) -> str:
     noun = "a whole number" if kind == "integer" else "a number"
     if "multipleOf" in schema:
         noun = f"a multiple of {schema['multipleOf']}"

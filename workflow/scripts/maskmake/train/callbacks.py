@@ -61,8 +61,8 @@ class Recorder(keras.callbacks.Callback):
         self._settings, self._state, self._history_path = settings, state, history_path
 
     @property
-    def best(self) -> dict | None:
-        """Row of the epoch with the lowest validation loss."""
+    def best(self) -> dict:
+        """Row of the epoch with the lowest validation loss, after the first epoch."""
         return best_row(self.history)
 
     @property
@@ -127,7 +127,7 @@ class Progress(keras.callbacks.Callback):
         self._total = settings.steps * settings.epochs
         self._step = self._first_step = len(history) * settings.steps
         self._lock = threading.Lock()
-        self._start = None
+        self._start: float | None = None
         self._bar = tqdm(
             total=self._total,
             initial=self._step,
@@ -186,7 +186,7 @@ class Progress(keras.callbacks.Callback):
     def _time_left(self, now: float) -> str:
         """By the mean time a step, validation and saving included."""
         done = self._step - self._first_step
-        if not done:
+        if self._start is None or not done:
             return "?"
         return tqdm.format_interval((self._total - self._step) * (now - self._start) / done)
 

@@ -14,13 +14,21 @@ from maskmake.runtime.log import logger
 
 # What NumPy and zipfile raise on a file that is missing, cut off or has other bytes than were
 # written; found by damaging one at random.
-DAMAGE = (AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError)
-DAMAGE += (ValueError, zipfile.BadZipFile)
+DAMAGE = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 
 
-def best_row(history: list[dict]) -> dict | None:
-    """Row of the epoch with the lowest validation loss; ``None`` before the first epoch."""
-    return min(history, key=lambda row: row["val_loss"], default=None)
+def best_row(history: list[dict]) -> dict:
+    """Row of the epoch with the lowest validation loss; there is one epoch at least."""
+    return min(history, key=lambda row: row["val_loss"])
 
 
 class State:

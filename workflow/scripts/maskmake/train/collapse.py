@@ -74,7 +74,7 @@ def preflight(engine: keras.Model, settings: TrainSettings, source: PatchSource)
     batch = _balanced_batch(settings, source)
     variables = variables_of(engine)
     start = [ops.convert_to_numpy(variable.value) for variable in variables]
-    rounds = _Rounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
+    rounds = _PreflightRounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
     engine.fit(
         ((batch,) for _ in itertools.count()),
         steps_per_epoch=ROUND_STEPS,
@@ -123,7 +123,7 @@ def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
     return chosen
 
 
-class _Rounds(keras.callbacks.Callback):
+class _PreflightRounds(keras.callbacks.Callback):
     """Stops the pre-flight as soon as the batch is learned or the loss is no number.
 
     Each round begins at the step of the highest rate: at the rate of the first steps of a warm-up
@@ -133,7 +133,8 @@ class _Rounds(keras.callbacks.Callback):
     def __init__(self, peak_step: int):
         super().__init__()
         self._peak_step = peak_step
-        self.learned, self.steps, self.logs = False, 0, {}
+        self.learned, self.steps = False, 0
+        self.logs: dict[str, float] = {}
 
     def on_epoch_begin(self, epoch, logs=None):
         self.model.optimizer.iterations.assign(self._peak_step)

@@ -18,7 +18,7 @@ from maskmake.data.splits import fold_ids
 from maskmake.network.device import device_in_words, resolve_precision, share, uses_xla
 from maskmake.network.memory import check_batch, told_if_exhausted
 from maskmake.network.networks import build_network, save_network
-from maskmake.network.settings import TrainingRecord, TrainSettings
+from maskmake.network.settings import Normalization, TrainingRecord, TrainSettings
 from maskmake.runtime.files import read_csv, read_json, writable_array, write_json
 from maskmake.runtime.log import logger
 from maskmake.train.augmentation import augment
@@ -41,18 +41,18 @@ class Engine(keras.Model):
     image and label are changed together on the device, and the host only cuts patches.
     """
 
-    def __init__(self, network: keras.Model, settings: TrainSettings, spread: list[float]):
+    def __init__(self, network: keras.Model, settings: TrainSettings, std: np.ndarray):
         super().__init__()
         self.network = network
         self._settings = settings
-        self._spread = np.asarray(spread, "float32")
+        self._std = np.asarray(std, "float32")
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
         self._statistics = PixelStatistics()
 
     def call(self, batch, training=False):
         batch = ops.cast(batch, "float32")
-        channels = self._spread.size
+        channels = self._std.size
         images, labels = batch[..., :channels], batch[..., channels:]
         if training:
             side = self._settings.patch
@@ -60,7 +60,7 @@ class Engine(keras.Model):
             images = ops.reshape(images, (*fixed, channels))
             labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
             images, labels = augment(
-                images, labels, self._settings.augmentation, self._spread, self.seeds
+                images, labels, self._settings.augmentation, self._std, self.seeds
             )
             images, labels = share(images), share(labels)
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
@@ -74,22 +74,22 @@ class Engine(keras.Model):
         return self.get_metrics_result()
 
 
-def normalization_of(settings: TrainSettings, plan: Plan) -> dict[str, list[float]]:
-    """Scale and offset for each channel, ``pixel * scale + offset``, from ``plan.json``."""
+def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
+    """What ``train.normalization`` makes of ``plan.json``."""
     channels = plan["channels"]
     if settings.normalization == "none":
         return {"scale": [1.0] * channels, "offset": [0.0] * channels}
     if settings.normalization == "unit":
         top = float(np.iinfo(plan["dtype"]).max)
         return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
-    mean, spread = np.array(plan["intensity"]["mean"]), spread_of(plan)
-    return {"scale": (1 / spread).tolist(), "offset": (-mean / spread).tolist()}
+    mean, std = np.array(plan["intensity"]["mean"]), spread_of(plan)
+    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
 
 
 def spread_of(plan: Plan) -> np.ndarray:
     """Standard deviation of the pixel values for each channel; 1 where they are constant."""
-    spread = np.array(plan["intensity"]["std"])
-    return np.where(spread > 0, spread, 1.0)
+    std = np.array(plan["intensity"]["std"])
+    return np.where(std > 0, std, 1.0)
 
 
 def build_engine(
@@ -195,7 +195,6 @@ def _record(
 ) -> TrainingRecord:
     """The contents of ``training.json``."""
     best = recorder.best
-    assert best is not None  # a training has an epoch at least
     return {
         "settings": asdict(settings),
         "fold": fold,
@@ -236,7 +235,7 @@ def _keep_best(
 
 
 def _write_augmented(
-    path: Path, settings: TrainSettings, source: PatchSource, spread: np.ndarray
+    path: Path, settings: TrainSettings, source: PatchSource, std: np.ndarray
 ) -> None:
     """Keep a few patches as training sees them.
 
@@ -254,7 +253,7 @@ def _write_augmented(
                 batch[..., :-1],
                 batch[..., -1:],
                 settings.augmentation,
-                spread.astype("float32"),
+                std.astype("float32"),
                 seeds,
             )
             sample = ops.convert_to_numpy(ops.concatenate(changed, axis=-1))[0]
@@ -293,7 +292,7 @@ def _fit(
             callbacks=[recorder, progress, *guards, *watchers],
             verbose=0,
         )
-    if len(recorder.history) < settings.epochs and recorder.best is not None:
+    if len(recorder.history) < settings.epochs:
         logger.info(
             "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
             len(recorder.history),
