@@ -140,18 +140,13 @@ def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
 # --- results in a bucket ------------------------------------------------------------------------
 
 IN_BUCKET = ("--default-storage-provider", "s3", "--default-storage-prefix", "s3://microscope/work")
-expand_refuses = pytest.mark.xfail(
-    strict=True, reason="expand() of Snakemake refuses files that a default storage has flagged"
-)
 
 
-@expand_refuses
 def test_the_report_names_all_that_it_reads(bucket, finished, dataset, tmp_path):
     """Only what a rule names as its input is fetched from the bucket, and into an empty folder."""
     results = [path for path in (finished / "results/tiny").rglob("*") if path.is_file()]
-    for path in sorted(
-        results, key=lambda path: path.stat().st_mtime_ns
-    ):  # none older than its inputs
+    # In the order in which they were made, so that none is older than its inputs.
+    for path in sorted(results, key=lambda path: path.stat().st_mtime_ns):
         key = path.relative_to(finished)
         if path.suffix != ".keras" and not key.parts[2].startswith("report"):
             bucket.upload_file(str(path), f"work/{key}")
@@ -165,7 +160,6 @@ def test_the_report_names_all_that_it_reads(bucket, finished, dataset, tmp_path)
 
 
 @pytest.mark.slow
-@expand_refuses
 def test_all_results_may_lie_in_a_bucket(bucket, folder):
     configure(folder, runs={"a": {}})
     finish(folder, "report", *IN_BUCKET, "--cores", "2")

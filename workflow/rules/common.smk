@@ -95,19 +95,25 @@ def training_section(wildcards):
     return {key: value for key, value in section.items() if key not in ("tensorboard", "gpu")}
 
 
+def paths_of(outputs):
+    """Paths of outputs as their rules write them, which expand() takes in a default storage too."""
+    listed = [outputs] if isinstance(outputs, str) else outputs
+    return [internals.path_in_storage(workflow, output) or output for output in listed]
+
+
 def of_every_run(pattern):
     """The file of each run."""
-    return expand(pattern, run=RUNS, allow_missing=True)
+    return expand(paths_of(pattern), run=RUNS, allow_missing=True)
 
 
 def of_every_fold(pattern):
     """The file of each fold of each run."""
-    return expand(pattern, run=RUNS, fold=FOLDS)
+    return expand(paths_of(pattern), run=RUNS, fold=FOLDS)
 
 
 def folds_of_run(pattern):
     """The file of each fold, the wildcard for the run left open."""
-    return expand(pattern, fold=FOLDS, allow_missing=True)
+    return expand(paths_of(pattern), fold=FOLDS, allow_missing=True)
 
 
 def weights_of_encoder(wildcards):
@@ -115,7 +121,7 @@ def weights_of_encoder(wildcards):
     train = RUNS[wildcards.run]
     if train["encoder_weights"] is None:
         return {}
-    (weights,) = expand(rules.fetch_weights.output.weights, encoder=train["encoder"])
+    (weights,) = expand(paths_of(rules.fetch_weights.output.weights), encoder=train["encoder"])
     return {"encoder_weights": weights}
 
 
@@ -138,4 +144,4 @@ def segment_shards(wildcards):
     """The list of finished masks of each shard."""
     if not SHARDS:
         raise WorkflowError("segment.images: not set; set it to the folder of images to segment.")
-    return expand(rules.segment_shard.output.table, shard=range(len(SHARDS)))
+    return expand(paths_of(rules.segment_shard.output.table), shard=range(len(SHARDS)))

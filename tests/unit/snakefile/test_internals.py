@@ -16,6 +16,10 @@ from snakemake.exceptions import WorkflowError
 from maskmake.snakefile import internals
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
+# An output in a default storage, as Snakemake flags it.
+STORED = SimpleNamespace(
+    flags={"storage_object": SimpleNamespace(query="s3://bucket/work/results/a.csv")}
+)
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +124,14 @@ def test_checks_of_two_modules_are_made_one_after_the_other():
     assert calls == ["log", "first", "second"]
 
 
+@pytest.mark.parametrize("prefix", ["s3://bucket/work", "s3://bucket/work/"])
+def test_an_output_in_a_default_storage_has_the_path_of_its_rule(prefix):
+    settings = SimpleNamespace(default_storage_prefix=prefix)
+    workflow = SimpleNamespace(storage_settings=settings)
+    assert internals.path_in_storage(workflow, STORED) == "results/a.csv"
+    assert internals.path_in_storage(workflow, "results/a.csv") is None
+
+
 # --- a newer Snakemake ----------------------------------------------------------------------------
 
 NEWER = SimpleNamespace()
@@ -135,6 +147,7 @@ FALLBACKS = [
     (internals.runs_on_this_machine, [NEWER], None),
     (internals.is_storage_address, ["s3://bucket/image"], True),
     (internals.storage_object, [SimpleNamespace(flags={})], None),
+    (internals.path_in_storage, [NEWER, STORED], None),
 ]
 
 

@@ -108,6 +108,8 @@ def read_record(record: str | Path) -> dict[str, Content]:
 def write_record(record: str | Path, contents: dict[str, Content]) -> None:
     """Write the record whole; several processes may do so at once."""
     temporary = Path(record).with_name(f".partial-{os.getpid()}-{Path(record).name}")
+    # The results may lie in a storage alone; then nothing else has made this folder.
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("w", newline="", encoding="utf-8") as handle:
             csv.writer(handle).writerows([file, *content] for file, content in contents.items())

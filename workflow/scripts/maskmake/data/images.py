@@ -223,7 +223,7 @@ def _libvips_image(path: Path) -> pyvips.Image | None:
     None: a file of another format or in inks, which is left to Pillow.
     """
     with Image.open(path) as header:
-        load = LIBVIPS_LOADERS.get(header.format)
+        load = LIBVIPS_LOADERS.get(header.format or "")
         if load is None or header.mode == "CMYK":
             return None
         mode = header.mode

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from maskmake.masks.components import TRUE_SHARE, Components, find_components
-from maskmake.masks.decision import cut, stored_decision
+from maskmake.masks.decision import LearnedDecision, cut, stored_decision
 from maskmake.masks.objectives import TINY
 from maskmake.scores.cases import Cases
 
@@ -21,7 +21,7 @@ PROBABILITIES = tuple(tenth / 10 for tenth in range(10))
 OVERLAPS = (0, 0.1, 0.2, 0.3, 0.4)
 
 
-def find_specks(cases: Cases, learned: dict) -> pd.DataFrame:
+def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
     """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
 
     A piece is false if less than half of its pixels are of its class in the label. The masks are
@@ -59,7 +59,7 @@ def find_specks(cases: Cases, learned: dict) -> pd.DataFrame:
     return pieces.assign(cause=cause)[[*columns, "cleaned", "false", "cause"]]
 
 
-def free_thresholds(learned: dict) -> tuple[float, float]:
+def free_thresholds(learned: LearnedDecision) -> tuple[float, float]:
     """Lowest and highest threshold that cost no more than 0.002, the learned one included.
 
     Args:
@@ -74,7 +74,7 @@ def free_thresholds(learned: dict) -> tuple[float, float]:
 def _pieces(
     probability: np.ndarray,
     label: np.ndarray,
-    learned: dict,
+    learned: LearnedDecision,
     threshold: float,
     low: float,
     high: float,
@@ -87,12 +87,12 @@ def _pieces(
     # An object goes by its size; a hole is filled after objects in it have joined it.
     left = _pixels(found, ~cut(probability, decision))
     cleaned = np.where(found.is_object, found.sizes < decision.min_object, left == 0)
-    rows, columns = np.indices(mask.shape)
+    places = np.indices(mask.shape)
     return pd.DataFrame(
         {
             "kind": np.where(found.is_object, "object", "hole"),
-            "row": (_pixels(found, rows) / found.sizes).round().astype(int),
-            "column": (_pixels(found, columns) / found.sizes).round().astype(int),
+            "row": (_pixels(found, places[0]) / found.sizes).round().astype(int),
+            "column": (_pixels(found, places[1]) / found.sizes).round().astype(int),
             "size": found.sizes,
             "mean_probability": _pixels(found, probability) / found.sizes,
             "overlap": found.overlaps,
@@ -109,7 +109,7 @@ def _pixels(found: Components, values: np.ndarray) -> np.ndarray:
     return np.bincount(found.pieces.ravel(), values.ravel(), minlength=found.sizes.size)
 
 
-def diagnose(pieces: pd.DataFrame, learned: dict) -> dict:
+def diagnose(pieces: pd.DataFrame, learned: LearnedDecision) -> dict:
     """Count the false pieces, and find what would remove most of them.
 
     Args:

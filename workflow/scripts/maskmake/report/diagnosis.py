@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from maskmake.data.pixel_store import PixelStore
-from maskmake.masks.decision import stored_decision
+from maskmake.masks.decision import LearnedDecision, stored_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.specks import diagnose, find_specks
 from maskmake.report import figures
@@ -29,7 +29,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose_run(
-    run: RunProbabilities, images: PixelStore, labels: PixelStore, learned: dict
+    run: RunProbabilities, images: PixelStore, labels: PixelStore, learned: LearnedDecision
 ) -> Diagnosis:
     """Find the specks of a run on its validation images, and log the verdict.
 

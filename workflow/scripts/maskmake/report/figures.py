@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.gridspec import SubplotSpec
 
 INK = "#7c8594"  # text and axes
 FOREGROUND = "#3f8fd2"
@@ -98,9 +98,9 @@ def training_figure(folds_of_runs: Mapping[str, Sequence[tuple[pd.DataFrame, int
     """
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(len(folds_of_runs))
-        for panel, (run, folds) in zip(panels, folds_of_runs.items(), strict=False):
+        for panel, (run, folds) in zip(panels, folds_of_runs.items(), strict=True):
             grid = panel.subgridspec(2, 1, height_ratios=[3, 1])
-            loss_axes, rate_axes = grid.subplots(sharex=True)
+            loss_axes, rate_axes = grid.subplots(sharex=True, squeeze=False).ravel()
             _draw_title(loss_axes, run, folds_of_runs)
             _draw_losses(loss_axes, folds)
             for history, _ in folds:
@@ -149,7 +149,7 @@ def threshold_figure(decisions: Mapping[str, dict], objective_names: Mapping[str
     """
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(len(decisions))
-        for panel, (run, decision) in zip(panels, decisions.items(), strict=False):
+        for panel, (run, decision) in zip(panels, decisions.items(), strict=True):
             axes = figure.add_subplot(panel)
             _draw_title(axes, run, decisions)
             _draw_decision(axes, decision, objective_names[decision["objective"]])
@@ -218,9 +218,9 @@ def reliability_figure(reliabilities: Mapping[str, pd.DataFrame]) -> Figure:
     """
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(len(reliabilities))
-        for panel, (run, table) in zip(panels, reliabilities.items(), strict=False):
+        for panel, (run, table) in zip(panels, reliabilities.items(), strict=True):
             grid = panel.subgridspec(2, 1, height_ratios=[3, 1])
-            axes, share_axes = grid.subplots(sharex=True)
+            axes, share_axes = grid.subplots(sharex=True, squeeze=False).ravel()
             _draw_title(axes, run, reliabilities)
             axes.plot([0, 1], [0, 1], color=INK, lw=1, ls=":", label="honest")
             for name, colour, dashes in (("raw", TRAINING, "--"), ("calibrated", VALIDATION, "-")):
@@ -260,7 +260,7 @@ def picture_figure(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Figure:
     return figure
 
 
-def _panels(count: int) -> tuple[Figure, GridSpec]:
+def _panels(count: int) -> tuple[Figure, list[SubplotSpec]]:
     """Places of one plot a run, two in a row.
 
     The places are fixed, since the solver behind matplotlib's constrained layout does not give
@@ -270,4 +270,5 @@ def _panels(count: int) -> tuple[Figure, GridSpec]:
     rows = -(-count // columns)
     width, height = PANEL_INCHES
     figure = Figure(figsize=(columns * width, rows * height))
-    return figure, figure.add_gridspec(rows, columns, wspace=0.24, hspace=0.55)
+    grid = figure.add_gridspec(rows, columns, wspace=0.24, hspace=0.55)
+    return figure, [grid[place] for place in range(count)]

@@ -1,6 +1,7 @@
 """What the earlier stages left for the report."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from maskmake.data.pixel_store import PixelStore, open_images, open_labels
 from maskmake.runtime.files import read_csv, read_json
 
 
-class ReportInputs(NamedTuple):
+@dataclass(frozen=True)
+class ReportInputs:
     """Paths of the files that the report reads; the rule ``report`` gives them the same names.
 
     Each of ``history`` and ``training`` lists the folds of the first run, then those of the

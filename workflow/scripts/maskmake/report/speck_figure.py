@@ -34,11 +34,11 @@ def speck_figure(
         grid = figure.add_gridspec(
             1 + bool(crop), 1, height_ratios=[9, 4][: 1 + bool(crop)], hspace=0.28
         )
-        plot, _ = grid[0].subgridspec(1, 2, width_ratios=[10, 3])
-        _draw_scatter(figure.add_subplot(plot), pieces, diagnosis, decision)
+        plot = grid[0].subgridspec(1, 2, width_ratios=[10, 3])  # beside it is the legend
+        _draw_scatter(figure.add_subplot(plot[0]), pieces, diagnosis, decision)
         panels = grid[-1].subgridspec(1, 5, wspace=0.04)
-        for place, (title, picture) in zip(panels, (crop or {}).items(), strict=False):
-            axes = figure.add_subplot(place)
+        for place, (title, picture) in enumerate((crop or {}).items()):
+            axes = figure.add_subplot(panels[place])
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes.set_axis_off()
             axes.set_title(title, fontsize=9, color="black", parse_math=False)

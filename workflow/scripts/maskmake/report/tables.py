@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -155,7 +156,7 @@ def settings_table(settings_of_runs: Mapping[str, dict]) -> list[dict]:
 
 def flattened(settings: Mapping, prefix: str = "") -> dict:
     """Nested settings under dotted keys."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{key}.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -13,33 +13,35 @@ class Term(NamedTuple):
     """How a key of ``metrics.json`` is shown."""
 
     heading: str
-    form: Callable[[float], str]
+    form: Callable[[Any], str]
     meaning: str
 
 
 def number(value: float | None, digits: int) -> str:
     """A rounded number; a dash if there is none."""
-    return DASH if pd.isna(value) else f"{value:,.{digits}f}".replace(",", "\u202f")
+    return (
+        DASH if value is None or pd.isna(value) else f"{value:,.{digits}f}".replace(",", "\u202f")
+    )
 
 
 def percent(share: float | None) -> str:
     """A share of 1 as a percentage; a dash if there is none."""
-    return DASH if pd.isna(share) else f"{100 * share:.1f}\u00a0%"
+    return DASH if share is None or pd.isna(share) else f"{100 * share:.1f}\u00a0%"
 
 
 def signed(value: float | None) -> str:
     """A difference of scores with its sign; a dash if there is none."""
-    return DASH if pd.isna(value) else f"{value:+.4f}".replace("-", "−")
+    return DASH if value is None or pd.isna(value) else f"{value:+.4f}".replace("-", "−")
 
 
 def signed_range(low: float | None, high: float | None) -> str:
     """Both ends of the interval of a difference; a dash if there is none."""
-    return DASH if pd.isna(low) else f"{signed(low)} to {signed(high)}"
+    return DASH if low is None or pd.isna(low) else f"{signed(low)} to {signed(high)}"
 
 
 def duration(seconds: float | None) -> str:
     """A time in the two units that matter; a dash if there is none."""
-    if pd.isna(seconds):
+    if seconds is None or pd.isna(seconds):
         return DASH
     if seconds < 9.95:
         return f"{seconds:.1f}\u00a0s"

@@ -86,7 +86,7 @@ def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
 
 def _difference(score: str, run: ScoredRun, other: ScoredRun, weights: np.ndarray) -> dict:
     image_differences = (run.per_image[score] - other.per_image[score]).to_numpy(float)
-    images = np.count_nonzero(~np.isnan(image_differences))
+    images = int(np.count_nonzero(~np.isnan(image_differences)))
     if score in run.resamples:
         difference = _number(run.metrics[score]) - _number(other.metrics[score])
         resampled = (run.resamples[score] - other.resamples[score]).to_numpy(float)

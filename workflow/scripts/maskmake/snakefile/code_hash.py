@@ -21,13 +21,16 @@ STRING_OR_LINE_END = re.compile(
 )
 
 
-@cache
-def _nodes(path: Path) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(path.read_bytes())))
+# What follows is kept by the content of a file, since it is asked for by many scripts.
 
 
 @cache
-def _dependencies(path: Path) -> tuple[Path, ...]:
+def _nodes(source: bytes) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
+
+
+@cache
+def _dependencies(path: Path, source: bytes) -> tuple[Path, ...]:
     """The files of the package that a Python file imports or names as its template.
 
     Raises:
@@ -36,7 +39,7 @@ def _dependencies(path: Path) -> tuple[Path, ...]:
     """
     root = next(folder for folder in path.parents if (folder / PACKAGE).is_dir())
     found: set[Path] = set()
-    for node in _nodes(path):
+    for node in _nodes(source):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found.update(_module_files(root, alias.name, path))
@@ -90,23 +93,23 @@ def used_files(script: Path) -> list[Path]:
             continue
         found.add(path)
         if path.suffix == ".py":
-            waiting.extend(_dependencies(path))
+            waiting.extend(_dependencies(path, path.read_bytes()))
     return sorted(found)
 
 
 @cache
-def _digest(path: Path) -> str:
-    content = _code_alone(path) if path.suffix == ".py" else path.read_bytes()
+def _digest(source: bytes, suffix: str) -> str:
+    content = _code_alone(source) if suffix == ".py" else source
     return hashlib.sha256(content).hexdigest()[:8]
 
 
-def _code_alone(path: Path) -> bytes:
+def _code_alone(source: bytes) -> bytes:
     """A Python file without docstrings, comments and blank lines, which change no result.
 
     What is left is the text as it stands, so that every version of Python gives the same.
     """
-    lines = path.read_bytes().replace(b"\r\n", b"\n").split(b"\n")
-    for text in _docstrings(path):
+    lines = source.replace(b"\r\n", b"\n").split(b"\n")
+    for text in _docstrings(source):
         first, last = text.lineno - 1, text.end_lineno or text.lineno
         rest = lines[first][: text.col_offset] + lines[last - 1][text.end_col_offset :]
         lines[first:last] = [rest, *[b""] * (last - first - 1)]  # the others keep their numbers
@@ -115,8 +118,8 @@ def _code_alone(path: Path) -> bytes:
     ).lstrip(b"\n")
 
 
-def _docstrings(path: Path) -> Iterator[ast.Expr]:
-    for node in _nodes(path):
+def _docstrings(source: bytes) -> Iterator[ast.Expr]:
+    for node in _nodes(source):
         if isinstance(node, DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
             value = node.body[0].value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -129,4 +132,7 @@ def code_hashes(script: Path) -> dict[str, str]:
     The keys are paths relative to the script's folder, in alphabetical order.
     """
     folder = Path(script).parent
-    return {str(path.relative_to(folder)): _digest(path) for path in used_files(Path(script))}
+    return {
+        str(path.relative_to(folder)): _digest(path.read_bytes(), path.suffix)
+        for path in used_files(Path(script))
+    }

@@ -139,3 +139,13 @@ def is_storage_address(address: str) -> bool:
 def storage_object(file):
     """The object of the storage plugin behind an input; ``None`` if that cannot be seen."""
     return file.flags["storage_object"]
+
+
+@_without_it("results in a storage", None)
+def path_in_storage(workflow, output) -> str | None:
+    """Path of an output below the prefix of a default storage; ``None`` where there is no such."""
+    stored = getattr(output, "flags", {}).get("storage_object")
+    if stored is None:
+        return None
+    prefix = workflow.storage_settings.default_storage_prefix or ""
+    return stored.query.removeprefix(f"{prefix.rstrip('/')}/")
