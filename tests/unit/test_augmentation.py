@@ -9,6 +9,8 @@ from scipy import ndimage
 from maskmake.augmentation import augment, blur, gamma, lower_resolution, warp
 from maskmake.settings import AUGMENTATION_PRESETS, AugmentationSettings
 
+pytestmark = pytest.mark.long
+
 BATCH, SIDE = 4, 32
 SPREAD = np.array([30.0], "float32")
 EVERYTHING = AugmentationSettings(

@@ -14,6 +14,8 @@ from maskmake import device
 from maskmake.device import AUTOTUNE_FLAG
 from maskmake.gpus import LOCK_FOLDER, Gpu
 
+pytestmark = pytest.mark.long
+
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 
 

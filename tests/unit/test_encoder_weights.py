@@ -21,6 +21,8 @@ from maskmake.networks import (
     load_imagenet_encoder,
 )
 
+pytestmark = pytest.mark.long
+
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 ENCODERS = yaml.safe_load(SCHEMA.read_text())["$defs"]["train"]["properties"]["encoder"]["enum"]
 

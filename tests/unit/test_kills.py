@@ -22,6 +22,8 @@ from maskmake.files import read_csv, read_json
 from maskmake.networks import load_network
 from maskmake.settings import AugmentationSettings
 
+pytestmark = pytest.mark.long
+
 EPOCHS = 3
 SMALL = replace(
     SETTINGS,

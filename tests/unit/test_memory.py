@@ -10,6 +10,8 @@ from maskmake import memory
 from maskmake.log import UserError
 from maskmake.memory import available_memory, output_bytes, told_if_exhausted
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def network():

@@ -26,6 +26,8 @@ from maskmake.networks import (
     save_network,
 )
 
+pytestmark = pytest.mark.long
+
 # Each decoder once, with encoders of unlike families, and one EfficientNet.
 SAMPLE = [
     ("Unet", "resnet18"),

@@ -15,6 +15,8 @@ from maskmake.log import STORAGE_FAULTS, UserError, logger
 from maskmake.segmentation import segment_images
 from maskmake.settings import PredictSettings
 
+pytestmark = pytest.mark.long
+
 SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=True)
 DECISION = {"threshold": 0.5, "min_object": 0, "min_hole": 0}
 

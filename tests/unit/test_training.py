@@ -31,6 +31,8 @@ from maskmake.training import (
     spread_of,
 )
 
+pytestmark = pytest.mark.long
+
 
 def state_folders(folder):
     return list(folder.glob(".training-*"))
