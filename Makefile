@@ -1,4 +1,4 @@
-# maskmake: `make demo` and `make test` are all a fresh machine needs.
+# maskmake: `make` alone lists the targets; each sets up what it needs on a fresh machine.
 PYTHON ?= python3
 # GPU=1 adds the CUDA libraries of TensorFlow and JAX (Linux, NVIDIA).
 GPU ?= 0
@@ -6,9 +6,17 @@ LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(LOCK)
 BIN := .venv/bin
 
-.PHONY: setup demo test lock
+PYTEST := $(BIN)/python -m pytest
+# Three processes, because on two processors one of them often waits for a cluster's queue.
+IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-setup: $(STAMP)
+.PHONY: help setup demo check test test-all lock
+
+help: ## list the targets
+	@echo "make [target], with GPU=1 for CUDA and PYTHON=python3.12, say, for another Python:"
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## install the locked packages into .venv
 
 $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -17,16 +25,26 @@ $(STAMP): $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	touch $@
 
-demo: setup
+demo: setup ## train on synthetic images and write results/demo/report.html
 	$(BIN)/snakemake --cores 4 --resources gpu=1
 	@echo "The report of the demo: results/demo/report.html"
 
-# Three processes, because on two processors one of them often waits for a cluster's queue.
-test: setup
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+check: setup ## style, types, layers and the fast tests
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -n 2 --dist worksteal -q -m "not slow and not long" tests/unit
 
-# The locks hold for Python 3.11 to 3.13 and every platform that has wheels; needs uv.
-lock:
+test: setup ## what must hold before a commit, and what CI runs
+	$(PYTEST) $(IN_PARALLEL) -q
+
+test-all: setup ## every test, all 128 networks included
+	$(PYTEST) $(IN_PARALLEL) -q -m ""
+
+# The locks hold for Python 3.11 to 3.13 and every platform that has wheels.
+lock: ## renew requirements.lock and requirements-gpu.lock; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
 	  --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \

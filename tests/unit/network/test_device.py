@@ -14,6 +14,8 @@ from maskmake.network import device
 from maskmake.network.device import AUTOTUNE_FLAG
 from maskmake.runtime.gpus import LOCK_FOLDER, Gpu
 
+pytestmark = pytest.mark.long
+
 SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 
 

@@ -21,6 +21,8 @@ from maskmake.network.networks import (
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.config import ENCODERS_WITHOUT_WEIGHTS
 
+pytestmark = pytest.mark.long
+
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 ENCODERS = yaml.safe_load(SCHEMA.read_text())["$defs"]["train"]["properties"]["encoder"]["enum"]
 

@@ -11,6 +11,8 @@ from maskmake.network import memory
 from maskmake.network.memory import available_memory, output_bytes, told_if_exhausted
 from maskmake.runtime.errors import UserError
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def network():

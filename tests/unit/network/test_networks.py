@@ -26,6 +26,8 @@ from maskmake.network.networks import (
 )
 from maskmake.runtime.errors import UserError
 
+pytestmark = pytest.mark.long
+
 # Each decoder once, with encoders of unlike families, and one EfficientNet.
 SAMPLE = [
     ("Unet", "resnet18"),

@@ -18,6 +18,8 @@ from maskmake.runtime.errors import STORAGE_FAULTS, UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import logger
 
+pytestmark = pytest.mark.long
+
 SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=True)
 DECISION = {"threshold": 0.5, "min_object": 0, "min_hole": 0}
 

@@ -334,7 +334,13 @@ class Rendered(NamedTuple):
     page: Page
 
 
-@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(changes, id=name, marks=() if name == "plain" else pytest.mark.long)
+        for name, changes in VARIANTS.items()
+    ],
+)
 def rendered(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     settings = make_results(folder, **request.param)
@@ -385,6 +391,7 @@ def test_text_of_the_user_is_escaped(rendered):
     assert "<odd>" not in text and "<nearly>" not in text
 
 
+@pytest.mark.long
 def test_the_same_results_give_the_same_bytes(rendered):
     folder = rendered.folder
     files = [folder / "report.html", *(folder / "report" / name for name in FIGURES)]
@@ -400,6 +407,7 @@ def test_the_figures_are_written_as_files(rendered):
         assert read_pixels(figures_folder / name).ndim == 3
 
 
+@pytest.mark.long
 def test_the_result_in_words(tmp_path):
     _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     expected = "On 5 held-out images the run “unet” labels 90.0\u00a0% of the pixels right"
@@ -407,6 +415,7 @@ def test_the_result_in_words(tmp_path):
     assert "calling everything “background” would give 70.0\u00a0%" in page.text
 
 
+@pytest.mark.long
 def test_the_best_value_of_a_row_is_emphasised(tmp_path):
     text, _ = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     terms = {key: term for group in SCORE_TERMS.values() for key, term in group.items()}
@@ -421,6 +430,7 @@ def test_the_best_value_of_a_row_is_emphasised(tmp_path):
         assert text.count(f'<span class="best">{value}</span>') == times
 
 
+@pytest.mark.long
 def test_an_interval_stands_under_its_score(tmp_path):
     text, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     assert text.count('<span class="interval">') == 2  # one score of each run has one
@@ -428,6 +438,7 @@ def test_an_interval_stands_under_its_score(tmp_path):
     assert "Of fewer than six images it says little" in page.text
 
 
+@pytest.mark.long
 def test_the_better_run_is_named_with_its_evidence(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "comparison_pairs.csv"
@@ -439,11 +450,13 @@ def test_the_better_run_is_named_with_its_evidence(tmp_path):
     assert text.count("<td>unet is better</td>") == 2
 
 
+@pytest.mark.long
 def test_one_run_is_compared_with_none(tmp_path):
     _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["one test image"]))
     assert "Which run is better" not in page.text
 
 
+@pytest.mark.long
 def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     text, _ = render(tmp_path, settings)
@@ -466,6 +479,7 @@ def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
     assert "“unet” may be" not in page.text
 
 
+@pytest.mark.long
 def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/fold0/history.csv"
@@ -475,6 +489,7 @@ def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
     assert "overfitting" not in page.text
 
 
+@pytest.mark.long
 def test_the_decision_is_told_in_sentences(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/decision.json"
@@ -530,6 +545,7 @@ def test_the_calibration_is_told_in_sentences(temperature, after, verdict, chang
     assert "of 2 test images by 0.035 on average and by 0.050 at most" in text
 
 
+@pytest.mark.long
 def test_masks_of_specks_are_noted(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     checkers = np.indices((40, 40)).sum(axis=0) % 2 == 0
@@ -539,6 +555,7 @@ def test_masks_of_specks_are_noted(tmp_path):
     assert "many are fragments or specks" in page.text
 
 
+@pytest.mark.long
 def test_a_training_that_diverged_is_still_reported(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/fold0/history.csv"

@@ -9,6 +9,8 @@ from scipy import ndimage
 from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings
 from maskmake.train.augmentation import augment, blur, gamma, lower_resolution, warp
 
+pytestmark = pytest.mark.long
+
 BATCH, SIDE = 4, 32
 SPREAD = np.array([30.0], "float32")
 EVERYTHING = AugmentationSettings(

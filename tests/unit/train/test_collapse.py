@@ -27,7 +27,7 @@ SETTINGS = replace(
     augmentation=AUGMENTATION_PRESETS["none"],
 )
 # The end-to-end test trains a U-Net under the guard.
-pytestmark = pytest.mark.usefixtures("two_convolutions")
+pytestmark = [pytest.mark.usefixtures("two_convolutions"), pytest.mark.long]
 
 
 def train(inputs, folder, **changes):

@@ -15,7 +15,10 @@ from trainings import SETTINGS, outputs_in
 from maskmake.runtime.files import read_csv
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX"),
+]
 
 # A network of two convolutions stands in, since a U-Net takes most of a minute to compile.
 PROGRAM = """

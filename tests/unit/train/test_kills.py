@@ -22,6 +22,8 @@ from maskmake.network.networks import load_network
 from maskmake.network.settings import AugmentationSettings
 from maskmake.runtime.files import read_csv, read_json
 
+pytestmark = pytest.mark.long
+
 EPOCHS = 3
 SMALL = replace(
     SETTINGS,

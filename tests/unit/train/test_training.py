@@ -26,6 +26,8 @@ from maskmake.train.optimizers import build_optimizer
 from maskmake.train.patches import FixedPatches, PatchSource
 from maskmake.train.training import Engine, State, _state_key, normalization_of, spread_of
 
+pytestmark = pytest.mark.long
+
 
 def state_folders(folder):
     return list(folder.glob(".training-*"))
