@@ -38,7 +38,7 @@ def main() -> None:
     select_device(options.backend, options.gpu, os.devnull)
     from maskmake.network.networks import load_network
     from maskmake.network.settings import PredictSettings
-    from maskmake.predict.tiling import Predictor, Source, bands_of, predict_bands
+    from maskmake.predict.tiling import ImageStream, Predictor, bands_of, predict_bands
 
     network = load_network(options.model)
     shape, channels = (options.size, options.size), network.input_shape[-1]
@@ -49,7 +49,7 @@ def main() -> None:
     predictor = Predictor([network], [shape], settings)
 
     def ours() -> None:
-        sources = [Source(i, shape, bands_of(image)) for i, image in enumerate(images)]
+        sources = [ImageStream(i, shape, bands_of(image)) for i, image in enumerate(images)]
         for _ in predict_bands(predictor, sources):
             pass
 

@@ -16,7 +16,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from maskmake.snakefile.rerun_reasons import in_words
+from maskmake.snakefile.rerun_reasons import describe_reasons
 
 
 class Jobs(logging.Handler):
@@ -31,7 +31,7 @@ class Jobs(logging.Handler):
             values = ", ".join(f"{key} {value}" for key, value in (record.wildcards or {}).items())
             self.words.append(f"{record.rule_name}{f' ({values})' if values else ''}:")
             # Now, because Snakemake is in the folder of the results only while it runs.
-            causes = in_words(record.rule_name, record.output, record.reason)
+            causes = describe_reasons(record.rule_name, record.output, record.reason)
             self.words += [f"  {cause}" for cause in causes]
 
 

@@ -85,8 +85,8 @@ def test_a_killed_job_is_told_by_the_next(job):
 
 SNAKEMAKE = """
 import os, sys, time
-from maskmake.snakefile.results_lock import AtWork
-at_work = AtWork("results/mine", "results/weights")
+from maskmake.snakefile.results_lock import ResultsLock
+at_work = ResultsLock("results/mine", "results/weights")
 at_work.begin(dry_run=False)
 print(os.environ["MASKMAKE_SNAKEMAKE"], flush=True)
 time.sleep(600)

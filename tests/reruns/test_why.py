@@ -7,7 +7,7 @@ from workspace import CONFIG, ROOT, configure, copy_workspace, why
 
 from maskmake.data.synthesis import synthesize
 from maskmake.runtime.files import write_png
-from maskmake.snakefile.rerun_reasons import in_words
+from maskmake.snakefile.rerun_reasons import describe_reasons
 
 
 def test_nothing_has_changed(finished):
@@ -74,4 +74,4 @@ def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
     ],
 )
 def test_reasons_of_snakemake_are_put_into_words(reason, phrases):
-    assert in_words("decide_run", ["d.json"], reason) == phrases
+    assert describe_reasons("decide_run", ["d.json"], reason) == phrases

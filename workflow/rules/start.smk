@@ -3,16 +3,16 @@
 # folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
 # has the images; in all of them it lists the folders of images and reads again those of new times.
 
-from maskmake.snakefile.results_lock import AtWork
+from maskmake.snakefile.results_lock import ResultsLock
 from maskmake.runtime.locks import HOLDER
 
-AT_WORK = AtWork(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")
+RESULTS_LOCK = ResultsLock(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")
 if internals.is_main_process(workflow):
-    killed = user_errors_at_parse_time(AT_WORK.begin, internals.is_dry_run(workflow))
+    killed = user_errors_at_parse_time(RESULTS_LOCK.acquire, internals.is_dry_run(workflow))
     if killed:
         logger.warning(killed)
     # Snakemake's own text does not say whose the lock is, nor that removing it can do harm.
-    internals.explain_lock(AT_WORK.in_words)
+    internals.explain_lock(RESULTS_LOCK.describe_holder)
 elif internals.is_job_of_cluster(workflow):  # which goes on without the Snakemake that submitted it
     os.environ.pop(HOLDER, None)
 
@@ -34,7 +34,7 @@ def check_start():
         WorkflowError: another Snakemake works on the results, the disk cannot be written to, or the
             limit for GPUs does not reach the jobs.
     """
-    refusal = AT_WORK.refusal()
+    refusal = RESULTS_LOCK.why_refused()
     if refusal:
         raise WorkflowError(refusal)
     on_this_machine = internals.runs_on_this_machine(workflow)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from maskmake.data.file_versions import note
+from maskmake.data.file_versions import write_scan
 from maskmake.network.device import select_device
 from maskmake.network.settings import PredictSettings
 from maskmake.runtime.files import read_json, write_csv
@@ -13,7 +13,7 @@ with job(snakemake):
     select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
     from maskmake.predict.segmentation import segment_images
 
-    note(snakemake.params.images, snakemake.params.contents)
+    write_scan(snakemake.params.images, snakemake.params.contents)
     table = segment_images(
         [*snakemake.params.images, *snakemake.input.images],
         [Path(model).parent for model in snakemake.input.models],

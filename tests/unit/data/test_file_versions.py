@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from maskmake.data.file_versions import changes, note, read_record, version_of
+from maskmake.data.file_versions import changes, read_record, version_of, write_scan
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def files(tmp_path):
         path.write_bytes(bytes([number]) * 100)
     names = list(map(str, paths))
     before = version_of(names, tmp_path / "record.csv")
-    note(names, tmp_path / "record.csv")
+    write_scan(names, tmp_path / "record.csv")
     assert version_of(names, tmp_path / "record.csv") == before
     return paths, tmp_path / "record.csv", before
 
@@ -75,7 +75,7 @@ def test_a_record_that_cannot_be_written_does_no_harm(files):
 
 def test_what_cannot_be_read_is_new_whenever_its_time_is(tmp_path):
     names, record = [str(tmp_path)], tmp_path / "record.csv"
-    note(names, record)
+    write_scan(names, record)
     before = version_of(names, record)
     later(tmp_path)
     assert version_of(names, record) != before

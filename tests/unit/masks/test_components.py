@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from maskmake.masks.components import REMOVED, clean_up_counts, find_components
-from maskmake.masks.decision import Decision, apply_decision, cut
+from maskmake.masks.decision import Decision, apply_decision, threshold_and_clean
 from maskmake.scores.pixels import Confusion, confusion
 
 SIZES = np.array([0, 2, 4, 8, 16, 32, 64])
@@ -29,7 +29,7 @@ def test_counts_are_those_of_the_cleaned_mask(seed, smooth):
         decision = Decision(0.5, smallest_object, smallest_hole)
         cleaned = apply_decision(mask.astype(np.float16), decision)
         assert Confusion(*(int(field[i, j]) for field in counts)) == confusion(cleaned, label)
-        without = cut(mask.astype(np.float16), Decision(0.5, smallest_object, 0))
+        without = threshold_and_clean(mask.astype(np.float16), Decision(0.5, smallest_object, 0))
         pieces = {
             "objects": (mask & ~without, label > 0, None),
             "holes": (cleaned & ~without, label == 0, np.ones((3, 3))),

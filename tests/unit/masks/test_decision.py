@@ -12,7 +12,7 @@ from scipy import ndimage
 from maskmake.masks.decision import Decision, apply_decision, stored_decision
 from maskmake.masks.learning import decide_run, learn_calibration, learn_decision
 from maskmake.masks.objectives import OBJECTIVES, mean_dice, mean_iou
-from maskmake.masks.two_levels import SEED_SIZES, rivals_of
+from maskmake.masks.two_levels import SEED_SIZES, score_candidates
 from maskmake.runtime.errors import UserError
 from maskmake.scores.boundaries import boundary_f1
 from maskmake.scores.cases import Case
@@ -429,10 +429,10 @@ def test_thinning_by_distance_hardly_changes_v_rand():
         probability, label = noisy(seed, 192)
         smooth = ndimage.gaussian_filter(probability.astype(float), 2).astype(np.float16)
         decisions = [Decision(0.5, 0, 0), Decision(0.5, 8, 8, 0.7, 8), Decision(0.6, 0, 0)]
-        rivals = rivals_of([Case("", label, smooth)], decisions, OBJECTIVES["dice"])
-        for decision, rival in zip(decisions, rivals, strict=True):
+        candidates = score_candidates([Case("", label, smooth)], decisions, OBJECTIVES["dice"])
+        for decision, candidate in zip(decisions, candidates, strict=True):
             exact = brute_force(decision, [(smooth, label)], "v_rand")
-            assert rival.v_rand == pytest.approx(exact, abs=0.003)
+            assert candidate.v_rand == pytest.approx(exact, abs=0.003)
 
 
 def brute_force(decision: Decision, cases: list, objective: str) -> float:

@@ -13,7 +13,7 @@ from round_trip import build, raw_batch
 
 from maskmake.network.networks import (
     IMAGENET_MEAN,
-    IMAGENET_SPREAD,
+    IMAGENET_STD,
     _import_library,
     _legacy_modules,
     load_imagenet_encoder,
@@ -96,7 +96,7 @@ def preprocessed(encoder, images, tmp_path):
 def test_an_encoder_is_given_photographs_as_it_was_trained(encoder, tmp_path):
     """A photograph, standardised and undone, is what the library's preprocessing makes of it."""
     photograph = raw_batch(32, channels=3)
-    standardised = (photograph - IMAGENET_MEAN) / IMAGENET_SPREAD
+    standardised = (photograph - IMAGENET_MEAN) / IMAGENET_STD
     expected = _import_library().get_preprocessing(encoder)(photograph.copy())
     found = preprocessed(encoder, standardised.astype("float32"), tmp_path)
     np.testing.assert_allclose(found, expected, atol=1e-3)

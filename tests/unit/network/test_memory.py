@@ -8,7 +8,7 @@ import pytest
 from trainings import SETTINGS, train
 
 from maskmake.network import memory
-from maskmake.network.memory import available_memory, output_bytes, told_if_exhausted
+from maskmake.network.memory import available_memory, explain_exhaustion, output_bytes
 from maskmake.runtime.errors import UserError
 
 pytestmark = pytest.mark.long
@@ -117,10 +117,10 @@ def test_exhausted_memory_is_told(backend_says):
                 raise MemoryError
 
     expected = "2 patches of 32 x 32 pixels do not fit into the memory of the CPU; set train.batch"
-    with pytest.raises(UserError, match=f"{expected} to 1 or"), told_if_exhausted(SETTINGS):
+    with pytest.raises(UserError, match=f"{expected} to 1 or"), explain_exhaustion(SETTINGS):
         exhaust()
 
 
 def test_other_errors_pass():
-    with pytest.raises(ValueError, match="shape"), told_if_exhausted(SETTINGS):
+    with pytest.raises(ValueError, match="shape"), explain_exhaustion(SETTINGS):
         raise ValueError("shape")

@@ -11,8 +11,8 @@ from maskmake.predict import tiling
 from maskmake.predict.tiling import (
     LARGEST_WHOLE,
     PIXELS_A_CALL,
+    ImageStream,
     Predictor,
-    Source,
     logit_bands,
     predict_bands,
     predict_images,
@@ -80,7 +80,7 @@ def predict(bands_of, networks, images, settings):
     predictor = Predictor(networks, planes.values(), settings)
     for network in networks:
         network.batches.clear()
-    sources = [Source(key, planes[key], in_bands(image)) for key, image in images.items()]
+    sources = [ImageStream(key, planes[key], in_bands(image)) for key, image in images.items()]
     return collect(bands_of(predictor, sources))
 
 
@@ -278,7 +278,9 @@ def test_a_fault_ends_its_image_alone():
     images = [random_image(128, 64, seed=i) for i in range(3)]
     predictor = Predictor([PointwiseNetwork()], [(128, 64)] * 3, settings(32, 0.5))
     bands = [in_bands(images[0]), broken(images[1]), in_bands(images[2])]
-    found = list(logit_bands(predictor, [Source(i, (128, 64), b) for i, b in enumerate(bands)]))
+    found = list(
+        logit_bands(predictor, [ImageStream(i, (128, 64), b) for i, b in enumerate(bands)])
+    )
     faults = [(key, str(band)) for key, band in found if isinstance(band, UserError)]
     assert faults == [(1, "cut short")]
     whole = collect((key, band) for key, band in found if key != 1)
@@ -321,7 +323,7 @@ def test_a_tile_that_cannot_be_smaller_is_refused(side):
 def test_an_estimate_keeps_a_processor_from_taking_too_much(monkeypatch):
     layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(1, 1)]
     network = keras.Sequential(layers)
-    monkeypatch.setattr(tiling, "device_in_words", lambda: "CPU")
+    monkeypatch.setattr(tiling, "describe_device", lambda: "CPU")
     monkeypatch.setattr(tiling, "available_memory", lambda: 2**16)
     assert Predictor([network], [(256, 256)], settings()).side < 256
     monkeypatch.setattr(tiling, "available_memory", lambda: 2**40)

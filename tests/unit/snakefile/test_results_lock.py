@@ -13,7 +13,7 @@ import pytest
 
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import job
-from maskmake.snakefile.results_lock import AtWork
+from maskmake.snakefile.results_lock import ResultsLock
 
 LOCKS = Path(".snakemake/locks")
 
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def at_work():
-    return AtWork("results/mine", "results/weights")
+    return ResultsLock("results/mine", "results/weights")
 
 
 def other_snakemake():
@@ -37,7 +37,7 @@ def other_snakemake():
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
-        at_work().begin(dry_run=False)
+        at_work().acquire(dry_run=False)
         os.write(writing, b".")
         signal.pause()
     os.read(reading, 1)
@@ -57,10 +57,10 @@ def killed_snakemake():
 
 def test_the_lock_of_a_killed_process_goes_and_it_is_named_once():
     process = killed_snakemake()
-    told = at_work().begin(dry_run=True)
+    told = at_work().acquire(dry_run=True)
     assert f"a Snakemake was killed here (process {process} on {platform.node()}" in told
     assert [path.name for path in LOCKS.iterdir()] == ["0.input.lock"]
-    assert at_work().begin(dry_run=True) is None
+    assert at_work().acquire(dry_run=True) is None
 
 
 @pytest.mark.parametrize(
@@ -75,26 +75,26 @@ def test_the_lock_of_a_killed_process_goes_and_it_is_named_once():
 def test_a_lock_goes_that_names_these_results_or_none_but_shared(text, goes):
     (LOCKS / "0.output.lock").write_text(text)
     killed_snakemake()
-    at_work().begin(dry_run=False)
+    at_work().acquire(dry_run=False)
     assert (LOCKS / "0.output.lock").exists() != goes
 
 
 def test_two_processes_may_not_work_at_a_time():
     first, second = other_snakemake(), at_work()
-    assert second.begin(dry_run=False) is None
+    assert second.acquire(dry_run=False) is None
     assert (LOCKS / "0.output.lock").exists()
-    assert f"another Snakemake is at work here (process {first} on" in second.refusal()
+    assert f"another Snakemake is at work here (process {first} on" in second.why_refused()
     kill(first)
-    assert second.refusal() is None
+    assert second.why_refused() is None
 
 
 @pytest.mark.parametrize("text", ["", "[4711", "null", "\0\0\0"])
 def test_a_damaged_name_is_no_name(text):
     Path(".snakemake/maskmake-mine.lock").write_text(text)
     first = at_work()
-    assert first.begin(dry_run=False) is None
+    assert first.acquire(dry_run=False) is None
     assert (LOCKS / "0.output.lock").exists()
-    assert "if none is at work here, add --unlock" in first.in_words()
+    assert "if none is at work here, add --unlock" in first.describe_holder()
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def without_locks(monkeypatch):
 def test_without_locks_snakemake_s_own_is_left_and_work_goes_on(without_locks):
     Path(".snakemake/maskmake-mine.lock").write_text(json.dumps([1, platform.node(), "snakemake"]))
     first = at_work()
-    assert first.begin(dry_run=False) is None
-    assert first.refusal() is None
+    assert first.acquire(dry_run=False) is None
+    assert first.why_refused() is None
     assert (LOCKS / "0.output.lock").exists()
 
 
@@ -126,7 +126,7 @@ def test_another_error_of_the_disk_is_a_defect(monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", fail)
     with pytest.raises(OSError, match="Input/output error"):
-        at_work().begin(dry_run=False)
+        at_work().acquire(dry_run=False)
 
 
 def test_a_folder_that_may_not_be_written_to_is_named(monkeypatch):
@@ -135,4 +135,4 @@ def test_a_folder_that_may_not_be_written_to_is_named(monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UserError, match=r"^\.snakemake: Read-only file system; free space or mend"):
-        at_work().begin(dry_run=False)
+        at_work().acquire(dry_run=False)

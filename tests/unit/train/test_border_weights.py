@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake.train.border_weights import border_map, with_borders
+from maskmake.train.border_weights import border_map, with_border_weights
 
 
 def by_the_formula(label):
@@ -48,7 +48,7 @@ def test_the_map_rides_as_second_channel_and_is_computed_once(make_stores, tmp_p
     path = tmp_path / "folder" / "borders.npy"
     written = []
     for _ in range(2):
-        both = with_borders(store, ["c", "a"], path)
+        both = with_border_weights(store, ["c", "a"], path)
         for name in ("a", "c"):
             assert both.shape(name) == (20, 60, 2)
             np.testing.assert_array_equal(both[name][..., 0], labels[name])

@@ -15,7 +15,7 @@ from maskmake.network.networks import load_network
 from maskmake.network.settings import AUGMENTATION_PRESETS
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv
-from maskmake.train.collapse import PixelStatistics, Watch
+from maskmake.train.collapse import CollapseWatch, PixelStatistics
 from maskmake.train.training import train_fold
 
 SETTINGS = replace(
@@ -125,7 +125,7 @@ STUCK = epoch()
 
 def verdict(rows, steps=100, epochs=10):
     """What the watch says to the last of these epochs: nothing, or its sentence."""
-    watch = Watch(replace(SETTINGS, steps=steps, epochs=epochs), rows)
+    watch = CollapseWatch(replace(SETTINGS, steps=steps, epochs=epochs), rows)
     try:
         watch.on_epoch_end(len(rows) - 1, rows[-1])
     except UserError as error:

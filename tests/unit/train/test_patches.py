@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maskmake.runtime.errors import UserError
-from maskmake.train.border_weights import with_borders
+from maskmake.train.border_weights import with_border_weights
 from maskmake.train.patches import FixedPatches, ForegroundPixels, PatchSource, random_batches
 
 PATCH, BATCH = 16, 8
@@ -110,7 +110,7 @@ def test_every_foreground_pixel_is_drawn_equally_often(rare):
 
 
 def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
-    both = with_borders(rare[1], list("ab"), tmp_path / "borders.npy")
+    both = with_border_weights(rare[1], list("ab"), tmp_path / "borders.npy")
     random = np.random.default_rng(1)
     drawn = {ForegroundPixels(both, list("ab"), rows=50).draw(random) for _ in range(40)}
     assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}

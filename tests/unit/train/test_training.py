@@ -24,7 +24,7 @@ from maskmake.runtime.files import read_csv
 from maskmake.train.callbacks import Recorder
 from maskmake.train.optimizers import build_optimizer
 from maskmake.train.patches import FixedPatches, PatchSource
-from maskmake.train.training import Engine, State, _state_key, normalization_of, spread_of
+from maskmake.train.training import Engine, State, _state_key, normalization_of, std_of
 
 pytestmark = pytest.mark.long
 
@@ -181,7 +181,7 @@ def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixtu
     assert trained.training["val_loss"] == pytest.approx(best["val_loss"])
 
     network = load_network(trained.folder / "model.keras")
-    engine = Engine(network, SETTINGS, spread_of(dataset.plan))
+    engine = Engine(network, SETTINGS, std_of(dataset.plan))
     engine.compile(build_optimizer(SETTINGS))
     validation = fold_ids(dataset.splits, FOLD).validation
     most = SETTINGS.steps * SETTINGS.batch

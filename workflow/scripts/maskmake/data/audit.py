@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.data.file_versions import look_at, read_record, write_record
+from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.folders import list_dataset
 from maskmake.data.images import read_label, read_pixels
 from maskmake.data.labels import (
@@ -71,7 +71,7 @@ def validate_dataset(
     """
     files = [*list_dataset(settings["images"]), *list_dataset(settings["labels"])]
     # Before the audit, so that a file which changes meanwhile is seen to have changed.
-    contents = look_at(map(str, files), read_record(record))
+    contents = scan(map(str, files), read_record(record))
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
@@ -264,8 +264,8 @@ def _summary(audit: Audit) -> dict:
         "images": len(manifest),
         "faults": audit.faults,
         "warnings": audit.warnings,
-        "height": _spread(manifest["height"]),
-        "width": _spread(manifest["width"]),
+        "height": _range(manifest["height"]),
+        "width": _range(manifest["width"]),
         "dtypes": _counts(manifest["dtype"]),
         "channels": _counts(manifest["channels"]),
         "label_range": label_range(int(manifest["label_maximum"].max())) if len(manifest) else None,
@@ -277,7 +277,7 @@ def _summary(audit: Audit) -> dict:
     }
 
 
-def _spread(column: pd.Series) -> dict[str, float]:
+def _range(column: pd.Series) -> dict[str, float]:
     column = column.astype(float)
     return {"minimum": column.min(), "median": column.median(), "maximum": column.max()}
 

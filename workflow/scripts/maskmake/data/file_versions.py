@@ -30,7 +30,7 @@ class Content(NamedTuple):
     sha256: str = ""
 
 
-def look_at(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
+def scan(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
     """What the files hold now: the same version as before where they have the same bytes."""
     return {file: _look_at(file, seen.get(file)) for file in files}
 
@@ -63,7 +63,7 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
             noted in it, so that they are read once.
     """
     seen = read_record(record)
-    now = look_at(files, seen)
+    now = scan(files, seen)
     text = "".join(f"{file}\0{content.version}\n" for file, content in now.items())
     if now != seen and _versions(now) == _versions(seen):
         with contextlib.suppress(OSError):  # without the note they are read again the next time
@@ -71,9 +71,9 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def note(files: Iterable[str], record: str | Path) -> None:
+def write_scan(files: Iterable[str], record: str | Path) -> None:
     """Write into the record what files hold, before they are worked on."""
-    contents = look_at(files, read_record(record))
+    contents = scan(files, read_record(record))
     sums = {file: seen._replace(sha256=_sha256(file)) for file, seen in contents.items()}
     write_record(record, sums)
 
@@ -81,7 +81,7 @@ def note(files: Iterable[str], record: str | Path) -> None:
 def changes(files: Iterable[str], record: str | Path) -> dict[str, list[str]]:
     """Files that were ``added``, ``removed`` or ``changed`` since the record was written."""
     seen = read_record(record)
-    now = look_at(files, seen)
+    now = scan(files, seen)
     old, new = _versions(seen), _versions(now)
     return {
         "added": [file for file in new if file not in old],

@@ -92,7 +92,7 @@ def open_image_files(path: Path) -> list[ImageFile | UserError]:
     """
     if path.suffix.lower() not in TIFF_SUFFIXES:
         return [_open_file(path)]
-    with decoding_in_words(path), tifffile.TiffFile(path) as tiff:
+    with explain_decoding_errors(path), tifffile.TiffFile(path) as tiff:
         count = len(tiff.pages)
     if count == 1:
         return [_open_page(path, None, path.stem)]
@@ -131,7 +131,7 @@ def _by_bands(
 
     def read() -> Iterator[np.ndarray]:
         rows = 0
-        with decoding_in_words(path):
+        with explain_decoding_errors(path):
             for band in bands():
                 rows += len(band)
                 yield standard_channels(path, band)
@@ -149,7 +149,7 @@ def _shape(height: int, width: int, samples: int) -> tuple[int, ...]:
 
 
 def _open_page(path: Path, page: int | None, name: str) -> ImageFile:
-    with decoding_in_words(path), tifffile.TiffFile(path) as tiff:
+    with explain_decoding_errors(path), tifffile.TiffFile(path) as tiff:
         opened = tiff.pages[page or 0]
         simple = (
             (page is not None or (len(tiff.series) == 1 and tiff.series[0].shape == opened.shape))
@@ -209,7 +209,7 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
 
 
 def _open_file(path: Path) -> ImageFile:
-    with decoding_in_words(path):
+    with explain_decoding_errors(path):
         opened = _libvips_image(path)
     if opened is None or opened.height * opened.width <= WHOLE_PIXELS:
         return _whole(path, None, path.stem)
@@ -308,13 +308,13 @@ def read_pixels(path: str | Path, page: int | None = None) -> np.ndarray:
         UserError: the file cannot be decoded, is a stack, or has another pixel type.
     """
     path = Path(path)
-    with decoding_in_words(path, page):
+    with explain_decoding_errors(path, page):
         pixels = _decode(path, page)
     return standard_channels(path, pixels)
 
 
 @contextmanager
-def decoding_in_words(path: Path, page: int | None = None) -> Iterator[None]:
+def explain_decoding_errors(path: Path, page: int | None = None) -> Iterator[None]:
     """Turn what decoders say of a file into a user's sentence."""
     name = path if page is None else f"{path}, page {page}"
     try:

@@ -73,7 +73,7 @@ def one_sided_faults(
             continue
         values = histograms[path].values
         side = "foreground" if share else "background"
-        found = f"{path}: every pixel is {side} ({_values_in_words(values)})"
+        found = f"{path}: every pixel is {side} ({_describe_values(values)})"
         if set(values) <= {0, top}:
             yield (
                 f"{found}; expected background and foreground; remove the pair, or, where other "
@@ -98,7 +98,7 @@ def one_sided_warning(shares: dict[str, float]) -> Iterator[str]:
         )
 
 
-def _values_in_words(values: np.ndarray) -> str:
+def _describe_values(values: np.ndarray) -> str:
     if len(values) == 1:
         return f"the value {values[0]}"
     if len(values) == 2:

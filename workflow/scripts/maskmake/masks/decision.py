@@ -187,13 +187,13 @@ def apply_decision(probability: np.ndarray, decision: Decision) -> np.ndarray:
     Returns:
         (H, W) bool.
     """
-    mask = cut(probability, decision)
+    mask = threshold_and_clean(probability, decision)
     if decision.upper is None:
         return mask
     return draw_lines(mask, grow_seeds(mask, probability, decision), probability)
 
 
-def cut(probability: np.ndarray, decision: Decision) -> np.ndarray:
+def threshold_and_clean(probability: np.ndarray, decision: Decision) -> np.ndarray:
     """Threshold and clean-up of ``apply_decision`` alone."""
     mask = remove_objects(probability > decision.threshold, decision.min_object)
     return fill_holes(mask, decision.min_hole)

@@ -16,7 +16,7 @@ from maskmake.masks.decision import (
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.objectives import OBJECTIVES, TINY
 from maskmake.masks.one_level import learn_one_level, pooled_histogram
-from maskmake.masks.two_levels import Rival, learn_two_levels, preferred, rivals_of
+from maskmake.masks.two_levels import Candidate, best_candidate, learn_two_levels, score_candidates
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 from maskmake.scores.calibration import expected_dice, learn_temperature
@@ -83,8 +83,8 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
     one standard error of the difference (jackknife over images), so that a gain that the images do
     not share changes nothing. One or two images have no such error: there any gain counts.
 
-    Then two levels around that threshold compete with it, see ``two_levels.preferred``; the upper
-    one is the middle of those that separate objects equally well.
+    Then two levels around that threshold compete with it, see ``two_levels.best_candidate``; the
+    upper one is the middle of those that separate objects equally well.
 
     Where nothing can be learned a decision still comes out: a constant probability or a label of
     one class gives the threshold that makes everything the better of the two classes. A pixel of
@@ -122,25 +122,29 @@ def _learn_method(
 ) -> tuple[Decision, LearnedMethod]:
     """Let two levels compete with one."""
     objective = OBJECTIVES[name]
-    two: list[Rival] = []
-    tried: list[Rival] = []
+    two: list[Candidate] = []
+    tried: list[Candidate] = []
     if method != "one_level":
         best, tried = learn_two_levels(cases, objective, one_level)
         two = [best]
-    (one,) = rivals_of(cases(), [one_level], objective)
-    chosen = preferred(two if method == "two_level" else [one, *two], objective)
+    (one,) = score_candidates(cases(), [one_level], objective)
+    chosen = best_candidate(two if method == "two_level" else [one, *two], objective)
     return chosen.decision, {
         "score": chosen.score,
         "reason": _reason(name, method, one, two, chosen),
-        "methods": [_tried(rival) for rival in (one, *tried)],
+        "methods": [_tried(candidate) for candidate in (one, *tried)],
     }
 
 
-def _tried(rival: Rival) -> TriedDecision:
-    return {**decision_contents(rival.decision), "score": rival.score, "v_rand": rival.v_rand}
+def _tried(candidate: Candidate) -> TriedDecision:
+    return {
+        **decision_contents(candidate.decision),
+        "score": candidate.score,
+        "v_rand": candidate.v_rand,
+    }
 
 
-def _reason(name: str, method: str, one: Rival, two: list[Rival], chosen: Rival) -> str:
+def _reason(name: str, method: str, one: Candidate, two: list[Candidate], chosen: Candidate) -> str:
     """Why this method, in a sentence."""
     if method != "auto":
         return f"decide.method asks for {method}."

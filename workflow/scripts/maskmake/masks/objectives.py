@@ -13,7 +13,7 @@ from maskmake.scores.pixels import Confusion, background_dice, confusion, foregr
 
 # A difference of score too small to matter, and the fewest images whose scatter says more.
 TINY = 0.002
-FEWEST_IMAGES = 3
+MIN_IMAGES_FOR_ERROR = 3
 
 
 def mean_iou(counts: Confusion) -> np.ndarray:
@@ -81,7 +81,7 @@ def error_of_differences(numbers: np.ndarray, objective: Objective, best: int) -
     Returns:
         One error a decision; 0 for fewer images than say anything.
     """
-    if len(numbers) < FEWEST_IMAGES:
+    if len(numbers) < MIN_IMAGES_FOR_ERROR:
         return np.zeros(numbers.shape[2])
     others = numbers.sum(axis=0) - numbers
     scores = np.array([objective.score(tuple(sums)) for sums in others])

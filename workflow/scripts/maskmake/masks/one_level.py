@@ -9,7 +9,7 @@ import numpy as np
 from maskmake.masks.components import REMOVED, clean_up_counts
 from maskmake.masks.decision import Curve, Decision, LearnedOneLevel, Removed
 from maskmake.masks.objectives import (
-    FEWEST_IMAGES,
+    MIN_IMAGES_FOR_ERROR,
     OBJECTIVES,
     PIXEL_OBJECTIVES,
     Objective,
@@ -216,7 +216,7 @@ def _reason(
 ) -> str:
     """Why this clean-up, or why none, in a sentence; ``none`` is the best of those without."""
     if chosen != none:
-        known = len(sweep.numbers) >= FEWEST_IMAGES
+        known = len(sweep.numbers) >= MIN_IMAGES_FOR_ERROR
         error = f"{errors[none]:.4f}" if known else "not known from so few images"
         return (
             f"The clean-up pays: {name} {scores[chosen]:.4f} with it, {scores[none]:.4f} without; "
@@ -226,9 +226,9 @@ def _reason(
     if not len(useful):
         largest = max(tried.min_object for tried in sweep.decisions)
         return f"No clean-up: no object or hole smaller than {largest} pixels is false."
-    rival = best if best in useful else max(useful, key=lambda place: scores[place])
-    tried, removed = sweep.decisions[rival], sweep.removed[rival]
-    gain, error = scores[rival] - scores[none], errors[none]
+    candidate = best if best in useful else max(useful, key=lambda place: scores[place])
+    tried, removed = sweep.decisions[candidate], sweep.removed[candidate]
+    gain, error = scores[candidate] - scores[none], errors[none]
     because = f"no more than its standard error of {error:.5f}" if gain > 0 else "no gain"
     return (
         f"No clean-up: the best one tried (objects below {tried.min_object}, holes below "

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from maskmake.masks.components import TRUE_SHARE, Components, find_components
-from maskmake.masks.decision import LearnedDecision, cut, stored_decision
+from maskmake.masks.decision import LearnedDecision, stored_decision, threshold_and_clean
 from maskmake.masks.objectives import TINY
 from maskmake.scores.cases import Cases
 
@@ -85,7 +85,7 @@ def _pieces(
     kept = _pixels(found, np.where(mask, probability > high, probability <= low))
     decision = stored_decision(learned)
     # An object goes by its size; a hole is filled after objects in it have joined it.
-    left = _pixels(found, ~cut(probability, decision))
+    left = _pixels(found, ~threshold_and_clean(probability, decision))
     cleaned = np.where(found.is_object, found.sizes < decision.min_object, left == 0)
     places = np.indices(mask.shape)
     return pd.DataFrame(

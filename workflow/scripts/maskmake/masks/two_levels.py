@@ -10,8 +10,8 @@ from scipy import ndimage
 from skimage.measure import label as label_components
 
 from maskmake.data.labels import OBJECT_CONNECTIVITY, SIDES
-from maskmake.masks.decision import Decision, cut, draw_lines, grow_seeds
-from maskmake.masks.objectives import FEWEST_IMAGES, TINY, Objective, error_of_differences
+from maskmake.masks.decision import Decision, draw_lines, grow_seeds, threshold_and_clean
+from maskmake.masks.objectives import MIN_IMAGES_FOR_ERROR, TINY, Objective, error_of_differences
 from maskmake.scores.cases import Case, Cases
 from maskmake.scores.objects import SegmentOverlaps
 
@@ -22,7 +22,7 @@ SEED_SIZES = (32, 8, 128, 512)
 LOWER_SHARE = 0.8
 
 
-class Rival(NamedTuple):
+class Candidate(NamedTuple):
     """A decision that competes.
 
     Attributes:
@@ -40,7 +40,7 @@ class Rival(NamedTuple):
     v_rands: np.ndarray
 
 
-def preferred(rivals: list[Rival], objective: Objective) -> Rival:
+def best_candidate(candidates: list[Candidate], objective: Objective) -> Candidate:
     """The decision that separates objects best among those that cost nothing to speak of.
 
     Left in are those whose score is below the best by no more than one standard error of the
@@ -48,21 +48,25 @@ def preferred(rivals: list[Rival], objective: Objective) -> Rival:
     within 0.002, and of these one level is taken before two, then the best score. So where objects
     do not touch, two levels gain no V-Rand and one level stays.
     """
-    close = _of_good_score(rivals, objective)
-    apart = max(rival.v_rand for rival in close) - TINY
-    separated = [rival for rival in close if rival.v_rand >= apart]
-    return max(separated, key=lambda rival: (rival.decision.upper is None, rival.score))
+    close = _of_good_score(candidates, objective)
+    apart = max(candidate.v_rand for candidate in close) - TINY
+    separated = [candidate for candidate in close if candidate.v_rand >= apart]
+    return max(separated, key=lambda candidate: (candidate.decision.upper is None, candidate.score))
 
 
-def _of_good_score(rivals: list[Rival], objective: Objective) -> list[Rival]:
-    best = int(np.argmax([rival.score for rival in rivals]))
-    numbers = np.stack([rival.numbers for rival in rivals], axis=2)
+def _of_good_score(candidates: list[Candidate], objective: Objective) -> list[Candidate]:
+    best = int(np.argmax([candidate.score for candidate in candidates]))
+    numbers = np.stack([candidate.numbers for candidate in candidates], axis=2)
     margins = np.maximum(error_of_differences(numbers, objective, best), TINY)
-    lowest = rivals[best].score - margins
-    return [rival for rival, low in zip(rivals, lowest, strict=True) if rival.score >= low]
+    lowest = candidates[best].score - margins
+    return [
+        candidate
+        for candidate, low in zip(candidates, lowest, strict=True)
+        if candidate.score >= low
+    ]
 
 
-def _middle_of_plateau(rivals: list[Rival], objective: Objective) -> Rival:
+def _middle_of_plateau(candidates: list[Candidate], objective: Objective) -> Candidate:
     """Of rising upper levels the middle of those that separate objects as well as the best does.
 
     As well is a V-Rand lower by no more than one standard error of the difference, or than 0.002.
@@ -70,13 +74,13 @@ def _middle_of_plateau(rivals: list[Rival], objective: Objective) -> Rival:
     objects merge or fall apart; the middle is far from either, for other images and for the mean
     of several networks too.
     """
-    close = _of_good_score(rivals, objective)
-    best = int(np.argmax([rival.v_rand for rival in close]))
-    lost = close[best].v_rands - np.array([rival.v_rands for rival in close])
+    close = _of_good_score(candidates, objective)
+    best = int(np.argmax([candidate.v_rand for candidate in close]))
+    lost = close[best].v_rands - np.array([candidate.v_rands for candidate in close])
     lost = lost[:, np.isfinite(lost[best])]
     count = lost.shape[1]
-    errors = lost.std(axis=1, ddof=1) / np.sqrt(count) if count >= FEWEST_IMAGES else 0.0
-    good = close[best].v_rand - np.array([rival.v_rand for rival in close])
+    errors = lost.std(axis=1, ddof=1) / np.sqrt(count) if count >= MIN_IMAGES_FOR_ERROR else 0.0
+    good = close[best].v_rand - np.array([candidate.v_rand for candidate in close])
     row, _ = ndimage.label(good <= np.maximum(errors, TINY))
     places = np.flatnonzero(row == row[best])
     return close[places[len(places) // 2]]
@@ -84,34 +88,34 @@ def _middle_of_plateau(rivals: list[Rival], objective: Objective) -> Rival:
 
 def learn_two_levels(
     cases: Cases, objective: Objective, one_level: Decision
-) -> tuple[Rival, list[Rival]]:
+) -> tuple[Candidate, list[Candidate]]:
     """The best two levels, and all tried: one line of search after the other."""
     threshold = one_level.threshold
     uppers = (threshold + (1 - threshold) * UPPER_SHARES).astype(np.float16)
     start = replace(one_level, min_seed=SEED_SIZES[0])
-    tried = rivals_of(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
+    tried = score_candidates(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
     best = _middle_of_plateau(tried, objective)
     lines = (
         lambda best: [replace(best, min_seed=size) for size in SEED_SIZES[1:]],
         lambda best: [replace(best, threshold=float(np.float16(LOWER_SHARE * threshold)))],
     )
     for line in lines:
-        rivals = rivals_of(cases(), line(best.decision), objective)
-        best = preferred([best, *rivals], objective)
-        tried += rivals
+        candidates = score_candidates(cases(), line(best.decision), objective)
+        best = best_candidate([best, *candidates], objective)
+        tried += candidates
     return best, tried
 
 
-def rivals_of(
+def score_candidates(
     cases: Iterable[Case], decisions: list[Decision], objective: Objective
-) -> list[Rival]:
+) -> list[Candidate]:
     """Score decisions; those in a row with the same mask before separation share the work on it."""
     numbers_by_image, v_rands_by_image = [], []
     for _, label, probability, _ in cases:
         truth = label_components(label > 0, connectivity=OBJECT_CONNECTIVITY)
         measured = []
         for uncut, group in groupby(decisions, lambda each: replace(each, upper=None, min_seed=0)):
-            mask = cut(probability, uncut)
+            mask = threshold_and_clean(probability, uncut)
             nearest = _nearest(mask)
             for decision in group:
                 separated = mask
@@ -133,7 +137,7 @@ def rivals_of(
         v_rands.T,
         strict=True,
     )
-    return [Rival(*rival) for rival in each]
+    return [Candidate(*candidate) for candidate in each]
 
 
 def _nearest(mask: np.ndarray) -> np.ndarray:

@@ -132,7 +132,7 @@ def device_count() -> int:
     return 1 if distribution is None else distribution.num_model_replicas
 
 
-def share(batch):
+def shard(batch):
     """The same tensor, each of several devices holding an equal part of its first axis.
 
     XLA guesses from its inputs what a device computes. At the gathers of the augmentation it
@@ -146,7 +146,7 @@ def share(batch):
     return keras.distribution.distribute_tensor(batch, distribution.get_data_layout(batch.shape))
 
 
-def device_in_words() -> str:
+def describe_device() -> str:
     """``CPU``, ``GPU``, or ``2 GPUs`` and so on: what the training runs on."""
     if not has_gpu():
         return "CPU"
@@ -168,7 +168,7 @@ def uses_xla(backend: str) -> bool:
     return backend == "jax" or (backend == "tensorflow" and has_gpu())
 
 
-def joins_operations() -> bool:
+def fuses_operations() -> bool:
     """Whether the Keras backend compiles many small operations into few.
 
     TensorFlow without XLA does not, and every operation reads and writes its whole tensors.

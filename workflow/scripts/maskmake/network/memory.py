@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import psutil
 
-from maskmake.network.device import device_in_words
+from maskmake.network.device import describe_device
 from maskmake.network.settings import TrainSettings
 from maskmake.runtime.errors import UserError
 
@@ -74,7 +74,7 @@ def check_batch(network: keras.Model, settings: TrainSettings) -> None:
         UserError: naming what is needed, what is there, and a batch that fits.
     """
     available = available_memory()
-    if device_in_words() != "CPU":
+    if describe_device() != "CPU":
         return
     one = output_bytes(network, 1, settings.patch)
     if LEAST * one * settings.batch <= available:
@@ -97,14 +97,14 @@ def is_exhausted(error: Exception) -> bool:
 
 
 @contextmanager
-def told_if_exhausted(settings: TrainSettings) -> Iterator[None]:
+def explain_exhaustion(settings: TrainSettings) -> Iterator[None]:
     """Turn the many errors of exhausted memory into one sentence."""
     try:
         yield
     except Exception as error:
         if not is_exhausted(error):
             raise
-        device = device_in_words()
+        device = describe_device()
         there = f"do not fit into the memory of the {device}"
         raise _does_not_fit(settings, there, settings.batch // 2) from error
 

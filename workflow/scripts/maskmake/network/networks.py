@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from maskmake.network.device import joins_operations
+from maskmake.network.device import fuses_operations
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import atomic
 
@@ -24,7 +24,7 @@ RUNNING_STATISTICS_MOMENTUM = 0.9
 
 # Of the photographs, red, green, blue, 0-255; as in keras_applications.imagenet_utils.
 IMAGENET_MEAN = np.array([123.675, 116.28, 103.53])
-IMAGENET_SPREAD = np.array([58.395, 57.12, 57.375])
+IMAGENET_STD = np.array([58.395, 57.12, 57.375])
 
 
 @keras.saving.register_keras_serializable("maskmake")
@@ -66,7 +66,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if joins_operations():
+        if fuses_operations():
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
@@ -208,7 +208,7 @@ def _as_photographs(library, encoder: str, images):
     primaries = preprocess(np.eye(3)[None]) - preprocess(np.zeros((1, 3, 3)))
     sources = primaries[0].argmax(axis=0)  # 2, 1, 0 where it wants blue, green, red
     factor = (white - black) / 255
-    scale, offset = factor * IMAGENET_SPREAD[sources], factor * IMAGENET_MEAN[sources] + black
+    scale, offset = factor * IMAGENET_STD[sources], factor * IMAGENET_MEAN[sources] + black
 
     present = sources if images.shape[-1] == 3 else [0, 0, 0]
     planes = [ChannelSlice(int(c), int(c) + 1, dtype="float32")(images) for c in present]

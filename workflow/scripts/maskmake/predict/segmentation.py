@@ -15,7 +15,7 @@ from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
 from maskmake.masks.large_images import masked
 from maskmake.network.networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing, TrainingRecord
-from maskmake.predict.tiling import Predictor, Source, predict_bands
+from maskmake.predict.tiling import ImageStream, Predictor, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_json
 from maskmake.runtime.log import logger
@@ -94,11 +94,11 @@ def _size(picture: ImageFile) -> tuple[int, int]:
     return height, width
 
 
-def _model_input(picture: ImageFile, preprocessing: Preprocessing) -> Source[ImageFile]:
+def _model_input(picture: ImageFile, preprocessing: Preprocessing) -> ImageStream[ImageFile]:
     """An image with the channels and in the value range that the network was trained on."""
     dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
     bands = (to_pixel_type(band, dtype, channels) for band in picture.read())
-    return Source(picture, _size(picture), bands)
+    return ImageStream(picture, _size(picture), bands)
 
 
 def segment_images(

@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from maskmake.data.images import band_rows
 from maskmake.data.pixel_store import offsets_of, open_images, stacked_shape
-from maskmake.network.device import device_in_words
+from maskmake.network.device import describe_device
 from maskmake.network.memory import available_memory, is_exhausted, output_bytes
 from maskmake.network.networks import ENCODER_STRIDE, load_network
 from maskmake.network.settings import PredictSettings
@@ -38,11 +38,11 @@ WEIGHT_SIGMA, FAINT = 1 / 4, 6
 # (U-Net with ResNet-34, TensorFlow).
 MEMORY_SHARE = 0.3
 
-Plane = tuple[int, int]
+Shape2D = tuple[int, int]
 Key = TypeVar("Key")
 
 
-class Source(NamedTuple, Generic[Key]):
+class ImageStream(NamedTuple, Generic[Key]):
     """An image to predict.
 
     Attributes:
@@ -53,7 +53,7 @@ class Source(NamedTuple, Generic[Key]):
     """
 
     key: Key
-    plane: Plane
+    plane: Shape2D
     bands: Iterator[np.ndarray]
 
 
@@ -77,7 +77,7 @@ def _undo(tiles: np.ndarray, turns: int, flipped: bool) -> np.ndarray:
 # --- which tiles ------------------------------------------------------------------------------
 
 
-def tile_side(planes: Iterable[Plane], settings: PredictSettings) -> int:
+def tile_side(planes: Iterable[Shape2D], settings: PredictSettings) -> int:
     """Side of the square tiles, one for all images: the setting, or the one of ``auto``.
 
     Args:
@@ -150,7 +150,7 @@ class Predictor:
     """
 
     def __init__(
-        self, networks: list[keras.Model], planes: Iterable[Plane], settings: PredictSettings
+        self, networks: list[keras.Model], planes: Iterable[Shape2D], settings: PredictSettings
     ):
         self._networks = networks
         self._symmetries = _symmetries(settings.tta)
@@ -166,7 +166,7 @@ class Predictor:
             elif bound or self.side == ENCODER_STRIDE:
                 raise UserError(
                     f"predict.tile: {before} does not fit into the memory of the "
-                    f"{device_in_words()}; close what else uses it or take a smaller network."
+                    f"{describe_device()}; close what else uses it or take a smaller network."
                 )
             else:
                 self.side = max(ENCODER_STRIDE, self.side // 2 // ENCODER_STRIDE * ENCODER_STRIDE)
@@ -181,7 +181,7 @@ class Predictor:
     def _fits(self) -> bool:
         """Whether a batch goes through; as its shape is that of all later ones, they will too."""
         available = available_memory()
-        if available is not None and device_in_words() == "CPU":
+        if available is not None and describe_device() == "CPU":
             # Linux kills a process that takes more memory than there is: no error could be told.
             needed = max(output_bytes(net, self.batch, self.side) for net in self._networks)
             if MEMORY_SHARE * needed > available:
@@ -217,7 +217,7 @@ class Predictor:
 class _Canvas:
     """The weighted mean of the tiles of one image, of which one row of tiles is held."""
 
-    def __init__(self, plane: Plane, side: int, overlap: float):
+    def __init__(self, plane: Shape2D, side: int, overlap: float):
         self.plane, self._side = plane, side
         self.tops, self.lefts = starts = [tile_starts(n, side, overlap) for n in plane]
         self._profiles = [tile_profiles(len(each), side, overlap) for each in starts]
@@ -251,7 +251,7 @@ def _summed(profiles: np.ndarray, starts: list[int]) -> np.ndarray:
 
 
 class _Tile(NamedTuple, Generic[Key]):
-    source: Source[Key]
+    source: ImageStream[Key]
     canvas: _Canvas
     row: int
     column: int
@@ -259,7 +259,7 @@ class _Tile(NamedTuple, Generic[Key]):
     fault: UserError | None = None
 
 
-def _tiles(sources: Iterable[Source[Key]], side: int, overlap: float) -> Iterator[_Tile[Key]]:
+def _tiles(sources: Iterable[ImageStream[Key]], side: int, overlap: float) -> Iterator[_Tile[Key]]:
     """The tiles of all images, row by row."""
     for source in sources:
         canvas = _Canvas(source.plane, side, overlap)
@@ -272,7 +272,7 @@ def _tiles(sources: Iterable[Source[Key]], side: int, overlap: float) -> Iterato
             yield _Tile(source, canvas, 0, 0, None, fault)
 
 
-def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Plane) -> Iterator[np.ndarray]:
+def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Shape2D) -> Iterator[np.ndarray]:
     """Rows of an image from each of ``tops`` on, (*plane, C), mirrored where the image ends."""
     side = plane[0]
     rest = next(bands, None)
@@ -303,7 +303,7 @@ def _batches(tiles: Iterable[_Tile[Key]], size: int) -> Iterator[list[_Tile[Key]
 
 
 def logit_bands(
-    predictor: Predictor, sources: Iterable[Source[Key]]
+    predictor: Predictor, sources: Iterable[ImageStream[Key]]
 ) -> Iterator[tuple[Key, np.ndarray | UserError]]:
     """Logits of images, band by band, one image after the other.
 
@@ -326,7 +326,7 @@ def logit_bands(
 
 
 def predict_bands(
-    predictor: Predictor, sources: Iterable[Source[Key]]
+    predictor: Predictor, sources: Iterable[ImageStream[Key]]
 ) -> Iterator[tuple[Key, np.ndarray | UserError]]:
     """Foreground probabilities, (h, W) float16, or faults: the sigmoid of ``logit_bands``."""
     for key, band in logit_bands(predictor, sources):
@@ -363,7 +363,7 @@ def predict_images(
     planes = [images.size(image_id) for image_id in images.ids]
     predictor = Predictor([load_network(model_path)], planes, settings)
     sources = (
-        Source(image_id, plane, bands_of(images[image_id]))
+        ImageStream(image_id, plane, bands_of(images[image_id]))
         for image_id, plane in zip(ids, shapes, strict=True)
     )
     places = dict(zip(ids, offsets_of(shapes), strict=True))

@@ -13,7 +13,7 @@ class UserError(Exception):
     """
 
 
-def of_storage(error: OSError) -> str:
+def describe_storage_fault(error: OSError) -> str:
     """The sentence for an error of ``STORAGE_FAULTS``."""
     where = error.filename or "the results folder"
     return f"{where}: {error.strerror}; free space or mend the permissions, then run again."

@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from maskmake.runtime.errors import STORAGE_FAULTS, UserError, of_storage
+from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault
 from maskmake.runtime.locks import end_with_snakemake, held
 
 logger = logging.getLogger("maskmake")
@@ -54,7 +54,7 @@ def job(snakemake):
         if error.errno not in STORAGE_FAULTS:
             logger.exception("%s failed", snakemake.rule)
             raise SystemExit(1) from None
-        logger.error("%s", of_storage(error))
+        logger.error("%s", describe_storage_fault(error))
         raise SystemExit(1) from None
     except Exception:
         logger.exception("%s failed", snakemake.rule)

@@ -12,8 +12,8 @@ from maskmake.runtime.errors import UserError
 from maskmake.snakefile.schema_errors import (
     Fault,
     dereferenced,
+    describe_value,
     dotted,
-    found_in_words,
     joined,
     schema_faults,
 )
@@ -42,7 +42,7 @@ def resolve(config: dict | None, schema: dict) -> dict:
     """
     if config is not None and not isinstance(config, dict):
         raise UserError(
-            f"The configuration is {found_in_words(config)}; expected sections of settings, "
+            f"The configuration is {describe_value(config)}; expected sections of settings, "
             "such as dataset: {images: data/images, labels: data/labels}."
         )
     faults: list[Fault] = []
@@ -94,7 +94,7 @@ def _prepared(value, schema: dict, root: dict, path: tuple, faults: list[Fault])
             faults.append(
                 Fault(
                     (key,),
-                    f"{key}: the key is {found_in_words(name)}; expected text; put it in quotes",
+                    f"{key}: the key is {describe_value(name)}; expected text; put it in quotes",
                 )
             )
             if not others:

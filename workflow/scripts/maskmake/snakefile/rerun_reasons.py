@@ -39,7 +39,7 @@ NOTHING = "<nothing exclusive>"
 ABSENT = object()
 
 
-def in_words(rule: str, outputs: list[str], reason: str) -> list[str]:
+def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
     """The causes of a job, one phrase each.
 
     Args:

@@ -18,7 +18,7 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import NamedTuple
 
-from maskmake.runtime.errors import STORAGE_FAULTS, UserError, of_storage
+from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault
 from maskmake.runtime.locks import (
     HOLDER,
     NO_LOCKS,
@@ -46,7 +46,7 @@ class Process(NamedTuple):
         return f"process {self.id} on {self.host}: {self.command}"
 
 
-class AtWork:
+class ResultsLock:
     """The lock of a results folder, such as ``results/mine``.
 
     One process holds it from the parsing of the Snakefile to its own end, and its name is in the
@@ -63,7 +63,7 @@ class AtWork:
         self._lock: int  # a file descriptor, where locks are possible
         self._held = self._possible = False
 
-    def begin(self, dry_run: bool) -> str | None:
+    def acquire(self, dry_run: bool) -> str | None:
         """Take the lock if it is free, and remove Snakemake's where its process was killed here.
 
         Args:
@@ -100,20 +100,20 @@ class AtWork:
         except OSError as error:
             if error.errno in STORAGE_FAULTS and not dry_run:
                 error.filename = str(FOLDER)
-                raise UserError(of_storage(error)) from None
+                raise UserError(describe_storage_fault(error)) from None
             if error.errno not in STORAGE_FAULTS | NO_LOCKS:
                 raise
             self._possible = False
             return None
 
-    def refusal(self) -> str | None:
+    def why_refused(self) -> str | None:
         """Why this process may not work here, in a sentence; ``None`` if it may.
 
         To be asked when work begins: whoever held the lock at the start may have ended.
         """
         if self._possible and not self._held:
             if not self._take():
-                return self.in_words()
+                return self.describe_holder()
             self._sign()
         try:
             _write_probe(Path(self._results))
@@ -121,10 +121,10 @@ class AtWork:
             if error.errno not in STORAGE_FAULTS:
                 raise
             error.filename = self._results
-            return of_storage(error)
+            return describe_storage_fault(error)
         return None
 
-    def in_words(self) -> str:
+    def describe_holder(self) -> str:
         """Whose Snakemake's lock is, and the way out."""
         known = self._possible and not self._held and self._named()
         if not known:

@@ -101,7 +101,7 @@ def _mismatch(value, schema: dict, root: dict) -> str:
     """What was found, what is allowed, and how to write it where that can be told."""
     choices = _choices(schema, root)
     expected = _expected(schema, root)
-    found = found_in_words(value)
+    found = describe_value(value)
     number = _number_in(value) if _types(schema, root) & {"number", "integer"} else None
     if isinstance(value, str) and (number is not None or not choices):
         found = f"the text {found}"
@@ -117,7 +117,7 @@ def _mismatch(value, schema: dict, root: dict) -> str:
     return f"found {found}; expected {expected}{question}"
 
 
-def found_in_words(value) -> str:
+def describe_value(value) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -271,7 +271,7 @@ def gamma(images, exponent):
     return low + extent * share ** _for_pixels(exponent)
 
 
-def change_intensity(images, settings: AugmentationSettings, spread, seeds):
+def change_intensity(images, settings: AugmentationSettings, std, seeds):
     """Random noise, blur, brightness, contrast, resolution and gamma of each image, in that order.
 
     The order is that of nnU-Net (Isensee et al. 2021). All channels of an image are changed alike.
@@ -279,19 +279,19 @@ def change_intensity(images, settings: AugmentationSettings, spread, seeds):
     Args:
         images: (B, H, W, C) float32, raw pixel values.
         settings: what to change and how far.
-        spread: standard deviation of the training images for each channel.
+        std: standard deviation of the training images for each channel.
         seeds: random state.
 
     Returns:
         (B, H, W, C) float32.
     """
-    spread = ops.convert_to_tensor(spread, "float32")  # PyTorch multiplies no array by a tensor
+    std = ops.convert_to_tensor(std, "float32")  # PyTorch multiplies no array by a tensor
     if settings.noise:
 
         def add_noise(images):
             level = _uniform(images.shape[:1], 0.0, settings.noise, seeds)
             noise = keras.random.normal(images.shape, seed=seeds)
-            return images + spread * _for_pixels(level) * noise
+            return images + std * _for_pixels(level) * noise
 
         images = _some(images, settings.noise_probability, seeds, add_noise)
     if settings.blur:
@@ -301,7 +301,7 @@ def change_intensity(images, settings: AugmentationSettings, spread, seeds):
             return blur(images, sigma, math.ceil(BLUR_REACH * settings.blur))
 
         images = _some(images, settings.blur_probability, seeds, blur_some)
-    images = _change_brightness(images, settings, spread, seeds)
+    images = _change_brightness(images, settings, std, seeds)
     if settings.low_resolution < 1:
 
         def lower(images):
@@ -313,7 +313,7 @@ def change_intensity(images, settings: AugmentationSettings, spread, seeds):
     return _change_gamma(images, settings, seeds)
 
 
-def _change_brightness(images, settings: AugmentationSettings, spread, seeds):
+def _change_brightness(images, settings: AugmentationSettings, std, seeds):
     def either_way(images, largest):
         return _for_pixels(_uniform(images.shape[:1], -largest, largest, seeds))
 
@@ -323,7 +323,7 @@ def _change_brightness(images, settings: AugmentationSettings, spread, seeds):
         return images + (images - dark) * either_way(images, settings.gain)
 
     def brighten(images):
-        return images + spread * either_way(images, settings.brightness)
+        return images + std * either_way(images, settings.brightness)
 
     def raise_contrast(images):
         middle = ops.mean(images, axis=(1, 2), keepdims=True)
@@ -353,7 +353,7 @@ def _change_gamma(images, settings: AugmentationSettings, seeds):
     return images
 
 
-def augment(images, labels, settings: AugmentationSettings, spread, seeds):
+def augment(images, labels, settings: AugmentationSettings, std, seeds):
     """Change a batch of images and their labels at random.
 
     Args:
@@ -361,7 +361,7 @@ def augment(images, labels, settings: AugmentationSettings, spread, seeds):
         labels: (B, H, W, K) float32; the first channel is 0 or 1 and stays exactly that, any
             other is moved with it and interpolated.
         settings: what to change and how far.
-        spread: standard deviation of the training images for each channel, in pixel values.
+        std: standard deviation of the training images for each channel, in pixel values.
         seeds: ``keras.random.SeedGenerator``, advanced by every draw.
 
     Returns:
@@ -379,7 +379,7 @@ def augment(images, labels, settings: AugmentationSettings, spread, seeds):
         new_images = both[..., :channels]
         new_labels = ops.cast(both[..., channels : channels + 1] > 0.5, "float32")
         new_labels = ops.concatenate([new_labels, both[..., channels + 1 :]], axis=-1)
-    new_images = change_intensity(new_images, settings, spread, seeds)
+    new_images = change_intensity(new_images, settings, std, seeds)
     if settings.probability < 1:
         change = _uniform((), 0.0, 1.0, seeds) < settings.probability
         new_images = ops.where(change, new_images, images)

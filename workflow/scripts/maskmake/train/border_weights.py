@@ -36,7 +36,7 @@ def border_map(label: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.exp(-((nearest + second) ** 2) / (2 * SIGMA**2))).astype(np.uint8)
 
 
-def with_borders(labels: PixelStore, ids: list[str], path: Path) -> PixelStore:
+def with_border_weights(labels: PixelStore, ids: list[str], path: Path) -> PixelStore:
     """The labels of some images with their border maps as a second channel, (H, W, 2) ``uint8``.
 
     Args:

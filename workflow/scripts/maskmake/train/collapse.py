@@ -52,14 +52,14 @@ class PixelStatistics(keras.metrics.Metric):
     def result(self):
         means = self._sums / ops.maximum(self._batches, 1.0)
         agreement, label, predicted, probability, square, product = ops.unstack(means)
-        spread = ops.sqrt(ops.maximum(square - probability**2, 0.0))
-        label_spread = ops.sqrt(ops.maximum(label - label**2, 0.0))  # of zeros and ones
+        std = ops.sqrt(ops.maximum(square - probability**2, 0.0))
+        label_std = ops.sqrt(ops.maximum(label - label**2, 0.0))  # of zeros and ones
         covariance = product - probability * label
         return {
             "accuracy": agreement,
             "foreground": label,
             "predicted": predicted,
-            "correlation": ops.divide_no_nan(covariance, spread * label_spread),
+            "correlation": ops.divide_no_nan(covariance, std * label_std),
         }
 
 
@@ -146,7 +146,7 @@ class _PreflightRounds(keras.callbacks.Callback):
         self.model.stop_training = self.learned or not np.isfinite(logs["loss"])
 
 
-class Watch(keras.callbacks.Callback):
+class CollapseWatch(keras.callbacks.Callback):
     """At the end of each epoch: stop a training that has collapsed.
 
     Args:

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
-from maskmake.network.device import joins_operations
+from maskmake.network.device import fuses_operations
 from maskmake.network.settings import TrainSettings
 
 
@@ -17,7 +17,7 @@ class Adam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        if joins_operations():
+        if fuses_operations():
             super().update_step(gradient, variable, learning_rate)
             return
         import tensorflow as tf

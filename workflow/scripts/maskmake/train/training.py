@@ -15,17 +15,17 @@ from keras import ops
 from maskmake.data.fingerprint import Plan
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
-from maskmake.network.device import device_in_words, resolve_precision, share, uses_xla
-from maskmake.network.memory import check_batch, told_if_exhausted
+from maskmake.network.device import describe_device, resolve_precision, shard, uses_xla
+from maskmake.network.memory import check_batch, explain_exhaustion
 from maskmake.network.networks import build_network, save_network
 from maskmake.network.settings import Normalization, TrainingRecord, TrainSettings
 from maskmake.runtime.files import read_csv, read_json, writable_array, write_json
 from maskmake.runtime.log import logger
 from maskmake.train.augmentation import augment
-from maskmake.train.border_weights import with_borders
+from maskmake.train.border_weights import with_border_weights
 from maskmake.train.callbacks import Curves, Progress, Recorder
 from maskmake.train.checkpoints import State
-from maskmake.train.collapse import PixelStatistics, Watch, preflight
+from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
 from maskmake.train.losses import LOSSES
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
@@ -62,7 +62,7 @@ class Engine(keras.Model):
             images, labels = augment(
                 images, labels, self._settings.augmentation, self._std, self.seeds
             )
-            images, labels = share(images), share(labels)
+            images, labels = shard(images), shard(labels)
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -82,11 +82,11 @@ def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
     if settings.normalization == "unit":
         top = float(np.iinfo(plan["dtype"]).max)
         return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
-    mean, std = np.array(plan["intensity"]["mean"]), spread_of(plan)
+    mean, std = np.array(plan["intensity"]["mean"]), std_of(plan)
     return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
 
 
-def spread_of(plan: Plan) -> np.ndarray:
+def std_of(plan: Plan) -> np.ndarray:
     """Standard deviation of the pixel values for each channel; 1 where they are constant."""
     std = np.array(plan["intensity"]["std"])
     return np.where(std > 0, std, 1.0)
@@ -106,7 +106,7 @@ def build_engine(
         **normalization_of(settings, plan),
         precision=precision,
     )
-    engine = Engine(network, settings, spread_of(plan))
+    engine = Engine(network, settings, std_of(plan))
     engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
     engine.optimizer.build(network.trainable_variables)
     return engine
@@ -137,7 +137,7 @@ def train_fold(
     """
     plan: Plan = read_json(inputs["plan"])
     training, validation = _patch_sources(settings, fold, inputs)
-    precision, device = resolve_precision(settings.precision), device_in_words()
+    precision, device = resolve_precision(settings.precision), describe_device()
     engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
     check_batch(engine.network, settings)
     logger.info(
@@ -150,21 +150,21 @@ def train_fold(
         len(training.ids),
         len(validation.ids),
     )
-    _write_augmented(outputs["augmented"], settings, training, spread_of(plan))
+    _write_augmented(outputs["augmented"], settings, training, std_of(plan))
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
-        labels = with_borders(training.labels, training.ids + validation.ids, state.borders)
+        labels = with_border_weights(training.labels, training.ids + validation.ids, state.borders)
         training, validation = (replace(part, labels=labels) for part in (training, validation))
     history = state.restore(engine)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
     elif settings.guard:
-        with told_if_exhausted(settings):
+        with explain_exhaustion(settings):
             preflight(engine, settings, training)
     recorder = Recorder(settings, state, history, outputs["history"])
     watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
-    with told_if_exhausted(settings):
+    with explain_exhaustion(settings):
         _fit(engine, settings, training, validation, recorder, watchers)
     record = _record(settings, fold, plan, precision, device, engine, recorder)
     write_json(outputs["training"], record)
@@ -280,7 +280,7 @@ def _fit(
         first_step=first_epoch * settings.steps,
     )
     epoch_patches = settings.steps * settings.batch
-    guards = [Watch(settings, recorder.history)] if settings.guard else []
+    guards = [CollapseWatch(settings, recorder.history)] if settings.guard else []
     with closing(Progress(settings, recorder.history)) as progress:
         engine.fit(
             ((batch,) for batch in batches),
