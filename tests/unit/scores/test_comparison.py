@@ -7,7 +7,7 @@ from pictures import cells
 
 from maskmake.report.sentences import verdict_sentences
 from maskmake.report.tables import difference_tables
-from maskmake.scores.comparison import ScoredRun, compare_pairs, compare_runs
+from maskmake.scores.comparison import ScoredRun, compare_pairs, rank_runs
 from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
 
 
@@ -166,7 +166,7 @@ def test_a_verdict_in_words(good):
 def test_runs_are_ranked_by_mean_dice(good):
     worse = {**good.metrics, "mean_dice": 0.1}
     unknown = {**good.metrics, "mean_dice": None}
-    table = compare_runs({"x": unknown, "y": worse, "z": good.metrics})
+    table = rank_runs({"x": unknown, "y": worse, "z": good.metrics})
     assert table["run"].tolist() == ["z", "y", "x"]
     assert list(table) == ["run", *good.metrics]
 

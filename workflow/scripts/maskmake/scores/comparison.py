@@ -30,7 +30,24 @@ class ScoredRun(NamedTuple):
     resamples: pd.DataFrame
 
 
-def compare_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
+class Comparison(NamedTuple):
+    """Contents of ``comparison.csv`` (see ``rank_runs``) and of ``comparison_pairs.csv``."""
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def compare_runs(runs: Mapping[str, ScoredRun]) -> Comparison:
+    """Rank runs and compare each two of them.
+
+    Args:
+        runs: at least one, all scored on the same images.
+    """
+    table = rank_runs({name: run.metrics for name, run in runs.items()})
+    return Comparison(table, compare_pairs({name: runs[name] for name in table["run"]}))
+
+
+def rank_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
     """One row a run, the highest mean of foreground and background Dice first.
 
     Args:
@@ -53,7 +70,7 @@ def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
     out. A score that is a mean over images is compared on the images where both runs have it.
 
     Args:
-        runs: at least one, in the order of ``compare_runs``, all scored on the same images.
+        runs: at least one, in the order of ``rank_runs``, all scored on the same images.
 
     Returns:
         run, other: names, the one that comes first in ``runs`` first.
