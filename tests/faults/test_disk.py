@@ -51,7 +51,7 @@ def test_a_read_only_results_folder_is_named_and_nothing_lost(mounted, folder):
     before = digests(results, "*")
     remount(results, "ro")
     told = (
-        "results/tiny: Read-only file system; free space or mend the permissions, then run again."
+        "results/tiny: Read-only file system; free space or fix the permissions, then run again."
     )
     assert refusal(folder, "plan") == told
     assert planned(folder, "plan") == {"binarize", "split", "plan"}, "to look is no work"
@@ -66,7 +66,7 @@ def test_a_full_disk_is_named_before_any_job(name, mounted, folder):
     told = refusal(folder, "validate")
     where = {"results": "results/tiny"}.get(name, name)
     assert told == (
-        f"{where}: No space left on device; free space or mend the permissions, then run again."
+        f"{where}: No space left on device; free space or fix the permissions, then run again."
     )
     assert digests(folder / "results", "*.json") == {}
 

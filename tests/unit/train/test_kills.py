@@ -177,7 +177,7 @@ def test_a_full_disk_costs_one_sentence_and_one_epoch(trainer, half_way, undistu
     trainer.start(folder, largest=size - 1)  # as on a disk with room for that much
     assert trainer.end() == 1
     told = log_of(folder).splitlines()[-1]
-    assert told.endswith("File too large; free space or mend the permissions, then run again.")
+    assert told.endswith("File too large; free space or fix the permissions, then run again.")
     assert "epoch-000003.npz" in told and ".partial" not in told
     assert "Traceback" not in log_of(folder)
     assert {path.name: path.read_bytes() for path in states_in(folder)} == before

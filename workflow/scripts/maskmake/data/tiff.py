@@ -73,8 +73,9 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
         start = first // across * height
         band = np.zeros((min(height, page.imagelength - start), *page.shape[1:]), page.dtype)
         wanted = range(first, first + across)
-        places = [[of[i] for i in wanted] for of in (page.dataoffsets, page.databytecounts)]
-        for data, number in tiff.filehandle.read_segments(*places, indices=wanted):
+        offsets = [page.dataoffsets[i] for i in wanted]
+        sizes = [page.databytecounts[i] for i in wanted]
+        for data, number in tiff.filehandle.read_segments(offsets, sizes, indices=wanted):
             pixels, place, _ = page.decode(
                 data, number, jpegtables=page.jpegtables, jpegheader=page.jpegheader
             )
