@@ -1,7 +1,7 @@
 # What happens before any job. Snakemake parses these files for a dry run and `--list` too, and again
 # for each job. Parsing writes and reads: in the Snakemake of a user it takes the lock of the results
 # folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
-# has the images; each Snakemake lists the folders of images and reads the images with new times again.
+# has the images; each Snakemake lists the folders of images and reads again the images with new times.
 
 from maskmake.snakefile.results_lock import ResultsLock
 from maskmake.runtime.locks import HOLDER
