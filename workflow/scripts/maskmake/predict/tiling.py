@@ -26,8 +26,8 @@ from maskmake.runtime.files import writable_array
 from maskmake.runtime.log import logger
 
 # ``auto`` takes the largest side whose tiles have, in all, at most SPARE times the fewest pixels
-# that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile is
-# larger than half of LARGEST_WHOLE.
+# that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile
+# is larger than half of LARGEST_WHOLE.
 SMALLEST_TILE, LARGEST_WHOLE, SPARE = 256, 1024, 1.25
 # Pixels of one network call: 16 tiles of 256 x 256.
 PIXELS_A_CALL = 2**20
