@@ -24,7 +24,7 @@ def test_a_setting_is_named_with_both_values(finished, tmp_path):
     assert "validate" not in said
 
 
-def test_only_what_a_target_needs_is_told(finished, tmp_path):
+def test_only_what_a_target_needs_is_named(finished, tmp_path):
     configure(tmp_path, train={**CONFIG["train"], "epochs": 2})
     assert (
         why(finished, "split", config=tmp_path / "config.yaml")[1] == "Nothing would run again.\n"
