@@ -86,8 +86,8 @@ def test_a_killed_job_is_told_by_the_next(job):
 SNAKEMAKE = """
 import os, sys, time
 from maskmake.snakefile.results_lock import ResultsLock
-at_work = ResultsLock("results/mine", "results/weights")
-at_work.begin(dry_run=False)
+lock = ResultsLock("results/mine", "results/weights")
+lock.acquire(dry_run=False)
 print(os.environ["MASKMAKE_SNAKEMAKE"], flush=True)
 time.sleep(600)
 """

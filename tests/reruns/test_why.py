@@ -24,7 +24,7 @@ def test_a_setting_is_named_with_both_values(finished, tmp_path):
     assert "validate" not in said
 
 
-def test_only_what_a_target_needs_is_told(finished, tmp_path):
+def test_only_what_a_target_needs_is_named(finished, tmp_path):
     configure(tmp_path, train={**CONFIG["train"], "epochs": 2})
     assert (
         why(finished, "split", config=tmp_path / "config.yaml")[1] == "Nothing would run again.\n"
@@ -37,9 +37,7 @@ def test_an_edited_file_of_the_code_is_named(finished, tmp_path):
     shutil.copytree(ROOT / "envs", tmp_path / "envs")
     shutil.copy(ROOT / "Snakefile", tmp_path)
     path = tmp_path / "workflow/scripts/maskmake/masks/learning.py"
-    path.write_text(path.read_text() + "
-pass
-")  # a blank line is no edit
+    path.write_text(path.read_text() + "\npass\n")  # a blank line is no edit
     _, said, _ = why(finished, workflow=tmp_path)
     assert "decide_run (run b):\n  the code maskmake/masks/learning.py was edited\n" in said
 

@@ -112,14 +112,14 @@ def make_results(
     ):
         text = f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{memory}\n"
         (folder / f"benchmarks/{name}.tsv").write_text(text)
-    settings_of_runs = {run: TRAIN | {"batch": 4 + place} for place, run in enumerate(runs)}
+    run_settings = {run: TRAIN | {"batch": 4 + place} for place, run in enumerate(runs)}
     return {
         "dataset": {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
         "split": {"folds": folds, "test": ["21-29"]},
         "train": TRAIN,
         "predict": {"tta": True},
         "decide": {"objective": "dice"},
-        "runs": settings_of_runs,
+        "runs": run_settings,
     }
 
 
@@ -153,10 +153,10 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
     write_csv(data / "manifest.csv", manifest)
     last_train = len(sizes) - test_images - (folds == 1)
     roles = ["train"] * last_train + ["validation"] * (folds == 1) + ["test"] * test_images
-    of_fold = [place % folds if folds > 1 else None for place in range(last_train)]
-    of_fold += [0] * (folds == 1) + [None] * test_images
+    fold_column = [place % folds if folds > 1 else None for place in range(last_train)]
+    fold_column += [0] * (folds == 1) + [None] * test_images
     splits = pd.DataFrame(
-        {"id": manifest["id"], "role": roles, "fold": pd.array(of_fold, dtype="Int64")}
+        {"id": manifest["id"], "role": roles, "fold": pd.array(fold_column, dtype="Int64")}
     )
     write_csv(data / "splits.csv", splits)
     write_json(data / "audit.json", {"warnings": ["000.png: <nearly> black"]})
@@ -271,11 +271,11 @@ class Page(HTMLParser):
 def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
     data = folder / "data"
 
-    def of_runs(name: str) -> list[Path]:
+    def run_paths(name: str) -> list[Path]:
         return [folder / "runs" / run / name for run in runs]
 
-    def of_folds(name: str) -> list[Path]:
-        return [path / f"fold{fold}" / name for path in of_runs("") for fold in range(folds)]
+    def fold_paths(name: str) -> list[Path]:
+        return [path / f"fold{fold}" / name for path in run_paths("") for fold in range(folds)]
 
     return ReportInputs(
         audit=data / "audit.json",
@@ -286,18 +286,18 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         splits=data / "splits.csv",
         comparison=folder / "comparison.csv",
         pairs=folder / "comparison_pairs.csv",
-        history=of_folds("history.csv"),
-        training=of_folds("training.json"),
-        augmented=of_runs("fold0/augmented.npy"),
-        decision=of_runs("decision.json"),
-        diagnosis=of_runs("specks.json"),
-        specks=of_runs("specks.png"),
-        metrics=of_runs("metrics.json"),
-        per_image=of_runs("per_image.csv"),
-        reliability=of_runs("reliability.csv"),
-        masks=of_runs("masks"),
-        probability=of_runs("probability"),
-        regions=of_runs("regions"),
+        history=fold_paths("history.csv"),
+        training=fold_paths("training.json"),
+        augmented=run_paths("fold0/augmented.npy"),
+        decision=run_paths("decision.json"),
+        diagnosis=run_paths("specks.json"),
+        specks=run_paths("specks.png"),
+        metrics=run_paths("metrics.json"),
+        per_image=run_paths("per_image.csv"),
+        reliability=run_paths("reliability.csv"),
+        masks=run_paths("masks"),
+        probability=run_paths("probability"),
+        regions=run_paths("regions"),
         benchmarks=list((folder / "benchmarks").iterdir()),
     )
 
@@ -408,7 +408,7 @@ def test_the_figures_are_written_as_files(rendered):
 
 
 @pytest.mark.long
-def test_the_result_in_words(tmp_path):
+def test_the_result_as_a_sentence(tmp_path):
     _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     expected = "On 5 held-out images the run “unet” labels 90.0\u00a0% of the pixels right"
     assert expected in page.text
@@ -435,7 +435,7 @@ def test_an_interval_stands_under_its_score(tmp_path):
     text, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     assert text.count('<span class="interval">') == 2  # one score of each run has one
     assert '0.900</span><span class="interval">0.860 to 0.920</span>' in text
-    assert "Of fewer than six images it says little" in page.text
+    assert "With fewer than six images it says little" in page.text
 
 
 @pytest.mark.long
@@ -490,7 +490,7 @@ def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
 
 
 @pytest.mark.long
-def test_the_decision_is_told_in_sentences(tmp_path):
+def test_the_decision_is_explained_in_sentences(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/decision.json"
     one_level = read_json(path)
@@ -530,7 +530,7 @@ def test_why_there_are_specks_is_said_and_shown(rendered):
         (1.01, 0.03, "honest", "does not lower"),
     ],
 )
-def test_the_calibration_is_told_in_sentences(temperature, after, verdict, change):
+def test_the_calibration_is_explained_in_sentences(temperature, after, verdict, change):
     metrics = {"temperature": temperature, "ece": 0.02, "ece_calibrated": after}
     metrics |= {"brier": 0.1, "brier_calibrated": 0.09}
     per_image = pd.DataFrame(

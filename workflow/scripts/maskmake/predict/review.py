@@ -9,8 +9,8 @@ from maskmake.runtime.log import logger
 
 SHOWN = 5  # masks that are named in the log
 
-# A mask is unlike those of the validation images if it has so many times less of a class than any
-# of them, or is expected to fall so many times shorter of a Dice of 1 than the worst of them.
+# A mask is unusual if its share of a class is below 1 / LESS of the smallest one of the validation
+# images, or if its expected Dice is more than SHORTER times as far below 1 as their worst one.
 LESS = 2
 SHORTER = 1.5
 
@@ -20,8 +20,8 @@ def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> p
 
     Args:
         tables: of ``segment_images``, one for each shard.
-        learned: contents of ``decision.json``. Without ``validation``, as of a run that was
-            decided without a temperature, nothing is known of the validation images.
+        learned: contents of ``decision.json``. Older ones have no ``validation``; then nothing is
+            known of the validation images.
 
     Returns:
         See ``review_table``.
@@ -39,14 +39,14 @@ def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:
     """Order the masks of new images, the least sure first.
 
     Args:
-        table: of the segmented images, with the columns foreground (share of the mask) and
+        table: the segmented images, with the columns foreground (share of the mask) and
             expected_mean_dice.
-        validation: the same two of the validation images; empty lists if nothing is known of
-            them.
+        validation: the same two numbers of each validation image; empty lists if nothing is known
+            of them.
 
     Returns:
-        The table by ascending expected_mean_dice, and a column ``reason``: why a mask deserves a
-        look, in words; empty where nothing is unusual.
+        The table by ascending expected_mean_dice, and a column ``reason``: why a mask deserves
+        a look; empty where nothing is unusual.
     """
     ordered = table.sort_values("expected_mean_dice", kind="stable")
     reasons = [

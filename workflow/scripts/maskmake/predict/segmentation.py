@@ -24,26 +24,26 @@ from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
 
-def check_picture(picture: ImageFile, preprocessing: Preprocessing) -> None:
+def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
     """Refuse an image that the model cannot take.
 
     Args:
-        picture: to be segmented.
+        image: to be segmented.
         preprocessing: of the network; channels and dtype are those of the training images.
 
     Raises:
-        UserError: the image has colours and the network sees grey, or it has 16 bits and the
-            network was trained on 8.
+        UserError: the image has colours and the network was trained on grey images, or it has 16
+            bits and the network was trained on 8.
     """
-    channels = picture.shape[2] if len(picture.shape) == 3 else 1
+    channels = image.shape[2] if len(image.shape) == 3 else 1
     if channels > preprocessing["channels"]:
         raise UserError(
-            f"{picture.path}: {channels} channels, but the model was trained on grey images; "
+            f"{image.path}: {channels} channels, but the model was trained on grey images; "
             "convert the image to grey as the training images were."
         )
-    if picture.dtype.itemsize > np.dtype(preprocessing["dtype"]).itemsize:
+    if image.dtype.itemsize > np.dtype(preprocessing["dtype"]).itemsize:
         raise UserError(
-            f"{picture.path}: 16 bits a pixel, but the model was trained on 8; convert the image "
+            f"{image.path}: 16 bits a pixel, but the model was trained on 8; convert the image "
             "to 8 bits as the training images were."
         )
 
@@ -52,7 +52,7 @@ def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
     """Networks of all folds and the preprocessing that they share.
 
     Raises:
-        UserError: a network sees other channels than its settings or another fold say.
+        UserError: a network has other channels than its settings or another fold say.
     """
     networks = [load_network(fold / "model.keras") for fold in folds]
     records: list[TrainingRecord] = [read_json(fold / "training.json") for fold in folds]
@@ -64,7 +64,7 @@ def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
             raise UserError(
                 f"{fold / 'model.keras'}: sees {found.pop()} channels, but "
                 f"{folds[0] / 'training.json'} says {expected}; expected the folds of one run; "
-                "copy the folder of the run anew."
+                "copy the folder of the run again."
             )
     return networks, trained[0]
 
@@ -73,33 +73,33 @@ def _open_all(
     paths: Iterable[Path], preprocessing: Preprocessing
 ) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
-    pictures, faults = [], []
+    images, faults = [], []
     for path in paths:
         try:
             found = open_image_files(path)
         except UserError as error:
             found = [error]
-        for picture in found:
+        for image in found:
             try:
-                if isinstance(picture, UserError):
-                    raise picture
-                check_picture(picture, preprocessing)
-                pictures.append(picture)
+                if isinstance(image, UserError):
+                    raise image
+                check_image(image, preprocessing)
+                images.append(image)
             except UserError as error:
                 faults.append(str(error))
-    return pictures, faults
+    return images, faults
 
 
-def _size(picture: ImageFile) -> tuple[int, int]:
-    height, width = picture.shape[:2]
+def _size(image: ImageFile) -> tuple[int, int]:
+    height, width = image.shape[:2]
     return height, width
 
 
-def _model_input(picture: ImageFile, preprocessing: Preprocessing) -> ImageStream[ImageFile]:
+def _model_input(image: ImageFile, preprocessing: Preprocessing) -> ImageStream[ImageFile]:
     """An image with the channels and in the value range that the network was trained on."""
     dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
-    bands = (to_pixel_type(band, dtype, channels) for band in picture.read())
-    return ImageStream(picture, _size(picture), bands)
+    bands = (to_pixel_type(band, dtype, channels) for band in image.read())
+    return ImageStream(image, _size(image), bands)
 
 
 def segment_images(
@@ -129,18 +129,18 @@ def segment_images(
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
-    pictures, faults = _open_all(map(Path, paths), preprocessing)
-    total, rows = len(pictures) + len(faults), []
-    if pictures:
-        predictor = Predictor(networks, [_size(picture) for picture in pictures], settings)
-        sources = (_model_input(picture, preprocessing) for picture in pictures)
+    images, faults = _open_all(map(Path, paths), preprocessing)
+    total, rows = len(images) + len(faults), []
+    if images:
+        predictor = Predictor(networks, [_size(image) for image in images], settings)
+        sources = (_model_input(image, preprocessing) for image in images)
         predicted = predict_bands(predictor, sources)
-        for picture, events in groupby(predicted, key=itemgetter(0)):
+        for image, events in groupby(predicted, key=itemgetter(0)):
             try:
-                rows.append(_write_mask(picture, _bands(events), decision, temperature, out))
+                rows.append(_write_mask(image, _bands(events), decision, temperature, out))
             except UserError as error:
                 faults.append(str(error))
-            except OSError:  # a full disk ends the job before the faults can be its message
+            except OSError:  # a full disk, say, ends the job before it can report the faults
                 for fault in faults:
                     logger.error("%s", fault)
                 raise
@@ -150,7 +150,7 @@ def segment_images(
 
 
 def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
-    """Bands of probability of one image; raises the fault that ends them."""
+    """Probabilities of one image, band by band; raises the fault that ends them."""
     for _, band in events:
         if isinstance(band, UserError):
             raise band
@@ -158,16 +158,16 @@ def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterat
 
 
 def _write_mask(
-    picture: ImageFile,
+    image: ImageFile,
     bands: Iterator[np.ndarray],
     decision: Decision,
     temperature: float,
     out: Path,
 ) -> tuple:
-    """Write the mask of one image; gives its row of the table."""
-    height, width = _size(picture)
+    """Write the mask of one image and return its row of the table."""
+    height, width = _size(image)
     histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
-    with png_rows(out / f"{picture.id}.png", height, width) as write:
+    with png_rows(out / f"{image.id}.png", height, width) as write:
         for probability, mask in masked(bands, (height, width), decision, out):
             write(mask)
             histogram += probability_histogram(probability, mask)
@@ -175,8 +175,8 @@ def _write_mask(
     expected = expected_dice(histogram, temperature)
     logger.info(
         "%s: %.1f %% foreground, expected Dice %.3f",
-        picture.id,
+        image.id,
         100 * share,
         expected["expected_mean_dice"],
     )
-    return picture.id, str(picture.path), height, width, share, *expected.values()
+    return image.id, str(image.path), height, width, share, *expected.values()

@@ -25,16 +25,17 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import writable_array
 from maskmake.runtime.log import logger
 
-# ``auto`` takes the largest side with at most so many times the fewest pixels in all tiles. Images
-# up to LARGEST_WHOLE may be one tile each; where there are larger ones, half of it is the most.
+# ``auto`` takes the largest side whose tiles have, in all, at most SPARE times the fewest pixels
+# that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile
+# is larger than half of LARGEST_WHOLE.
 SMALLEST_TILE, LARGEST_WHOLE, SPARE = 256, 1024, 1.25
 # Pixels of one network call: 16 tiles of 256 x 256.
 PIXELS_A_CALL = 2**20
 # Standard deviation of the tile weights as a share of the step from tile to tile. At an overlap of
-# 0.5 it is 1/8 of the tile, as in nnU-Net (Isensee et al. 2021). From FAINT standard deviations on,
+# 0.5 it is 1/8 of the tile, as in nnU-Net (Isensee et al. 2021). Beyond FAINT standard deviations
 # weights do not fall further, so that none is 0.
 WEIGHT_SIGMA, FAINT = 1 / 4, 6
-# Memory of a prediction on a processor as a share of the outputs of all layers: 0.2 was measured
+# Memory of a prediction on a processor as a share of the outputs of all layers. 0.2 was measured
 # (U-Net with ResNet-34, TensorFlow).
 MEMORY_SHARE = 0.3
 
@@ -46,14 +47,14 @@ class ImageStream(NamedTuple, Generic[Key]):
     """An image to predict.
 
     Attributes:
-        key: what the caller knows it by.
-        plane: (H, W).
+        key: the name that the caller gives it.
+        shape: (H, W).
         bands: raw pixel values from the first row to the last, arrays (h, W) or (h, W, C) of
             consecutive rows; may raise ``UserError``.
     """
 
     key: Key
-    plane: Shape2D
+    shape: Shape2D
     bands: Iterator[np.ndarray]
 
 
@@ -77,23 +78,23 @@ def _undo(tiles: np.ndarray, turns: int, flipped: bool) -> np.ndarray:
 # --- which tiles ------------------------------------------------------------------------------
 
 
-def tile_side(planes: Iterable[Shape2D], settings: PredictSettings) -> int:
-    """Side of the square tiles, one for all images: the setting, or the one of ``auto``.
+def tile_side(shapes: Iterable[Shape2D], settings: PredictSettings) -> int:
+    """Side of the square tiles, the same for all images: the setting, or what ``auto`` gives.
 
     Args:
-        planes: (H, W) of each image.
+        shapes: (H, W) of each image.
         settings: tile, overlap.
     """
     if settings.tile != "auto":
         return settings.tile
-    planes = list(planes)
-    longest = max(length for plane in planes for length in plane)
+    shapes = list(shapes)
+    longest = max(length for shape in shapes for length in shape)
     whole = -(-longest // ENCODER_STRIDE) * ENCODER_STRIDE
     largest = whole if whole <= LARGEST_WHOLE else LARGEST_WHOLE // 2
     sides = range(largest, min(largest, SMALLEST_TILE) - 1, -ENCODER_STRIDE)
 
     def pixels(side: int) -> int:
-        counts = ([len(tile_starts(n, side, settings.overlap)) for n in plane] for plane in planes)
+        counts = ([len(tile_starts(n, side, settings.overlap)) for n in shape] for shape in shapes)
         return sum(down * across for down, across in counts) * side**2
 
     fewest = min(map(pixels, sides))
@@ -109,9 +110,9 @@ def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
     """Evenly spaced starts of tiles that cover ``length`` and share at least ``overlap``.
 
     All are multiples of the encoder's stride, so that its grids fall on the same pixels in every
-    tile as in the whole image: tiles one pixel beside them changed probabilities of a trained
-    U-Net by up to 0.8. The last tile may therefore reach up to 31 pixels beyond the image, and the
-    share is less than ``overlap`` where more would take steps of less than the stride.
+    tile as in the whole image: shifted by one pixel, tiles changed probabilities of a trained U-Net
+    by up to 0.8. The last tile may therefore reach up to 31 pixels beyond the image. Tiles share
+    less than ``overlap`` where that much would need steps shorter than the stride.
     """
     strides = max(0, -(-(length - tile) // ENCODER_STRIDE))
     steps = -(-strides * ENCODER_STRIDE // tile_step(tile, overlap))
@@ -121,8 +122,8 @@ def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
 def tile_profiles(count: int, tile: int, overlap: float) -> np.ndarray:
     """Weights along each of ``count`` tiles in a row, (count, tile) float32, never 0.
 
-    A Gaussian, 1 in the middle; from there to the border of the image, which is no border of tiles,
-    the first and the last keep it at 1.
+    A Gaussian, 1 in the middle. The first and the last tile keep 1 from their middle to the border
+    of the image, where no other tile meets them.
     """
     distance = np.abs(np.arange(tile) - (tile - 1) / 2)
     distance /= WEIGHT_SIGMA * tile_step(tile, overlap)
@@ -136,13 +137,13 @@ def tile_profiles(count: int, tile: int, overlap: float) -> np.ndarray:
 
 
 class Predictor:
-    """Networks that are called with batches of one shape: the mean of their logits.
+    """Gives the mean logits of networks, which it calls with batches of one shape.
 
     The tile and the batch are halved until they fit into memory.
 
     Args:
         networks: from raw pixels (B, H, W, C) to logits (B, H, W, 1).
-        planes: (H, W) of the images to be predicted.
+        shapes: (H, W) of the images to be predicted.
         settings: tile, overlap, test-time augmentation.
 
     Raises:
@@ -150,13 +151,13 @@ class Predictor:
     """
 
     def __init__(
-        self, networks: list[keras.Model], planes: Iterable[Shape2D], settings: PredictSettings
+        self, networks: list[keras.Model], shapes: Iterable[Shape2D], settings: PredictSettings
     ):
         self._networks = networks
         self._symmetries = _symmetries(settings.tta)
         _, bound, _, self.channels = networks[0].input_shape
         # A network that is bound to the size of its patches (PSPNet) sets the tile.
-        self.side = bound or tile_side(planes, settings)
+        self.side = bound or tile_side(shapes, settings)
         self.batch = max(1, PIXELS_A_CALL // self.side**2)
         self.overlap = settings.overlap
         while not self._fits():
@@ -179,10 +180,10 @@ class Predictor:
         return f"a batch of {self.batch} tile{plural} of {self.side} x {self.side} pixels"
 
     def _fits(self) -> bool:
-        """Whether a batch goes through; as its shape is that of all later ones, they will too."""
+        """Whether a batch fits into memory. All later ones have its shape and fit as well."""
         available = available_memory()
         if available is not None and describe_device() == "CPU":
-            # Linux kills a process that takes more memory than there is: no error could be told.
+            # Linux kills a process that takes more memory than there is, without any message.
             needed = max(output_bytes(net, self.batch, self.side) for net in self._networks)
             if MEMORY_SHARE * needed > available:
                 return False
@@ -199,7 +200,7 @@ class Predictor:
 
         Args:
             tiles: what to predict.
-            symmetries: take so many of the symmetries; None takes all.
+            symmetries: how many of the symmetries to take; None takes all.
         """
         missing = self.batch - len(tiles)
         padded = np.pad(tiles.astype(np.float32), [(0, missing), (0, 0), (0, 0), (0, 0)])
@@ -215,11 +216,11 @@ class Predictor:
 
 
 class _Canvas:
-    """The weighted mean of the tiles of one image, of which one row of tiles is held."""
+    """The weighted mean of the tiles of one image; holds one row of tiles in memory."""
 
-    def __init__(self, plane: Shape2D, side: int, overlap: float):
-        self.plane, self._side = plane, side
-        self.tops, self.lefts = starts = [tile_starts(n, side, overlap) for n in plane]
+    def __init__(self, shape: Shape2D, side: int, overlap: float):
+        self.shape, self._side = shape, side
+        self.tops, self.lefts = starts = [tile_starts(n, side, overlap) for n in shape]
         self._profiles = [tile_profiles(len(each), side, overlap) for each in starts]
         self._down, self._across = map(_summed, self._profiles, starts)
         self._total = np.zeros((side, len(self._across)), np.float32)
@@ -231,7 +232,7 @@ class _Canvas:
 
     def take(self, row: int) -> np.ndarray:
         """The mean logits (h, W) of the rows that end with a row of tiles."""
-        height, width = self.plane
+        height, width = self.shape
         top = self.tops[row]
         next_top = self.tops[row + 1] if row + 1 < len(self.tops) else top + self._side
         count, stop = next_top - top, min(next_top, height)
@@ -255,14 +256,14 @@ class _Tile(NamedTuple, Generic[Key]):
     canvas: _Canvas
     row: int
     column: int
-    pixels: np.ndarray | None  # (S, S, C); None: the image ends here by a fault
+    pixels: np.ndarray | None  # (S, S, C); None: a fault ends the image here
     fault: UserError | None = None
 
 
 def _tiles(sources: Iterable[ImageStream[Key]], side: int, overlap: float) -> Iterator[_Tile[Key]]:
     """The tiles of all images, row by row."""
     for source in sources:
-        canvas = _Canvas(source.plane, side, overlap)
+        canvas = _Canvas(source.shape, side, overlap)
         try:
             width = canvas.lefts[-1] + side
             for row, window in enumerate(_windows(source.bands, canvas.tops, (side, width))):
@@ -272,9 +273,9 @@ def _tiles(sources: Iterable[ImageStream[Key]], side: int, overlap: float) -> It
             yield _Tile(source, canvas, 0, 0, None, fault)
 
 
-def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Shape2D) -> Iterator[np.ndarray]:
-    """Rows of an image from each of ``tops`` on, (*plane, C), mirrored where the image ends."""
-    side = plane[0]
+def _windows(bands: Iterator[np.ndarray], tops: list[int], shape: Shape2D) -> Iterator[np.ndarray]:
+    """Rows of an image from each of ``tops`` on, (*shape, C), mirrored where the image ends."""
+    side = shape[0]
     rest = next(bands, None)
     assert rest is not None  # an image has a row at least
     held, first = rest[:0], 0
@@ -286,7 +287,7 @@ def _windows(bands: Iterator[np.ndarray], tops: list[int], plane: Shape2D) -> It
             rest = rest[len(parts[-1]) :] if len(parts[-1]) < len(rest) else next(bands, None)
         held, first = np.concatenate(parts), top
         window = held if held.ndim == 3 else held[:, :, None]
-        missing = [(0, end - length) for end, length in zip(plane, window.shape, strict=False)]
+        missing = [(0, end - length) for end, length in zip(shape, window.shape, strict=False)]
         yield np.pad(window, [*missing, (0, 0)], mode="symmetric")
 
 
@@ -333,7 +334,7 @@ def predict_bands(
         yield key, band if isinstance(band, UserError) else expit(band).astype(np.float16)
 
 
-def bands_of(image: np.ndarray) -> Iterator[np.ndarray]:
+def image_bands(image: np.ndarray) -> Iterator[np.ndarray]:
     """Bands of an image (H, W) or (H, W, C) that is in memory or mapped."""
     rows = band_rows(image.shape[1])
     return (image[start : start + rows] for start in range(0, len(image), rows))
@@ -359,12 +360,12 @@ def predict_images(
     """
     images = open_images(images_path, index)
     shapes = [images.size(image_id) for image_id in ids]
-    # The tile is that of the whole data set, and so the same in all folds.
-    planes = [images.size(image_id) for image_id in images.ids]
-    predictor = Predictor([load_network(model_path)], planes, settings)
+    # From the sizes of all images of the data set, so that all folds have the same tile.
+    all_shapes = [images.size(image_id) for image_id in images.ids]
+    predictor = Predictor([load_network(model_path)], all_shapes, settings)
     sources = (
-        ImageStream(image_id, plane, bands_of(images[image_id]))
-        for image_id, plane in zip(ids, shapes, strict=True)
+        ImageStream(image_id, shape, image_bands(images[image_id]))
+        for image_id, shape in zip(ids, shapes, strict=True)
     )
     places = dict(zip(ids, offsets_of(shapes), strict=True))
     with writable_array(probabilities_path, stacked_shape(shapes), np.float16) as array:

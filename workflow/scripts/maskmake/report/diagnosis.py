@@ -1,4 +1,4 @@
-"""Why false objects and holes are in the masks of a run: its table, its contents, its picture."""
+"""Why false objects and holes are in the masks of a run: a table, numbers and a picture."""
 
 from typing import NamedTuple
 

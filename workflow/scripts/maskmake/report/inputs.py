@@ -1,4 +1,4 @@
-"""What the earlier stages left for the report."""
+"""The files of the earlier stages that the report reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class ReportInputs:
     """Paths of the files that the report reads; the rule ``report`` gives them the same names.
 
     Each of ``history`` and ``training`` lists the folds of the first run, then those of the
-    second, and so on. All others from ``augmented`` to ``regions`` list one path a run.
+    second, and so on. The other fields from ``augmented`` to ``regions`` list one path a run.
 
     Attributes:
         audit, manifest: of ``validate``.
@@ -69,12 +69,12 @@ class ReportOutputs(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What one run left behind.
+    """The results of one run.
 
     Attributes:
         name: of the run.
         histories, trainings: contents of ``history.csv`` and ``training.json`` of each fold.
-        decision, specks, metrics, per_image, reliability: contents of the files of that name.
+        decision, specks, metrics, per_image, reliability: the files of these names.
         augmented, speck_picture: paths of ``augmented.npy`` and ``specks.png``.
         pictures: folders of the pictures of test images: ``masks``, ``probability``, ``regions``.
     """
@@ -102,7 +102,7 @@ def read_data(inputs: ReportInputs) -> tuple[PixelStore, PixelStore, pd.DataFram
 
 
 def read_runs(inputs: ReportInputs, names: Sequence[str]) -> dict[str, Run]:
-    """What each run left behind, under its name.
+    """The results of each run, by its name.
 
     Args:
         inputs: the paths.

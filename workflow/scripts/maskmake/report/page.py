@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
+from maskmake.masks.objectives import TINY
 from maskmake.report import figures
 from maskmake.report.inputs import ReportInputs, ReportOutputs, Run, read_data, read_runs
 from maskmake.report.pictures import (
@@ -60,7 +61,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class _Panels(NamedTuple):
-    """The pictures of the page, each a dictionary with its address and its size."""
+    """The pictures of the page, each a dictionary with the array and its ``data:`` address."""
 
     gallery: list[dict]
     augmented: list[dict]
@@ -77,7 +78,7 @@ def write_report(
         runs: names of the runs, in the order of their files in ``inputs``.
         settings: resolved configuration: ``dataset``, ``split``, ``predict``, ``decide`` and, for
             each run, its complete training settings under ``runs``.
-        outputs: the page is one HTML file without external resources.
+        outputs: where to write; the page is one HTML file without external resources.
 
     Raises:
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
@@ -168,6 +169,7 @@ def _render(**context) -> str:
     )
     return environment.get_template("report.html.j2").render(
         **context,
+        tiny=TINY,
         missed_colour="rgb({}, {}, {})".format(*MISSED),
         false_colour="rgb({}, {}, {})".format(*FALSE),
         dash=DASH,

@@ -49,7 +49,7 @@ def gallery_panels(images: PixelStore, labels: PixelStore, table: pd.DataFrame) 
 
 
 def augmented_panels(path: str | Path) -> list[dict]:
-    """The patches that a training kept, the label's border drawn on each."""
+    """The patches that a training kept, each with the border of its label."""
     panels = []
     for place, sample in enumerate(np.load(path), start=1):
         image, label = sample[..., :-1], sample[..., -1]
@@ -66,7 +66,8 @@ def select_examples(per_image: pd.DataFrame) -> list[tuple[str, pd.Series]]:
 
     Returns:
         Pairs of a verdict and the scores of an image: up to two best, best first, and up to two
-        worst, worst last; no image twice. Images without any Dice are shown only if all are so.
+        worst, worst last; no image twice. Images without any Dice are shown only if no image
+        has one.
     """
     means = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
     ordered = per_image.assign(mean_dice=means).sort_values(
@@ -88,7 +89,7 @@ def example_panels(
     verdict: str,
     scores: pd.Series,
 ) -> dict:
-    """An image, its label and what a run made of it, with the scores and the verdict on it.
+    """An image, its label, and what a run made of it, with its scores and the verdict.
 
     Args:
         pictures: folders of the run's pictures: ``masks``, ``probability`` and ``regions``.
@@ -136,7 +137,7 @@ def count_components(mask: np.ndarray) -> int:
 
 
 def sampled(pixels: np.ndarray) -> np.ndarray:
-    """Every n-th row and column, at most ``SAMPLED_SIDE`` of each, so that memory stays flat."""
+    """Every n-th row and column, at most ``SAMPLED_SIDE`` of each, which bounds the memory."""
     step = -(-max(pixels.shape[:2]) // SAMPLED_SIDE)
     return np.asarray(pixels[::step, ::step])
 
@@ -192,7 +193,7 @@ def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndar
     """
     picture = stretched(image)
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
-    # Pale and of a third of the contrast, or the colours drown in a sharp image.
+    # Pale and with a third of the contrast, or the colours would be hard to see in a sharp image.
     painted = _as_colour((150 + grey / 3).astype(np.uint8))
     is_label, is_mask = sampled(label) > 0, sampled(mask) > 0
     painted[is_label & ~is_mask] = MISSED

@@ -19,15 +19,11 @@ from maskmake.report.terms import (
 )
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT, RESAMPLES
 
-# Numbers from which a note says something.
+# Limits beyond which a note is given.
 FEW_TEST_IMAGES = 5
-
 LARGE_LOSS_RATIO = 1.5
-
 ENOUGH_EPOCHS = 5
-
 MANY_COMPONENTS_RATIO = 2
-
 MANY_COMPONENTS = 20
 
 RANKED_BY = "mean_dice"
@@ -37,7 +33,7 @@ HONEST = 1.05
 
 
 def result_sentence(best: Run, table: pd.DataFrame) -> str:
-    """The result of the best run in words.
+    """The result of the best run.
 
     Args:
         best: the run.
@@ -57,7 +53,7 @@ def result_sentence(best: Run, table: pd.DataFrame) -> str:
 
 
 def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mapping]) -> list[str]:
-    """What the numbers say in plain words; each sentence holds whenever it is given."""
+    """What the numbers say; a sentence is given only where it holds."""
     sentences = []
     test_images = int((table["role"] == "test").sum())
     if test_images < FEW_TEST_IMAGES:
@@ -120,7 +116,7 @@ def _component_notes(examples: Sequence[Mapping]) -> list[str]:
 
 
 def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str]:
-    """What the temperature did, and how far the expected Dice can be trusted, in plain words.
+    """What the temperature did, and how far the expected Dice can be trusted.
 
     Args:
         metrics: contents of ``metrics.json``.
@@ -154,7 +150,7 @@ def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str
 
 
 def verdict_sentences(pairs: pd.DataFrame) -> list[str]:
-    """A sentence for every two runs: how they differ in the score by which runs are ranked.
+    """A sentence for every two runs: how they differ in the score that ranks runs.
 
     Args:
         pairs: table of ``comparison_pairs.csv``.
@@ -172,7 +168,7 @@ def _verdict_sentence(row) -> str:
     if row.images < MIN_IMAGES_FOR_VERDICT:
         images = counted(row.images, "test image")
         return (
-            f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot tell which of "
+            f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot show which of "
             "them is better."
         )
     evidence = (
@@ -195,19 +191,23 @@ def speck_sentences(specks: Mapping, learned: Mapping) -> list[str]:
     if specks["verdict"] == "none":
         pieces = counted(specks["components"], "object")
         return [f"No specks: none of the {pieces} and holes {where} is false."]
-    explain = {"threshold": _threshold_words, "size": _size_words, "model_or_label": _model_words}
+    describe = {
+        "threshold": _describe_threshold,
+        "size": _describe_size,
+        "model_or_label": _describe_model,
+    }
     causes, total = specks["causes"], counted(specks["false"], "false component")
     ordered = sorted(CAUSES, key=lambda cause: (cause != specks["verdict"], -causes[cause]))
     return [
         (f"A {CAUSE_TERMS[cause][0]} problem: " if cause == specks["verdict"] else "Beside it, ")
         + f"{causes[cause]} of the {total} "
-        + explain[cause](specks["by_cause"][cause], specks, learned)
+        + describe[cause](specks["by_cause"][cause], specks, learned)
         for cause in ordered
         if causes[cause]
     ]
 
 
-def _threshold_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
+def _describe_threshold(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     low, high = specks["free_thresholds"]
     gone = [
         f"{counted(found[plural], kind)} at {threshold:.3f}"
@@ -222,7 +222,7 @@ def _threshold_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     )
 
 
-def _size_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
+def _describe_size(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     means = [
         f"{plural} of mean probability {found['mean_probability'][plural]:.2g}"
         for plural in KINDS.values()
@@ -242,7 +242,7 @@ def _size_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     )
 
 
-def _model_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
+def _describe_model(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     small = found["objects"] + found["holes"] - found["large"]
     reasons = []
     if small:
@@ -253,7 +253,7 @@ def _model_words(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     largest = found["largest"]
     kind = {"object": "an object", "hole": "a hole"}[largest["kind"]]
     return (
-        "are too sure for a threshold, and no size tells them from true ones: "
+        "are too sure for a threshold, and no size separates them from true ones: "
         f"{' and '.join(reasons)}. Either the label misses something there or the model sees what "
         f"is not there; the largest, {largest['size']} pixels, is {kind} in image "
         f"{largest['image']} at row {largest['row']}, column {largest['column']}."

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from maskmake.masks.components import TRUE_SHARE, find_components
 from maskmake.masks.decision import Decision, apply_decision
+from maskmake.masks.objectives import TINY
 from maskmake.masks.specks import CAUSES, WINDOW
 from maskmake.report import figures, pictures
 
@@ -27,7 +28,7 @@ def speck_figure(
         pieces: table of ``specks.find_specks``.
         diagnosis: contents of ``specks.json``.
         decision: the learned decision, whose lines are drawn.
-        crop: pictures of the region with their titles, as ``crop_panels``; None without specks.
+        crop: pictures of the region with their titles, of ``crop_panels``; None without specks.
     """
     with matplotlib.rc_context(figures.STYLE):
         figure = Figure(figsize=(11, 8.6) if crop else (11, 5))
@@ -59,9 +60,8 @@ def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: D
             axes.add_patch(area).set(alpha=0.13, lw=0)
     axes.plot([], [], "s", ms=9, color=figures.INK, alpha=0.3, label="removed by the clean-up")
     axes.axhspan(low, high, color=COLOURS["threshold"], alpha=0.13, lw=0)
-    axes.plot(
-        [], [], "s", ms=9, color=COLOURS["threshold"], alpha=0.3, label="costs next to nothing"
-    )
+    cheap = f"costs at most {TINY}"
+    axes.plot([], [], "s", ms=9, color=COLOURS["threshold"], alpha=0.3, label=cheap)
     axes.axhline(threshold, color=figures.INK, lw=1.2, label=f"threshold {threshold:.3f}")
     axes.axhline(0.5, color=figures.INK, lw=1, ls=":", label="0.5")
     for cause in ["", *CAUSES]:

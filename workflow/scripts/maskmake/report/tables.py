@@ -25,12 +25,12 @@ from maskmake.scores import scorecard
 STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
 STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
 
-# Times are no scores, and no run is ranked by them, but the shorter one is the better one.
+# Times are not scores, and runs are not ranked by them, but a shorter time is better.
 HIGHER_IS_BETTER = {**scorecard.HIGHER_IS_BETTER, "seconds_train": False, "seconds_predict": False}
 
 
 def headline_scores(best: Run) -> list[tuple[str, str, str]]:
-    """Heading, value and remark of the figures at the head of the page."""
+    """Heading, value and remark of the numbers at the top of the page."""
     metrics = best.metrics
     return [
         ("mean Dice", number(metrics["mean_dice"], 3), "of foreground and background"),
@@ -53,8 +53,8 @@ def score_table(comparison: pd.DataFrame) -> dict[str, list[dict]]:
 
     Returns:
         For each group of ``SCORE_TERMS`` its rows: ``term``, ``better`` (higher, lower or empty)
-        and, for each run, ``cells`` of a text, whether it is the best, and its interval or an empty
-        text. All runs that round to the best value are the best, none if all do.
+        and ``cells``, for each run a text, whether it is the best, and its interval or an empty
+        text. All runs that round to the best value are best; if all runs do, none is.
     """
     return {
         group: [_score_row(comparison, key, term) for key, term in terms.items()]
@@ -143,9 +143,9 @@ def role_table(table: pd.DataFrame) -> list[tuple[str, int, float]]:
     ]
 
 
-def settings_table(settings_of_runs: Mapping[str, dict]) -> list[dict]:
+def settings_table(run_settings: Mapping[str, dict]) -> list[dict]:
     """One row a setting: ``key``, ``values`` of the runs, and whether they ``differ``."""
-    flat = [flattened(settings) for settings in settings_of_runs.values()]
+    flat = [flattened(settings) for settings in run_settings.values()]
     keys = dict.fromkeys(key for settings in flat for key in settings)
     rows = []
     for key in keys:
@@ -166,7 +166,7 @@ def flattened(settings: Mapping, prefix: str = "") -> dict:
 
 
 def setting_text(value) -> str:
-    """A value as the configuration file has it."""
+    """A value as it is written in the configuration file."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -185,7 +185,7 @@ def stage_table(benchmarks: Iterable[str | Path], runs: Sequence[str]) -> list[d
         runs: names of the runs.
 
     Returns:
-        Rows of ``stage``, ``run`` and ``fold`` (empty if it serves all), ``seconds`` and
+        Rows of ``stage``, ``run`` and ``fold`` (empty if the stage is for all), ``seconds`` and
         ``megabytes``; NaN where Snakemake measured nothing.
     """
     run_names, stages = ("|".join(map(re.escape, names)) for names in (runs, STAGES))
@@ -194,7 +194,7 @@ def stage_table(benchmarks: Iterable[str | Path], runs: Sequence[str]) -> list[d
     for path in sorted(map(Path, benchmarks), key=lambda path: natural_key(path.name)):
         match = pattern.fullmatch(path.stem)
         if match is None:
-            raise ValueError(f"{path}: no benchmark of a stage")
+            raise ValueError(f"{path}: not a benchmark of a stage")
         run, fold, stage = match.groups(default="")
         measured = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
         rows.append(

@@ -1,10 +1,12 @@
-"""The terms of the report: how it writes numbers, and what it calls and explains."""
+"""The terms of the report: how numbers are written, and the names and meanings of scores."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
+
+from maskmake.masks.objectives import TINY
 
 DASH = "–"
 
@@ -73,11 +75,11 @@ OBJECTIVE_NAMES = {
 CAUSE_TERMS = {
     "threshold": (
         "threshold",
-        "Another threshold removes it and costs next to nothing.",
+        f"Another threshold removes it and costs at most {TINY} of the score.",
     ),
     "size": (
         "size",
-        "It is sure and small: no such threshold removes it, a clean-up by size does.",
+        "It is sure and small: no such threshold removes it, but a clean-up by size does.",
     ),
     "model_or_label": (
         "model or label",
@@ -121,8 +123,8 @@ SCORE_TERMS = {
         "majority_accuracy": Term(
             "majority accuracy",
             three_digits,
-            "Pixel accuracy of a mask that is all of the more common class: what a useful run "
-            "has to exceed.",
+            "Pixel accuracy of a mask that is all of the more common class; a useful run has to "
+            "exceed it.",
         ),
         "precision": Term(
             "precision", three_digits, "Share of the mask's foreground that is right."
@@ -167,22 +169,22 @@ SCORE_TERMS = {
         "hausdorff_95": Term(
             "Hausdorff 95",
             pixels,
-            "Distance that 95 % of the mask's border keep from the label's, or those of the "
-            "label's from the mask's, whichever is larger; the diagonal of the image where only "
-            "one of them has a border.",
+            "95 % of the mask's border lie within this distance of the label's border, and 95 % of "
+            "the label's border within it of the mask's; the diagonal of the image where only one "
+            "of them has a border.",
         ),
     },
     "Topology": {
         "foreground_cldice": Term(
             "foreground clDice",
             three_digits,
-            "How much of the centre lines of mask and label lies inside the other's foreground: "
-            "falls where a thin structure is broken. For foreground that is thin, as vessels are.",
+            "How much of the centre lines of mask and label lies inside the other's foreground. It "
+            "falls where a thin structure is broken. For thin foreground, such as vessels.",
         ),
         "background_cldice": Term(
             "background clDice",
             three_digits,
-            "The same for background that is thin, as membranes between cells are.",
+            "The same for thin background, such as membranes between cells.",
         ),
         "betti_0_error": Term(
             "Betti-0 error",
@@ -230,8 +232,8 @@ SCORE_TERMS = {
         "object_f1": Term(
             "object F1",
             three_digits,
-            "F1 of finding objects: one is found where an object of the mask covers more than half "
-            "of what either of the two covers. For blobs that lie apart.",
+            "F1 of finding objects: one is found if it and an object of the mask share more than "
+            "half of the pixels that the two cover together. For blobs that lie apart.",
         ),
     },
     "Decision and cost": {
@@ -242,7 +244,9 @@ SCORE_TERMS = {
             "Probability above which a pixel is foreground.",
         ),
         "upper": Term(
-            "upper level", three_digits, "Probability above which an object has its seed."
+            "upper level",
+            three_digits,
+            "An object grows from a seed of pixels above it.",
         ),
         "min_seed": Term("smallest seed", whole, "Smaller seeds (pixels) make no object."),
         "min_object": Term(
@@ -254,8 +258,8 @@ SCORE_TERMS = {
         "temperature": Term(
             "temperature",
             three_digits,
-            "Divides the logits, so that probabilities mean what they say: above 1 where they are "
-            "too sure. No mask depends on it.",
+            "The logits are divided by it, so that probabilities mean what they say. It is above 1 "
+            "where they were too sure. No mask depends on it.",
         ),
         "images": Term("test images", whole, "Images that were scored."),
         "seconds_train": Term("training time", duration, "Time the training took."),

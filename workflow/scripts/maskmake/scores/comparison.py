@@ -23,7 +23,7 @@ TOO_FEW = "too few images"
 
 
 class ScoredRun(NamedTuple):
-    """What ``evaluate`` left of a run: ``metrics.json``, ``per_image.csv``, ``resamples.csv``."""
+    """What ``evaluate`` wrote for a run: ``metrics.json``, ``per_image.csv``, ``resamples.csv``."""
 
     metrics: dict
     per_image: pd.DataFrame
@@ -63,11 +63,11 @@ def rank_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
-    """Paired bootstrap over images of every two runs and every score of which one end is better.
+    """Paired bootstrap over images, for every two runs and every score with a better direction.
 
     Both runs are scored on the same draws of images (Koehn, "Statistical significance tests for
-    machine translation evaluation", EMNLP 2004), so that what makes an image hard for both cancels
-    out. A score that is a mean over images is compared on the images where both runs have it.
+    machine translation evaluation", EMNLP 2004), so what makes an image hard for both
+    cancels out. A score that is a mean over images is compared on the images where both have it.
 
     Args:
         runs: at least one, in the order of ``rank_runs``, all scored on the same images.
