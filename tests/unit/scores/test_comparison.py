@@ -44,8 +44,8 @@ def test_a_small_gain_that_all_images_share_is_found(good):
     row = table.loc["mean_dice"]
     assert 0 < row["low"] < row["difference"] < row["high"] < 0.06
     assert row["verdict"] == "first is better" and row["share"] > 0.99
-    spread = good.resamples["mean_dice"].quantile([0.025, 0.975])
-    assert spread.iloc[1] - spread.iloc[0] > row["difference"]
+    unpaired = good.resamples["mean_dice"].quantile([0.025, 0.975])
+    assert unpaired.iloc[1] - unpaired.iloc[0] > row["difference"]
     # Where lower is better the difference is negative and the verdict the same.
     assert table.loc["brier", "high"] < 0 and table.loc["brier", "verdict"] == "first is better"
     assert table.loc["brier", "share"] > 0.99
