@@ -50,9 +50,7 @@ def test_a_read_only_results_folder_is_named_and_nothing_lost(mounted, folder):
     finish(folder, "validate")
     before = digests(results, "*")
     remount(results, "ro")
-    told = (
-        "results/tiny: Read-only file system; free space or fix the permissions, then run again."
-    )
+    told = "results/tiny: Read-only file system; free space or fix the permissions, then run again."
     assert refusal(folder, "plan") == told
     assert planned(folder, "plan") == {"binarize", "split", "plan"}, "a dry run is not work"
     assert digests(results, "*") == before
