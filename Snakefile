@@ -34,37 +34,37 @@ rule all:
 rule train:
     """The network of each fold of each run."""
     input:
-        of_every_fold(rules.train_fold.output.model),
+        for_every_fold(rules.train_fold.output.model),
 
 
 rule predict:
     """The probabilities of each fold of each run."""
     input:
-        of_every_fold(rules.predict_fold.output.probabilities),
+        for_every_fold(rules.predict_fold.output.probabilities),
 
 
 rule decide:
     """The decision of each run: how its probabilities become masks."""
     input:
-        of_every_run(rules.decide_run.output.decision),
+        for_every_run(rules.decide_run.output.decision),
 
 
 rule diagnose:
     """Why each run leaves false objects and holes in its masks."""
     input:
-        of_every_run(rules.diagnose_run.output),
+        for_every_run(rules.diagnose_run.output),
 
 
 rule masks:
     """The masks of the test images of each run."""
     input:
-        of_every_run(rules.mask_run.output.masks),
+        for_every_run(rules.mask_run.output.masks),
 
 
 rule evaluate:
     """The scores of each run on the test images."""
     input:
-        of_every_run(rules.evaluate_run.output.metrics),
+        for_every_run(rules.evaluate_run.output.metrics),
 
 
 rule segment:

@@ -1,8 +1,8 @@
 """Runs commands of Snakemake in forks of one process that has imported it.
 
-A command that starts no job spends most of its time on imports. Here each still runs in a process
-of its own, with its own state, locks and end, but what it imports is there already. That is nothing
-of maskmake, since a command may use another checkout.
+A command that starts no job spends most of its time on imports. Here each still runs in its own
+process, with its own state and locks, but its imports are done already. None of them is of
+maskmake, since a command may use another checkout.
 
 As a program this file is the process that forks. It reads a JSON object a line, the arguments of
 ``run_program``, and answers each with a line, the wait status.

@@ -41,7 +41,7 @@ use rule * from maskmake as segmentation_*
 FORKS = Forks()
 
 JOB_LOG = re.compile(r"^    log: results/\w+/logs/(\S+)\.log$", re.MULTILINE)
-# Of commands that only look, or are at work on nothing but Snakemake's own files.
+# Options of commands that start no job.
 NO_JOB = {"--dry-run", "--lint", "--report", "--rulegraph", "--unlock"}
 NOTHING_TO_DO = "Nothing to be done (all requested files are present and up to date)."
 
@@ -74,8 +74,8 @@ def snakemake(
     Args:
         gpu: the limit for GPUs, ``None`` for the profile's.
         prefix: a command that runs another one.
-        forked: whether Snakemake is expected to refuse before it starts a job, and so need not
-            start Python. Where the arguments say that no job is to start, it does not anyway.
+        forked: whether to run it in a fork that has Snakemake imported already, for a command that
+            is refused before any job starts. Commands that start no job are always run so.
     """
     command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
@@ -91,10 +91,10 @@ def snakemake(
 
 
 def fatal(victim: str, place: str) -> tuple[str, ...]:
-    """A prefix for ``snakemake`` under which a job brings death as it comes to a file.
+    """A prefix for ``snakemake`` under which a job kills someone when it reaches a file.
 
     Args:
-        victim: ``job``, ``snakemake`` (alone), ``both``, or ``none``: the job waits there until
+        victim: ``job``, ``snakemake`` (alone) or ``both``; with ``none`` the job waits there until
             there is a file ``go``.
         place: ``os.rename`` or ``open`` and the pattern of a file.
     """
@@ -102,7 +102,7 @@ def fatal(victim: str, place: str) -> tuple[str, ...]:
 
 
 def finish(folder: Path, *arguments: str, **options) -> str:
-    """Run Snakemake, which has to succeed; give its output."""
+    """Run Snakemake, which has to succeed; return its output."""
     code, output = snakemake(folder, *arguments, **options)
     assert code == 0, output
     return output

@@ -36,7 +36,7 @@ class Jobs(logging.Handler):
 
 
 jobs, said = Jobs(), io.StringIO()
-logging.getLogger("snakemake").addHandler(jobs)  # of its own logger Snakemake clears them
+logging.getLogger("snakemake").addHandler(jobs)  # Snakemake removes those of its own logger
 try:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         snakemake(["--dry-run", *sys.argv[1:]])

@@ -178,7 +178,7 @@ def test_shards_run_side_by_side_and_come_back(work, trained, cluster):
 
 
 def test_gpu_that_the_node_does_not_have_is_named(work, cluster):
-    """The job lands where SLURM keeps its GPUs, and tells of the missing one itself."""
+    """The job lands where SLURM keeps its GPUs, and reports the missing one itself."""
     configure(work, train={**TRAIN, "gpu": 1}, runs={"a": {}})
     code, output = snakemake(work, "train", *CLUSTER, "--retries", "0", gpu=None)
     assert code != 0

@@ -1,4 +1,4 @@
-"""A workflow in the background, to be killed, and what has to come out all the same."""
+"""A workflow in the background, to be killed, and the results it must still have."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from workspace import ROOT, digests
 
 
 class Background:
-    """A Snakemake that runs meanwhile, in a session of its own; its output is in a file."""
+    """A Snakemake that runs in the background, in its own session; its output is in a file."""
 
     def __init__(self, folder: Path, *arguments: str, prefix: tuple[str, ...] = ()):
         command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
@@ -29,7 +29,7 @@ class Background:
         return self._output.read_text()
 
     def wait_until(self, condition) -> None:
-        """Wait for something that has to come before the end."""
+        """Wait for a condition that has to hold before Snakemake ends."""
         while not condition():
             assert self.process.poll() is None, self.output
             time.sleep(0.05)
@@ -39,8 +39,10 @@ def final_results(folder: Path, run: str = "a") -> dict[str, str]:
     """Digests of all results of a run but for the times in them."""
     results = folder / "results/tiny"
     found = digests(results, "data/images.npy", "data/labels.npy", "data/splits.csv", "plan.json")
-    of_run = digests(results / "runs" / run, "*.npy", "*.png", "*.csv", "decision.json", "specks.*")
-    found |= {name: digest for name, digest in of_run.items() if not name.startswith(".")}
+    run_files = digests(
+        results / "runs" / run, "*.npy", "*.png", "*.csv", "decision.json", "specks.*"
+    )
+    found |= {name: digest for name, digest in run_files.items() if not name.startswith(".")}
     found.pop("fold0/history.csv")
     with zipfile.ZipFile(results / f"runs/{run}/fold0/model.keras") as archive:
         found["weights"] = hashlib.sha256(archive.read("model.weights.h5")).hexdigest()

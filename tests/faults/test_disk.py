@@ -50,11 +50,9 @@ def test_a_read_only_results_folder_is_named_and_nothing_lost(mounted, folder):
     finish(folder, "validate")
     before = digests(results, "*")
     remount(results, "ro")
-    told = (
-        "results/tiny: Read-only file system; free space or mend the permissions, then run again."
-    )
+    told = "results/tiny: Read-only file system; free space or fix the permissions, then run again."
     assert refusal(folder, "plan") == told
-    assert planned(folder, "plan") == {"binarize", "split", "plan"}, "to look is no work"
+    assert planned(folder, "plan") == {"binarize", "split", "plan"}, "a dry run is not work"
     assert digests(results, "*") == before
     remount(results, "rw")
     assert "validate" not in planned(folder, "plan")
@@ -66,7 +64,7 @@ def test_a_full_disk_is_named_before_any_job(name, mounted, folder):
     told = refusal(folder, "validate")
     where = {"results": "results/tiny"}.get(name, name)
     assert told == (
-        f"{where}: No space left on device; free space or mend the permissions, then run again."
+        f"{where}: No space left on device; free space or fix the permissions, then run again."
     )
     assert digests(folder / "results", "*.json") == {}
 
@@ -99,7 +97,7 @@ def test_a_half_written_file_beside_a_result_changes_nothing(finished_copy):
     assert planned(finished_copy) == set()
     finish(finished_copy, "evaluate", "--forcerun", "mask_run")
     left = [path.name for path in half_written(finished_copy)]
-    assert ".partial-06.png" not in left, "the folder of the masks is made anew"
+    assert ".partial-06.png" not in left, "the folder of the masks is made again"
 
 
 def test_a_file_and_its_name_are_on_the_disk_in_this_order(tmp_path, monkeypatch):

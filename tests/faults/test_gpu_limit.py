@@ -70,11 +70,11 @@ def test_the_profile_limits_to_one(work):
 @pytest.mark.parametrize(
     "arguments", [("--resources", "mem_mb=8000"), ("--workflow-profile", "none", "--keep-going")]
 )
-def test_a_command_that_drops_the_limit_is_told(arguments, work):
+def test_a_command_that_drops_the_limit_is_warned(arguments, work):
     assert trainings(work, *arguments, prefix=AT_ONCE)[1:] == (2, 1)
 
 
-def test_without_jobs_on_a_gpu_nothing_is_told(work):
+def test_without_jobs_on_a_gpu_nothing_is_said(work):
     configure(work, train={**CONFIG["train"], "gpu": 0})
     assert trainings(work, "--resources", "mem_mb=8000", prefix=AT_ONCE)[1:] == (2, 0)
 

@@ -59,19 +59,19 @@ def test_killed_once_in_every_job(work, finished):
     for _, target, place, victim in CHAIN:
         code, output = snakemake(work, target, prefix=fatal(victim, place))
         assert code != 0, output
-        assert_told(output, killed)
+        assert_reported(output, killed)
         killed = victim
         outputs.append(output)
     outputs.append(finish(work, "report", "segment", "--cores", "2"))
-    assert_told(outputs[-1], killed)
+    assert_reported(outputs[-1], killed)
 
     whole = "\n".join(outputs)
     starts = Counter(re.findall(r"^(?:local)?rule (\w+):", whole, re.MULTILINE))
     for rule, _, _, victim in CHAIN:
         assert starts[rule] == 2, f"{rule}: killed, done again, and no more"
-        told = re.findall(rf"^{rule}: the last attempt, process \d+, was killed", whole, re.M)
+        lines = re.findall(rf"^{rule}: the last attempt, process \d+, was killed", whole, re.M)
         # Without its Snakemake a job may get to its end before it is stopped.
-        assert len(told) == 1 or victim == "snakemake", rule
+        assert len(lines) == 1 or victim == "snakemake", rule
     assert whole.count("resuming after epoch 1 of 1") == 1
 
     assert planned(work, "report", "segment") == set()
@@ -79,10 +79,10 @@ def test_killed_once_in_every_job(work, finished):
     assert final_results(work) == final_results(finished)
 
 
-def assert_told(output, killed):
+def assert_reported(output, killed):
     """The user reads in one sentence that a Snakemake was killed, and no other word of a lock."""
-    told = [line for line in output.splitlines() if "a Snakemake was killed here" in line]
-    assert len(told) == (killed in ("both", "snakemake")), output
-    for line in told:
+    lines = [line for line in output.splitlines() if "a Snakemake was killed here" in line]
+    assert len(lines) == (killed in ("both", "snakemake")), output
+    for line in lines:
         assert "its lock is removed, what it finished stays" in line
     assert "--unlock" not in output

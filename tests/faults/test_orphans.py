@@ -75,19 +75,19 @@ def test_the_same_job_is_done_by_one_process_at_a_time(job):
     assert (first.wait(), second.wait()) == (0, 0)
 
 
-def test_a_killed_job_is_told_by_the_next(job):
+def test_a_killed_job_is_reported_by_the_next(job):
     first = job()
     assert first.stdout.readline() == "at it\n"
     first.kill()
-    told = job().stderr.readline()
-    assert told == f"a_rule: the last attempt, process {first.pid}, was killed; it is done again.\n"
+    line = job().stderr.readline()
+    assert line == f"a_rule: the last attempt, process {first.pid}, was killed; it is done again.\n"
 
 
 SNAKEMAKE = """
 import os, sys, time
 from maskmake.snakefile.results_lock import ResultsLock
-at_work = ResultsLock("results/mine", "results/weights")
-at_work.begin(dry_run=False)
+lock = ResultsLock("results/mine", "results/weights")
+lock.acquire(dry_run=False)
 print(os.environ["MASKMAKE_SNAKEMAKE"], flush=True)
 time.sleep(600)
 """

@@ -24,17 +24,17 @@ def refusal(folder, *arguments):
     code, output = snakemake(folder, *arguments)
     assert code == 1 and "Traceback" not in output, output
     assert digests(folder / "results", "*") == before
-    (told,) = [line for line in output.splitlines() if line.startswith("results/tiny: ")]
-    return told, output
+    (sentence,) = [line for line in output.splitlines() if line.startswith("results/tiny: ")]
+    return sentence, output
 
 
 def test_the_second_is_refused_and_the_first_undisturbed(first, folder):
     pid = first.process.pid
-    told, output = refusal(folder, "validate")
-    assert f"another Snakemake is at work here (process {pid} on {platform.node()}: " in told
-    assert told.endswith(f"wait until it has ended, or stop it with: kill {pid}")
+    sentence, output = refusal(folder, "validate")
+    assert f"another Snakemake is at work here (process {pid} on {platform.node()}: " in sentence
+    assert sentence.endswith(f"wait until it has ended, or stop it with: kill {pid}")
     assert "--unlock" not in output
-    # To look is no work.
+    # A dry run is not work.
     assert planned(folder, "validate") == {"validate"}
     # Snakemake's own lock may be taken away; a lock of the operating system may not.
     finish(folder, "validate", "--unlock")
@@ -53,10 +53,10 @@ def test_a_lock_whose_owner_cannot_be_seen_is_kept_until_unlocked(named, folder)
     if named:
         name = json.dumps([4711, "elsewhere", "snakemake --cores 4"])
         (folder / ".snakemake/maskmake-tiny.lock").write_text(name)
-    told, _ = refusal(folder, "validate")
+    sentence, _ = refusal(folder, "validate")
     if named:
-        assert "another computer (process 4711 on elsewhere: snakemake --cores 4)" in told
-    assert told.endswith("add --unlock to the command once, then run it again.")
+        assert "another computer (process 4711 on elsewhere: snakemake --cores 4)" in sentence
+    assert sentence.endswith("add --unlock to the command once, then run it again.")
     finish(folder, "validate", "--unlock")
     finish(folder, "validate")
 

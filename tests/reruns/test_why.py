@@ -66,7 +66,7 @@ def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
 @pytest.mark.parametrize(
     ("reason", "phrases"),
     [
-        ("Forced execution", ["it is asked for by force"]),
+        ("Forced execution", ["it is forced by an option"]),
         (
             "Missing output files: a, b, c, d; Set of input files has changed since last execution",
             ["missing: a, b, c (and 1 more)", "it has other input files"],

@@ -56,12 +56,12 @@ def make_stores(tmp_path_factory):
     def make(images, labels):
         folder = tmp_path_factory.mktemp("store")
         shapes = [image.shape for image in images.values()]
-        planes = [shape[:2] for shape in shapes]
-        index = pd.DataFrame(planes, columns=["height", "width"]).assign(
+        sizes = [shape[:2] for shape in shapes]
+        index = pd.DataFrame(sizes, columns=["height", "width"]).assign(
             id=list(images),
             channels=shapes[0][2] if len(shapes[0]) == 3 else 1,
             image_offset=offsets_of(shapes),
-            label_offset=offsets_of(planes),
+            label_offset=offsets_of(sizes),
         )
         for name, arrays in (("images", images), ("labels", labels)):
             flat = np.concatenate([array.reshape(-1) for array in arrays.values()])

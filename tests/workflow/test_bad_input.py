@@ -90,7 +90,7 @@ def one_value(folder):
     ("spoil", "parts"),
     [
         pytest.param(
-            missing_image_folder, ["images: no such folder", "mend dataset.images"], marks=slow
+            missing_image_folder, ["images: no such folder", "fix dataset.images"], marks=slow
         ),
         pytest.param(
             empty_image_folder, ["images: no image files (found nothing)", ".png"], marks=slow
@@ -343,7 +343,7 @@ def test_folder_without_permission_to_write_is_named(folder):
         prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     (folder / "results/tiny/data").mkdir(mode=0o500, parents=True)
     output = refusal(folder, "validate", prefix=prefix)
-    assert_told_once(output, "results/tiny/data/", "Permission denied", "mend the permissions")
+    assert_told_once(output, "results/tiny/data/", "Permission denied", "fix the permissions")
     assert digests(folder / "results", "*.csv", "*.json") == {}
 
 

@@ -72,7 +72,7 @@ def test_a_file_with_another_checksum_is_refused(work, tmp_path, server):
     code, output = snakemake(work, "validate")
     assert code != 0
     told = [line for line in output.splitlines() if "03.png: checksum" in line]
-    assert "run again later, mend dataset.download" in told[-1]
+    assert "run again later, fix dataset.download" in told[-1]
     assert "Traceback" not in output
     assert half_written(work) == []
     assert not (work / "results/tiny/source/image/03.png").exists()

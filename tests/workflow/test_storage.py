@@ -182,7 +182,7 @@ def refused(storage, tmp_path) -> str:
 
 def test_an_address_that_is_wrong_is_named(archives, http, tmp_path):
     wrong = archives | {"labels": f"{http}/lables.zip"}
-    sentence = f"{http}/lables.zip: not found; expected an object that can be read; mend"
+    sentence = f"{http}/lables.zip: not found; expected an object that can be read; fix"
     assert sentence in refused(wrong, tmp_path)
     finish(work_with(archives, tmp_path), "plan")
     assert sentence in refused(wrong, tmp_path)  # and no older result is taken for it

@@ -24,12 +24,12 @@ SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text(
 
 
 def user_path(path):
-    """A path of the configuration, which lies under no prefix, for a rule."""
+    """A path of the configuration as a rule has to name it, since no prefix applies to it."""
     return os.path.abspath(path) if PREFIX else path
 
 
 def user_errors_at_parse_time(function, *arguments):
-    """Call a function; what the user can mend ends Snakemake with its sentence, not a traceback."""
+    """Call a function; what the user can fix ends Snakemake with its sentence, not a traceback."""
     try:
         return function(*arguments)
     except UserError as error:
@@ -47,7 +47,7 @@ if Path("results").exists() and not Path("results").is_dir():
     raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
 
-# Of images that a user keeps; those that a rule makes are inputs of the next one.
+# For images that a user keeps; those that a rule makes are inputs of the next one.
 DATASET_RECORD = f"{PREFIX}{RESULTS}/data/.contents.csv"
 DATASET_FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
 DATA_VERSION = None
@@ -72,7 +72,7 @@ SHARDS = user_errors_at_parse_time(list_shards, NEW_IMAGES, SEGMENT["shard_size"
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
         f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, TIFF, "
-        "JPEG or BMP files; mend the path or set segment.images to null."
+        "JPEG or BMP files; fix the path or set segment.images to null."
     )
 
 
@@ -90,7 +90,7 @@ def code(script):
 
 
 def training_section(wildcards):
-    """The settings that a trained network depends on; where it is trained is none of them."""
+    """The settings that a trained network depends on; the device is not among them."""
     section = RUNS[wildcards.run]
     return {key: value for key, value in section.items() if key not in ("tensorboard", "gpu")}
 
@@ -101,12 +101,12 @@ def paths_of(outputs):
     return [internals.path_in_storage(workflow, output) or output for output in listed]
 
 
-def of_every_run(pattern):
+def for_every_run(pattern):
     """The file of each run."""
     return expand(paths_of(pattern), run=RUNS, allow_missing=True)
 
 
-def of_every_fold(pattern):
+def for_every_fold(pattern):
     """The file of each fold of each run."""
     return expand(paths_of(pattern), run=RUNS, fold=FOLDS)
 
@@ -117,7 +117,7 @@ def folds_of_run(pattern):
 
 
 def weights_of_encoder(wildcards):
-    """The file of weights from which the encoder of a run starts, if it does."""
+    """The file of weights from which the encoder of a run starts, if there is one."""
     train = RUNS[wildcards.run]
     if train["encoder_weights"] is None:
         return {}
@@ -136,7 +136,7 @@ def contents_of_shard(wildcards):
 
 
 def version_of_shard(wildcards):
-    """Another one when an image of a shard has other bytes."""
+    """The version of the images of a shard; it changes when the bytes of any of them do."""
     return version_of(images_of_shard(wildcards), contents_of_shard(wildcards))
 
 

@@ -55,7 +55,7 @@ if DATASET and DATASET.origin == "storage":
         conda:
             "../../envs/images.yaml"
         params:
-            # That something was deleted from a folder is told by no time.
+            # No time shows that something was deleted from a folder.
             sizes=stored_sizes,
             code=code("retrieve.py"),
         script:

@@ -30,9 +30,9 @@ rule evaluate_run:
 rule compare:
     """Puts the scores of all runs into one table and compares each two."""
     input:
-        metrics=of_every_run(rules.evaluate_run.output.metrics),
-        per_image=of_every_run(rules.evaluate_run.output.per_image),
-        resamples=of_every_run(rules.evaluate_run.output.resamples),
+        metrics=for_every_run(rules.evaluate_run.output.metrics),
+        per_image=for_every_run(rules.evaluate_run.output.per_image),
+        resamples=for_every_run(rules.evaluate_run.output.resamples),
     output:
         table=f"{RESULTS}/comparison.csv",
         pairs=f"{RESULTS}/comparison_pairs.csv",

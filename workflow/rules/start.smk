@@ -1,7 +1,7 @@
 # What happens before any job. Snakemake parses these files for a dry run and `--list` too, and again
 # for each job. Parsing writes and reads: in the Snakemake of a user it takes the lock of the results
 # folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
-# has the images; in all of them it lists the folders of images and reads again those of new times.
+# has the images; each Snakemake lists the folders of images and reads again the images with new times.
 
 from maskmake.snakefile.results_lock import ResultsLock
 from maskmake.runtime.locks import HOLDER
@@ -22,7 +22,7 @@ for name, run in RUNS.items():
     if GPU_LIMIT and run["gpu"] > GPU_LIMIT:
         raise WorkflowError(
             f"train.gpu: {run['gpu']} in run '{name}', but --resources gpu={GPU_LIMIT} (from the "
-            "profile, unless it was given) lends all jobs together no more than that; add "
+            "profile, unless it was given) is the limit for all jobs together; add "
             f"--resources gpu={run['gpu']} or lower train.gpu."
         )
 
@@ -47,8 +47,8 @@ def check_start():
     if on_gpu and GPU_LIMIT is None and on_this_machine:
         logger.warning(
             "--resources: no limit for gpu (the profile's gpu=1 does not count beside a --resources "
-            "of one's own), so jobs start at once and wait inside for a GPU that is free; add gpu=1 "
-            "to --resources, or as many as there are, to start no more than these."
+            "of your own), so all jobs start at once and then wait for a free GPU; add gpu=1 to "
+            "--resources, or as many as there are, to start only as many jobs."
         )
 
 

@@ -12,20 +12,20 @@ def stored(address):
         scheme = address.partition("://")[0]
         raise WorkflowError(
             f"{address}: no installed storage plugin of Snakemake reads {scheme}://; expected one "
-            f"such as snakemake-storage-plugin-{scheme}; install it into .venv with pip, or mend "
+            f"such as snakemake-storage-plugin-{scheme}; install it into .venv with pip, or fix "
             "the address."
         )
     file = storage(address)
     found = internals.storage_object(file)
     if found is not None and internals.is_main_process(workflow):
-        # Snakemake is content with a missing input where it finds the output.
+        # Snakemake accepts a missing input where it finds the output.
         try:
             reason = "" if found.exists() else "not found"
         except Exception as error:  # of many kinds, each plugin has its own
             reason = f"no answer ({error})"
         if reason:
             raise WorkflowError(
-                f"{address}: {reason}; expected an object that can be read; mend the address or the "
+                f"{address}: {reason}; expected an object that can be read; fix the address or the "
                 "credentials, or run again when the storage is there."
             )
     return file

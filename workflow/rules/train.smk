@@ -26,7 +26,7 @@ rule check_patch:
     localrule: True
     conda:
         "../../envs/images.yaml"
-    # Without a hash of the code: what is checked anew is trained anew.
+    # Without a hash of the code: another check would train all runs again.
     script:
         "../scripts/check_patch.py"
 

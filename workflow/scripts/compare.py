@@ -2,7 +2,7 @@
 
 from maskmake.runtime.files import read_csv, read_json, write_csv
 from maskmake.runtime.log import job
-from maskmake.scores.comparison import ScoredRun, compare_pairs, compare_runs
+from maskmake.scores.comparison import ScoredRun, compare_runs
 
 with job(snakemake):
     files = zip(
@@ -11,8 +11,7 @@ with job(snakemake):
         map(read_csv, snakemake.input.resamples),
         strict=True,
     )
-    runs = dict(zip(snakemake.params.runs, map(ScoredRun._make, files), strict=True))
-    table = compare_runs({name: run.metrics for name, run in runs.items()})
-    write_csv(snakemake.output.table, table)
-    pairs = compare_pairs({name: runs[name] for name in table["run"]})
-    write_csv(snakemake.output.pairs, pairs)
+    runs = zip(snakemake.params.runs, map(ScoredRun._make, files), strict=True)
+    comparison = compare_runs(dict(runs))
+    write_csv(snakemake.output.table, comparison.table)
+    write_csv(snakemake.output.pairs, comparison.pairs)

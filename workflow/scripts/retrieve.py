@@ -1,8 +1,8 @@
 """Put the images and labels that Snakemake has fetched from a storage into two folders."""
 
-from maskmake.data.retrieval import gather
+from maskmake.data.retrieval import copy_images
 from maskmake.runtime.log import job
 
 with job(snakemake):
     for kind in ("images", "labels"):
-        gather(list(snakemake.input[kind]), snakemake.output[kind])
+        copy_images(list(snakemake.input[kind]), snakemake.output[kind])

@@ -144,7 +144,7 @@ def test_folder_missing(dataset):
     Path("labels").rename("masks")
     fault = only_fault()
     assert fault.startswith(
-        "labels: no such folder; expected the folder of labels; mend dataset.labels"
+        "labels: no such folder; expected the folder of labels; fix dataset.labels"
     )
     assert str(dataset) in fault
 
@@ -163,7 +163,7 @@ def test_folder_without_images(dataset):
     assert only_fault().startswith("images: no image files (found sub-folder val, 4 .czi files);")
 
 
-def test_empty_folders_are_both_told(dataset):
+def test_empty_folders_are_both_named(dataset):
     for path in [*Path("images").iterdir(), *Path("labels").iterdir()]:
         path.unlink()
     faults = audit().faults
@@ -204,7 +204,7 @@ def test_no_stem_in_common_is_one_fault(dataset):
 def test_two_files_of_one_stem(dataset):
     save(Path("images/2.tif"), grey(9))
     fault = only_fault()
-    assert "has the stem of 2." in fault
+    assert "has the same stem as 2." in fault
     assert "expected one file for '2'" in fault
 
 
@@ -213,7 +213,9 @@ def test_one_stem_in_two_sub_folders(dataset):
         save(Path(kind, "test/2.png"), pixels)
     result = audit()
     (fault,) = result.faults
-    assert fault.startswith("images/test/2.png: has the stem of images/2.png; expected stems that")
+    assert fault.startswith(
+        "images/test/2.png: has the same stem as images/2.png; expected stems that"
+    )
     assert result.manifest["id"].is_unique
 
 
@@ -317,7 +319,7 @@ def test_label_of_another_range_than_the_others(dataset):
         "labels/1.png: every pixel is background (the values 0 and 1), since the labels of the "
         "data set range from 0 to 255 and dataset.label_threshold 0.5 makes values above 127.5 "
         "foreground; expected 0 and 255; convert the label (class and instance numbers, too), or "
-        "mend the threshold."
+        "fix the threshold."
     )
 
 

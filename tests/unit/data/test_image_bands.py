@@ -15,7 +15,8 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps
 
 from maskmake.data import images
-from maskmake.data.images import open_image_files, png_rows, read_pixels
+from maskmake.data.images import open_image_files, read_pixels
+from maskmake.data.png_writer import png_rows
 from maskmake.runtime.errors import UserError
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from maskmake.data.retrieval import gather
+from maskmake.data.retrieval import copy_images
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_png
 
@@ -32,27 +32,27 @@ def names(folder):
 @pytest.mark.parametrize("form", ["folder", "zip", "gztar", "tar"])
 def test_images_come_out_flat_but_for_their_role(form, given, tmp_path):
     source = given if form == "folder" else shutil.make_archive(tmp_path / "x", form, given)
-    gather([str(source)], tmp_path / "out/image")
+    copy_images([str(source)], tmp_path / "out/image")
     assert names(tmp_path / "out") == ["image/a.png", "image/b.PNG", "image/train/c.png"]
 
 
 def test_files_are_taken_as_they_are(given, tmp_path):
-    gather([str(given / "a.png"), str(given / "deep/b.PNG")], tmp_path / "out/image")
+    copy_images([str(given / "a.png"), str(given / "deep/b.PNG")], tmp_path / "out/image")
     assert names(tmp_path / "out") == ["image/a.png", "image/b.PNG"]
 
 
 def test_two_images_of_one_name_are_refused(given, tmp_path):
     with pytest.raises(UserError, match=r"a\.png is also in .*rename one"):
-        gather([str(given), str(given / "a.png")], tmp_path / "out/image")
+        copy_images([str(given), str(given / "a.png")], tmp_path / "out/image")
 
 
 def test_what_holds_no_image_is_named(given, tmp_path):
     with pytest.raises(UserError, match=r"notes\.txt: holds no image"):
-        gather([str(given / "notes.txt")], tmp_path / "out/image")
+        copy_images([str(given / "notes.txt")], tmp_path / "out/image")
 
 
 @pytest.mark.parametrize("suffix", ["zip", "tar.gz", "tar"])
 def test_half_an_archive_is_named(suffix, given, tmp_path):
     (tmp_path / f"x.{suffix}").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(UserError, match=r"cannot be unpacked .* store it again"):
-        gather([str(tmp_path / f"x.{suffix}")], tmp_path / "out/image")
+        copy_images([str(tmp_path / f"x.{suffix}")], tmp_path / "out/image")

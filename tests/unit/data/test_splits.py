@@ -230,7 +230,7 @@ def test_the_plan_holds_the_statistics_of_all_but_the_test_images(make_stores, c
     assert plan["largest_patch"] == 32
 
 
-def test_the_spread_of_constant_images_is_zero(make_stores):
+def test_the_std_of_constant_images_is_zero(make_stores):
     images = {"a": np.full((64, 64), 65535, np.uint16)}
     labels = {"a": np.zeros((64, 64), np.uint8)}
     index, *stores = make_stores(images, labels)

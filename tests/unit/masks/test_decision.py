@@ -344,8 +344,8 @@ def test_two_levels_separate_what_one_threshold_leaves_together():
     assert components(probability > 0.5) == 1
     separated = apply_decision(probability, Decision(0.5, 0, 0, upper=0.9, min_seed=8))
     assert components(separated) == components(label) == 2
-    lost = (probability > 0.5) & ~separated
-    assert not lost[label > 0].any() and not (separated & (probability <= 0.5)).any()
+    drawn = (probability > 0.5) & ~separated
+    assert not drawn[label > 0].any() and not (separated & (probability <= 0.5)).any()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -479,7 +479,7 @@ def test_every_objective_finds_its_best_threshold(objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("value", [0, 1])
-def test_every_objective_copes_with_labels_of_one_class(objective, value):
+def test_every_objective_has_a_decision_for_labels_of_one_class(objective, value):
     label = np.full((32, 32), value, np.uint8)
     probability = np.random.default_rng(0).uniform(0.2, 0.8, label.shape).astype(np.float16)
     learned = learn([(probability, label)] * 3, objective)

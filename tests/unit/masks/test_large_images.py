@@ -78,16 +78,16 @@ def test_one_seed_that_leaves_the_window_gets_no_line_through_itself(small, tmp_
 def test_a_small_image_needs_no_disk(tmp_path):
     probability = probabilities(0, 2)
     decision = Decision(0.5, 10, 10, 0.9, 5)
-    folder = tmp_path / "planes"  # which a plane on disk would make
+    folder = tmp_path / "arrays"  # which an array on disk would make
     ((_, mask),) = masked(iter([probability]), probability.shape, decision, folder)
     np.testing.assert_array_equal(mask, apply_decision(probability, decision))
     assert not folder.exists()
 
 
-def test_a_plane_keeps_what_is_written_and_has_no_name(tmp_path):
-    plane = DiskArray(tmp_path, SHAPE, np.int32)
-    plane.rows(10, 20)[:, 5:9] = 7
+def test_a_disk_array_keeps_what_is_written_and_has_no_name(tmp_path):
+    array = DiskArray(tmp_path, SHAPE, np.int32)
+    array.rows(10, 20)[:, 5:9] = 7
     expected = np.zeros(SHAPE, np.int32)
     expected[10:20, 5:9] = 7
-    np.testing.assert_array_equal(plane.rows(0, SHAPE[0]), expected)
+    np.testing.assert_array_equal(array.rows(0, SHAPE[0]), expected)
     assert list(tmp_path.iterdir()) == []

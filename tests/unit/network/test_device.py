@@ -100,10 +100,10 @@ os.environ["PATH"] = path
 del os.environ["CUDA_VISIBLE_DEVICES"]
 select(1)
 """
-    processor, told, variables = in_a_process(program, tmp_path).splitlines()
+    processor, refusal, variables = in_a_process(program, tmp_path).splitlines()
     assert processor == " None"
     none = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists none); "
-    assert told.startswith(none + PROCESSOR + "mend the driver")
+    assert refusal.startswith(none + PROCESSOR + "fix the driver")
     assert compiled_in(tmp_path) in variables
 
 
@@ -119,9 +119,9 @@ print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
 """
     of_the_user = "--xla_cpu_enable_fast_math=false"
     output = in_a_process(program, tmp_path, PATH=path_with_a_gpu, XLA_FLAGS=of_the_user)
-    told, variables, two = output.splitlines()
+    refusal, variables, two = output.splitlines()
     one = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists 1); "
-    assert told.startswith(one + PROCESSOR + "give tensorflow its CUDA libraries")
+    assert refusal.startswith(one + PROCESSOR + "give tensorflow its CUDA libraries")
     assert variables.startswith("GPU-")
     assert of_the_user in variables and compiled_in(tmp_path) in variables
     assert two == "2"

@@ -104,7 +104,7 @@ def test_a_group_without_a_limit_leaves_what_the_machine_has(limit):
 
 
 @pytest.mark.parametrize("backend_says", ["tensorflow", "JAX", "PyTorch", "NumPy"])
-def test_exhausted_memory_is_told(backend_says):
+def test_exhausted_memory_is_explained(backend_says):
     def exhaust():
         match backend_says:
             case "tensorflow":

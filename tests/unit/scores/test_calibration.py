@@ -25,11 +25,11 @@ from maskmake.scores.probabilities import (
 )
 
 
-def honest(seed: int, bias: float = 0.0, spread: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+def honest(seed: int, bias: float = 0.0, std: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
     """Logits (256, 256) of smooth blobs, and a label drawn with just these probabilities."""
     rng = np.random.default_rng(seed)
     field = ndimage.gaussian_filter(rng.normal(size=(256, 256)), 6)
-    logits = bias + spread * field / field.std()
+    logits = bias + std * field / field.std()
     return logits, (rng.random(logits.shape) < expit(logits)).astype(np.uint8)
 
 
@@ -169,7 +169,7 @@ def test_bands_add_up_to_the_image():
 
 
 def test_a_wide_background_adds_hardly_a_pixel_to_a_small_object():
-    """Where ``float16`` tells 0.00001 from 0.001 so does the calibrated probability."""
+    """``float16`` distinguishes 0.00001 from 0.001, and so does the calibrated probability."""
     probability = np.full((512, 512), 1e-6, np.float16)
     probability[:20, :20] = 0.999
     histogram = probability_histogram(probability, probability > 0.5)
@@ -177,9 +177,9 @@ def test_a_wide_background_adds_hardly_a_pixel_to_a_small_object():
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
-@pytest.mark.parametrize("spread", [0.5, 2.0, 6.0])
-def test_an_expected_dice_comes_true(threshold, spread):
-    logits, label = honest(7, bias=-1.0, spread=spread)
+@pytest.mark.parametrize("std", [0.5, 2.0, 6.0])
+def test_an_expected_dice_comes_true(threshold, std):
+    logits, label = honest(7, bias=-1.0, std=std)
     probability = stored(logits)
     mask = probability > threshold
     real = pixel_scores(confusion(mask, label))
@@ -189,7 +189,7 @@ def test_an_expected_dice_comes_true(threshold, spread):
 
 
 def test_images_are_ranked_as_their_labels_would_rank_them():
-    cases = [honest(seed, spread=0.5 + seed / 2) for seed in range(10)]
+    cases = [honest(seed, std=0.5 + seed / 2) for seed in range(10)]
     temperature = 1.6
     expected, real = [], []
     for logits, label in cases:

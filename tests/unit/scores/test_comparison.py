@@ -7,7 +7,8 @@ from pictures import cells
 
 from maskmake.report.sentences import verdict_sentences
 from maskmake.report.tables import difference_tables
-from maskmake.scores.comparison import ScoredRun, compare_pairs, compare_runs
+from maskmake.scores.cases import Case
+from maskmake.scores.comparison import ScoredRun, compare_pairs, rank_runs
 from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
 
 
@@ -19,13 +20,13 @@ def scored(cases) -> ScoredRun:
 
 
 def masks(images: int, error: float, seed: int = 0):
-    """Images of rather different difficulty; a share of each mask's pixels more is wrong."""
+    """Images of different difficulty; in each mask ``error`` is the share of more wrong pixels."""
     rng = np.random.default_rng(seed)
     for number in range(images):
         label = cells(size=64, count=8, seed=number)
         wrong = rng.random(label.shape) < 0.02 + 0.2 * number / images + error
         mask = (label > 0) ^ wrong
-        yield str(number), mask, label, np.where(mask, 0.9, 0.1).astype(np.float16)
+        yield Case(str(number), label, np.where(mask, 0.9, 0.1).astype(np.float16), mask)
 
 
 def pair(first, second) -> pd.DataFrame:
@@ -43,8 +44,8 @@ def test_a_small_gain_that_all_images_share_is_found(good):
     row = table.loc["mean_dice"]
     assert 0 < row["low"] < row["difference"] < row["high"] < 0.06
     assert row["verdict"] == "first is better" and row["share"] > 0.99
-    spread = good.resamples["mean_dice"].quantile([0.025, 0.975])
-    assert spread.iloc[1] - spread.iloc[0] > row["difference"]
+    unpaired = good.resamples["mean_dice"].quantile([0.025, 0.975])
+    assert unpaired.iloc[1] - unpaired.iloc[0] > row["difference"]
     # Where lower is better the difference is negative and the verdict the same.
     assert table.loc["brier", "high"] < 0 and table.loc["brier", "verdict"] == "first is better"
     assert table.loc["brier", "share"] > 0.99
@@ -114,10 +115,7 @@ def test_means_are_compared_on_the_images_that_both_have(good):
 
 
 def test_scores_that_one_run_lacks_have_no_difference(good):
-    nothing = scored(
-        (image_id, np.zeros_like(mask), label, probability)
-        for image_id, mask, label, probability in masks(9, 0.0)
-    )
+    nothing = scored(case._replace(mask=np.zeros_like(case.mask)) for case in masks(9, 0.0))
     lacking = without(good, "v_rand", *good.per_image["id"])
     table = pair(lacking, nothing)
     for score in ("v_rand", "precision"):  # an empty mask has no precision
@@ -166,7 +164,7 @@ def test_a_verdict_in_words(good):
 def test_runs_are_ranked_by_mean_dice(good):
     worse = {**good.metrics, "mean_dice": 0.1}
     unknown = {**good.metrics, "mean_dice": None}
-    table = compare_runs({"x": unknown, "y": worse, "z": good.metrics})
+    table = rank_runs({"x": unknown, "y": worse, "z": good.metrics})
     assert table["run"].tolist() == ["z", "y", "x"]
     assert list(table) == ["run", *good.metrics]
 

@@ -445,14 +445,14 @@ DATASET_FAULTS = {
     "nothing": (
         "",
         "dataset: no data; set dataset.images and dataset.labels to two folders, or "
-        "dataset.synthesis to {} for made images, or, to use a trained model, segment.model and "
-        "segment.images",
+        "dataset.synthesis to {} for synthetic images, or, to use a trained model, segment.model "
+        "and segment.images",
     ),
     "model without images": (
         "segment: {model: a}",
         "dataset: no data; set dataset.images and dataset.labels to two folders, or "
-        "dataset.synthesis to {} for made images, or, to use a trained model, segment.model and "
-        "segment.images",
+        "dataset.synthesis to {} for synthetic images, or, to use a trained model, segment.model "
+        "and segment.images",
     ),
     "no labels": (
         "dataset: {images: a}",
@@ -491,7 +491,7 @@ DATASET_FAULTS = {
     ),
     "checksums": (
         "dataset: {download: {url: 'http://a'}}",
-        'dataset.download.checksums: missing; needed is: File with one line "sha256  image/name" '
+        'dataset.download.checksums: missing; expected: File with one line "sha256  image/name" '
         'or "sha256  label/name" a file',
     ),
     "groups not a regular expression": (
@@ -529,7 +529,7 @@ def test_all_choices_are_listed_where_none_is_near():
     assert all(encoder in line for encoder in encoders)
 
 
-def test_all_faults_are_told_at_once():
+def test_all_faults_are_reported_at_once():
     lines = fault_lines(
         "dataset: {images: a}\n"
         "trian: {}\n"
@@ -554,7 +554,7 @@ def test_the_heading_counts_the_faults():
         resolved(TWO_PATHS + "train: {epoch: 1, batch: 0}")
 
 
-def test_a_fault_of_train_is_told_once_however_many_runs_share_it():
+def test_a_fault_of_train_is_reported_once_however_many_runs_share_it():
     assert len(fault_lines(TWO_PATHS + "train: {architecture: PSPNet}\nruns: {a: , b: }")) == 1
 
 
@@ -579,7 +579,7 @@ def test_a_dropped_letter_is_answered_with_the_right_key(path):
 
 
 @pytest.mark.parametrize(
-    ("section", "told"),
+    ("section", "sentence"),
     [
         ("{images: 's3://b/image', labels: b}", "found an address; expected two folders"),
         ("{storage: {images: image, labels: 's3://b/l'}}", "dataset.storage.images: found the"),
@@ -589,5 +589,5 @@ def test_a_dropped_letter_is_answered_with_the_right_key(path):
         ),
     ],
 )
-def test_addresses_belong_in_the_section_for_them(section, told):
-    assert any(told in line for line in fault_lines(f"dataset: {section}"))
+def test_addresses_belong_in_the_section_for_them(section, sentence):
+    assert any(sentence in line for line in fault_lines(f"dataset: {section}"))

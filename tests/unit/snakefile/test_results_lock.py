@@ -57,8 +57,8 @@ def killed_snakemake():
 
 def test_the_lock_of_a_killed_process_goes_and_it_is_named_once():
     process = killed_snakemake()
-    told = at_work().acquire(dry_run=True)
-    assert f"a Snakemake was killed here (process {process} on {platform.node()}" in told
+    notice = at_work().acquire(dry_run=True)
+    assert f"a Snakemake was killed here (process {process} on {platform.node()}" in notice
     assert [path.name for path in LOCKS.iterdir()] == ["0.input.lock"]
     assert at_work().acquire(dry_run=True) is None
 
@@ -134,5 +134,5 @@ def test_a_folder_that_may_not_be_written_to_is_named(monkeypatch):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(UserError, match=r"^\.snakemake: Read-only file system; free space or mend"):
+    with pytest.raises(UserError, match=r"^\.snakemake: Read-only file system; free space or fix"):
         at_work().acquire(dry_run=False)

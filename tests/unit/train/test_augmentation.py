@@ -12,7 +12,7 @@ from maskmake.train.augmentation import augment, blur, gamma, lower_resolution, 
 pytestmark = pytest.mark.long
 
 BATCH, SIDE = 4, 32
-SPREAD = np.array([30.0], "float32")
+STD = np.array([30.0], "float32")
 EVERYTHING = AugmentationSettings(
     flip_horizontal=True,
     flip_vertical=True,
@@ -62,9 +62,9 @@ def random_batch(seed=0, channels=1, count=BATCH, side=SIDE):
     return images, (blobs > 0).astype("float32")[..., None]
 
 
-def augmented(images, labels, settings, seed=1, spread=SPREAD):
+def augmented(images, labels, settings, seed=1, std=STD):
     seeds = keras.random.SeedGenerator(seed)
-    results = augment(tf.constant(images), tf.constant(labels), settings, spread, seeds)
+    results = augment(tf.constant(images), tf.constant(labels), settings, std, seeds)
     return tuple(keras.ops.convert_to_numpy(array) for array in results)
 
 
@@ -83,7 +83,7 @@ def symmetry(pixels, turns, flipped):
 # --- labels -----------------------------------------------------------------------------------
 
 
-def test_what_rides_beside_the_label_is_moved_like_the_image():
+def test_channels_beside_the_label_are_moved_like_the_image():
     settings = AugmentationSettings(flip_vertical=True, rotation=40.0, zoom=0.2)
     images, labels = random_batch()
     moved, both = augmented(images, np.concatenate([labels, images], axis=-1), settings)
@@ -228,7 +228,7 @@ def test_zoom_and_shift_stay_in_their_range():
     assert 6.5 < max(shifts) < 8.01
 
 
-def test_brightness_contrast_and_noise_are_measured_in_spreads():
+def test_brightness_contrast_and_noise_are_measured_in_standard_deviations():
     images, labels = random_batch()
     gains, factors, levels = [], [], []
     middle = images.mean(axis=(1, 2), keepdims=True)
@@ -236,11 +236,11 @@ def test_brightness_contrast_and_noise_are_measured_in_spreads():
         new, new_labels = augmented(images, labels, AugmentationSettings(brightness=0.5), seed)
         gain = new - images
         assert np.ptp(gain, axis=(1, 2)).max() < 1e-3
-        gains.extend(gain[:, 0, 0, 0] / SPREAD[0])
+        gains.extend(gain[:, 0, 0, 0] / STD[0])
         new, _ = augmented(images, labels, AugmentationSettings(contrast=0.25), seed)
         factors.extend((new - middle).std(axis=(1, 2, 3)) / images.std(axis=(1, 2, 3)))
         new, _ = augmented(images, labels, AugmentationSettings(noise=0.2), seed)
-        levels.extend((new - images).std(axis=(1, 2, 3)) / SPREAD[0])
+        levels.extend((new - images).std(axis=(1, 2, 3)) / STD[0])
         np.testing.assert_array_equal(new_labels, labels)
     assert -0.501 < min(gains) < -0.4
     assert 0.4 < max(gains) < 0.501
@@ -276,7 +276,7 @@ def test_probability_is_the_share_of_batches_that_are_changed():
 
     @tf.function
     def step():
-        return augment(images, labels, settings, SPREAD, seeds)[0]
+        return augment(images, labels, settings, STD, seeds)[0]
 
     changed = [(step().numpy() != images.numpy()).any(axis=(1, 2, 3)) for _ in range(500)]
     # A batch is changed as a whole or not at all.
@@ -289,10 +289,10 @@ def test_probability_is_the_share_of_batches_that_are_changed():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_intensity_leaves_labels_alone(channels):
-    spread = np.full(channels, 30.0, "float32")
+    std = np.full(channels, 30.0, "float32")
     images, labels = random_batch(channels=channels)
     for seed in range(5):
-        new_images, new_labels = augmented(images, labels, INTENSITY, seed, spread)
+        new_images, new_labels = augmented(images, labels, INTENSITY, seed, std)
         np.testing.assert_array_equal(new_labels, labels)
         assert (np.abs(new_images - images).max(axis=(1, 2, 3)) > 1).all()
 
@@ -404,7 +404,7 @@ def test_the_sequence_follows_from_the_seed_and_advances():
     def sequence(seed):
         seeds = keras.random.SeedGenerator(seed)
         tensors = tf.constant(images), tf.constant(labels)
-        return [augment(*tensors, EVERYTHING, SPREAD, seeds)[0].numpy() for _ in range(3)]
+        return [augment(*tensors, EVERYTHING, STD, seeds)[0].numpy() for _ in range(3)]
 
     first, again, other = sequence(7), sequence(7), sequence(8)
     np.testing.assert_array_equal(first, again)
@@ -449,9 +449,9 @@ def check_ranges(images, labels, shape):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_all_changes_together_are_finite_and_keep_labels(channels):
     images, labels = random_batch(channels=channels)
-    spread = np.full(channels, 30.0, "float32")
+    std = np.full(channels, 30.0, "float32")
     for seed in range(10):
-        changed = augmented(images, labels, all_changes(), seed, spread)
+        changed = augmented(images, labels, all_changes(), seed, std)
         check_ranges(*changed, images.shape)
 
 

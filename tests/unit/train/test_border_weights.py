@@ -42,7 +42,7 @@ def test_no_weight_without_two_objects_near_each_other(label):
     assert (found.dtype, found.shape, found.max()) == (np.uint8, label.shape, 0)
 
 
-def test_the_map_rides_as_second_channel_and_is_computed_once(make_stores, tmp_path):
+def test_the_map_is_the_second_channel_and_is_computed_once(make_stores, tmp_path):
     labels = {"a": two_bars(3), "b": np.zeros((30, 20), np.uint8), "c": two_bars(5)[:, ::-1]}
     store = make_stores(labels, labels)[2]
     path = tmp_path / "folder" / "borders.npy"

@@ -100,7 +100,7 @@ def test_labels_that_do_not_belong_to_the_images_are_noticed(dataset, tmp_path):
         train(inputs, tmp_path, augmentation=AUGMENTATION_PRESETS["default"])
 
 
-@pytest.mark.parametrize(("value", "sentence"), [(0, "no foreground"), (1, "foreground alone")])
+@pytest.mark.parametrize(("value", "sentence"), [(0, "no foreground"), (1, "only foreground")])
 def test_training_labels_of_one_class_are_refused(dataset, tmp_path, value, sentence):
     inputs = with_labels(dataset, tmp_path, "train", lambda label: np.full_like(label, value))
     with pytest.raises(UserError, match=f"dataset.labels: found {sentence} in the training images"):

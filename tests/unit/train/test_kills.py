@@ -158,11 +158,11 @@ def test_killed_at_each_file_that_it_writes(trainer, undisturbed, tmp_path):
     assert_same(tmp_path, undisturbed)
 
 
-def test_sigterm_is_told_in_a_sentence(trainer, undisturbed, tmp_path):
+def test_sigterm_is_reported_in_a_sentence(trainer, undisturbed, tmp_path):
     trainer.start(tmp_path, at_file=6, by=signal.SIGTERM)
     assert trainer.end() == 1
-    told = log_of(tmp_path).splitlines()[-1]
-    assert told == "train_fold was stopped; run the same command again to go on."
+    last = log_of(tmp_path).splitlines()[-1]
+    assert last == "train_fold was stopped; run the same command again to go on."
     assert "Traceback" not in log_of(tmp_path)
     assert not list(tmp_path.rglob(".partial-*"))
     finish(trainer, tmp_path)
@@ -177,7 +177,7 @@ def test_a_full_disk_costs_one_sentence_and_one_epoch(trainer, half_way, undistu
     trainer.start(folder, largest=size - 1)  # as on a disk with room for that much
     assert trainer.end() == 1
     told = log_of(folder).splitlines()[-1]
-    assert told.endswith("File too large; free space or mend the permissions, then run again.")
+    assert told.endswith("File too large; free space or fix the permissions, then run again.")
     assert "epoch-000003.npz" in told and ".partial" not in told
     assert "Traceback" not in log_of(folder)
     assert {path.name: path.read_bytes() for path in states_in(folder)} == before
@@ -210,7 +210,7 @@ def test_a_damaged_state_costs_one_epoch_more(trainer, half_way, undisturbed, tm
     assert_same(folder, undisturbed)
 
 
-def test_without_a_whole_state_training_begins_anew(trainer, half_way, undisturbed, tmp_path):
+def test_without_a_whole_state_training_begins_again(trainer, half_way, undisturbed, tmp_path):
     folder = shutil.copytree(half_way, tmp_path / "fold0")
     for path in states_in(folder):
         empty(path)

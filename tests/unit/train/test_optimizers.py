@@ -84,9 +84,9 @@ def test_an_exchange_loses_no_bit():
 
 
 @pytest.mark.parametrize(
-    ("name", "of_keras"), [("adamw", keras.optimizers.AdamW), ("adam", keras.optimizers.Adam)]
+    ("name", "keras_class"), [("adamw", keras.optimizers.AdamW), ("adam", keras.optimizers.Adam)]
 )
-def test_an_optimiser_takes_the_steps_of_the_one_of_keras(name, of_keras):
+def test_an_optimiser_takes_the_steps_of_the_one_of_keras(name, keras_class):
     random = np.random.default_rng(0)
     starts = [random.normal(size=shape).astype("float32") for shape in [(3, 3, 2, 5), (5,)]]
     gradients = [
@@ -100,7 +100,7 @@ def test_an_optimiser_takes_the_steps_of_the_one_of_keras(name, of_keras):
             optimizer.apply(step)
         return [weight.numpy() for weight in weights]
 
-    expected = trained(of_keras(keras.optimizers.schedules.CosineDecay(PEAK, 20)))
+    expected = trained(keras_class(keras.optimizers.schedules.CosineDecay(PEAK, 20)))
     for ours, theirs, start in zip(
         trained(optimizer_of(optimizer=name)), expected, starts, strict=True
     ):

@@ -107,7 +107,7 @@ def test_the_same_settings_give_the_same_network(dataset, trained, killed, tmp_p
     assert_same_training(trained, again)
     # The state in the folder is that of other code.
     assert "resuming" not in caplog.text
-    assert not state_folders(folder), "left for good by a training that never goes on"
+    assert not state_folders(folder), "the state of a training that never goes on is removed"
 
 
 def test_a_killed_training_goes_on_as_if_there_had_been_no_kill(dataset, trained, killed, caplog):
@@ -263,7 +263,7 @@ def test_a_training_out_of_patience_stops_for_good(dataset, trained, tmp_path, c
     assert "stopped after epoch 2 of 3: validation loss no lower than in epoch 1" in caplog.text
 
 
-# --- what the user can mend -------------------------------------------------------------------
+# --- what the user can fix --------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("two_convolutions")

@@ -14,7 +14,7 @@ from maskmake.data.images import read_label, read_pixels
 from maskmake.data.labels import (
     Histogram,
     foreground_share,
-    histogram_of,
+    label_histogram,
     label_range,
     middle_fault,
     one_sided_faults,
@@ -62,8 +62,8 @@ def validate_dataset(
 
     Args:
         settings: arguments of ``audit_dataset``.
-        record: file of ``contents``, by which the Snakefile sees that an image has changed.
-        fault_page: page of a data set that is refused.
+        record: file of ``file_versions``, from which the Snakefile sees that an image changed.
+        fault_page: page for a data set that is refused.
         json_path, html_path, manifest_path: see ``write_audit``.
 
     Raises:
@@ -157,7 +157,7 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
         image = _read(read_pixels, pair.image, faults)
         label = _read(read_label, pair.label, faults)
         if label is not None:
-            histograms[str(pair.label)] = histogram_of(label)
+            histograms[str(pair.label)] = label_histogram(label)
         if image is None or label is None:
             continue
         if image.shape[:2] != label.shape:

@@ -1,4 +1,4 @@
-"""Fetching of files, each verified by its checksum."""
+"""Fetching files, each verified by its checksum."""
 
 import hashlib
 import time
@@ -21,7 +21,7 @@ PASSING_STATUSES = {408, 425, 429}
 ALGORITHMS = {32: "md5", 64: "sha256"}  # of a checksum, by its hexadecimal digits
 
 DATASET_REMEDY = (
-    "mend dataset.download, or put the files by hand into the folders dataset.images and "
+    "fix dataset.download, or put the files by hand into the folders dataset.images and "
     "dataset.labels"
 )
 
@@ -57,7 +57,27 @@ def download(
         for name in missing:
             paths[name].unlink(missing_ok=True)
             address = f"{url.rstrip('/')}/{quote(name)}"
-            fetch(session, address, checksums[name], paths[name], DATASET_REMEDY, retries)
+            _fetch(session, address, checksums[name], paths[name], DATASET_REMEDY, retries)
+
+
+def fetch_file(path: Path, address: str, checksum: str) -> Path:
+    """Fetch one file; it appears at ``path`` when it is whole and has the checksum.
+
+    Args:
+        path: where the file goes; its folder is made if need be.
+        address: http or https.
+        checksum: MD5 or SHA-256 in lower-case hexadecimal.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        UserError: the file cannot be fetched or has another checksum.
+    """
+    logger.info("Downloading %s", address)
+    with requests.Session() as session:
+        _fetch(session, address, checksum, path, f"or put the file by hand at {path}")
+    return path
 
 
 def _is_whole(path: Path, checksum: str) -> bool:
@@ -70,7 +90,7 @@ def _digest(path: Path, checksum: str) -> str:
         return hashlib.file_digest(file, ALGORITHMS[len(checksum)]).hexdigest()
 
 
-def fetch(
+def _fetch(
     session: requests.Session,
     address: str,
     checksum: str,
@@ -78,19 +98,7 @@ def fetch(
     remedy: str,
     retries: int = 3,
 ) -> None:
-    """Fetch one file; it appears at ``path`` when it is whole and has the checksum.
-
-    Args:
-        session: keeps the connection for the next file.
-        address: http or https.
-        checksum: MD5 or SHA-256 in lower-case hexadecimal.
-        path: where the file goes; its folder is made if need be.
-        remedy: what a user can do besides running again, as part of a sentence.
-        retries: further attempts, from 0, as for ``download``.
-
-    Raises:
-        UserError: the file cannot be fetched or has another checksum.
-    """
+    """As ``fetch_file``; ``remedy`` is what a user can do besides running again."""
     # urllib3's Retry sees neither a broken body nor a wrong checksum, so one loop covers all.
     for attempt in range(retries + 1):
         try:

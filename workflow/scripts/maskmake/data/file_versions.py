@@ -1,8 +1,8 @@
-"""Which images and labels have changed since they were last worked on. Read by the Snakefile.
+"""Which images and labels have changed since a job last read them. Used by the Snakefile.
 
-To Snakemake a file is as old as its time says, so a copied data set would be new, and 100,000
-images as inputs of a rule take it 17 seconds and half a gigabyte. Here a file is as old as its
-bytes: they are read again only where size and time are not those of the last time.
+Snakemake goes by the time of a file, so a copied data set would count as changed; and 100,000
+images as inputs of a rule cost it 17 seconds and half a gigabyte. This module goes by the bytes of
+a file. It reads them again only where size or time differ from those in the record.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ class Content(NamedTuple):
         size: bytes.
         modified: time of the last change, nanoseconds.
         version: size and time when these bytes were first seen.
-        sha256: of the bytes, hexadecimal; empty until they are worked on.
+        sha256: of the bytes, hexadecimal; empty until a job has read them.
     """
 
     size: int
@@ -32,10 +32,10 @@ class Content(NamedTuple):
 
 def scan(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
     """What the files hold now: the same version as before where they have the same bytes."""
-    return {file: _look_at(file, seen.get(file)) for file in files}
+    return {file: _scan_file(file, seen.get(file)) for file in files}
 
 
-def _look_at(file: str, seen: Content | None) -> Content:
+def _scan_file(file: str, seen: Content | None) -> Content:
     stat = Path(file).stat()
     if seen and seen.size == stat.st_size:
         if seen.modified == stat.st_mtime_ns:
@@ -46,7 +46,7 @@ def _look_at(file: str, seen: Content | None) -> Content:
 
 
 def _sha256(file: str) -> str:
-    """Empty where the file cannot be read, which is told where it is worked on."""
+    """Empty where the file cannot be read; the job that reads it says so."""
     try:
         with Path(file).open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
@@ -55,24 +55,24 @@ def _sha256(file: str) -> str:
 
 
 def version_of(files: Iterable[str], record: str | Path) -> str:
-    """One version of all files, 16 hexadecimal digits: another one when any file has other bytes.
+    """One version of all files, 16 hexadecimal digits; it changes when the bytes of any file do.
 
     Args:
         files: paths; their order counts.
         record: file that the last job wrote, if there was one. New times of unchanged files are
-            noted in it, so that they are read once.
+            written into it, so that their bytes are read only once.
     """
     seen = read_record(record)
     now = scan(files, seen)
     text = "".join(f"{file}\0{content.version}\n" for file, content in now.items())
     if now != seen and _versions(now) == _versions(seen):
-        with contextlib.suppress(OSError):  # without the note they are read again the next time
+        with contextlib.suppress(OSError):  # then they are read again the next time
             write_record(record, now)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_scan(files: Iterable[str], record: str | Path) -> None:
-    """Write into the record what files hold, before they are worked on."""
+    """Record what files hold, before a job reads them."""
     contents = scan(files, read_record(record))
     sums = {file: seen._replace(sha256=_sha256(file)) for file, seen in contents.items()}
     write_record(record, sums)

@@ -1,4 +1,4 @@
-"""The fingerprint of a data set and the settings it implies."""
+"""The fingerprint of a data set, and the check that a patch fits into its images."""
 
 from typing import TypedDict
 

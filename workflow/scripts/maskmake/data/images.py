@@ -1,15 +1,14 @@
-"""Images read whole or band by band, labels read, and masks written band by band.
+"""Reading images, whole or band by band, and labels.
 
-So the size of an image does not reach the memory. Read by bands are PNG and JPEG files, by libvips,
-and TIFF files of strips or tiles, by tifffile. Other kinds (BMP, a TIFF with a palette, in other
-colours, planar or compressed in one piece) are decoded whole, and so is every small image. Of a
-progressive JPEG, an interlaced PNG and a photograph to be turned, the decoder itself needs it all.
+A large image is read in bands so that memory does not grow with its size. libvips reads PNG and
+JPEG files this way, tifffile reads TIFF files of strips or tiles. Other kinds (BMP, a TIFF with a
+palette, in other colours, planar or compressed in one piece) are decoded whole, and so is every
+small image. The decoder itself holds a progressive JPEG, an interlaced PNG and a photograph that
+has to be turned as a whole.
 """
 
 import logging
 import os
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,20 +20,16 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps
 
 from maskmake.data.folders import TIFF_SUFFIXES, list_images
+from maskmake.data.tiff import (
+    ONE_IMAGE,
+    TIFFFILE_PHOTOMETRICS,
+    can_read_bands,
+    read_bands,
+    read_page,
+)
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import atomic
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
-
-# TIFF pixels that tifffile hands out; palettes and other colour spaces are left to Pillow.
-PHOTOMETRIC_OF_TIFFFILE = {
-    tifffile.PHOTOMETRIC.MINISWHITE,
-    tifffile.PHOTOMETRIC.MINISBLACK,
-    tifffile.PHOTOMETRIC.RGB,
-}
-
-ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as a file of its own."
 
 # A scan can be far larger than the size at which Pillow suspects a decompression bomb.
 Image.MAX_IMAGE_PIXELS = None
@@ -56,7 +51,6 @@ logging.getLogger("pyvips").propagate = False
 WHOLE_PIXELS, BAND_PIXELS = 2**22, 2**21
 
 FETCH_PIXELS = 2**14  # asked of libvips at once; with more, it keeps more of an image in memory
-IHDR = struct.Struct(">IIBBBBB")  # width, height, depth, colour, compression, filter, interlace
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,58 +145,11 @@ def _shape(height: int, width: int, samples: int) -> tuple[int, ...]:
 def _open_page(path: Path, page: int | None, name: str) -> ImageFile:
     with explain_decoding_errors(path), tifffile.TiffFile(path) as tiff:
         opened = tiff.pages[page or 0]
-        simple = (
-            (page is not None or (len(tiff.series) == 1 and tiff.series[0].shape == opened.shape))
-            and opened.photometric in PHOTOMETRIC_OF_TIFFFILE
-            and opened.dtype in (np.uint8, np.uint16)
-            and opened.bitspersample == 8 * opened.dtype.itemsize
-            and opened.axes in ("YX", "YXS")
-        )
         height, width = opened.imagelength, opened.imagewidth
-        if not simple or height * width <= WHOLE_PIXELS:
+        if not can_read_bands(tiff, page) or height * width <= WHOLE_PIXELS:
             return _whole(path, page, name)
         shape, dtype = _shape(height, width, opened.samplesperpixel), opened.dtype
-    return _by_bands(name, path, shape, dtype, lambda: _tiff_bands(path, page or 0))
-
-
-def _tiff_bands(path: Path, index: int) -> Iterator[np.ndarray]:
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[index]
-        stored = _mapped_rows if page.is_memmappable else _decoded_rows
-        for band in stored(tiff, page):
-            yield black_is_zero(page, band)
-
-
-def _mapped_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[np.ndarray]:
-    dtype = page.dtype.newbyteorder(tiff.byteorder)
-    row, rows = int(np.prod(page.shape[1:])) * dtype.itemsize, band_rows(page.imagewidth)
-    for start in range(0, page.imagelength, rows):
-        shape = (min(rows, page.imagelength - start), *page.shape[1:])
-        tiff.filehandle.seek(page.dataoffsets[0] + start * row)
-        yield (
-            tiff.filehandle.read_array(dtype, int(np.prod(shape))).reshape(shape).astype(page.dtype)
-        )
-
-
-def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[np.ndarray]:
-    """Rows of strips or tiles, as many as each holds."""
-    down, across = page.chunked[:2]
-    height, width = page.chunks[:2]
-    for first in range(0, down * across, across):
-        start = first // across * height
-        band = np.zeros((min(height, page.imagelength - start), *page.shape[1:]), page.dtype)
-        wanted = range(first, first + across)
-        places = [[of[i] for i in wanted] for of in (page.dataoffsets, page.databytecounts)]
-        for data, number in tiff.filehandle.read_segments(*places, indices=wanted):
-            pixels, place, _ = page.decode(
-                data, number, jpegtables=page.jpegtables, jpegheader=page.jpegheader
-            )
-            if pixels is None:  # a piece that the file leaves out is black
-                continue
-            space = band[:, place[3] :][:, :width].reshape(len(band), -1, page.samplesperpixel)
-            pixels = pixels[0, : len(band), : space.shape[1]]
-            band[:, place[3] :][:, :width] = pixels.reshape(band[:, place[3] :][:, :width].shape)
-        yield band
+    return _by_bands(name, path, shape, dtype, lambda: read_bands(path, page or 0, BAND_PIXELS))
 
 
 # --- PNG and JPEG -----------------------------------------------------------------------------
@@ -262,33 +209,6 @@ def _fill(band: np.ndarray, region: pyvips.Region, start: int) -> None:
         part[:] = np.frombuffer(data, band.dtype).reshape(part.shape)
 
 
-# --- writing ----------------------------------------------------------------------------------
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-@contextmanager
-def png_rows(path: Path, height: int, width: int) -> Iterator[Callable[[np.ndarray], None]]:
-    """Give a function that appends rows of a mask, (h, W) bool, to a grey PNG of 0 and 255.
-
-    The file appears when it is complete.
-    """
-    deflate = zlib.compressobj(6)
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        file.write(PNG_SIGNATURE + _chunk(b"IHDR", IHDR.pack(width, height, 8, 0, 0, 0, 0)))
-
-        def write(mask: np.ndarray) -> None:
-            lines = np.pad(mask.astype(np.uint8) * 255, [(0, 0), (1, 0)])  # 0: stored as they are
-            if data := deflate.compress(lines.tobytes()):
-                file.write(_chunk(b"IDAT", data))
-
-        yield write
-        file.write(_chunk(b"IDAT", deflate.flush()) + _chunk(b"IEND", b""))
-        file.flush()
-
-
 # --- whole files ----------------------------------------------------------------------------
 
 
@@ -345,8 +265,8 @@ def _first_line(error: Exception) -> str:
 def _decode(path: Path, page: int | None) -> np.ndarray:
     if path.suffix.lower() in TIFF_SUFFIXES:
         with tifffile.TiffFile(path) as tiff:
-            if tiff.pages[page or 0].photometric in PHOTOMETRIC_OF_TIFFFILE:
-                return _decode_tiff(tiff, page)
+            if tiff.pages[page or 0].photometric in TIFFFILE_PHOTOMETRICS:
+                return read_page(tiff, page)
             alone = len(tiff.series) == 1 and tiff.series[0].shape == tiff.pages[0].shape
             if page is None and not alone:  # of several, Pillow would take the first
                 raise UserError(f"a stack of {len(tiff.pages)} images; {ONE_IMAGE}")
@@ -359,23 +279,6 @@ def _decode(path: Path, page: int | None) -> np.ndarray:
         image.load()
         image = ImageOps.exif_transpose(image)
         return np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image)
-
-
-def _decode_tiff(tiff: tifffile.TiffFile, page: int | None) -> np.ndarray:
-    if page is None and len(tiff.series) > 1:
-        raise UserError(f"a stack of {len(tiff.series)} images; {ONE_IMAGE}")
-    images = tiff.series[0] if page is None else tiff.pages[page]
-    pixels = images.asarray()
-    if images.axes.startswith("S") and pixels.ndim == 3:
-        pixels = np.moveaxis(pixels, 0, -1)  # planar samples
-    return black_is_zero(tiff.pages[page or 0], pixels)
-
-
-def black_is_zero(page: tifffile.TiffPage, pixels: np.ndarray) -> np.ndarray:
-    """Pixels of a page of a TIFF, inverted where its 0 is white."""
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-        return ~pixels if pixels.dtype == bool else 2**page.bitspersample - 1 - pixels
-    return pixels
 
 
 def standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ class Histogram:
     counts: np.ndarray
 
 
-def histogram_of(label: np.ndarray) -> Histogram:
+def label_histogram(label: np.ndarray) -> Histogram:
     """Count the values of a label (H, W) of unsigned integers."""
     counts = np.bincount(label.reshape(-1))
     values = np.flatnonzero(counts)
@@ -84,7 +84,7 @@ def one_sided_faults(
                 f"{found}, since the labels of the data set range from 0 to {top} and "
                 f"dataset.label_threshold {threshold:g} makes values above {threshold * top:g} "
                 f"foreground; expected 0 and {top}; convert the label (class and instance "
-                "numbers, too), or mend the threshold."
+                "numbers, too), or fix the threshold."
             )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from maskmake.data.folders import IMAGE_SUFFIXES, ROLES, list_dataset, natural_key
 
 # One image each to train on, to learn the threshold on and to score.
-FEWEST_PAIRS = 3
+MIN_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def list_folder(
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
         faults.append(
-            f"{folder}: {found}; expected the folder of {key}; mend dataset.{key}, which is "
+            f"{folder}: {found}; expected the folder of {key}; fix dataset.{key}, which is "
             f"relative to {Path.cwd()}."
         )
         return {}
@@ -39,10 +39,10 @@ def list_folder(
         earlier = files.setdefault((role, path.stem), path)
         if earlier != path:
             faults.append(
-                f"{path}: has the stem of {earlier.name}; expected one file for '{path.stem}'; "
-                "remove one of them."
+                f"{path}: has the same stem as {earlier.name}; expected one file for "
+                f"'{path.stem}'; remove one of them."
             )
-    left_out = _left_out(folder)
+    left_out = _describe_left_out(folder)
     suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
     if not files:
         faults.append(
@@ -54,8 +54,8 @@ def list_folder(
     return files
 
 
-def _left_out(folder: Path) -> str:
-    """What a folder holds besides image files and role sub-folders, in words."""
+def _describe_left_out(folder: Path) -> str:
+    """What a folder holds besides image files and role sub-folders, as a phrase."""
     role_folders = [folder / role for role in ROLES]
     places = [folder, *filter(Path.is_dir, role_folders)]
     entries = [p for place in places for p in place.iterdir() if not p.name.startswith(".")]
@@ -89,10 +89,10 @@ def pair_up(
         return []
     faults.extend(_unpaired(images, common, "image", "label", label_folder))
     faults.extend(_unpaired(labels, common, "label", "image", image_folder))
-    if len(common) < FEWEST_PAIRS:
+    if len(common) < MIN_PAIRS:
         faults.append(
             f"{image_folder}: {len(common)} images with labels; expected at least "
-            f"{FEWEST_PAIRS}: to train on, to learn the threshold on and to score."
+            f"{MIN_PAIRS}: to train on, to learn the threshold on and to score."
         )
     pairs: dict[str, Pair] = {}
     for role, stem in sorted(common, key=lambda key: (natural_key(key[1]), key[0])):
@@ -100,9 +100,9 @@ def pair_up(
         earlier = pairs.setdefault(stem, pair)
         if earlier is not pair:
             faults.append(
-                f"{pair.image}: has the stem of {earlier.image}; expected stems that are unique "
-                "over all sub-folders, since results are named after them; rename one, and its "
-                "label."
+                f"{pair.image}: has the same stem as {earlier.image}; expected stems that are "
+                "unique over all sub-folders, since results are named after them; rename one, and "
+                "its label."
             )
     return list(pairs.values())
 
@@ -122,14 +122,14 @@ def _unpaired(
 
 
 def group_of(pair: Pair, groups: str | None, faults: list[str]) -> str:
-    """What the regular expression finds in the id of a pair; the id itself where it does not."""
+    """What the regular expression finds in the id of a pair; the id itself if it finds nothing."""
     if groups is None:
         return pair.id
     match = re.search(groups, pair.id)
     if match is None or match[1] is None:
         faults.append(
             f"{pair.image}: dataset.groups '{groups}' finds no group in '{pair.id}'; rename the "
-            "file and its label, or mend the regular expression."
+            "file and its label, or fix the regular expression."
         )
         return pair.id
     return match[1]

@@ -56,7 +56,7 @@ class PixelStore:
         return self._places[image_id][0]
 
     def size(self, image_id: str) -> tuple[int, int]:
-        """Height and width of one image, likewise."""
+        """Height and width of one image, without touching its pixels."""
         height, width = self.shape(image_id)[:2]
         return height, width
 
@@ -72,16 +72,16 @@ def open_images(path: str | Path, index: pd.DataFrame) -> PixelStore:
 
 def open_labels(path: str | Path, index: pd.DataFrame) -> PixelStore:
     """Labels of ``index.csv``: (H, W) ``uint8``, 0 or 1."""
-    return PixelStore(path, index["id"], _planes(index), index["label_offset"])
+    return PixelStore(path, index["id"], _shapes_2d(index), index["label_offset"])
 
 
 def open_probabilities(path: str | Path, index: pd.DataFrame, ids: Iterable[str]) -> PixelStore:
     """Probabilities written one after the other for ``ids``: (H, W) ``float16``, 0 to 1."""
-    planes = _planes(index.set_index("id", drop=False).loc[list(ids)])
-    return PixelStore(path, ids, planes, offsets_of(planes))
+    shapes = _shapes_2d(index.set_index("id", drop=False).loc[list(ids)])
+    return PixelStore(path, ids, shapes, offsets_of(shapes))
 
 
-def _planes(index: pd.DataFrame) -> list[tuple[int, int]]:
+def _shapes_2d(index: pd.DataFrame) -> list[tuple[int, int]]:
     return list(zip(index["height"], index["width"], strict=True))
 
 
@@ -99,7 +99,7 @@ def stacked_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def to_pixel_type(pixels: np.ndarray, dtype: np.dtype, channels: int) -> np.ndarray:
-    """One image in the pixel type of the whole set: 8 bits widen to 16, grey to RGB."""
+    """One image in the pixel type of the whole set: 8 bits become 16, grey becomes RGB."""
     if pixels.dtype != dtype:
         pixels = pixels.astype(dtype) * 257  # 255 * 257 = 65535
     if channels == 3 and pixels.ndim == 2:
@@ -125,8 +125,8 @@ def build_store(
     """
     channels = int(manifest["channels"].max())
     dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
-    planes = [(int(h), int(w)) for h, w in zip(manifest["height"], manifest["width"], strict=True)]
-    image_shapes = [plane if channels == 1 else (*plane, channels) for plane in planes]
+    label_shapes = _shapes_2d(manifest)
+    image_shapes = [shape if channels == 1 else (*shape, channels) for shape in label_shapes]
     index = pd.DataFrame(
         {
             "id": manifest["id"],
@@ -134,14 +134,14 @@ def build_store(
             "width": manifest["width"],
             "channels": channels,
             "image_offset": offsets_of(image_shapes),
-            "label_offset": offsets_of(planes),
+            "label_offset": offsets_of(label_shapes),
         },
         columns=INDEX_COLUMNS,
     )
     top = label_range(int(manifest["label_maximum"].max()))
     with (
         writable_array(images_path, stacked_shape(image_shapes), dtype) as images,
-        writable_array(labels_path, stacked_shape(planes), np.uint8) as labels,
+        writable_array(labels_path, stacked_shape(label_shapes), np.uint8) as labels,
     ):
         flat_images, flat_labels = images.reshape(-1), labels.reshape(-1)
         for row, place in zip(manifest.itertuples(), index.itertuples(), strict=True):

@@ -1,4 +1,4 @@
-"""Images out of what a storage gave: files, folders and archives."""
+"""Copying images from what a storage gave: files, folders and archives."""
 
 import shutil
 import tempfile
@@ -15,17 +15,17 @@ ARCHIVE_SUFFIXES = tuple(
 )
 
 
-def gather(objects: Iterable[str], folder: str | Path) -> None:
+def copy_images(objects: Iterable[str], folder: str | Path) -> None:
     """Copy every image among the objects to ``folder``.
 
     Args:
-        objects: paths of image files, of folders and of archives; both are searched to their
-            depths.
-        folder: it is made; an image from a folder train, validation or test goes to the
+        objects: paths of image files, folders and archives; folders and archives are searched at
+            all depths.
+        folder: is created; an image from a folder train, validation or test goes to the
             sub-folder of that name, every other one to the folder itself.
 
     Raises:
-        UserError: an object holds no image or cannot be unpacked, or two images have one name.
+        UserError: an object holds no image or cannot be unpacked, or two images have the same name.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     taken: dict[Path, str] = {}
@@ -47,7 +47,7 @@ def gather(objects: Iterable[str], folder: str | Path) -> None:
         if not found:
             raise UserError(
                 f"{source}: holds no image; expected PNG, TIFF, JPEG or BMP files, or a folder or "
-                "archive of them; mend the address in dataset.storage."
+                "archive of them; fix the address in dataset.storage."
             )
     logger.info("%d images in %s", len(taken), folder)
 

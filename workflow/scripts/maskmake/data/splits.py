@@ -38,7 +38,7 @@ def expand_ids(entries: list[str | int], ids: list[str], key: str) -> list[str]:
         if not named:
             raise UserError(
                 f"{key}: '{entry}' names no image; expected ids or ranges of them, from "
-                f"'{ids[0]}' to '{ids[-1]}'; mend the entry."
+                f"'{ids[0]}' to '{ids[-1]}'; fix the entry."
             )
         found.extend(named)
     return list(dict.fromkeys(found))
@@ -57,7 +57,7 @@ def _in_range(entry: str, ids: list[str]) -> list[str]:
     return []
 
 
-def _parts(ids: list[str], groups: list[str], count: int, random, method: str) -> list[str]:
+def _draw(ids: list[str], groups: list[str], count: int, random, method: str) -> list[str]:
     """``count`` of the ids: the last ones (block), or whole groups drawn at random."""
     if method == "block":
         return ids[max(0, len(ids) - count) :]
@@ -80,12 +80,12 @@ def _take(part, name: str, free: list[str], manifest: pd.DataFrame, random, meth
         if taken:
             raise UserError(
                 f"split.{name}: '{taken[0]}' is a test image too; expected every image in one "
-                "part; mend split.test or split.validation."
+                "part; fix split.test or split.validation."
             )
         return wanted
     count = max(1, round(part * len(manifest))) if part else 0
     group_of = dict(zip(manifest["id"], manifest["group"], strict=True))
-    return _parts(free, [group_of[i] for i in free], count, random, method)
+    return _draw(free, [group_of[i] for i in free], count, random, method)
 
 
 def split_images(
@@ -103,8 +103,8 @@ def split_images(
         method: ``block``, ``random`` or ``folders``.
         test: share of all images, or ids and ranges.
         validation: the same; not used with more than one fold.
-        folds: 1, or the number of folds that all images but the test images are dealt into.
-        seed: of the random choices.
+        folds: 1, or the number of folds into which all images but the test images are divided.
+        seed: seed of the random choices.
 
     Returns:
         Columns id, role (train, validation, test) and fold: the fold in whose validation part the
@@ -128,7 +128,7 @@ def split_images(
     if folds > 1:
         free = [i for i in ids if role[i] != "test"]
         role |= dict.fromkeys(free, "train")
-        fold = _deal(free, manifest, folds, random, method)
+        fold = _divide(free, manifest, folds, random, method)
     table = pd.DataFrame({"id": ids, "role": [role[i] for i in ids]})
     table["fold"] = pd.array([fold.get(i) for i in ids], dtype="Int64")
     _check_parts(table, folds)
@@ -145,8 +145,8 @@ def _roles_of_folders(manifest: pd.DataFrame) -> dict[str, str]:
     return dict(zip(manifest["id"], manifest["role"], strict=True))
 
 
-def _deal(ids: list[str], manifest: pd.DataFrame, folds: int, random, method: str):
-    """Fold of each id: contiguous blocks, or whole groups dealt at random."""
+def _divide(ids: list[str], manifest: pd.DataFrame, folds: int, random, method: str):
+    """Fold of each id: contiguous blocks, or whole groups at random."""
     if method == "block":
         return {i: fold for fold, part in enumerate(np.array_split(ids, folds)) for i in part}
     group_of = dict(zip(manifest["id"], manifest["group"], strict=True))

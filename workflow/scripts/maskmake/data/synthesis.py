@@ -16,7 +16,7 @@ from maskmake.runtime.files import write_png
 
 # Cells: log-normal radii, so that a few large cells lie among many small ones.
 CELL_RADIUS_MEDIAN = 10.0
-CELL_RADIUS_SPREAD = 0.6
+CELL_RADIUS_LOG_STD = 0.6
 CELL_RADIUS_RANGE = (6.0, 36.0)
 CELL_ELONGATION_MAXIMUM = 2.5
 SMALLEST_PART = 16  # pixels; a smaller scrap of a cell or of membrane is dropped
@@ -62,7 +62,7 @@ def write_dataset(
 
 
 def _smooth_field(rng: np.random.Generator, size: int, scale: float) -> np.ndarray:
-    """Random (size, size) field, mean about 0, deviation about 1, correlated over ``scale``."""
+    """Random (size, size) field, mean about 0, std about 1, correlated over ``scale``."""
     # The margin is cut off: without it opposite borders of the image would be alike.
     margin = int(2 * scale)
     noise = rng.standard_normal((size + 2 * margin,) * 2)
@@ -84,7 +84,7 @@ def _pack_cells(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nda
     margin = CELL_RADIUS_RANGE[1]
     extent = size + 2 * margin
     tries = int(2 * extent**2 / CELL_RADIUS_MEDIAN**2)
-    radii = rng.lognormal(np.log(CELL_RADIUS_MEDIAN), CELL_RADIUS_SPREAD, tries)
+    radii = rng.lognormal(np.log(CELL_RADIUS_MEDIAN), CELL_RADIUS_LOG_STD, tries)
     radii = np.sort(radii.clip(*CELL_RADIUS_RANGE))[::-1]
     centres = rng.uniform(-margin, size + margin, (tries, 2))
     kept: list[int] = []
@@ -156,15 +156,15 @@ def _mitochondria(rng: np.random.Generator, cells: np.ndarray, inside: np.ndarra
     y, x = np.mgrid[:size, :size] + 2.0 * _smooth_field(rng, size, 4)
     darkness = np.zeros((size, size))
     for cell in np.unique(cells):
-        room = np.where(cells == cell, depth, 0)
-        radius = min(rng.uniform(0.4, 0.7) * room.max(), 11)
+        cell_depth = np.where(cells == cell, depth, 0)
+        radius = min(rng.uniform(0.4, 0.7) * cell_depth.max(), 11)
         if radius < 4 or rng.random() < 0.4:
             continue
-        row, column = rng.choice(np.argwhere(room >= radius))
+        row, column = rng.choice(np.argwhere(cell_depth >= radius))
         body = np.zeros((size, size), bool)
         elongation, angle = rng.uniform(1, 2.2), rng.uniform(0, np.pi)
         body[ellipse(row, column, radius, elongation * radius, body.shape, angle)] = True
-        body &= room > 2.5
+        body &= cell_depth > 2.5
         direction = angle + rng.normal(0, 0.3)
         wave = y * np.cos(direction) - x * np.sin(direction)
         stripes = np.sin(2 * np.pi * wave / rng.uniform(4, 5.5))
@@ -176,10 +176,10 @@ def _mitochondria(rng: np.random.Generator, cells: np.ndarray, inside: np.ndarra
 def _vesicles(rng: np.random.Generator, inside: np.ndarray) -> np.ndarray:
     """Darkness of small rings in clusters, and of dots such as microtubules cut across."""
     depth = ndimage.distance_transform_edt(inside)
-    room = depth > 4
+    far_inside = depth > 4
     clusters = _smooth_field(rng, len(inside), 12) > 0.3
-    rings = _scatter(rng, room & clusters, density=1 / 55, radius=(1.8, 3.0))
-    dots = _scatter(rng, room, density=1 / 130, radius=(0.0, 0.5))
+    rings = _scatter(rng, far_inside & clusters, density=1 / 55, radius=(1.8, 3.0))
+    dots = _scatter(rng, far_inside, density=1 / 130, radius=(0.0, 0.5))
     return np.maximum(0.36 * rings, 0.4 * dots)
 
 

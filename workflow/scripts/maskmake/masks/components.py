@@ -1,8 +1,8 @@
 """The objects and holes of a mask, and what a clean-up does to them.
 
 Objects are 4-connected and holes 8-connected, so the two never cross, and each piece that is
-removed or filled joins the pieces around it. That makes every smallest object and smallest hole
-known from one labelling, without touching a pixel again.
+removed or filled joins the pieces around it. So one labelling is enough to find the result of
+every smallest object and smallest hole.
 """
 
 from typing import NamedTuple
@@ -68,7 +68,7 @@ def find_components(mask: np.ndarray, label: np.ndarray) -> Components:
 def clean_up_counts(
     mask: np.ndarray, label: np.ndarray, sizes: np.ndarray
 ) -> tuple[Confusion, np.ndarray]:
-    """What each pair of a smallest object and a smallest hole makes of a mask.
+    """The effect of each pair of a smallest object and a smallest hole on a mask.
 
     Args:
         mask: (H, W) bool.
@@ -76,8 +76,8 @@ def clean_up_counts(
         sizes: smallest objects and smallest holes to try, ascending.
 
     Returns:
-        The counts of the cleaned masks, each field (object, hole), and how many pieces are taken
-        away, (4, object, hole) as ``REMOVED``.
+        The counts of the cleaned masks, each field (object, hole), and how many pieces are removed
+        or filled, (4, object, hole) as ``REMOVED``.
     """
     found = find_components(mask, label)
     touching = _touching(found.pieces, mask)

@@ -1,7 +1,7 @@
 """What turns probabilities into masks.
 
 A decision is a threshold followed by a clean-up and, where objects touch, by lines that separate
-them. Objects are 4-connected, as the segments of ``objects.rand_and_information``; holes are
+them. Objects are 4-connected, like the segments of ``objects.rand_and_information``; holes are
 8-connected, so that a diagonal line of background one pixel wide is one long line and not a row of
 small holes.
 """
@@ -19,7 +19,7 @@ from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
 
 @dataclass(frozen=True)
 class Decision:
-    """How a probability becomes a mask, by one level or by two.
+    """How a probability becomes a mask, with one level or two.
 
     Attributes:
         threshold: 0 to 1; a pixel above it is foreground. The lower of two levels.
@@ -52,14 +52,14 @@ class StoredDecision(TypedDict):
 
 
 class TriedDecision(StoredDecision):
-    """One that was tried, and its objective and V-Rand on validation."""
+    """A decision that was tried, with its objective and V-Rand on validation."""
 
     score: float
     v_rand: float
 
 
 class Curve(TypedDict):
-    """Thresholds without clean-up, about 200, and what each scores: lists of one length."""
+    """About 200 thresholds without clean-up, and the scores of each: lists of one length."""
 
     threshold: list[float]
     foreground_dice: list[float]
@@ -68,7 +68,7 @@ class Curve(TypedDict):
 
 
 class Removed(TypedDict):
-    """Objects and holes that a clean-up takes away on validation, true and false ones."""
+    """How many objects a clean-up removes and holes it fills on validation, true and false ones."""
 
     objects_true: int
     objects_false: int
@@ -77,7 +77,7 @@ class Removed(TypedDict):
 
 
 class TriedSizes(Removed):
-    """A pair of sizes that was tried, its score and what it takes away."""
+    """A pair of sizes that was tried, its score and what it removes."""
 
     min_object: int
     min_hole: int
@@ -85,14 +85,14 @@ class TriedSizes(Removed):
 
 
 class LearnedOneLevel(TypedDict):
-    """What is known of the one level.
+    """What was learned about one level.
 
     Attributes:
         score_at_half: at threshold 0.5, without clean-up.
         threshold_uncleaned: the best one without clean-up.
         score_uncleaned: of that threshold.
         curve: see ``Curve``.
-        removed: by the clean-up that was chosen.
+        removed: what the chosen clean-up removes.
         clean_up_reason: why this clean-up or none, a sentence.
         sizes: each pair of sizes tried at the threshold of the one level.
     """
@@ -107,7 +107,7 @@ class LearnedOneLevel(TypedDict):
 
 
 class LearnedMethod(TypedDict):
-    """Why there are one level or two.
+    """Why one level or two were chosen.
 
     Attributes:
         score: of the decision on validation.
@@ -121,7 +121,7 @@ class LearnedMethod(TypedDict):
 
 
 class Validation(TypedDict):
-    """Of each validation image: foreground (share of the mask) and the Dice expected of it."""
+    """For each validation image, the share of foreground in its mask and the expected Dice."""
 
     foreground: list[float]
     expected_mean_dice: list[float]
@@ -175,11 +175,11 @@ def decision_contents(decision: Decision) -> StoredDecision:
 def apply_decision(probability: np.ndarray, decision: Decision) -> np.ndarray:
     """Turn a probability into a mask.
 
-    It is cut at the threshold, small objects are removed, then small holes filled. A hole is any
-    8-connected piece of background, one at the edge of the image included. With two levels, objects
-    that touch are then separated: the seeds grow over the mask by watershed, from the highest
-    probability to the lowest, and where two meet a line of background is drawn. Pixels that no seed
-    reaches stay as they are.
+    It is cut at the threshold, small objects are removed, then small holes are filled. A hole is
+    any 8-connected piece of background, one at the edge of the image included. With two levels,
+    objects that touch are then separated: the seeds grow over the mask by watershed, from the
+    highest probability to the lowest, and where two meet, a line of background is drawn. Pixels
+    that no seed reaches stay as they are.
 
     Args:
         probability: (H, W) float, 0 to 1.
@@ -212,7 +212,7 @@ def grow_seeds(mask: np.ndarray, probability: np.ndarray, decision: Decision) ->
 
 
 def grow(labels: np.ndarray, mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """As ``grow_seeds``, from seeds (H, W) ``int32`` that are numbered; 0 is none."""
+    """Like ``grow_seeds``, but from numbered seeds (H, W) ``int32``; 0 is no seed."""
     # Only the rim of a seed grows; without the inside the queue is several times shorter.
     inside = labels > 0
     for a, b in SIDES:
@@ -229,9 +229,9 @@ def grow(labels: np.ndarray, mask: np.ndarray, probability: np.ndarray) -> np.nd
 
 
 def draw_lines(mask: np.ndarray, objects: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Take out of a mask the fainter pixel of each pair that belongs to two objects.
+    """Remove from a mask the fainter of two neighbouring pixels that belong to two objects.
 
-    A watershed that draws its lines itself also loses what lies behind a line, out of its reach.
+    A watershed that draws its own lines also loses the pixels that it cannot reach behind a line.
     """
     separated = mask.copy()
     for a, b in SIDES:

@@ -23,7 +23,7 @@ class Metrics:
 
     Attributes:
         images: how many were scored.
-        decision: what made the masks.
+        decision: the one that made the masks.
         temperature: of the calibration.
         scores: ``ScoreCard.scores``.
         seconds_train, seconds_predict: of all folds together.
@@ -39,7 +39,7 @@ class Metrics:
     intervals: dict[str, float]
 
     def contents(self) -> dict[str, str | float | None]:
-        """One flat object, whose keys become the columns of tables; decision and scores in it."""
+        """One flat object with decision and scores; its keys become the columns of tables."""
         return {
             "images": self.images,
             "method": self.decision.method,

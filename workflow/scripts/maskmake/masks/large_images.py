@@ -1,9 +1,9 @@
-"""A decision applied to an image that is larger than memory should hold.
+"""A decision applied to an image that is too large for memory.
 
 Objects and holes are labelled band by band and joined where bands meet, so their sizes are those of
-the whole image, and so are the seeds of two levels. The watershed between seeds floods windows that
-reach beyond their part by a margin. So the mask equals that of ``decision.apply_decision``, but for
-pixels which only a path longer than the margin joins to the seed that takes them.
+the whole image, and so are the seeds of two levels. The watershed between seeds works in windows,
+each a block of the image with a margin around it. So the mask equals that of
+``decision.apply_decision``, except for pixels whose path to their seed is longer than the margin.
 """
 
 import os
@@ -21,20 +21,20 @@ from maskmake.data.images import WHOLE_PIXELS, band_rows
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
 from maskmake.masks.decision import Decision, apply_decision, draw_lines, grow
 
-# Side of the part of the image that one watershed decides, and how far it looks beyond, in pixels.
+# Side of the block that one watershed decides, and how far it looks beyond, in pixels.
 BLOCK, MARGIN = 1024, 256
 
-# Values of a mask on disk. A pixel on a line between objects still is mask for the next window.
+# Values of a mask on disk. For the next window a pixel on a line is still part of the mask.
 MASK, LINE = 1, 2
 
 Rows = slice
 
 
 class DiskArray:
-    """A plane of zeros on disk to be filled, without a name, so that it ends with the process.
+    """A two-dimensional array of zeros in a file without a name, which ends with the process.
 
     Args:
-        folder: on the disk that takes it.
+        folder: where the file is created.
         shape: (H, W).
         dtype: of a pixel.
     """
@@ -44,13 +44,13 @@ class DiskArray:
         self.shape, self._dtype = shape, np.dtype(dtype)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (close closes it)
         size = shape[0] * shape[1] * self._dtype.itemsize
-        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
+        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process with a signal
             os.posix_fallocate(self._file.fileno(), 0, size)
         else:
             self._file.truncate(size)
 
     def rows(self, start: int, stop: int) -> np.memmap:
-        """Rows to be read or changed; mapped by themselves, so that they leave the memory."""
+        """Rows to read or change. Each call maps them alone, so that they can leave memory."""
         width = self.shape[1]
         first_byte = start * width * self._dtype.itemsize
         return np.memmap(self._file, self._dtype, "r+", first_byte, (stop - start, width))
@@ -62,13 +62,13 @@ class DiskArray:
 def masked(
     probability: Iterator[np.ndarray], shape: tuple[int, int], decision: Decision, folder: Path
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Apply a decision to an image of which the probability comes in bands.
+    """Apply a decision to an image whose probability comes in bands.
 
     Args:
         probability: bands of consecutive rows, (h, W) float16, 0 to 1.
         shape: (H, W) of the image.
         decision: what to apply.
-        folder: on the disk that takes what a large image needs meanwhile, 7 bytes a pixel.
+        folder: for temporary files of a large image, 7 bytes a pixel.
 
     Yields:
         Bands of consecutive rows: probability (h, W) float16 and mask (h, W) bool.
@@ -92,31 +92,31 @@ def masked(
 
 
 def _decide(probability: DiskArray, mask: DiskArray, labels: DiskArray, decision: Decision) -> None:
-    """Fill the plane of the mask; the steps are those of ``apply_decision``."""
-    objects = _Components(
+    """Fill the array of the mask; the steps are those of ``apply_decision``."""
+    objects = _BandedComponents(
         lambda rows: _read(probability, rows) > decision.threshold, labels, OBJECT_CONNECTIVITY
     )
     for rows in _bands(mask.shape):
         mask.rows(rows.start, rows.stop)[:] = objects.at_least(decision.min_object, rows)
     if decision.min_hole:
-        holes = _Components(lambda rows: _read(mask, rows) == 0, labels, HOLE_CONNECTIVITY)
+        holes = _BandedComponents(lambda rows: _read(mask, rows) == 0, labels, HOLE_CONNECTIVITY)
         for rows in _bands(mask.shape):
             mask.rows(rows.start, rows.stop)[:] = ~holes.at_least(decision.min_hole, rows)
     if decision.upper is not None:
-        seeds = _Components(
+        seeds = _BandedComponents(
             lambda rows: (_read(mask, rows) > 0) & (_read(probability, rows) > decision.upper),
             labels,
             OBJECT_CONNECTIVITY,
         )
-        _divide(probability, mask, seeds, decision.min_seed)
+        _mark_lines(probability, mask, seeds, decision.min_seed)
 
 
-class _Components:
+class _BandedComponents:
     """Connected components of a mask of any size, numbered from 1; 0 is no component.
 
     Args:
         mask: gives rows of the mask, (h, W) bool.
-        labels: plane of int32 to be overwritten.
+        labels: array of int32 to overwrite.
         connectivity: 1 joins pixels by their sides, 2 by their corners too.
     """
 
@@ -129,7 +129,7 @@ class _Components:
             found, new = ndimage.label(mask(rows), structure, output=np.int32)
             sizes.append(np.bincount(found.reshape(-1), minlength=new + 1)[1:])
             found[found > 0] += count
-            pairs.append(_neighbours(above, found[0], connectivity))
+            pairs.append(_touching_labels(above, found[0], connectivity))
             labels.rows(rows.start, rows.stop)[:] = found
             above, count = found[-1].copy(), count + new
         a, b = np.concatenate(pairs, axis=1)
@@ -138,17 +138,17 @@ class _Components:
         self._sizes = np.bincount(self._number, np.concatenate(sizes)).astype(np.int64)
 
     def at_least(self, size: int, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
-        """Where the components of so many pixels or more are, bool."""
+        """True in components of at least ``size`` pixels, (h, w) bool."""
         return self.numbers(size, rows, columns) > 0
 
     def numbers(self, size: int, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
-        """Number of each pixel's component, int32, 0 where that has fewer pixels."""
+        """Number of each pixel's component, (h, w) int32; 0 for fewer than ``size`` pixels."""
         kept = np.where(self._sizes[self._number] >= size, self._number, 0)
         kept[0] = 0
         return kept[self._labels.rows(rows.start, rows.stop)[:, columns]]
 
 
-def _neighbours(above: np.ndarray, below: np.ndarray, connectivity: int) -> np.ndarray:
+def _touching_labels(above: np.ndarray, below: np.ndarray, connectivity: int) -> np.ndarray:
     """Pairs of labels, (2, n), that touch across the seam of two rows."""
     shifts = [(above, below)]
     if connectivity == 2:
@@ -157,17 +157,19 @@ def _neighbours(above: np.ndarray, below: np.ndarray, connectivity: int) -> np.n
     return np.unique(pairs[:, (pairs > 0).all(axis=0)], axis=1)
 
 
-def _divide(probability: DiskArray, mask: DiskArray, seeds: _Components, min_seed: int) -> None:
+def _mark_lines(
+    probability: DiskArray, mask: DiskArray, seeds: _BandedComponents, min_seed: int
+) -> None:
     """Mark the pixels of the lines between touching objects, block by block."""
     height, width = mask.shape
     for top in range(0, height, BLOCK):
         rows = slice(max(0, top - MARGIN), min(height, top + BLOCK + MARGIN))
         for left in range(0, width, BLOCK):
             columns = slice(max(0, left - MARGIN), min(width, left + BLOCK + MARGIN))
-            window = _read(mask, rows, columns) > 0
-            chance = _read(probability, rows, columns)
-            objects = grow(seeds.numbers(min_seed, rows, columns), window, chance)
-            lines = window & ~draw_lines(window, objects, chance)
+            window_mask = _read(mask, rows, columns) > 0
+            window = _read(probability, rows, columns)
+            objects = grow(seeds.numbers(min_seed, rows, columns), window_mask, window)
+            lines = window_mask & ~draw_lines(window_mask, objects, window)
             own = lines[top - rows.start :, left - columns.start :][:BLOCK, :BLOCK]
             bottom, right = top + own.shape[0], left + own.shape[1]
             mask.rows(top, bottom)[:, left:right][own] = LINE
@@ -179,6 +181,6 @@ def _bands(shape: tuple[int, int]) -> Iterator[Rows]:
         yield slice(start, min(shape[0], start + rows))
 
 
-def _read(plane: DiskArray, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
-    """A copy, after which the pages that were read leave the memory."""
-    return np.array(plane.rows(rows.start, rows.stop)[:, columns])
+def _read(array: DiskArray, rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
+    """A copy, after which the pages that were read can leave memory."""
+    return np.array(array.rows(rows.start, rows.stop)[:, columns])

@@ -86,8 +86,8 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
     Then two levels around that threshold compete with it, see ``two_levels.best_candidate``; the
     upper one is the middle of those that separate objects equally well.
 
-    Where nothing can be learned a decision still comes out: a constant probability or a label of
-    one class gives the threshold that makes everything the better of the two classes. A pixel of
+    Where nothing can be learned there is still a decision: with a constant probability or a label
+    of one class, the threshold that makes everything the better of the two classes. A pixel of
     probability 0 is background at every threshold.
 
     Args:
@@ -120,7 +120,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
 def _learn_method(
     cases: Cases, name: str, method: str, one_level: Decision
 ) -> tuple[Decision, LearnedMethod]:
-    """Let two levels compete with one."""
+    """Compare two levels with one."""
     objective = OBJECTIVES[name]
     two: list[Candidate] = []
     tried: list[Candidate] = []
@@ -154,14 +154,17 @@ def _reason(name: str, method: str, one: Candidate, two: list[Candidate], chosen
         f"v_rand {one.v_rand:.4f} and {other.v_rand:.4f}"
     )
     if chosen is not one:
-        return f"Two levels separate objects that touch and cost nothing to speak of: {scores}."
+        return (
+            "Two levels separate objects that touch and cost at most "
+            f"{TINY} or one standard error: {scores}."
+        )
     if other.v_rand <= one.v_rand + TINY:
         return f"Two levels separate objects no better than one: {scores}."
     return f"Two levels separate objects better, but their masks score lower: {scores}."
 
 
 def learn_calibration(cases: Cases, decision: Decision) -> Calibration:
-    """Learn the temperature on the validation images, and what to expect of a mask.
+    """Learn the temperature on the validation images, and the Dice to expect of their masks.
 
     With folds a validation image is judged by one network and a new one by all; their mean logit
     needs about the same temperature (ISBI 2012, three folds: 1.24 learned, 1.21 best on the test

@@ -1,4 +1,4 @@
-"""The masks of the test images of a run as files, and pictures of what they are made from."""
+"""The masks of the test images of a run as files, and pictures of probabilities and regions."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def write_masks(
         regions: folder of the pictures of ``regions.region_picture``.
 
     Returns:
-        Columns id and sha256, that of the file of the mask; a row for each image.
+        Columns id and sha256 (of the file of the mask); a row for each image.
     """
     rows = []
     for image_id in run.test_ids:

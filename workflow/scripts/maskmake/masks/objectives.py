@@ -1,4 +1,4 @@
-"""What a decision is chosen by, and how sure a difference between two decisions is."""
+"""By what score a decision is chosen, and how sure a difference between two decisions is."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from maskmake.scores.cases import Case
 from maskmake.scores.objects import rand_and_information
 from maskmake.scores.pixels import Confusion, background_dice, confusion, foreground_dice, mean_dice
 
-# A difference of score too small to matter, and the fewest images whose scatter says more.
+# A difference of score that is too small to matter, and the fewest images that give its error.
 TINY = 0.002
 MIN_IMAGES_FOR_ERROR = 3
 
 
 def mean_iou(counts: Confusion) -> np.ndarray:
-    """Mean of foreground and background IoU, as ``mean_dice``."""
+    """Mean of foreground and background IoU, like ``mean_dice``."""
     dice = np.array([foreground_dice(counts), background_dice(counts)])
     return np.nanmean(dice / (2 - dice), axis=0)
 
@@ -75,11 +75,11 @@ def error_of_differences(numbers: np.ndarray, objective: Objective, best: int) -
 
     Args:
         numbers: (image, number of the objective, decision).
-        objective: what the numbers belong to.
+        objective: the one of the numbers.
         best: the decision of the best score.
 
     Returns:
-        One error a decision; 0 for fewer images than say anything.
+        One error a decision; 0 with fewer images than ``MIN_IMAGES_FOR_ERROR``.
     """
     if len(numbers) < MIN_IMAGES_FOR_ERROR:
         return np.zeros(numbers.shape[2])

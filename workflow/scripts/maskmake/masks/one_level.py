@@ -20,13 +20,13 @@ from maskmake.scores.cases import Case, Cases
 from maskmake.scores.pixels import Confusion, background_dice, foreground_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
-CURVE_POINTS = 201  # and one more where the clean-up moves the threshold
+CURVE_POINTS = 201  # and one more if the clean-up moves the threshold
 
-# Thresholds tried by an objective that must label each mask anew.
+# Thresholds that are tried where an objective has to label each mask again.
 COARSE_LEVELS = np.linspace(0.05, 0.95, 19).astype(np.float16)
 
-# Beside the best threshold without clean-up, so many are tried with it, evenly spread over those
-# that score at most this much lower.
+# With clean-up the best threshold without it is tried, and this many others, evenly spaced over
+# those whose score is lower by at most ``KEPT_LOSS``.
 KEPT_LEVELS = 5
 KEPT_LOSS = 0.02
 
@@ -42,7 +42,7 @@ class _Sweep(NamedTuple):
     Attributes:
         decisions: what was tried.
         numbers: (image, number of the objective, decision).
-        removed: (decision, 4), pieces that each clean-up takes away, as ``REMOVED``.
+        removed: (decision, 4), pieces that each clean-up removes or fills, as ``REMOVED``.
     """
 
     decisions: list[Decision]
@@ -58,7 +58,7 @@ def learn_one_level(
     Args:
         cases: as for ``learn_decision``.
         name: a key of ``OBJECTIVES``.
-        histogram: (2, 15361) of all cases, as ``probability_histogram``.
+        histogram: (2, 15361) of all cases, from ``pooled_histogram``.
         largest: pixels of the largest image.
 
     Returns:
@@ -78,14 +78,14 @@ def learn_one_level(
         "threshold_uncleaned": uncleaned,
         "score_uncleaned": float(scores[best]),
         "curve": _curve(histogram, levels, scores, [uncleaned, decision.threshold]),
-        "removed": _named(sweep.removed[chosen]),
+        "removed": _by_kind(sweep.removed[chosen]),
         "clean_up_reason": reason,
         "sizes": [
             {
                 "min_object": tried.min_object,
                 "min_hole": tried.min_hole,
                 "score": float(at_sizes[place]),
-                **_named(sweep.removed[place]),
+                **_by_kind(sweep.removed[place]),
             }
             for place, tried in enumerate(sweep.decisions)
             if tried.threshold == decision.threshold
@@ -93,7 +93,7 @@ def learn_one_level(
     }
 
 
-def _named(removed: np.ndarray) -> Removed:
+def _by_kind(removed: np.ndarray) -> Removed:
     return cast(Removed, dict(zip(REMOVED, removed.tolist(), strict=True)))
 
 
@@ -123,7 +123,7 @@ def _score_levels(cases: Cases, name: str, histogram: np.ndarray) -> tuple[np.nd
 
 
 def _middle_of_best(scores: np.ndarray, levels: np.ndarray) -> int:
-    """Level in the middle of the run of best scores; of several runs the one nearest to 0.5."""
+    """Level in the middle of the best scores in a row; of several rows the one nearest to 0.5."""
     steps = np.diff((scores == np.nanmax(scores)).astype(np.int8), prepend=0, append=0)
     first = levels[np.flatnonzero(steps == 1)]
     last = levels[np.flatnonzero(steps == -1) - 1]
@@ -135,15 +135,15 @@ def _middle_of_best(scores: np.ndarray, levels: np.ndarray) -> int:
 def _kept_levels(scores: np.ndarray, levels: np.ndarray, best: int) -> np.ndarray:
     """The best threshold and others that a clean-up could make better than it."""
     close = levels[scores >= scores[best] - KEPT_LOSS].astype(np.float64)
-    spread = np.linspace(close.min(), close.max(), KEPT_LEVELS)
-    nearest = np.abs(levels.astype(np.float64) - spread[:, None]).argmin(axis=1)
+    even = np.linspace(close.min(), close.max(), KEPT_LEVELS)
+    nearest = np.abs(levels.astype(np.float64) - even[:, None]).argmin(axis=1)
     return levels[np.union1d(nearest, best)]
 
 
 def _curve(
     histogram: np.ndarray, levels: np.ndarray, scores: np.ndarray, marked: list[float]
 ) -> Curve:
-    """At most 202 of the thresholds and their scores without clean-up, the marked among them."""
+    """At most 202 of the thresholds and their scores without clean-up, including the marked."""
     even = np.linspace(0, 1, CURVE_POINTS - 1).astype(np.float16)
     shown = np.union1d(even if len(levels) > CURVE_POINTS else levels, np.array(marked, np.float16))
     points = np.flatnonzero(np.isin(levels, shown))
@@ -186,10 +186,10 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
 
 
 def _choose(sweep: _Sweep, objective: Objective, name: str, uncleaned: float) -> tuple[int, str]:
-    """Place of the mildest clean-up within one standard error of the best, and why it is.
+    """Place of the mildest clean-up within one standard error of the best, and why it was chosen.
 
-    Of the thresholds at which it is, the one of the highest score, then the one nearest to the
-    best without clean-up.
+    If it is there at several thresholds, the one with the highest score is taken, then the one
+    nearest to the best without clean-up.
     """
     scores = objective.score(tuple(sweep.numbers.sum(axis=0)))
     best = int(np.nanargmax(scores))

@@ -8,7 +8,7 @@ from skimage.segmentation import watershed
 
 from maskmake.data.labels import OBJECT_CONNECTIVITY
 
-# Eight colours that are told apart on black (of Sasha Trubetskoy's list of distinct colours).
+# Eight colours that are easy to distinguish on black (from Sasha Trubetskoy's list).
 PALETTE = np.array(
     [
         (230, 25, 75),
@@ -32,16 +32,16 @@ def region_picture(mask: np.ndarray) -> np.ndarray:
 
     Returns:
         (H, W, 3) ``uint8``: background black, each region in a colour of ``PALETTE``. Regions are
-        neighbours if they meet once all grow over the background at the same pace.
+        neighbours if they meet when all grow over the background at the same pace.
     """
     regions = measure.label(mask, connectivity=OBJECT_CONNECTIVITY)
     colours = np.zeros((regions.max() + 1, 3), np.uint8)
-    for region, colour in _colouring(_neighbours(regions)).items():
+    for region, colour in _colouring(_neighbour_graph(regions)).items():
         colours[region] = PALETTE[colour]
     return colours[regions]
 
 
-def _neighbours(regions: np.ndarray) -> nx.Graph:
+def _neighbour_graph(regions: np.ndarray) -> nx.Graph:
     """Graph of the regions, 1, 2, ..., with an edge between neighbours."""
     distance = ndimage.distance_transform_edt(regions == 0)
     grown = watershed(distance, regions, connectivity=OBJECT_CONNECTIVITY)
@@ -57,7 +57,7 @@ def _colouring(graph: nx.Graph) -> dict[int, int]:
     """Colour of each region, different for neighbours; each is used about as often.
 
     Regions that grow by 4-connected steps make a planar graph. In the order "smallest last" (Matula
-    and Beck, J. ACM 30(3), 1983) a node of it comes after at most five of its neighbours, so that
+    and Beck, J. ACM 30(3), 1983) a node comes after at most five of its neighbours, so that
     of eight colours three are always free.
     """
     colours: dict[int, int] = {}

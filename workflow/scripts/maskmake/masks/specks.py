@@ -14,7 +14,7 @@ KINDS = {"object": "objects", "hole": "holes"}
 CAUSES = ("threshold", "size", "model_or_label")
 WINDOW = 128  # pixels a side of the region that shows the most specks
 
-# Lowest value of each class that components are counted in.
+# Lowest value of each class in which components are counted.
 LARGE = 256
 SIZES = (1, 4, 8, 16, 32, 64, 128, LARGE)
 PROBABILITIES = tuple(tenth / 10 for tenth in range(10))
@@ -84,7 +84,7 @@ def _pieces(
     found = find_components(mask, label)
     kept = _pixels(found, np.where(mask, probability > high, probability <= low))
     decision = stored_decision(learned)
-    # An object goes by its size; a hole is filled after objects in it have joined it.
+    # An object is removed for its own size; small objects in a hole join it before it is filled.
     left = _pixels(found, ~threshold_and_clean(probability, decision))
     cleaned = np.where(found.is_object, found.sizes < decision.min_object, left == 0)
     places = np.indices(mask.shape)
@@ -154,7 +154,7 @@ def diagnose(pieces: pd.DataFrame, learned: LearnedDecision) -> dict:
 
 
 def _cause_numbers(specks: pd.DataFrame, true: pd.DataFrame, threshold: float) -> dict:
-    """What can be said of the false pieces of one cause.
+    """Numbers about the false pieces of one cause.
 
     Args:
         specks: rows of ``find_specks``, at least one.
@@ -169,12 +169,12 @@ def _cause_numbers(specks: pd.DataFrame, true: pd.DataFrame, threshold: float) -
         only_at_half: pieces of the masks at 0.5 that are gone at the learned threshold.
         cleaned: pieces that the learned clean-up removes.
         large: pieces of 256 pixels or more.
-        true_as_small: true pieces that a clean-up of the smaller ones would remove with them.
+        true_as_small: true pieces that a clean-up of those below 256 pixels would also remove.
     """
     kinds = {plural: specks[specks["kind"] == kind] for kind, plural in KINDS.items()}
     largest = specks.loc[specks["size"].idxmax()]
     small = specks[specks["size"] < LARGE]
-    # NaN for a kind without small specks, which no size is below.
+    # NaN for a kind without small specks; no size is below it.
     limits = true["kind"].map(small.groupby("kind")["size"].max())
     return {
         **{plural: len(rows) for plural, rows in kinds.items()},

@@ -1,4 +1,4 @@
-"""How the two levels that separate touching objects are learned, and when they are taken."""
+"""How the two levels that separate touching objects are learned, and when they are chosen."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,9 +26,9 @@ class Candidate(NamedTuple):
     """A decision that competes.
 
     Attributes:
-        decision: what is decided.
+        decision: the decision itself.
         score: the objective on validation.
-        v_rand: mean V-Rand on validation, nearly that of ``scores``.
+        v_rand: mean V-Rand on validation, nearly that of ``objects.rand_and_information``.
         numbers: (image, number) of the objective.
         v_rands: (image,), NaN where an image has no object.
     """
@@ -41,12 +41,12 @@ class Candidate(NamedTuple):
 
 
 def best_candidate(candidates: list[Candidate], objective: Objective) -> Candidate:
-    """The decision that separates objects best among those that cost nothing to speak of.
+    """The decision that separates objects best, among those with nearly the best score.
 
-    Left in are those whose score is below the best by no more than one standard error of the
-    difference, or than 0.002 where that is more. Of these the ones of the highest V-Rand remain, to
-    within 0.002, and of these one level is taken before two, then the best score. So where objects
-    do not touch, two levels gain no V-Rand and one level stays.
+    The score may be below the best by one standard error of the difference, or by 0.002 where that
+    is more. Among such decisions those within 0.002 of the highest V-Rand remain. Of these, one
+    level comes before two, then the best score. So where objects do not touch, two levels gain no
+    V-Rand and one level stays.
     """
     close = _of_good_score(candidates, objective)
     apart = max(candidate.v_rand for candidate in close) - TINY
@@ -67,40 +67,40 @@ def _of_good_score(candidates: list[Candidate], objective: Objective) -> list[Ca
 
 
 def _middle_of_plateau(candidates: list[Candidate], objective: Objective) -> Candidate:
-    """Of rising upper levels the middle of those that separate objects as well as the best does.
+    """Of rising upper levels, the middle of those that separate objects as well as the best does.
 
-    As well is a V-Rand lower by no more than one standard error of the difference, or than 0.002.
-    Which level is best hangs on a few lines in a few images, and beyond both ends of such a row
-    objects merge or fall apart; the middle is far from either, for other images and for the mean
-    of several networks too.
+    "As well" means a V-Rand lower by at most one standard error of the difference, or 0.002. Which
+    level is best depends on a few lines in a few images. Beyond one end of the plateau objects
+    merge, beyond the other they fall apart; its middle is far from both, also for other images and
+    for the mean of several networks.
     """
     close = _of_good_score(candidates, objective)
     best = int(np.argmax([candidate.v_rand for candidate in close]))
-    lost = close[best].v_rands - np.array([candidate.v_rands for candidate in close])
-    lost = lost[:, np.isfinite(lost[best])]
-    count = lost.shape[1]
-    errors = lost.std(axis=1, ddof=1) / np.sqrt(count) if count >= MIN_IMAGES_FOR_ERROR else 0.0
-    good = close[best].v_rand - np.array([candidate.v_rand for candidate in close])
-    row, _ = ndimage.label(good <= np.maximum(errors, TINY))
-    places = np.flatnonzero(row == row[best])
+    losses = close[best].v_rands - np.array([candidate.v_rands for candidate in close])
+    losses = losses[:, np.isfinite(losses[best])]
+    count = losses.shape[1]
+    errors = losses.std(axis=1, ddof=1) / np.sqrt(count) if count >= MIN_IMAGES_FOR_ERROR else 0.0
+    mean_losses = close[best].v_rand - np.array([candidate.v_rand for candidate in close])
+    plateaus, _ = ndimage.label(mean_losses <= np.maximum(errors, TINY))
+    places = np.flatnonzero(plateaus == plateaus[best])
     return close[places[len(places) // 2]]
 
 
 def learn_two_levels(
     cases: Cases, objective: Objective, one_level: Decision
 ) -> tuple[Candidate, list[Candidate]]:
-    """The best two levels, and all tried: one line of search after the other."""
+    """The best two levels, and all that were tried, one search after the other."""
     threshold = one_level.threshold
     uppers = (threshold + (1 - threshold) * UPPER_SHARES).astype(np.float16)
     start = replace(one_level, min_seed=SEED_SIZES[0])
     tried = score_candidates(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
     best = _middle_of_plateau(tried, objective)
-    lines = (
+    searches = (
         lambda best: [replace(best, min_seed=size) for size in SEED_SIZES[1:]],
         lambda best: [replace(best, threshold=float(np.float16(LOWER_SHARE * threshold)))],
     )
-    for line in lines:
-        candidates = score_candidates(cases(), line(best.decision), objective)
+    for search in searches:
+        candidates = score_candidates(cases(), search(best.decision), objective)
         best = best_candidate([best, *candidates], objective)
         tried += candidates
     return best, tried
@@ -109,13 +109,15 @@ def learn_two_levels(
 def score_candidates(
     cases: Iterable[Case], decisions: list[Decision], objective: Objective
 ) -> list[Candidate]:
-    """Score decisions; those in a row with the same mask before separation share the work on it."""
+    """Score decisions; those in a row with the same mask before separation share its making."""
     numbers_by_image, v_rands_by_image = [], []
     for _, label, probability, _ in cases:
         truth = label_components(label > 0, connectivity=OBJECT_CONNECTIVITY)
         measured = []
-        for uncut, group in groupby(decisions, lambda each: replace(each, upper=None, min_seed=0)):
-            mask = threshold_and_clean(probability, uncut)
+        for unseparated, group in groupby(
+            decisions, lambda each: replace(each, upper=None, min_seed=0)
+        ):
+            mask = threshold_and_clean(probability, unseparated)
             nearest = _nearest(mask)
             for decision in group:
                 separated = mask
@@ -129,7 +131,7 @@ def score_candidates(
     numbers, v_rands = np.array(numbers_by_image), np.array(v_rands_by_image)
     means = np.nansum(v_rands, axis=0) / np.maximum(np.isfinite(v_rands).sum(axis=0), 1)
     scores = objective.score(tuple(numbers.sum(axis=0)))
-    each = zip(
+    fields = zip(
         decisions,
         scores.tolist(),
         means.tolist(),
@@ -137,7 +139,7 @@ def score_candidates(
         v_rands.T,
         strict=True,
     )
-    return [Candidate(*candidate) for candidate in each]
+    return [Candidate(*candidate) for candidate in fields]
 
 
 def _nearest(mask: np.ndarray) -> np.ndarray:
@@ -149,7 +151,7 @@ def _nearest(mask: np.ndarray) -> np.ndarray:
 
 
 def _quick_v_rand(separated: np.ndarray, nearest: np.ndarray, truth: np.ndarray) -> float:
-    """V-Rand with the borders thinned by distance alone, which takes a tenth of the time.
+    """V-Rand with borders thinned by distance alone, in a tenth of the time.
 
     Each pixel outside the mask is given to the nearest segment, and one of two neighbours of
     different segments becomes the line between them; ``objects.thin_borders`` draws it by a
@@ -159,4 +161,4 @@ def _quick_v_rand(separated: np.ndarray, nearest: np.ndarray, truth: np.ndarray)
     grown = segments.ravel()[nearest]
     for a, b in SIDES:
         grown[a][(grown[a] != grown[b]) & (grown[b] > 0) & ~separated[a]] = 0
-    return SegmentOverlaps.of(truth, grown).v_rand
+    return SegmentOverlaps.from_segments(truth, grown).v_rand

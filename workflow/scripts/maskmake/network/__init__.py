@@ -1,1 +1,1 @@
-"""What Keras is told before any training: settings, device, networks, memory."""
+"""What comes before any training: settings, device, networks, memory."""

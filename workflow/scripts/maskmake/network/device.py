@@ -60,7 +60,7 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
             ) from error
         found = _count_gpus()
     if found < gpu:
-        raise _missing(gpu, found, backend)
+        raise _missing_gpus(gpu, found, backend)
     if gpu > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
 
@@ -80,10 +80,11 @@ def _keep_freed_memory() -> None:
 
 
 def _keep_compiled(backend: str, gpu: int) -> None:
-    """Let a job find what earlier ones compiled, or tuned for the GPU, unless the user chose where.
+    """Let a job reuse what earlier ones compiled or tuned for the GPU.
 
-    The folder has the version and the processor in its name: XLA does not look at its own version
-    when it reads what it tuned, nor JAX at the processor when it reads what it compiled.
+    A folder that the user chose stays. The name of ours holds the version and the processor: XLA
+    does not look at its own version when it reads what it tuned, nor JAX at the processor when it
+    reads what it compiled.
     """
     if backend == "torch":
         return
@@ -109,14 +110,14 @@ def _count_gpus() -> int:
     return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
-def _missing(gpu: int, found: int, backend: str) -> UserError:
+def _missing_gpus(gpu: int, found: int, backend: str) -> UserError:
     listed = len(visible_gpus())
     if listed >= gpu:
         remedy = f"give {backend} its CUDA libraries (for tensorflow: make setup GPU=1)"
     elif found:
         remedy = f"set train.gpu to {found}"
     else:
-        remedy = "mend the driver or CUDA_VISIBLE_DEVICES"
+        remedy = "fix the driver or CUDA_VISIBLE_DEVICES"
     return UserError(
         f"train.gpu: {gpu} asked for, but {backend} sees {found or 'none'} (nvidia-smi lists "
         f"{listed or 'none'}); set train.gpu to 0 or add --resources gpu=0 to use the processor, "
@@ -133,10 +134,10 @@ def device_count() -> int:
 
 
 def shard(batch):
-    """The same tensor, each of several devices holding an equal part of its first axis.
+    """The same tensor, laid out so that each device holds an equal part of its first axis.
 
-    XLA guesses from its inputs what a device computes. At the gathers of the augmentation it
-    guesses all, and the rest of the step would follow.
+    XLA infers from its inputs which part of a batch a device computes. For the gathers of the
+    augmentation it infers the whole batch, and so it would for the rest of the step.
     """
     import keras
 
@@ -194,7 +195,7 @@ def resolve_precision(precision: str) -> str:
 
 @contextmanager
 def _native_stderr_in(path: str) -> Iterator[None]:
-    """Send standard error to a file, what compiled code writes included.
+    """Send standard error to a file, including what compiled code writes.
 
     TensorFlow reports a missing GPU as an error, several times, and no setting silences it.
     """

@@ -1,4 +1,4 @@
-"""Whether a batch fits into memory: estimated before a training, and told when it did not."""
+"""Whether a batch fits into memory: estimated before a training, and explained if it did not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,9 @@ from maskmake.network.settings import TrainSettings
 from maskmake.runtime.errors import UserError
 
 CGROUPS, CGROUP_FOLDER = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-# Of a memory.stat, version 2 and 1 of control groups: pages of files, which Linux drops when memory
-# is asked for. Data sets are read through such pages, so all of a job's memory may be full of them.
+# The entries of memory.stat, in versions 2 and 1 of control groups, that count pages of files. When
+# memory is asked for, Linux drops these. Data sets are read through them, so they may fill all of a
+# job's memory.
 FILE_PAGES = {"active_file", "inactive_file"}, {"total_active_file", "total_inactive_file"}
 # Peak memory of a step on a processor was 0.9 to 1.8 times the outputs of all layers (U-Nets with
 # ResNet-18 and -34 and EfficientNet-B0, TensorFlow and JAX): with less than that a batch cannot
@@ -38,14 +39,13 @@ def output_bytes(network: keras.Model, batch: int, patch: int) -> int:
 
 
 def available_memory() -> int:
-    """Bytes that a process can still take here: of the machine, and of its cluster job or
-    container where that leaves less."""
+    """Bytes that a process can still take, within the limits of its cluster job or container."""
     free = psutil.virtual_memory().available + psutil.swap_memory().free
-    return min([free, *_left_of_cgroups()])
+    return min([free, *_left_in_cgroups()])
 
 
-def _left_of_cgroups() -> Iterator[int]:
-    """Bytes left of each limit that holds for this process: its control group's, its parents'."""
+def _left_in_cgroups() -> Iterator[int]:
+    """Bytes left of each limit of this process: that of its control group and of each parent."""
     for line in CGROUPS.read_text().splitlines() if CGROUPS.exists() else []:
         _, controllers, group = line.split(":", 2)
         if controllers == "":
@@ -68,10 +68,11 @@ def _left_of_cgroups() -> Iterator[int]:
 def check_batch(network: keras.Model, settings: TrainSettings) -> None:
     """Refuse a batch that cannot fit into the memory of the processor.
 
-    There no error could be told: Linux kills a process that takes more memory than there is.
+    Later would be too late: Linux kills a process that takes more memory than there is, without
+    an error that could be explained.
 
     Raises:
-        UserError: naming what is needed, what is there, and a batch that fits.
+        UserError: naming what is needed, what is free, and a batch that fits.
     """
     available = available_memory()
     if describe_device() != "CPU":

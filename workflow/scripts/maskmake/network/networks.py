@@ -1,4 +1,4 @@
-"""Networks of segmentation_models on Keras 3. Every concession to the old library is in this room.
+"""Networks of segmentation_models on Keras 3. All concessions to the old library are here.
 
 segmentation_models 1.0.1 was written for Keras 2. It takes its Keras modules as arguments, so it
 is handed modules with the names it misses; Keras itself stays as it is for everyone else.
@@ -126,7 +126,7 @@ def _legacy_modules() -> dict[str, SimpleNamespace]:
 
 
 def _import_library():
-    """Import segmentation_models, which prints and wants a registry that Keras 3 has not."""
+    """Import segmentation_models, which prints, and needs a registry that Keras 3 does not have."""
     throwaway_registry = SimpleNamespace(get_custom_objects=dict)
     keras.utils.generic_utils = throwaway_registry
     try:
@@ -193,15 +193,15 @@ def _explain_misfit(weights: Path | None, encoder: str):
         raise UserError(
             f"{weights}: does not fit the encoder {encoder} ({str(error).splitlines()[0]}); "
             "expected its ImageNet weights without the classifier; remove the file, and it is "
-            "fetched anew."
+            "fetched again."
         ) from error
 
 
 def _as_photographs(library, encoder: str, images):
-    """Standardised images (B, H, W, 1 or 3) as the encoder was given ImageNet's (B, H, W, 3).
+    """Standardised images (B, H, W, 1 or 3) in the form of those that the encoder was trained on.
 
-    Zero mean and unit variance become mean and variance of the photographs, 0-255, and these go
-    through the encoder's own preprocessing: for each channel a source, a factor and an offset.
+    Zero mean and unit variance become mean and variance of ImageNet's photographs, 0-255, and these
+    go through the encoder's own preprocessing: for each channel a source, a factor and an offset.
     """
     preprocess = library.get_preprocessing(encoder)
     black, white = (preprocess(np.full((1, 1, 3), level)).ravel() for level in (0.0, 255.0))

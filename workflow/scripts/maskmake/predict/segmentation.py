@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import ImageFile, open_image_files, png_rows
+from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.pixel_store import to_pixel_type
+from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
 from maskmake.masks.large_images import masked
 from maskmake.network.networks import load_network

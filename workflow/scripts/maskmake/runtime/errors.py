@@ -6,7 +6,7 @@ STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EA
 
 
 class UserError(Exception):
-    """A fault the user can mend.
+    """A fault that the user can fix.
 
     Its text is one sentence for each fault: which file or key, what was found, what was
     expected, what to do.
@@ -16,4 +16,4 @@ class UserError(Exception):
 def describe_storage_fault(error: OSError) -> str:
     """The sentence for an error of ``STORAGE_FAULTS``."""
     where = error.filename or "the results folder"
-    return f"{where}: {error.strerror}; free space or mend the permissions, then run again."
+    return f"{where}: {error.strerror}; free space or fix the permissions, then run again."

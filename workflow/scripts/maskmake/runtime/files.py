@@ -19,8 +19,8 @@ from maskmake.runtime.errors import UserError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is renamed to it, on failure removed.
 
-    Its name is always the same, so that what a killed process left behind is written over. A path
-    is therefore written by one process at a time, as Snakemake sees to.
+    Its name is always the same, so that what a killed process left behind is overwritten. A path
+    must therefore be written by one process at a time, which Snakemake ensures.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file that is in memory as a whole."""
+    """Write the content of a file."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
@@ -86,11 +86,11 @@ def read_json(path: str | Path):
     """Read a JSON document.
 
     Raises:
-        UserError: the file is none, or not a whole one.
+        UserError: the file is not a whole JSON document.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON and of UTF-8 both
+    except ValueError as error:  # not JSON, or not UTF-8
         raise UserError(
             f"{path}: not a whole JSON document ({error}); copy it again from where it was made, "
             "or remove it and run the step that makes it."
@@ -123,7 +123,7 @@ def writable_array(path: str | Path, shape: tuple[int, ...], dtype) -> Iterator[
     """Give a memory-mapped ``.npy`` array to fill; the file appears when it is complete."""
     with atomic(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process by a signal
+        if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process
             with temporary.open("rb+") as handle:
                 os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
         yield array

@@ -13,7 +13,7 @@ from maskmake.runtime.log import logger
 # TMPDIR may differ between two users or two jobs, and then neither would see the other's lock.
 LOCK_FOLDER = Path("/tmp")
 SECONDS_BETWEEN_TRIES = 1.0
-MIG_CAPABILITY = 8.0  # the least of any GPU that can be split into MIG devices
+MIG_CAPABILITY = 8.0  # the lowest of all GPUs that can be split into MIG devices
 
 
 class Gpu(NamedTuple):
@@ -77,9 +77,11 @@ def reserve_gpus(count: int) -> None:
 
 
 def _try_to_lock(gpus: list[Gpu], count: int) -> dict[Gpu, int] | None:
-    """Open lock files by GPU; none at all unless there are enough, or two jobs could wait for ever.
+    """Lock ``count`` GPUs, or none: two jobs that each held some could wait for ever.
 
-    The files stay open: closing one, as the end of the process does, releases the lock.
+    Returns:
+        The open lock file of each GPU. Closing it, as the end of the process does, releases the
+        lock.
     """
     locks = {}
     for gpu in gpus:

@@ -1,4 +1,4 @@
-"""File locks: each ends with the process that holds it, however that ends, and names it."""
+"""File locks that name the process that holds them and end with it, even if it is killed."""
 
 import contextlib
 import errno
@@ -10,15 +10,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-HOLDER = "MASKMAKE_SNAKEMAKE"  # environment variable: the lock of the Snakemake of a job, its name
+# Environment variable of a job: the lock file of its Snakemake, and the name that stands in it.
+HOLDER = "MASKMAKE_SNAKEMAKE"
 
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # of a file system that knows none
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # the file system has no locks
 
 
 def open_lock(path: Path) -> int:
-    """Open a file to be locked, for every user that its folder allows, and make it if need be."""
-    # Creation apart from opening: in a folder such as /tmp, Linux refuses to open another user's
-    # file with O_CREAT.
+    """Open a lock file that every user of its folder may open; create it if it does not exist."""
+    # Two steps: in a folder such as /tmp, Linux refuses to open another user's file with O_CREAT.
     mask = os.umask(0)
     try:
         with contextlib.suppress(FileExistsError):
@@ -38,7 +38,7 @@ def try_to_lock(lock: int) -> bool:
 
 
 def write_holder(lock: int, text: str) -> None:
-    """Put into the file who holds the lock."""
+    """Write into the lock file who holds it."""
     os.pwrite(lock, text.encode(), 0)
     os.truncate(lock, len(text.encode()))
     os.fsync(lock)
@@ -59,23 +59,23 @@ def _unless_without_locks():
 
 
 @contextlib.contextmanager
-def held(path: Path, waits: Callable[[str], None], follows: Callable[[str], None]):
-    """Hold the lock of a file; where the file system knows no locks, Snakemake's has to do.
+def held(path: Path, on_wait: Callable[[str], None], on_killed: Callable[[str], None]):
+    """Hold the lock of a file. Where the file system has no locks, Snakemake's lock must suffice.
 
     Args:
         path: of the file.
-        waits: is called with the id of the process that has to end first, if there is one.
-        follows: is called with the id of the last process that held it if that was killed.
+        on_wait: called with the id of the process that has to end first, if there is one.
+        on_killed: called with the id of the last process that held the lock, if it was killed.
     """
     lock = open_lock(path)
     try:
         with _unless_without_locks():
             if not try_to_lock(lock):
-                waits(read_holder(lock))
+                on_wait(read_holder(lock))
                 fcntl.flock(lock, fcntl.LOCK_EX)
         killed = read_holder(lock)
         if killed:
-            follows(killed)
+            on_killed(killed)
         write_holder(lock, str(os.getpid()))
         try:
             yield
@@ -89,10 +89,10 @@ def end_with_snakemake(say: Callable[[], None]) -> None:
     """Kill this process as soon as the Snakemake that started it is killed.
 
     Otherwise it would go on unseen, and a new Snakemake would do the same work again beside it.
-    What a killed process leaves behind is made for that: whole files, and the state of a training.
+    A kill does no harm here: it leaves whole files, and the state of a training.
 
     Args:
-        say: is called before the end.
+        say: called before the end.
     """
     if HOLDER not in os.environ:
         return

@@ -25,7 +25,7 @@ def configure_logging(log_file: str | None) -> None:
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logging.raiseExceptions = False  # or a full disk puts a traceback beside each line
+    logging.raiseExceptions = False  # otherwise a full disk puts a traceback beside each line
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
@@ -64,16 +64,16 @@ def job(snakemake):
 
 
 def _alone(snakemake) -> AbstractContextManager:
-    """One process at a time does a job: what a killed Snakemake left may still be at it."""
+    """Let one process at a time do a job: that of a killed Snakemake may still be running."""
     if not snakemake.log:
         return nullcontext()
     log_file = Path(snakemake.log[0])
 
-    def tell(sentence: str):
+    def warn(sentence: str):
         return lambda process: logger.warning(sentence, snakemake.rule, process)
 
     return held(
         log_file.with_name(f".{log_file.stem}.lock"),
-        tell("%s: waiting for process %s, which does the same."),
-        tell("%s: the last attempt, process %s, was killed; it is done again."),
+        warn("%s: waiting for process %s, which does the same."),
+        warn("%s: the last attempt, process %s, was killed; it is done again."),
     )

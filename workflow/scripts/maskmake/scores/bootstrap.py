@@ -1,9 +1,9 @@
 """How far a score may be off because only so many images were scored: bootstrap over images.
 
-The images of a test set are drawn anew from themselves, as many with replacement, and scored again
-(Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7, 1979). What the result
-says holds for images that are drawn one by one from the same source; images that resemble each
-other, such as the slices of one stack, say less than their number.
+A resample draws as many images as there are from the test set, with replacement, and is scored
+again (Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7, 1979). The result
+holds for images that are drawn one by one from the same source; images that resemble each other,
+such as the slices of one stack, say less than their number suggests.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ RESAMPLES = 2000
 SEED = 0
 CONFIDENCE = 0.95
 
-# With fewer images than this even a difference that all of them share is no sure one: that five
-# agree by chance happens in 2 * 0.5**5 = 6 % of cases.
+# With fewer images than this, even a difference that all of them share is not certain: five images
+# agree by chance in 2 * 0.5**5 = 6 % of cases.
 MIN_IMAGES_FOR_VERDICT = 6
 
 
@@ -35,7 +35,7 @@ def resampled_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Args:
         values: (images, scores), NaN where an image has no score.
-        weights: as of ``resampling_weights``.
+        weights: from ``resampling_weights``.
 
     Returns:
         (RESAMPLES, scores); NaN where a resample has no image with a score.
@@ -46,11 +46,11 @@ def resampled_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def interval(resampled: np.ndarray, images: int) -> tuple[float, float]:
-    """Interval of 95 % confidence of a score: quantiles of its resamples.
+    """Interval of 95 % confidence for a score: quantiles of its resamples.
 
     Resamples of n images scatter too little, as if there were no t distribution; so the quantiles
     lie farther out by what a t interval would add (the expanded percentile interval: Hesterberg,
-    "What teachers should know about the bootstrap", The American Statistician 69(4), 2015). Of
+    "What teachers should know about the bootstrap", The American Statistician 69(4), 2015). With
     five images or fewer they are next to the lowest and the highest resample. Intervals of normal
     scores held the true mean in 94 of 100 trials with 6, 9 and 30 images, in 92 with 5, in 78 with
     3 and in 50 with 2; without the widening in 86, 90, 92, 83, 78 and 50.

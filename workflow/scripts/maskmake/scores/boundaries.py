@@ -1,7 +1,7 @@
 """Scores that compare the borders of a mask with those of a label.
 
 A border pixel is a foreground pixel with one of its four neighbours in the background; the edge of
-the image is no border. A mask that is all foreground or all background has none.
+the image is not a border. A mask that is all foreground or all background has none.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def boundary_f1(mask: np.ndarray, label: np.ndarray, tolerance: float = 2) -> fl
     Precision is the share of the mask's border pixels that lie within the tolerance of the label's
     border, recall the share of the label's within the tolerance of the mask's. From Csurka et al.,
     "What is a good evaluation measure for semantic segmentation?", BMVC 2013, after Martin et al.,
-    IEEE TPAMI 26(5), 2004; unlike Martin et al. without one-to-one matching.
+    IEEE TPAMI 26(5), 2004; unlike theirs it has no one-to-one matching.
 
     Args:
         mask: (H, W) bool.
@@ -39,12 +39,13 @@ def boundary_f1(mask: np.ndarray, label: np.ndarray, tolerance: float = 2) -> fl
 
 
 def hausdorff_95(mask: np.ndarray, label: np.ndarray) -> float:
-    """Distance in pixels that 95 % of either border keep from the other one.
+    """Hausdorff distance of the borders in pixels, without the farthest 5 % of each.
 
-    The larger of two 95th percentiles: of the distances from each border pixel of the mask to the
-    label's border, and from each of the label to the mask's (Huttenlocher et al., IEEE TPAMI 15(9),
-    1993; so in Maier-Hein et al., "Metrics reloaded", Nature Methods 21, 2024). Some programs take
-    one percentile of both sets of distances together instead.
+    95 % of the mask's border lie within this distance of the label's, and 95 % of the label's
+    within it of the mask's. It is the larger of two 95th percentiles: of the distances from each
+    border pixel of the mask to the label's border, and from each of the label to the mask's
+    (Huttenlocher et al., IEEE TPAMI 15(9), 1993; Maier-Hein et al., "Metrics reloaded", Nature
+    Methods 21, 2024). Some programs take one percentile of both sets of distances together.
 
     Args:
         mask: (H, W) bool.
@@ -66,7 +67,7 @@ def hausdorff_95(mask: np.ndarray, label: np.ndarray) -> float:
 def _border_distances(mask: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance of each border pixel of the mask to the label's border, and the other way round.
 
-    An array is empty where its border is; where the other border is missing it means nothing.
+    The array of a missing border is empty, and the other one then means nothing.
     """
     border = find_boundaries(mask, connectivity=1, mode="inner")
     true_border = find_boundaries(label > 0, connectivity=1, mode="inner")

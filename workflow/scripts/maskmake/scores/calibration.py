@@ -1,9 +1,9 @@
-"""Whether probabilities mean what they say, and what they tell of masks without a label.
+"""Whether probabilities mean what they say, and what they say about masks without a label.
 
-A network that says 0.9 should be right nine times in ten; one trained for long is mostly too sure.
-Its logits divided by one number, the temperature, correct that. Half stays half and the order of
-pixels stays as it is, so that the decision is learned on the probabilities as they are and no mask
-depends on the temperature.
+A network that says 0.9 should be right nine times in ten; one trained for long is usually too sure.
+Dividing its logits by one number, the temperature, corrects that. A probability of one half and the
+order of the pixels stay as they are. So the decision is learned on the uncalibrated probabilities,
+and no mask depends on the temperature.
 
 Everything is computed from histograms of ``probability_histogram``: nothing is rounded, and
 histograms of images, or of bands of one image, add up.
@@ -31,15 +31,15 @@ EXPECTED = ("expected_foreground_dice", "expected_background_dice", "expected_me
 
 
 def learn_temperature(histogram: np.ndarray) -> float:
-    """The temperature under which the labels are likeliest.
+    """The temperature at which the labels are most likely.
 
     Temperature scaling (Guo et al., "On calibration of modern neural networks", ICML 2017): the
-    mean negative log-likelihood of the pixels is a convex function of 1 / temperature, so the one
-    minimum is found. ``float16`` has no number between 0.9995 and 1; on probabilities that are far
+    mean negative log-likelihood of the pixels is a convex function of 1 / temperature, so it has
+    one minimum. ``float16`` has no number between 0.9995 and 1; on probabilities that are far
     too sure a true temperature of 1.5 is therefore found as 1.43 to 1.5.
 
     Args:
-        histogram: (2, 15361) ``int64`` of ``probability_histogram``, of all images.
+        histogram: (2, 15361) ``int64`` from ``probability_histogram``, the sum over all images.
 
     Returns:
         Above 1 if the probabilities are too sure, below if they are not sure enough; 0.25 to 10.
@@ -65,11 +65,11 @@ def learn_temperature(histogram: np.ndarray) -> float:
 def assess_calibration(
     cases: Iterable[Case], temperature: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge the temperature and the expected Dice by images that they were not learned on.
+    """Judge the temperature and the expected Dice on images from which they were not learned.
 
     Args:
         cases: each image with its mask.
-        temperature: of ``learn_temperature``.
+        temperature: from ``learn_temperature``.
 
     Returns:
         The table of ``reliability``.
@@ -85,16 +85,16 @@ def assess_calibration(
 
 
 def reliability(histogram: np.ndarray, temperature: float) -> pd.DataFrame:
-    """How often pixels of a probability are foreground, before and after calibration.
+    """How often pixels of each probability are foreground, before and after calibration.
 
     Args:
-        histogram: (2, 15361) ``int64`` of ``probability_histogram``.
-        temperature: of ``learn_temperature``.
+        histogram: (2, 15361) ``int64`` from ``probability_histogram``.
+        temperature: from ``learn_temperature``.
 
     Returns:
         One row for each kind of probabilities (column ``probabilities``: raw or calibrated) and bin
         of the calibration error: ``low`` and ``high``, its ends; ``pixels``; ``mean_probability``
-        and ``frequency`` (share of foreground) of these, NaN in a bin without pixels.
+        and ``frequency`` (share of foreground) of its pixels, NaN in a bin without pixels.
     """
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     tables = []
@@ -124,7 +124,7 @@ def reliability(histogram: np.ndarray, temperature: float) -> pd.DataFrame:
 
 
 def expected_dice(histogram: np.ndarray, temperature: float) -> dict[str, float]:
-    """The Dice to expect of a mask whose label nobody knows.
+    """The Dice to expect of a mask without a label.
 
     A pixel of calibrated probability q is foreground in a share q of the possible labels. The
     expected number of pixels that a mask M has in common with the label is therefore the sum of q
@@ -133,16 +133,17 @@ def expected_dice(histogram: np.ndarray, temperature: float) -> dict[str, float]
     al., "Optimizing F-measures: a tale of two approaches", ICML 2012. The ratio of expectations is
     not the expectation of the ratio, but close to it where an image has many pixels. It knows no
     more than the network does: on images unlike those of the training, where a network is wrong
-    and sure of it, it promises too much.
+    and sure, it promises too much.
 
     Args:
-        histogram: (2, 15361) ``int64`` of ``probability_histogram``, with the mask in the place of
+        histogram: (2, 15361) ``int64`` from ``probability_histogram``, with the mask in place of
             the label.
-        temperature: of ``learn_temperature``.
+        temperature: from ``learn_temperature``.
 
     Returns:
         ``EXPECTED``, each 0 to 1: foreground, background, and their mean. A class that the mask
-        has not, and of which less than half a pixel is expected, is NaN and left out of the mean.
+        does not have, and of which less than half a pixel is expected, is NaN and left out of the
+        mean.
     """
     outside, inside = histogram
     probability = calibrated_levels(temperature)

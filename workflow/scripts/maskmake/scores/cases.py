@@ -1,4 +1,4 @@
-"""An image with what is known and what was predicted of it."""
+"""An image with its label, its probability and its mask."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple

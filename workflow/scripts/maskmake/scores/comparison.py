@@ -23,14 +23,31 @@ TOO_FEW = "too few images"
 
 
 class ScoredRun(NamedTuple):
-    """What ``evaluate`` left of a run: ``metrics.json``, ``per_image.csv``, ``resamples.csv``."""
+    """What ``evaluate`` wrote for a run: ``metrics.json``, ``per_image.csv``, ``resamples.csv``."""
 
     metrics: dict
     per_image: pd.DataFrame
     resamples: pd.DataFrame
 
 
-def compare_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
+class Comparison(NamedTuple):
+    """Contents of ``comparison.csv`` (see ``rank_runs``) and of ``comparison_pairs.csv``."""
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def compare_runs(runs: Mapping[str, ScoredRun]) -> Comparison:
+    """Rank runs and compare each two of them.
+
+    Args:
+        runs: at least one, all scored on the same images.
+    """
+    table = rank_runs({name: run.metrics for name, run in runs.items()})
+    return Comparison(table, compare_pairs({name: runs[name] for name in table["run"]}))
+
+
+def rank_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
     """One row a run, the highest mean of foreground and background Dice first.
 
     Args:
@@ -46,14 +63,14 @@ def compare_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
-    """Paired bootstrap over images of every two runs and every score of which one end is better.
+    """Paired bootstrap over images, for every two runs and every score with a better direction.
 
     Both runs are scored on the same draws of images (Koehn, "Statistical significance tests for
-    machine translation evaluation", EMNLP 2004), so that what makes an image hard for both cancels
-    out. A score that is a mean over images is compared on the images where both runs have it.
+    machine translation evaluation", EMNLP 2004), so what makes an image hard for both
+    cancels out. A score that is a mean over images is compared on the images where both have it.
 
     Args:
-        runs: at least one, in the order of ``compare_runs``, all scored on the same images.
+        runs: at least one, in the order of ``rank_runs``, all scored on the same images.
 
     Returns:
         run, other: names, the one that comes first in ``runs`` first.

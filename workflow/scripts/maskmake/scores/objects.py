@@ -19,8 +19,8 @@ def thin_borders(mask: np.ndarray) -> np.ndarray:
     """Grow the segments of a mask until only lines of one pixel divide them.
 
     The segments are the 4-connected components of the mask. They grow over the rest of the image in
-    the order of the distance to the mask, so that a line lies midway between its segments; where
-    only one segment borders, no line remains.
+    the order of the distance to the mask, so that a line lies midway between its segments. A
+    gap that only one segment surrounds is closed.
 
     Args:
         mask: (H, W) bool, True inside a segment.
@@ -50,7 +50,7 @@ class SegmentOverlaps(NamedTuple):
     lines: int
 
     @classmethod
-    def of(cls, truth: np.ndarray, proposal: np.ndarray) -> "SegmentOverlaps":
+    def from_segments(cls, truth: np.ndarray, proposal: np.ndarray) -> "SegmentOverlaps":
         """Count the overlaps of two images (H, W) of segments 1, 2, ...; 0 is no segment."""
         table = contingency_table(truth, proposal, sparse_type="array")[1:]
         overlaps = table[:, 1:].data
@@ -106,7 +106,7 @@ def rand_and_information(mask: np.ndarray, label: np.ndarray) -> dict[str, float
         other is not, and 1 where both are: of one segment nothing can be split or merged.
     """
     truth = measure.label(label > 0, connectivity=1)
-    found = SegmentOverlaps.of(truth, thin_borders(mask))
+    found = SegmentOverlaps.from_segments(truth, thin_borders(mask))
     if found.pixels == 0:
         return dict.fromkeys(RAND_SCORES, np.nan)
     entropy_of_lines = found.lines / found.pixels * np.log(found.pixels)
@@ -134,7 +134,7 @@ def _entropy(counts: np.ndarray, total: float) -> float:
 
 
 def object_f1(mask: np.ndarray, label: np.ndarray) -> float:
-    """F1 score of finding objects: those of the mask that match one of the label, one to one.
+    """F1 score of finding objects: each may match one object of the other mask.
 
     Two objects match if their intersection over union is above 0.5; then no other object can match
     either of them (Kirillov et al., "Panoptic segmentation", CVPR 2019), so there is nothing to

@@ -1,4 +1,4 @@
-"""Scores of probabilities, before any decision, from how many pixels have each of them.
+"""Scores of probabilities, before any decision, from the number of pixels at each probability.
 
 Everything is counted at the ``float16`` numbers from 0 to 1, so nothing is rounded, and the counts
 of images add up.
@@ -18,7 +18,7 @@ FLOAT16_LEVELS = np.arange(np.float16(1).view(np.uint16) + 1, dtype=np.uint16).v
 
 # float16 rounds a sure prediction to 0 or 1; half its spacing below 1 keeps the logit finite.
 SURE = 2.0**-12
-# The logit of each of FLOAT16_LEVELS; 0 and 1 are half the spacing away from where they are.
+# The logit of each of FLOAT16_LEVELS; 0 and 1 are moved inwards by half the spacing there.
 SMALLEST = float(FLOAT16_LEVELS[1]) / 2
 LOGITS = logit(np.clip(FLOAT16_LEVELS.astype(np.float64), SMALLEST, 1 - SURE))
 
@@ -68,7 +68,7 @@ class ProbabilitySums(NamedTuple):
         tp: (..., thresholds), pixels of label 1 at the threshold or above, the highest first.
         positive: (..., thresholds), pixels of both labels at the threshold or above.
         raw: (..., 16), sum of label - probability in each bin; sum of its square.
-        calibrated: (..., 16), the same of the calibrated probabilities.
+        calibrated: (..., 16), the same for the calibrated probabilities.
     """
 
     tp: np.ndarray
@@ -78,9 +78,10 @@ class ProbabilitySums(NamedTuple):
 
 
 def probability_sums(histogram: np.ndarray, temperature: float) -> ProbabilitySums:
-    """Sums, ``float64``, of a histogram (2, 15361) of ``probability_histogram``.
+    """Sums, ``float64``, of a histogram (2, 15361) from ``probability_histogram``.
 
-    Each of ``FLOAT16_LEVELS`` is a threshold. The temperature is that of the calibration.
+    Each of ``FLOAT16_LEVELS`` is a threshold. The temperature is from
+    ``calibration.learn_temperature``.
     """
     negatives, positives = histogram.astype(np.float64)
     return ProbabilitySums(
@@ -109,14 +110,14 @@ def probability_scores(sums: ProbabilitySums) -> dict[str, np.ndarray]:
             their pixels (Naeini et al., AAAI 2015; Guo et al., ICML 2017, there for the confidence
             in the predicted class).
         brier: mean squared difference of probability and label.
-        ece_calibrated, brier_calibrated: the same of the calibrated probabilities.
+        ece_calibrated, brier_calibrated: the same for the calibrated probabilities.
     """
     pixels = sums.positive[..., -1]
-    # Above the highest probability there is no pixel, whatever the precision is called there.
+    # Above the highest probability there is no pixel, so the precision there does not matter.
     precision = sums.tp / np.maximum(sums.positive, 1)
     found = np.einsum("...i,...i->...", np.diff(sums.tp, prepend=0), precision)
     scores = {"average_precision": ratio(found, sums.tp[..., -1])}
-    for suffix, of_bins in (("", sums.raw), ("_calibrated", sums.calibrated)):
-        scores["ece" + suffix] = ratio(np.abs(of_bins[..., :-1]).sum(axis=-1), pixels)
-        scores["brier" + suffix] = ratio(of_bins[..., -1], pixels)
+    for suffix, bin_sums in (("", sums.raw), ("_calibrated", sums.calibrated)):
+        scores["ece" + suffix] = ratio(np.abs(bin_sums[..., :-1]).sum(axis=-1), pixels)
+        scores["brier" + suffix] = ratio(bin_sums[..., -1], pixels)
     return scores

@@ -80,7 +80,7 @@ class ScoreCard(NamedTuple):
     Attributes:
         scores: ``POOLED_SCORES`` of the pixels of all images, ``IMAGE_SCORES`` as the mean over the
             images that have them; NaN where none has.
-        intervals: for each score ``<score>_low`` and ``<score>_high``, see ``intervals.interval``.
+        intervals: for each score ``<score>_low`` and ``<score>_high``, see ``bootstrap.interval``.
         per_image: the columns ``id`` and ``SCORES``, a row for each image.
         resamples: ``POOLED_SCORES`` of each resample. With ``per_image`` it is all that a paired
             comparison of two runs needs.
@@ -95,7 +95,7 @@ class ScoreCard(NamedTuple):
 def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
     """Score the masks of a set of images, in one pass with one image in memory at a time.
 
-    Of each image 16 kB of sums are kept and its 8 kB of ``resampling_weights``.
+    For each image 16 kB of sums and 8 kB of ``resampling_weights`` are kept.
 
     Args:
         cases: each image with its mask.
@@ -167,7 +167,7 @@ def _pooled_scores(
 
 
 def _intervals(pooled: pd.DataFrame, means: np.ndarray, by_image: pd.DataFrame) -> dict[str, float]:
-    """Both ends of the interval of each score; ``pooled`` and ``means`` are those of resamples."""
+    """Both ends of the interval of each score; ``pooled`` and ``means`` have a row a resample."""
     images = by_image.count()
     ends = {name: interval(pooled[name].to_numpy(), len(by_image)) for name in POOLED_SCORES}
     ends |= {

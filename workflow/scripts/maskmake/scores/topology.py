@@ -1,7 +1,7 @@
-"""Scores that compare how a mask hangs together with how its label does.
+"""Scores that compare what is connected in a mask with what is connected in its label.
 
 Objects are 4-connected and holes 8-connected, as ``decision`` cleans them. The scores see whole
-images, and each class matters: where membranes part cells, the thin net is the background.
+images, and each class matters: where membranes separate cells, the thin net is the background.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ def cldice(mask: np.ndarray, label: np.ndarray) -> float:
     The harmonic mean of the share of the mask's skeleton inside the label and of the label's
     skeleton inside the mask (Shit et al., "clDice - a novel topology-preserving loss function for
     tubular structure segmentation", CVPR 2021), with the skeleton of Zhang and Suen (1984). It
-    falls where a thin structure is broken or made up and hardly where it is too thick or too thin.
-    Made for the class that is tubular; of both masks inverted it is that of the background.
+    falls where a thin structure is broken or made up, and hardly where it is too thick or too thin.
+    It is made for the class that is tubular; for the background, invert both masks.
 
     Args:
         mask: (H, W) bool.
@@ -39,9 +39,9 @@ def cldice(mask: np.ndarray, label: np.ndarray) -> float:
 
 
 def betti_errors(mask: np.ndarray, label: np.ndarray) -> tuple[int, int]:
-    """Distance of the two Betti numbers of a mask from those of its label: objects and holes.
+    """How far the two Betti numbers of a mask are from those of its label: objects and holes.
 
-    Numbers alone are compared, so a false object makes up for a missing one.
+    Only numbers are compared, so a false object makes up for a missing one.
 
     Args:
         mask: (H, W) bool.
@@ -58,8 +58,8 @@ def betti_errors(mask: np.ndarray, label: np.ndarray) -> tuple[int, int]:
 def betti_numbers(mask: np.ndarray) -> tuple[int, int]:
     """Number of objects (Betti 0) and of holes (Betti 1) of a bool mask (H, W).
 
-    A hole is a piece of background that does not reach the edge of the image: unlike the smallest
-    hole of a clean-up, which may lie at the edge.
+    A hole is a piece of background that does not reach the edge of the image. A hole that a
+    clean-up fills, by contrast, may lie at the edge.
     """
     _, objects = measure.label(mask, connectivity=OBJECT_CONNECTIVITY, return_num=True)
     outside = np.pad(~mask, 1, constant_values=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 PACKAGE = "maskmake"
 TEMPLATE_SUFFIX = ".html.j2"
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-# A string, which stays; or the end of a line of code with its comment and what blank lines and
-# comments follow it.
+# A string, which stays; or the end of a line of code: its comment, and the blank lines and comments
+# that follow.
 STRING_OR_LINE_END = re.compile(
     rb'''("""(?:\\.|[^\\])*?"""|'{3}(?:\\.|[^\\])*?'{3}'''
     rb"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -21,7 +21,7 @@ STRING_OR_LINE_END = re.compile(
 )
 
 
-# What follows is kept by the content of a file, since it is asked for by many scripts.
+# What follows is cached by the content of a file, since many scripts ask for it.
 
 
 @cache

@@ -1,6 +1,6 @@
 """The user's configuration: checked against its schema, completed by defaults, its runs merged.
 
-The Snakefile imports this room each time it is parsed, so it needs nothing but jsonschema.
+The Snakefile imports this module each time it is parsed, so it needs nothing but jsonschema.
 """
 
 import copy
@@ -208,7 +208,7 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
             yield Fault(
                 (*keys, *sources),
                 "dataset: no data; set dataset.images and dataset.labels to two folders, or "
-                "dataset.synthesis to {} for made images, or, to use a trained model, "
+                "dataset.synthesis to {} for synthetic images, or, to use a trained model, "
                 "segment.model and segment.images",
             )
     elif any("://" in folder for folder in (images, labels)):

@@ -22,7 +22,7 @@ SWITCHED_OFF = "MASKMAKE_CHECKS_OFF"
 
 
 def _without_it(check: str, answer):
-    """Let a function give ``answer``, after one warning, where Snakemake has not what it needs."""
+    """Let a function give ``answer``, after one warning, where Snakemake lacks what it needs."""
 
     def decorate(function):
         @functools.wraps(function)
@@ -68,7 +68,7 @@ def is_dry_run(workflow) -> bool:
 
 @_without_it("a prefix of a module", "")
 def module_prefix(workflow) -> str:
-    """What Snakemake puts before each relative path of a rule, a slash at its end; mostly empty."""
+    """What Snakemake puts before each relative path of a rule: a folder and a slash, or nothing."""
     return workflow.modifier.path_modifier.prefix or ""
 
 
@@ -106,7 +106,7 @@ def explain_lock(explanation: Callable[[], str]) -> None:
 
 @_without_it("the limit of a resource", math.inf)
 def resource_limit(workflow, name: str) -> float | None:
-    """What ``--resources`` lends all jobs together; ``None`` if no limit was given."""
+    """The limit of ``--resources`` for all jobs together; ``None`` if none was given."""
     limits = workflow.global_resources
     return limits[name].value if name in limits else None
 
@@ -143,7 +143,7 @@ def storage_object(file):
 
 @_without_it("results in a storage", None)
 def path_in_storage(workflow, output) -> str | None:
-    """Path of an output below the prefix of a default storage; ``None`` where there is no such."""
+    """Path of an output below the prefix of a default storage; ``None`` where there is none."""
     stored = getattr(output, "flags", {}).get("storage_object")
     if stored is None:
         return None

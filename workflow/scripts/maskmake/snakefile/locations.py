@@ -18,7 +18,7 @@ class Dataset(NamedTuple):
     Attributes:
         images: folder of the images.
         labels: folder of the labels.
-        image_files: every image, those a rule has yet to make included; of ``storage`` the folder.
+        image_files: every image, even if a rule has yet to make it; for ``storage`` the folder.
         label_files: every label, likewise.
         origin: ``folders``, ``synthesis``, ``download`` or ``storage``.
     """
@@ -64,17 +64,17 @@ class Dataset(NamedTuple):
 
 
 def list_shards(images: list[str], size: int) -> list[list[str]]:
-    """Paths or addresses in portions of at most ``size``, one for each job of ``segment``.
+    """Paths or addresses in shards of at most ``size``, one for each job of ``segment``.
 
     Raises:
-        UserError: two images have one stem, so their masks would have one name.
+        UserError: two images have the same stem, so their masks would have the same name.
     """
     first_of_stem: dict[str, str] = {}
     for path in images:
         stem = Path(urlsplit(path).path).stem if "://" in path else Path(path).stem
         if (earlier := first_of_stem.setdefault(stem, path)) != path:
             raise UserError(
-                f"{path}: has the stem of {earlier}, and the mask of either would be "
+                f"{path}: has the same stem as {earlier}, and the mask of either would be "
                 f"{stem}.png; expected different stems; rename one of them."
             )
     return [images[start : start + size] for start in range(0, len(images), size)]
@@ -90,7 +90,7 @@ def trained_folds(run: str) -> list[str]:
     if not folds:
         raise UserError(
             f"segment.model: found no folder fold0 in {run!r}; expected the folder of a trained "
-            "run; mend the path or set segment.model to null."
+            "run; fix the path or set segment.model to null."
         )
     needed = [f"{fold}/{name}" for fold in folds for name in ("model.keras", "training.json")]
     for file in [f"{run}/decision.json", *needed]:
@@ -128,7 +128,7 @@ def read_checksums(path: str | Path) -> dict[str, str]:
         if match is None:
             raise UserError(
                 f'{path}, line {number}: "{line}"; expected "<sha256>  image/<name>" or '
-                '"<sha256>  label/<name>"; mend the line.'
+                '"<sha256>  label/<name>"; fix the line.'
             )
         checksum, name = match.groups()
         if name in checksums:

@@ -25,11 +25,11 @@ PARAMS = re.compile(
 FILES = {
     "Missing output files": "missing",
     "Incomplete output files": "not complete",
-    "Updated input files": "younger, with other bytes",
+    "Updated input files": "newer, with other bytes",
     "Input files updated by another job": "made again before it",
 }
 OTHERS = {
-    "Forced execution": "it is asked for by force",
+    "Forced execution": "it is forced by an option",
     "Set of input files has changed since last execution": "it has other input files",
     "Code has changed since last execution": "its rule was edited",
     "Software environment definition has changed since last execution": "its environment changed",
@@ -71,7 +71,7 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
 
 
 def _literals(text: str) -> list:
-    """The params of which Snakemake has joined the representations."""
+    """The params, read from their representations, which Snakemake has joined."""
     return [] if text == NOTHING else list(ast.literal_eval(f"({text},)"))
 
 

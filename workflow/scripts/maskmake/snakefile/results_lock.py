@@ -1,8 +1,8 @@
 """The one Snakemake that works on a results folder, and what a killed one leaves behind.
 
 Snakemake's own lock is a file: it outlives a killed Snakemake, and it does not say whose it is.
-Beside it stands a lock of the operating system here, which ends with its process; so it can be seen
-whether Snakemake's lock still means something.
+This module adds a lock of the operating system, which ends with its process. It shows whether
+Snakemake's lock still holds.
 """
 
 import atexit
@@ -31,7 +31,7 @@ from maskmake.runtime.locks import (
 FOLDER = Path(".snakemake")  # Snakemake's own, in the working directory
 TRIES = 5  # a job that sees its Snakemake killed holds the lock for an instant
 SECONDS_BETWEEN_TRIES = 0.1
-BYTES_OF_PROBE = 1 << 16
+PROBE_BYTES = 1 << 16
 UNLOCK = "add --unlock to the command once, then run it again"
 
 
@@ -70,7 +70,7 @@ class ResultsLock:
             dry_run: whether to give the lock back at once, since nothing will be written.
 
         Returns:
-            What there is to tell of a process that was killed.
+            A sentence about the process that was killed, if one was.
 
         Raises:
             UserError: the disk is full or may not be written to.
@@ -83,20 +83,20 @@ class ResultsLock:
             self._possible = True
             if not self._take():
                 return None
-            killed = self._named()
+            killed = self._read_name()
             if killed and killed.host != platform.node():
                 # A lock may not reach from one computer to another: perhaps it is alive.
                 if self._snakemake_locks():
                     self._give_back()
                     return None
                 killed = None
-            told = self._clear_after(killed) if killed else None
+            notice = self._clear_after(killed) if killed else None
             if dry_run:
                 write_holder(self._lock, "")
                 self._give_back()
             else:
                 self._sign()
-            return told
+            return notice
         except OSError as error:
             if error.errno in STORAGE_FAULTS and not dry_run:
                 error.filename = str(FOLDER)
@@ -109,7 +109,7 @@ class ResultsLock:
     def why_refused(self) -> str | None:
         """Why this process may not work here, in a sentence; ``None`` if it may.
 
-        To be asked when work begins: whoever held the lock at the start may have ended.
+        Call it when work begins: whoever held the lock at the start may have ended.
         """
         if self._possible and not self._held:
             if not self._take():
@@ -125,8 +125,8 @@ class ResultsLock:
         return None
 
     def describe_holder(self) -> str:
-        """Whose Snakemake's lock is, and the way out."""
-        known = self._possible and not self._held and self._named()
+        """Who holds Snakemake's lock, and what to do about it."""
+        known = self._possible and not self._held and self._read_name()
         if not known:
             return (
                 f"{self._results}: locked by another Snakemake, or by one that was killed; if none "
@@ -162,7 +162,7 @@ class ResultsLock:
         os.environ[HOLDER] = json.dumps([str(self._path.absolute()), text])
         atexit.register(write_holder, self._lock, "")
 
-    def _named(self) -> Process | None:
+    def _read_name(self) -> Process | None:
         try:
             return Process(*json.loads(read_holder(self._lock)))
         except (TypeError, ValueError):  # empty, or what a power cut made of it
@@ -171,16 +171,16 @@ class ResultsLock:
     def _clear_after(self, killed: Process) -> str:
         for lock in self._snakemake_locks():
             lock.unlink()
-        told = f"{self._results}: a Snakemake was killed here ({killed}); its lock is removed, "
-        told += "what it finished stays"
+        notice = f"{self._results}: a Snakemake was killed here ({killed}); its lock is removed, "
+        notice += "what it finished stays"
         names = self._unfinished()
         if not names:
-            return f"{told}."
+            return f"{notice}."
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        return f"{told}, and what was under way is done again: {names[0]}{more}."
+        return f"{notice}, and what was under way is done again: {names[0]}{more}."
 
     def _snakemake_locks(self) -> list[Path]:
-        """Snakemake's lock files that name a file of this results folder, or none but shared."""
+        """Snakemake's lock files that name a file of this results folder, or only shared ones."""
         locks = {path: path.read_text() for path in (FOLDER / "locks").glob("*.lock")}
         return [
             path
@@ -203,4 +203,4 @@ class ResultsLock:
 def _write_probe(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:
-        probe.write(bytes(BYTES_OF_PROBE))
+        probe.write(bytes(PROBE_BYTES))

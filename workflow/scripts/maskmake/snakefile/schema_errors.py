@@ -79,7 +79,7 @@ def _faults_of(error: ValidationError, root: dict) -> Iterator[Fault]:
             if name not in found:
                 missing = dotted((*path, name))
                 meaning = schema["properties"][name]["description"].removesuffix(".")
-                yield Fault((missing,), f"{missing}: missing; needed is: {meaning}")
+                yield Fault((missing,), f"{missing}: missing; expected: {meaning}")
     elif error.validator == "minProperties":
         yield Fault((key,), f"{key}: empty; expected at least {error.validator_value} entry")
     elif "propertyNames" in error.schema_path:
@@ -98,7 +98,7 @@ def _errors_inside(error: ValidationError) -> list[ValidationError]:
 
 
 def _mismatch(value, schema: dict, root: dict) -> str:
-    """What was found, what is allowed, and how to write it where that can be told."""
+    """What was found, what is allowed, and how to write it where that is clear."""
     choices = _choices(schema, root)
     expected = _expected(schema, root)
     found = describe_value(value)
@@ -262,7 +262,7 @@ def _all_keys(root: dict) -> Iterator[tuple[tuple, str]]:
 
 
 def _sections_of(name: str, path: tuple, root: dict) -> str:
-    """Where a key belongs, in words; to a key of a run, the section train is the run's own."""
+    """Where a key belongs, as a phrase; for a key of a run, train is the run's own section."""
     run = path[:2] if path[:1] == ("runs",) else ()
     sections = [
         dotted((*run, *section) if section[:1] == ("train",) else section)

@@ -2,8 +2,8 @@
 
 Everything is a function of tensors and seeds, so it runs on every Keras backend and under XLA;
 the geometric map is a gather, because TensorFlow's own projective transform does not compile.
-Shapes stay fixed and nothing branches: an image that a geometric change spares is changed by an
-amount of 0, and a change of intensity is computed for as many images as it can reach.
+Shapes stay fixed and nothing branches: an image that a geometric change leaves out is changed by an
+amount of 0, and a change of intensity is computed only for the images that it may change.
 """
 
 import math
@@ -22,7 +22,7 @@ def _uniform(shape, low, high, seeds):
 
 
 def _amount(count, low, high, probability, seeds):
-    """An amount for each image, (B,): from low to high, or 0 where the image is spared."""
+    """An amount for each image, (B,): from low to high, or 0 where the image is left out."""
     amount = _uniform((count,), low, high, seeds)
     if probability < 1:
         amount = ops.where(_uniform((count,), 0.0, 1.0, seeds) < probability, amount, 0.0)
@@ -32,14 +32,14 @@ def _amount(count, low, high, probability, seeds):
 def _some(images, probability, seeds, change):
     """Change each image of a batch with a probability, and compute only those that may change.
 
-    How many change is the mean, rounded up or down at random, and not left to chance: their
-    largest number is known before, so shapes stay fixed and the others cost nothing.
+    The number of images that change is the mean, rounded up or down at random. So its maximum is
+    known in advance: shapes stay fixed, and the other images take no time.
 
     Args:
         images: (B, H, W, C) float32.
         probability: that an image is changed.
         seeds: random state.
-        change: from images, (n, H, W, C), to changed images.
+        change: a function from images, (n, H, W, C), to changed images.
 
     Returns:
         (B, H, W, C) float32.
@@ -119,7 +119,7 @@ def displacements(shape, settings: AugmentationSettings, seeds):
     coarse = deviation * keras.random.normal((2, count, points, points), seed=seeds)
 
     def weights(size):
-        """Of each grid point (column) for each pixel (row)."""
+        """The weight of each grid point (column) for each pixel (row)."""
         position = np.linspace(0, points - 1, size, dtype="float32")[:, None]
         return np.maximum(0, 1 - np.abs(position - np.arange(points, dtype="float32")))
 
@@ -135,7 +135,7 @@ def _inside(position, size: int, fill: str):
     return ops.clip(position, 0.0, size - 1.0)
 
 
-def _neighbours(position, size: int):
+def _pixels_around(position, size: int):
     """The two pixels around each position inside an image, and the share of the second one."""
     first = ops.floor(position)
     share = position - first
@@ -174,9 +174,9 @@ def warp(images, matrices, fill: str, displacement=None):
 
     Args:
         images: (B, H, W, C) float32.
-        matrices: (B, 2, 3), as ``affine_matrices`` gives them.
-        fill: ``reflect`` or ``nearest``: what lies outside.
-        displacement: (2, B, H, W), as ``displacements`` gives them, or none.
+        matrices: (B, 2, 3), from ``affine_matrices``.
+        fill: what lies outside, ``reflect`` or ``nearest``.
+        displacement: (2, B, H, W), from ``displacements``, or none.
 
     Returns:
         (B, H, W, C) float32.
@@ -193,7 +193,7 @@ def warp(images, matrices, fill: str, displacement=None):
         row, column = row + displacement[0], column + displacement[1]
     row = _inside(row * height + (height - 1) / 2, height, fill)
     column = _inside(column * width + (width - 1) / 2, width, fill)
-    return _bilinear(images, _neighbours(row, height), _neighbours(column, width))
+    return _bilinear(images, _pixels_around(row, height), _pixels_around(column, width))
 
 
 def blur(images, sigma, radius: int):
@@ -358,8 +358,8 @@ def augment(images, labels, settings: AugmentationSettings, std, seeds):
 
     Args:
         images: (B, H, W, C) float32, raw pixel values.
-        labels: (B, H, W, K) float32; the first channel is 0 or 1 and stays exactly that, any
-            other is moved with it and interpolated.
+        labels: (B, H, W, K) float32; the first channel is 0 or 1 and stays so, any other is
+            moved with it and interpolated.
         settings: what to change and how far.
         std: standard deviation of the training images for each channel, in pixel values.
         seeds: ``keras.random.SeedGenerator``, advanced by every draw.

@@ -1,4 +1,4 @@
-"""What happens beside a training: its history, its state, its progress."""
+"""What happens during a training: its history, its state, its progress."""
 
 import shutil
 import sys
@@ -104,21 +104,21 @@ class Recorder(keras.callbacks.Callback):
         self.model.stop_training = self.out_of_patience
 
     def write_history(self) -> None:
-        """Write ``history.csv`` as far as it goes."""
+        """Write the epochs so far to ``history.csv``."""
         write_csv(self._history_path, pd.DataFrame(self.history, columns=HISTORY_COLUMNS))
 
 
 class Progress(keras.callbacks.Callback):
-    """A live bar on a terminal; in the log a line an epoch, and one now and then in a long one.
+    """A live bar on a terminal; in the log, a line for each epoch and more during a long one.
 
-    Ends a training whose loss is no finite number without waiting for the end of the epoch.
+    A training whose loss is not a finite number ends at once, not at the end of the epoch.
 
     Args:
         settings: of the run.
-        history: rows of the epochs so far; at the end of an epoch it must have that one's.
+        history: rows of the epochs so far; at the end of an epoch it must include that epoch.
     """
 
-    # Keras then calls it from other threads, and the device is never waited for to read a loss.
+    # Keras then calls it from other threads, so training never waits for a loss to be read.
     async_safe = True
 
     def __init__(self, settings: TrainSettings, history: list[dict]):
@@ -139,7 +139,7 @@ class Progress(keras.callbacks.Callback):
         self._bar.set_description_str("compiling the first step")
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar where it is."""
         self._bar.close()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -150,7 +150,7 @@ class Progress(keras.callbacks.Callback):
             check_finite(self._epoch, "training", logs["loss"])
             self._step += 1
             now = time.perf_counter()
-            # The first step has waited for its compilation and says nothing about the others.
+            # The first step includes the compilation, so its time says nothing about the others.
             if self._start is None:
                 self._start, self._first_step = now, self._step
             if self._epoch_start is None:
@@ -184,7 +184,7 @@ class Progress(keras.callbacks.Callback):
         return f"loss {loss:.4f}, {speed:.1f} images/s, {self._time_left(now)} left"
 
     def _time_left(self, now: float) -> str:
-        """By the mean time a step, validation and saving included."""
+        """From the mean time of a step, validation and saving included."""
         done = self._step - self._first_step
         if self._start is None or not done:
             return "?"
@@ -198,16 +198,16 @@ class Progress(keras.callbacks.Callback):
 class Curves(keras.callbacks.Callback):
     """Event files for TensorBoard, a point an epoch; training and validation loss share a chart.
 
-    They are written anew from the history, so that a resumed training shows each epoch once.
+    They are written again from the history, so that a resumed training shows each epoch once.
 
     Args:
         folder: of the files; an older one is replaced.
-        history: rows of the epochs so far; at the end of an epoch it must have that one's.
+        history: rows of the epochs so far; at the end of an epoch it must include that epoch.
     """
 
     def __init__(self, folder: Path, history: list[dict]):
         super().__init__()
-        from tensorboardX.event_file_writer import EventsWriter  # few trainings want it
+        from tensorboardX.event_file_writer import EventsWriter  # few trainings use it
 
         self._history = history
         if folder.exists():

@@ -12,8 +12,8 @@ import numpy as np
 from maskmake.runtime.files import atomic
 from maskmake.runtime.log import logger
 
-# What NumPy and zipfile raise on a file that is missing, cut off or has other bytes than were
-# written; found by damaging one at random.
+# What NumPy and zipfile raise on a file that is missing, truncated or has wrong bytes; found by
+# damaging one at random.
 DAMAGE = (
     AttributeError,
     EOFError,
@@ -35,10 +35,10 @@ class State:
     """What a killed training needs to go on, in a folder of its own beside the outputs.
 
     One file an epoch: every variable and the history so far. The last two are kept, in case the
-    last one is damaged, and those of the epochs that were the best by then.
+    last one is damaged, and those of the epochs that were the best at either time.
 
-    The folder's name is a hash of settings, code and data, so it can never be resumed with
-    others. Snakemake does not know the folder and leaves it alone when a job fails.
+    The folder's name is a hash of settings, code and data, so a training with others never
+    resumes from it. Snakemake does not know the folder and leaves it alone when a job fails.
     """
 
     def __init__(self, folder: Path, key: dict):
@@ -50,7 +50,7 @@ class State:
         return self.folder / f"epoch-{epoch:06d}.npz"
 
     def save(self, engine: keras.Model, history: list[dict]) -> None:
-        """Write every variable and the history; no older state goes until this one is whole."""
+        """Write every variable and the history; older states are removed only after that."""
         variables = [keras.ops.convert_to_numpy(v.value) for v in variables_of(engine)]
         epoch = len(history)
         with atomic(self._file(epoch)) as temporary, temporary.open("wb") as handle:
@@ -61,7 +61,7 @@ class State:
             path.unlink()
 
     def restore(self, engine: keras.Model) -> list[dict]:
-        """Set every variable of the engine as in the last epoch whose state is whole.
+        """Set every variable of the engine as in the last epoch whose state is undamaged.
 
         Returns:
             The history up to that epoch; empty for a new training.
@@ -85,7 +85,7 @@ class State:
         _assign(engine, variables)
 
     def remove(self) -> None:
-        """Forget it, once the outputs are written, and what was left under other settings."""
+        """Remove this state, once the outputs are written, and those left by other settings."""
         for folder in self.folder.parent.glob(".training-*"):
             shutil.rmtree(folder)
 

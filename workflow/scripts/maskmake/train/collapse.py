@@ -12,24 +12,24 @@ from maskmake.runtime.log import logger
 from maskmake.train.checkpoints import variables_of
 from maskmake.train.patches import PatchSource, random_batches
 
-# The pre-flight: the most steps it takes, and how many batches it chooses one from.
+# The pre-flight: steps of a round, the most rounds, and how many batches one is chosen from.
 ROUND_STEPS = 10
 ROUNDS = 10
 CANDIDATES = 16
 
-# Correlations of probability and label. After the first ten steps of a pre-flight it is 0.5 to 0.7
-# on electron micrographs, fluorescent nuclei and myelin; with a rate 10,000 times too high it
-# stays within 0.01 of 0.
+# Correlations of probability and label. After the first ten steps of a pre-flight they are 0.5 to
+# 0.7 on electron micrographs, fluorescent nuclei and myelin; with a rate 10,000 times too high they
+# stay within 0.01 of 0.
 LEARNED = 0.3
 UNRELATED = 0.1
 
-ONE_CLASS = 0.001  # share of pixels that is taken for none
+ONE_CLASS = 0.001  # share of pixels of the other class that counts as none
 STUCK_STEPS = 200
 OPPOSITE_EPOCHS = 2
 
 
 class PixelStatistics(keras.metrics.Metric):
-    """How probability and label go together, over all pixels since the last reset.
+    """How well probabilities agree with labels, over all pixels since the last reset.
 
     The result has ``accuracy`` at probability 0.5; ``foreground``, the share of foreground pixels;
     ``predicted``, the share of pixels above 0.5; ``correlation`` of probability and label
@@ -68,7 +68,7 @@ def preflight(engine: keras.Model, settings: TrainSettings, source: PatchSource)
 
     Raises:
         UserError: the labels are not 0 and 1 where the loss sees them, the training images have
-            one class alone, or the network does not learn the batch.
+            only one class, or the network does not learn the batch.
     """
     _check_label_scale(settings)
     batch = _balanced_batch(settings, source)
@@ -101,12 +101,12 @@ def _check_label_scale(settings: TrainSettings) -> None:
     raise UserError(
         f"train.label_scale: the labels {cause}: the highest that the loss sees is "
         f"{settings.label_scale:.3g}; expected 1; set train.label_scale to 1, or train.guard to "
-        "false to train all the same."
+        "false to train anyway."
     )
 
 
 def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
-    """Of a few batches the one with most of the rarer class."""
+    """Of a few batches, the one with the most pixels of the rarer class."""
     channels = source.channels
     batches = random_batches(source, settings.batch, settings.seed, foreground_share=0.5)
 
@@ -117,16 +117,16 @@ def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
     chosen = max(itertools.islice(batches, CANDIDATES), key=rarer_share)
     if rarer_share(chosen) == 0:
         raise UserError(
-            "dataset.labels: found foreground alone in the training images; expected background "
-            "too; mend the labels or the split."
+            "dataset.labels: found only foreground in the training images; expected background "
+            "too; fix the labels or the split."
         )
     return chosen
 
 
 class _PreflightRounds(keras.callbacks.Callback):
-    """Stops the pre-flight as soon as the batch is learned or the loss is no number.
+    """Stops the pre-flight as soon as the batch is learned or the loss is not a finite number.
 
-    Each round begins at the step of the highest rate: at the rate of the first steps of a warm-up
+    Each round begins at the step of the highest rate. At the rate of the first steps of a warm-up
     nothing would be learned, nor at the end of a training that is shorter than the pre-flight.
     """
 
@@ -151,7 +151,7 @@ class CollapseWatch(keras.callbacks.Callback):
 
     Args:
         settings: of the run.
-        history: rows of ``history.csv`` so far; whoever fills it comes before this callback.
+        history: rows of ``history.csv`` so far; the callback that fills it comes before this one.
 
     Raises:
         UserError: from ``on_epoch_end``, with the cause.
@@ -193,9 +193,9 @@ def _is_opposite(row: dict) -> bool:
 
 
 def _is_stuck(row: dict) -> bool:
-    """Whether the validation part is predicted no better than by its commoner class.
+    """Whether the validation part is predicted no better than by its more frequent class.
 
-    Where it has one class alone nothing can be said.
+    With only one class, nothing can be said.
     """
     majority = max(row["val_foreground"], 1 - row["val_foreground"])
     related = abs(row["val_correlation"]) >= UNRELATED
@@ -230,5 +230,5 @@ def _remedy(settings: TrainSettings) -> str:
         return "set train.normalization to standard"
     return (
         f"check train.learning_rate (now {settings.learning_rate:g}) and that images and labels "
-        "belong together, or set train.guard to false to train all the same"
+        "belong together, or set train.guard to false to train anyway"
     )

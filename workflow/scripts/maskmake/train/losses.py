@@ -31,7 +31,7 @@ def bce_dice(labels, logits):
 
 
 def bce_borders(labels, logits, borders):
-    """Binary cross-entropy that weighs the background between objects up to eleven times.
+    """Binary cross-entropy that weighs the background between objects up to elevenfold.
 
     1 + w0 exp(-(d1 + d2)^2 / (2 sigma^2)) is the weight of a pixel, with w0 10 and without the
     class balance: Ronneberger, Fischer, Brox 2015, U-Net. So it is not the same for a label and
@@ -40,7 +40,7 @@ def bce_borders(labels, logits, borders):
     Args:
         labels: (B, H, W, 1).
         logits: (B, H, W, 1) float32.
-        borders: (B, H, W, 1) in 0 to 255, from ``borders.border_map``.
+        borders: (B, H, W, 1) in 0 to 255, from ``border_weights.border_map``.
     """
     entropy = ops.binary_crossentropy(labels, logits, from_logits=True)
     return ops.mean((1.0 + 10.0 / 255.0 * borders) * entropy)

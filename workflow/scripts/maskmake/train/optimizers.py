@@ -11,7 +11,7 @@ from maskmake.network.settings import TrainSettings
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' optimiser with one operation a weight where it would be a dozen.
+    """Keras' optimiser with one operation for each weight instead of a dozen.
 
     In a training step of the ResNet-34 U-Net on two cores it then takes 30 ms instead of 65.
     """
@@ -60,7 +60,7 @@ class Warmup(schedules.LearningRateSchedule):
 def learning_rate(settings: TrainSettings) -> schedules.LearningRateSchedule | float:
     """The learning rate as a function of the step, or a number where it is constant.
 
-    polynomial is that of nnU-Net (Isensee et al. 2021): the share of steps left, to the 0.9.
+    polynomial is that of nnU-Net (Isensee et al. 2021): the share of steps left, to the power 0.9.
     """
     peak, total = settings.learning_rate, settings.steps * settings.epochs
     warmup = int(settings.warmup * total)
@@ -80,16 +80,17 @@ def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
     average = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
     if settings.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.99, nesterov=True, **average)
-    # The decay of AdamW, by Keras' default, is apart from the gradient (Loshchilov, Hutter 2019).
+    # AdamW, here with Keras' default, decays weights apart from the gradient (Loshchilov, Hutter
+    # 2019).
     decay = 0.004 if settings.optimizer == "adamw" else None
     return Adam(rate, weight_decay=decay, **average)
 
 
 def exchange_averages(optimizer: keras.optimizers.Optimizer) -> None:
-    """Put the averaged weights into the network and the raw ones into their place, or back.
+    """Exchange the weights of the network with their averages.
 
-    Twice gives the same bits again, unlike ``keras.callbacks.SwapEMAWeights``, which exchanges
-    by sums. The optimiser must be built with ``use_ema``.
+    A second exchange restores every bit, unlike that of ``keras.callbacks.SwapEMAWeights``, which
+    adds and subtracts. The optimiser must be built with ``use_ema``.
     """
     # Keras offers no public access to the averages.
     averages = optimizer._model_variables_moving_average

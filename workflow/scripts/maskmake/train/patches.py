@@ -1,4 +1,4 @@
-"""Patches cut from the pixel store, the label riding along as the last channel."""
+"""Patches cut from the pixel store, with the label as the last channel."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class PatchSource:
     Attributes:
         images: pixel store of the images, (H, W) or (H, W, C).
         labels: pixel store of their labels, (H, W) or (H, W, K): the label and what a loss needs
-            beside it.
+            besides.
         ids: the images that patches are cut from.
         patch: height and width in pixels.
     """
@@ -42,9 +42,9 @@ class PatchSource:
 
 
 class ForegroundPixels:
-    """The foreground pixels of some images, any of which can be drawn without listing them all.
+    """The foreground pixels of some images, from which one can be drawn without listing them all.
 
-    What is held in memory is one count for each band of an image's rows.
+    Memory holds only one count for each band of rows of an image.
 
     Args:
         labels: pixel store of the labels.
@@ -64,7 +64,7 @@ class ForegroundPixels:
         self._ends = np.cumsum([np.count_nonzero(self._band(i, y)) for i, y in bands])
         if not self._ends[-1]:
             raise UserError(
-                "dataset.labels: found no foreground in the training images; expected some; mend "
+                "dataset.labels: found no foreground in the training images; expected some; fix "
                 "the labels or the split."
             )
 
@@ -99,15 +99,15 @@ def random_batches(
         source: what patches are cut from.
         batch: patches a batch.
         seed: of the choice.
-        foreground_share: share of patches that are centred instead on a foreground pixel, each
-            one equally likely, as far as the borders of its image allow.
+        foreground_share: share of patches that are instead centred on a foreground pixel, each
+            equally likely, as far as the borders of its image allow.
         first_step: number of the first batch.
 
     Yields:
         (batch, patch, patch, C + K) in the images' pixel type, K channels of the label last.
 
     Raises:
-        UserError: patches are to show foreground, and there is none.
+        UserError: patches should be centred on foreground, and there is none.
     """
     ids, patch = source.ids, source.patch
     foreground = ForegroundPixels(source.labels, ids, rows=patch) if foreground_share else None
@@ -137,14 +137,14 @@ def _starts(length: int, patch: int) -> list[int]:
 class FixedPatches(keras.utils.PyDataset):
     """Patches spread over the validation images, the same ones in every epoch.
 
-    All are of one batch size, so that a step is compiled once: up to ``batch - 1`` patches are left
-    out, and where there are fewer than ``batch``, they make one smaller batch, some of them twice
-    if several devices have to share it equally.
+    All batches have one size, so that a step is compiled once: up to ``batch - 1`` patches are left
+    out. Fewer patches than ``batch`` make one smaller batch, with some of them twice if several
+    devices have to share it equally.
 
     Args:
         source: what patches are cut from: the validation images.
         batch: patches a batch.
-        most: largest number of patches; more are thinned out evenly.
+        most: largest number of patches; of more, evenly spaced ones are kept.
     """
 
     def __init__(self, source: PatchSource, batch: int, most: int):

@@ -1,4 +1,4 @@
-"""Training of one network: the engine and the way from the data of a fold to a kept model."""
+"""Training of one network: the engine, and the steps from the data of a fold to its model."""
 
 import hashlib
 import platform
@@ -30,15 +30,16 @@ from maskmake.train.losses import LOSSES
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
 
-SAMPLES = 6  # augmented patches that are kept to be looked at
+SAMPLES = 6  # augmented patches that are kept for the user to see
 
 
 class Engine(keras.Model):
     """A network with augmentation and loss inside its compiled training step.
 
-    Its input is a batch (B, H, W, C + K) of raw pixel values whose last channels are the label and
-    what the loss needs besides, its output (B, H, W, 1 + K): logits and these as augmented. So
-    image and label are changed together on the device, and the host only cuts patches.
+    Its input is a batch (B, H, W, C + K) of raw pixel values; the last channels are the label and
+    what the loss needs besides. Its output is (B, H, W, 1 + K): logits and those channels after
+    augmentation. So image and label are changed together on the device, and the host only cuts
+    patches.
     """
 
     def __init__(self, network: keras.Model, settings: TrainSettings, std: np.ndarray):
@@ -75,7 +76,7 @@ class Engine(keras.Model):
 
 
 def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
-    """What ``train.normalization`` makes of ``plan.json``."""
+    """Scale and offset by ``train.normalization`` for the pixel values in ``plan.json``."""
     channels = plan["channels"]
     if settings.normalization == "none":
         return {"scale": [1.0] * channels, "offset": [0.0] * channels}
@@ -120,7 +121,7 @@ def train_fold(
     outputs: dict[str, Path],
     tensorboard: bool = False,
 ) -> None:
-    """Train one network, or go on with a training that was killed.
+    """Train one network, or resume a training that was killed.
 
     Args:
         settings: of the run.
@@ -225,7 +226,7 @@ def _record(
 def _keep_best(
     engine: Engine, settings: TrainSettings, state: State, recorder: Recorder, model: Path
 ) -> None:
-    """Write the history and the network of the best epoch, then forget the state."""
+    """Write the history and the network of the best epoch, then remove the state."""
     recorder.write_history()
     state.restore_best(engine, recorder.history)
     if settings.ema is not None:
@@ -302,7 +303,7 @@ def _fit(
 
 
 def _state_key(settings: TrainSettings, fold: int, program: list, inputs: dict[str, Path]) -> dict:
-    """What a saved state belongs to; the arrays count by size and time, since they are large."""
+    """What a saved state belongs to; of the arrays, which are large, only size and time count."""
     arrays = [inputs[name].stat() for name in ("images", "labels")]
     texts = [inputs[name].read_text() for name in ("index", "splits", "plan")]
     return {
