@@ -128,7 +128,9 @@ def test_bad_data_is_refused_before_anything_else_runs(spoil, parts, finished_co
     output = refusal(finished_copy)
     assert_told_once(output, *parts)
     after = digests(results, "*")
-    assert {name for name in before | after if before.get(name) != after.get(name)} <= VALIDATE_FILES
+    assert {
+        name for name in before | after if before.get(name) != after.get(name)
+    } <= VALIDATE_FILES
     assert not (results / "data/manifest.csv").exists()
 
 
