@@ -1,4 +1,4 @@
-"""A synthetic data set as the steps before the training leave it, for the benchmarks."""
+"""A synthetic data set for the benchmarks, with the files of the steps before the training."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +19,7 @@ INPUTS = {"images": "npy", "labels": "npy", "index": "csv", "splits": "csv", "pl
 
 
 def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
-    """Write the PNG files and what ``input_paths`` names.
+    """Write the PNG files and what ``input_paths`` lists.
 
     Args:
         folder: gets ``image/*.png`` and ``label/*.png`` and the files of the steps.
@@ -55,5 +55,5 @@ def train_settings(**changes) -> TrainSettings:
     config = {"dataset": {"images": "images", "labels": "labels"}, "train": changes}
     section = resolve(config, schema)["train"]
     names = {field.name for field in fields(TrainSettings)}
-    # What else is there says where to train, not how.
+    # The other keys of the section say where to train, not how.
     return TrainSettings.from_section({key: section[key] for key in section.keys() & names})

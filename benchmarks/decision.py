@@ -20,7 +20,7 @@ from maskmake.scores.cases import Case
 
 
 def case(seed: int, size: int) -> Case:
-    """A label, and a probability with soft borders, faint bridges and specks of all sizes."""
+    """A label, and a probability with soft borders, thin bridges and specks of all sizes."""
     _, label = synthesize(seed, size, 1)
     label = (label > 0).astype(np.uint8)
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=label.shape), 2)

@@ -6,8 +6,8 @@
 
 writes a grey image of blurred noise of each height and width, segments it with a network of two
 convolutions and a decision of two levels with clean-up, each in a process of its own, and prints
-the seconds and the peak resident memory in MiB: all of it, the part of its own, and the part that
-is pages of mapped files (Linux only). The folder of temporary files takes 9 bytes a pixel.
+the seconds and the peak resident memory in MiB: all of it, the process's own part, and the pages of
+mapped files (Linux only). The folder of temporary files takes 9 bytes a pixel.
 """
 
 import argparse

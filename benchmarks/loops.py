@@ -26,7 +26,7 @@ def times() -> tuple[float, float]:
 def take_turns(block: int) -> Turn:
     """The function to call after each step; the first step, which compiles, is a block alone."""
     output, steps, start = os.fdopen(os.dup(1), "w"), 0, times()
-    os.dup2(2, 1)  # what the libraries print does not belong among the figures
+    os.dup2(2, 1)  # what the libraries print must not be read as a time
 
     def turn(wait: Callable[[], object]) -> None:
         nonlocal steps, start
@@ -43,12 +43,12 @@ def take_turns(block: int) -> Turn:
 
 
 def ours(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
-    """``train_fold``, everything on."""
+    """``train_fold`` with all that it does."""
     from maskmake.train import training
 
     class Progress(training.Progress):
         def on_train_batch_begin(self, batch, logs=None):
-            # Not at its end, which other threads are told of while this one starts the next.
+            # Not at the end of a step: other threads report it while this one starts the next.
             if batch:
                 turn(partial(self._wait_for, batch))
 
@@ -60,11 +60,11 @@ def ours(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     names = ("model.keras", "history.csv", "training.json", "augmented.npy")
     with tempfile.TemporaryDirectory(dir=folder) as results:
         outputs = {name.split(".")[0]: Path(results) / name for name in names}
-        training.train_fold(settings_of(options), 0, "code", input_paths(folder), outputs)
+        training.train_fold(loop_settings(options), 0, "code", input_paths(folder), outputs)
 
 
 def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
-    """The network alone on one batch that lies on the device."""
+    """The network alone on one batch that is on the device."""
     import keras
 
     from maskmake.network.device import resolve_precision, uses_xla
@@ -74,7 +74,7 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     from maskmake.train.optimizers import build_optimizer
     from maskmake.train.training import normalization_of
 
-    settings, plan = settings_of(options), read_json(input_paths(folder)["plan"])
+    settings, plan = loop_settings(options), read_json(input_paths(folder)["plan"])
     network = build_network(
         settings.architecture,
         settings.encoder,
@@ -114,7 +114,7 @@ ARTICLE_AUGMENTATION = {
 
 
 def png_batches(folder: Path, options: argparse.Namespace, augmentation: dict):
-    """Endless batches of images and labels, 0 to 1, read from their PNG files anew each time."""
+    """Endless batches of images and labels, 0 to 1, read from their PNG files each time."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
     flows = [
@@ -179,8 +179,8 @@ def pytorch(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
         turn(partial(float, loss))
 
 
-def settings_of(options: argparse.Namespace):
-    """Default settings but for the loss, which all loops share."""
+def loop_settings(options: argparse.Namespace):
+    """Default settings, but with the loss that all loops share."""
     return train_settings(
         patch=options.patch,
         batch=options.batch,

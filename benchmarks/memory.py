@@ -4,8 +4,8 @@
     .venv/bin/python benchmarks/memory.py 20 200 2000
 
 trains the same small network for the same number of steps on each set, each in a process of its
-own, and prints its peak resident memory in MiB: all of it, the part of its own, and the part that
-is pages of mapped files, which the system may take back (Linux only). Patches are small and many,
+own, and prints its peak resident memory in MiB: all of it, the process's own part, and the pages of
+mapped files, which the system may take back (Linux only). Patches are small and many,
 so that every image of the largest set is read.
 """
 

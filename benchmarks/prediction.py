@@ -5,7 +5,7 @@
 
 - ours: images of noise from memory to probabilities: tiles cut, batched, flipped and turned,
   predicted, weighted, put together.
-- bare: ``network.predict`` on the same tiles, flipped and turned, that lie ready in memory.
+- bare: ``network.predict`` on the same tiles, flipped and turned, that are in memory already.
 
 They take turns, and each figure is compared with its neighbour of the same round. Printed: tiles a
 second of either, median over the rounds, and the median ratio.
@@ -38,7 +38,7 @@ def main() -> None:
     select_device(options.backend, options.gpu, os.devnull)
     from maskmake.network.networks import load_network
     from maskmake.network.settings import PredictSettings
-    from maskmake.predict.tiling import ImageStream, Predictor, bands_of, predict_bands
+    from maskmake.predict.tiling import ImageStream, Predictor, image_bands, predict_bands
 
     network = load_network(options.model)
     shape, channels = (options.size, options.size), network.input_shape[-1]
@@ -49,7 +49,7 @@ def main() -> None:
     predictor = Predictor([network], [shape], settings)
 
     def ours() -> None:
-        sources = [ImageStream(i, shape, bands_of(image)) for i, image in enumerate(images)]
+        sources = [ImageStream(i, shape, image_bands(image)) for i, image in enumerate(images)]
         for _ in predict_bands(predictor, sources):
             pass
 
@@ -58,7 +58,7 @@ def main() -> None:
     ours()
     network.predict_on_batch = call
     tiles = np.concatenate(given)
-    tiles = tiles[tiles.any(axis=(1, 2, 3))]  # without those that fill the last batch
+    tiles = tiles[tiles.any(axis=(1, 2, 3))]  # without the empty ones that fill the last batch
 
     def bare() -> None:
         network.predict(tiles, batch_size=predictor.batch, verbose=0)

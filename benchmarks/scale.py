@@ -3,7 +3,7 @@
     export PYTHONPATH=workflow/scripts
     .venv/bin/python benchmarks/scale.py 100 10000 100000
 
-writes so many different images of 64 x 64 pixels and their labels as PNG into a temporary folder
+writes that many different images of 64 x 64 pixels and their labels as PNG into a temporary folder
 and runs ``snakemake`` there: the plan of the report (``-n``), the steps ``validate``, ``binarize``
 and ``split``, the plan when they are done, and the plan of a segmentation of the same images with a
 trained model. Prints seconds and the peak of resident memory in MiB of each (Linux and macOS).
@@ -30,7 +30,7 @@ SIZE = 64
 
 
 def write_images(folder: Path, count: int) -> None:
-    """Images and labels of which no two images are the same, and a model to plan with."""
+    """Images, no two of them equal, their labels, and a model to plan with."""
     for kind in ("images", "labels"):
         (folder / kind).mkdir()
     drawn = [synthesize(index, SIZE, seed=1) for index in range(20)]

@@ -9,9 +9,9 @@ trains the U-Net with ResNet-34 on synthetic images, each loop in a process of i
 - ours: a run of the workflow's training with all defaults: patches from the memory-mapped store,
   augmentation, AdamW, metrics, progress bar; ``--precision auto``. Validation and the files that
   are written at the end of an epoch are not counted.
-- bare: the step of the same network alone, on one batch that lies on the device.
+- bare: the step of the same network alone, on one batch that is on the device.
 - article: the loop of the tutorial that maskmake replaces (see config/article.yaml): a Keras
-  ImageDataGenerator reads each PNG file anew and augments it on the processor; float32, Adam.
+  ImageDataGenerator reads each PNG file again and augments it on the processor; float32, Adam.
 - pytorch-float32, pytorch-bfloat16: the same network by segmentation-models-pytorch, its bare step,
   channels last, bfloat16 by autocast. ``--torch-python`` is an interpreter that has it
   (``pip install torch segmentation-models-pytorch``).
@@ -19,9 +19,7 @@ trains the U-Net with ResNet-34 on synthetic images, each loop in a process of i
 The loops take turns of ``--block`` steps, and each figure is compared with its neighbours of the
 same round. Run nothing else meanwhile: other work on the machine does not slow all loops alike.
 Printed for each loop: seconds until its first step was done, which include the compilation; images
-a second, median and best round; and by how many times the first loop is faster, median over rounds.
-JAX needs to be installed
-for ``--backend jax``.
+a second, median and best round; and how many times faster the first loop is, median over rounds.
 """
 
 import argparse

@@ -7,11 +7,14 @@ import yaml
 TABLE = yaml.safe_load(Path(__file__).with_name("table.yaml").read_text())
 HEAD = """# What runs again after a change
 
-Made from `tests/reruns/table.yaml`, whose every row is tested against `snakemake -n`. "from x"
-means the rule x and all that follow it in the chain: `validate`, `binarize`, `split`, `plan`,
+Made from `tests/reruns/table.yaml`; every row is tested against `snakemake -n`. "from `x`" means
+the rule x and all that follow it in the chain: `validate`, `binarize`, `split`, `plan`,
 `train_fold`, `predict_fold`, `decide_run`, `diagnose_run`, `mask_run`, `evaluate_run`, `compare`,
-`report` (`diagnose_run` goes into the report alone, and the split needs no pixels). After any
-change of a setting the report is made anew, because it shows the settings.
+`report` (only the report reads what `diagnose_run` makes, and the split needs no pixels). After any
+change of a setting but those of `segment`, the report is made again, because it shows the settings.
+
+A file of code is given below `workflow/scripts/maskmake/`, a script below `workflow/scripts/`.
+Comments, docstrings and blank lines are no change.
 """
 
 
@@ -21,14 +24,19 @@ def page() -> str:
     for title, kind in (("Settings", "settings"), ("Files", "files"), ("Code", "code")):
         lines = [f"\n## {title}\n", "| change | runs again |", "|---|---|"]
         for row in TABLE[kind]:
-            names = ", ".join(f"`{Path(file).name}`" for file in row.get("files", []))
+            names = ", ".join(f"`{_shown(file)}`" for file in row.get("files", []))
             where = f": {names}" if names else ""
-            lines.append(f"| {row['change']}{where} | {_in_words(row)} |")
+            lines.append(f"| {row['change']}{where} | {_rules(row)} |")
         sections.append("\n".join(lines) + "\n")
     return "".join(sections)
 
 
-def _in_words(row: dict) -> str:
+def _shown(file: str) -> str:
+    """A file of the package without the package's name, unless it lies at its top."""
+    return file.removeprefix("maskmake/") if file.count("/") > 1 else file
+
+
+def _rules(row: dict) -> str:
     rules = [f"from {' and '.join(f'`{rule}`' for rule in row['from'])}"] if row["from"] else []
     if runs := row.get("runs"):
         rules[0] += f" of run {', '.join(runs)}"

@@ -89,7 +89,7 @@ def test_every_rule_has_its_row():
     named = {rule for row in TABLE["code"] for rule in row["from"] + row.get("also", [])}
     texts = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     rules = {name for name, _ in RULE.findall(texts)}
-    # What check_patch would find anew is trained anew; so it has no hash of its code.
+    # What check_patch would check again is trained again, so it has no hash of its code.
     assert named == rules - {"check_patch"} == set(SCRIPT_OF)
 
 

@@ -12,14 +12,14 @@ from maskmake.data.images import read_pixels
 from maskmake.runtime.files import write_png
 
 # Snakemake deletes the outputs of a job before it starts; the log and the page beside it are new.
-OF_VALIDATE = {
+VALIDATE_FILES = {
     "data/audit.json", "data/audit.html", "data/manifest.csv", "benchmarks/validate.tsv",
     "logs/validate.log", "logs/validate.html",
 }  # fmt: skip
 
 
 def refusal(folder, *arguments, **options) -> str:
-    """The output of a run that has to fail without a traceback and without leavings."""
+    """The output of a run that has to fail without a traceback and without half-written files."""
     code, output = snakemake(folder, *arguments, **options)
     assert code != 0, output
     assert "Traceback (most recent call last)" not in output
@@ -28,9 +28,9 @@ def refusal(folder, *arguments, **options) -> str:
 
 
 def assert_told_once(output, *parts):
-    """One line, and one alone, has all the parts."""
-    told = [line for line in output.splitlines() if all(part in line for part in parts)]
-    assert len(told) == 1, output
+    """Exactly one line has all the parts."""
+    lines = [line for line in output.splitlines() if all(part in line for part in parts)]
+    assert len(lines) == 1, output
 
 
 # Each sentence is tested to the letter where it is made, by the unit tests of the audit, of the
@@ -128,7 +128,9 @@ def test_bad_data_is_refused_before_anything_else_runs(spoil, parts, finished_co
     output = refusal(finished_copy)
     assert_told_once(output, *parts)
     after = digests(results, "*")
-    assert {name for name in before | after if before.get(name) != after.get(name)} <= OF_VALIDATE
+    assert {
+        name for name in before | after if before.get(name) != after.get(name)
+    } <= VALIDATE_FILES
     assert not (results / "data/manifest.csv").exists()
 
 
@@ -144,7 +146,7 @@ def test_of_many_faults_twenty_are_printed_and_all_are_in_the_page(folder):
     assert (folder / page).read_text().count("cannot be decoded") == 23
 
 
-def test_after_a_file_is_mended_and_validated_nothing_is_trained_again(finished_copy):
+def test_after_a_file_is_fixed_and_validated_nothing_is_trained_again(finished_copy):
     image = finished_copy / "images/03.png"
     good = image.read_bytes()
     unreadable_file(finished_copy)

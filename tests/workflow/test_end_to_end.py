@@ -216,7 +216,7 @@ def test_scores_have_every_key_and_match_the_masks(run, results):
     assert per_image["expected_mean_dice"].between(0, 1).all()
 
 
-def test_reliability_tells_of_every_test_pixel_before_and_after(run):
+def test_reliability_counts_every_test_pixel_before_and_after(run):
     reliability = pd.read_csv(run / "reliability.csv")
     assert list(reliability) == [
         "probabilities", "low", "high", "pixels", "mean_probability", "frequency",
@@ -385,7 +385,7 @@ def test_segment_works_in_shards_and_only_once(finished_copy):
 
 
 def copied_run(finished, tmp_path):
-    """A trained run as it is handed on: its folder alone."""
+    """An empty folder beside a copy of the folder of a trained run."""
     copy_workspace(finished / "results/tiny/runs/a", tmp_path / "handed-on")
     (tmp_path / "work").mkdir()
     return tmp_path / "work"

@@ -1,4 +1,4 @@
-"""The rules of the house that a program can check."""
+"""The rules of the project that a program can check."""
 
 import ast
 import os
@@ -64,7 +64,7 @@ def test_style_types_and_layers(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_snakemake_finds_nothing_to_mend(folder):
+def test_snakemake_lint_finds_nothing(folder):
     code, output = snakemake(folder, "--lint", gpu=None)
     assert code == 0, output
 

@@ -99,8 +99,8 @@ def test_a_file_with_another_checksum_is_refused(folder, served, tmp_path):
         folder, WEIGHTS, prefix=library_that_names(address, "0" * 32, tmp_path)
     )
     assert code != 0
-    told = [line for line in output.splitlines() if line.startswith(f"{address}: checksum")]
-    assert f"put the file by hand at {WEIGHTS}" in told[-1]
+    lines = [line for line in output.splitlines() if line.startswith(f"{address}: checksum")]
+    assert f"put the file by hand at {WEIGHTS}" in lines[-1]
     assert "Traceback" not in output
     assert half_written(folder) == []
     assert not (folder / WEIGHTS).exists()
@@ -113,7 +113,7 @@ def test_a_file_of_another_encoder_is_refused(folder, served):
         file.attrs["layer_names"] = []
     code, output = snakemake(folder, MODEL.format("a"))
     assert code != 0
-    told = [line for line in output.splitlines() if line.startswith(f"{WEIGHTS}: does not fit")]
-    assert "expected its ImageNet weights" in told[0]
+    lines = [line for line in output.splitlines() if line.startswith(f"{WEIGHTS}: does not fit")]
+    assert "expected its ImageNet weights" in lines[0]
     assert "Traceback" not in output
     assert not (folder / MODEL.format("a")).exists()
