@@ -34,7 +34,7 @@ check: setup ## style, types, layers and the fast tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-logo
 	$(PYTEST) -n 2 --dist worksteal -q -m "not slow and not long" tests/unit
 
 test: setup ## what must hold before a commit, and what CI runs

@@ -1,6 +1,7 @@
 """The rules of the project that a program can check."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -51,11 +52,19 @@ RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
         "ruff check .",
         "ruff format --check .",
         "snakefmt --check Snakefile workflow/rules",
+        "mypy",
+        "lint-imports --no-logo",
     ],
 )
-def test_style(command):
+def test_style_types_and_layers(command):
     program, *arguments = command.split()
-    done = subprocess.run([BIN / program, *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [BIN / program, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "workflow/scripts"},  # for lint-imports
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -91,7 +91,7 @@ def test_few_images_give_no_verdict(good):
         assert (table["verdict"] == "too few images").sum() > 10
         assert not table["verdict"].str.endswith("better").any()
         (sentence,) = verdict_sentences(table.reset_index())
-        assert f"{images} test image" in sentence and "cannot tell" in sentence
+        assert f"{images} test image" in sentence and "cannot show" in sentence
     alone = scored(masks(1, 0.0))
     assert (pair(alone, alone)["verdict"] == "no difference").all()
 
