@@ -39,6 +39,10 @@ DOCUMENTED_RULE = re.compile(r'^ *rule (\w+):\n(?: +"""([^\n"]+\.)"""\n)?', re.M
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
+CODE_SPAN = re.compile(r"(?<!`)`([^`\s]+)`(?!`)")
+# Files and folders of the repository; results have other suffixes, or "<" in their names.
+REPOSITORY_PATH = re.compile(r"[\w./-]+(?:\.(?:py|smk|ya?ml|toml|lock|md|cff|j2)|/)")
+NAMED_FROM = [ROOT, ROOT / "workflow/scripts", ROOT / "workflow/scripts/maskmake", ROOT / "tests"]
 RULE = re.compile(r'envs/(\w+)\.yaml".*?scripts/(\w+\.py)"', re.DOTALL)
 
 
@@ -136,6 +140,15 @@ def test_no_address_of_a_package_registry(tracked):
 def test_every_link_leads_to_a_file(page):
     links = [link for link in LINK.findall((ROOT / page).read_text()) if "://" not in link]
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_path_of_the_repository_exists(page):
+    spans = CODE_SPAN.findall((ROOT / page).read_text())
+    paths = [span for span in spans if REPOSITORY_PATH.fullmatch(span)]
+    assert len(paths) > 20
+    missing = [p for p in paths if not any((folder / p).exists() for folder in NAMED_FROM)]
+    assert missing == []
 
 
 def test_the_version_is_the_same_everywhere():
