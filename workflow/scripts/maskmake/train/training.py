@@ -167,6 +167,7 @@ def train_fold(
     watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
     with explain_exhaustion(settings):
         _fit(engine, settings, training, validation, recorder, watchers)
+    _log_early_stop(settings, recorder)
     record = _record(settings, fold, plan, precision, device, engine, recorder)
     write_json(outputs["training"], record)
     _keep_best(engine, settings, state, recorder, outputs["model"])
@@ -261,6 +262,16 @@ def _write_augmented(
             samples[place] = sample.round().clip(0, highest)
 
 
+def _log_early_stop(settings: TrainSettings, recorder: Recorder) -> None:
+    if len(recorder.history) < settings.epochs:
+        logger.info(
+            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
+            len(recorder.history),
+            settings.epochs,
+            recorder.best["epoch"],
+        )
+
+
 def _fit(
     engine: Engine,
     settings: TrainSettings,
@@ -292,13 +303,6 @@ def _fit(
             shuffle=False,  # the generator's order is already random
             callbacks=[recorder, progress, *guards, *watchers],
             verbose=0,
-        )
-    if len(recorder.history) < settings.epochs:
-        logger.info(
-            "stopped after epoch %d of %d: validation loss no lower than in epoch %d",
-            len(recorder.history),
-            settings.epochs,
-            recorder.best["epoch"],
         )
 
 
