@@ -38,7 +38,7 @@ rule report:
                     f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-{{stage}}.tsv",
                     run=RUNS,
                     fold=FOLDS,
-                    stage=["train", "predict"],
+                    stage=["predict"],
                 ),
                 *expand(
                     f"{RESULTS}/benchmarks/{{run}}-{{stage}}.tsv",

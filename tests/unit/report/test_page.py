@@ -108,7 +108,7 @@ def make_results(
     (folder / "benchmarks").mkdir()
     for name, seconds, memory in (
         ("plan", "0.5", "-"),
-        (f"{runs[0]}-fold0-train", "130.0", "2048.5"),
+        (f"{runs[0]}-fold0-predict", "130.0", "2048.5"),
     ):
         text = f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{memory}\n"
         (folder / f"benchmarks/{name}.tsv").write_text(text)
@@ -174,6 +174,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         write_csv(folder / f"fold{fold}/history.csv", history)
         training = {
             "settings": TRAIN,
+            "fold": fold,
             "precision": "float32",
             "device": "CPU",
             "seconds": 6.0,
@@ -581,17 +582,22 @@ def test_examples_are_the_best_and_the_worst_without_duplicates(dice, expected):
 
 
 def test_stages_are_in_the_order_of_the_chain_with_their_runs_and_folds(tmp_path):
-    names = ("unet-big-fold10-train", "unet-big-fold2-train", "unet-decide", "validate")
+    names = ("unet-big-fold10-predict", "unet-big-fold2-predict", "unet-decide", "validate")
     for name in names:
         (tmp_path / f"{name}.tsv").write_text("s\th:m:s\tmax_rss\n2.0\t0:00:02\tNA\n")
-    rows = stage_table(tmp_path.iterdir(), ["unet", "unet-big"])
+    known = {"fold": 0, "seconds": 2.0, "peak_memory": 3 * 2**20}
+    trainings = {"unet": [{"fold": 0, "seconds": 2.0}], "unet-big": [known]}
+    rows = stage_table(tmp_path.iterdir(), trainings)
     assert [(row["stage"], row["run"], row["fold"]) for row in rows] == [
         ("validate", "", ""),
-        ("train", "unet-big", "2"),
-        ("train", "unet-big", "10"),
+        ("train", "unet", "0"),
+        ("train", "unet-big", "0"),
+        ("predict", "unet-big", "2"),
+        ("predict", "unet-big", "10"),
         ("decide", "unet", ""),
     ]
-    assert all(row["seconds"] == 2 and np.isnan(row["megabytes"]) for row in rows)
+    assert [row["seconds"] for row in rows] == [2] * 6
+    np.testing.assert_equal([row["megabytes"] for row in rows], [np.nan] * 2 + [3] + [np.nan] * 3)
 
 
 def test_components_are_4_connected():

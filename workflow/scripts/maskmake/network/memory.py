@@ -1,5 +1,7 @@
 """Whether a batch fits into memory: estimated before a training, and explained if it did not."""
 
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,12 @@ def output_bytes(network: keras.Model, batch: int, patch: int) -> int:
         for layer, shape in zip(layers, shapes, strict=True):
             total += int(np.prod(shape)) * (2 if layer.compute_dtype == "bfloat16" else 4)
     return total
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held in memory at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # bytes there, kilobytes elsewhere
 
 
 def available_memory() -> int:

@@ -1,7 +1,7 @@
 """What describes a network: its typed settings, and the record of its training."""
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,7 @@ class TrainingRecord(TypedDict):
     parameters: int
     patches: int
     seconds: float
+    peak_memory: NotRequired[int]  # bytes; a training of 0.1.0 has none
     best_epoch: int
     val_loss: float
     versions: dict[str, str]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from maskmake.data.pixel_store import PixelStore, open_images, open_labels
+from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.files import read_csv, read_json
 
 
@@ -81,7 +82,7 @@ class Run(NamedTuple):
 
     name: str
     histories: list[pd.DataFrame]
-    trainings: list[dict]
+    trainings: list[TrainingRecord]
     decision: dict
     specks: dict
     metrics: dict

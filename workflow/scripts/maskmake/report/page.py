@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
 from maskmake.masks.objectives import TINY
+from maskmake.network.settings import TrainingRecord
 from maskmake.report import figures
 from maskmake.report.inputs import ReportInputs, ReportOutputs, Run, read_data, read_runs
 from maskmake.report.pictures import (
@@ -103,7 +104,9 @@ def write_report(
         runs=[_run_section(run) for run in ranked.values()],
         specks=_speck_section(best),
         warnings=read_json(inputs.audit)["warnings"],
-        stages=stage_table(inputs.benchmarks, runs),
+        stages=stage_table(
+            inputs.benchmarks, {name: run.trainings for name, run in finished.items()}
+        ),
         **_data_section(best, table),
         **_score_section(ranked, comparison, read_csv(inputs.pairs)),
         **_settings_section(settings, ranked),
@@ -277,7 +280,7 @@ def _training_facts(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def _per_fold(run: Run, text: Callable[[dict, pd.DataFrame], str]) -> str:
+def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> str:
     values = [text(*pair) for pair in zip(run.trainings, run.histories, strict=True)]
     return values[0] if len(set(values)) == 1 else ", ".join(values)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.folders import natural_key
+from maskmake.network.settings import TrainingRecord
 from maskmake.report.inputs import Run
 from maskmake.report.terms import (
     DASH,
@@ -176,21 +177,34 @@ def setting_text(value) -> str:
     return str(value)
 
 
-def stage_table(benchmarks: Iterable[str | Path], runs: Sequence[str]) -> list[dict]:
+def stage_table(
+    benchmarks: Iterable[str | Path], trainings: Mapping[str, Sequence[TrainingRecord]]
+) -> list[dict]:
     """Time and peak memory of each stage, in the order of the chain.
 
     Args:
         benchmarks: Snakemake's benchmark files, ``<stage>.tsv``, ``<run>-<stage>.tsv`` or
             ``<run>-fold<k>-<stage>.tsv``, the stage one of ``STAGES``.
-        runs: names of the runs.
+        trainings: contents of ``training.json`` of each fold, by run. They stand in for the
+            benchmarks of the trainings: one of these that is missing would train again.
 
     Returns:
         Rows of ``stage``, ``run`` and ``fold`` (empty if the stage is for all), ``seconds`` and
-        ``megabytes``; NaN where Snakemake measured nothing.
+        ``megabytes``; NaN where nothing was measured.
     """
-    run_names, stages = ("|".join(map(re.escape, names)) for names in (runs, STAGES))
+    run_names, stages = ("|".join(map(re.escape, names)) for names in (trainings, STAGES))
     pattern = re.compile(rf"(?:({run_names})-)?(?:fold(\d+)-)?({stages})")
-    rows = []
+    rows = [
+        {
+            "stage": "train",
+            "run": run,
+            "fold": str(record["fold"]),
+            "seconds": record["seconds"],
+            "megabytes": record.get("peak_memory", np.nan) / 2**20,
+        }
+        for run, records in trainings.items()
+        for record in records
+    ]
     for path in sorted(map(Path, benchmarks), key=lambda path: natural_key(path.name)):
         match = pattern.fullmatch(path.stem)
         if match is None:

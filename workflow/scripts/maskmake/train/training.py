@@ -16,7 +16,7 @@ from maskmake.data.fingerprint import Plan
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
 from maskmake.network.device import describe_device, resolve_precision, shard, uses_xla
-from maskmake.network.memory import check_batch, explain_exhaustion
+from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
 from maskmake.network.networks import build_network, save_network
 from maskmake.network.settings import Normalization, TrainingRecord, TrainSettings
 from maskmake.runtime.files import read_csv, read_json, writable_array, write_json
@@ -211,6 +211,7 @@ def _record(
         "parameters": engine.network.count_params(),
         "patches": settings.steps * settings.batch * len(recorder.history),
         "seconds": sum(row["seconds"] for row in recorder.history),
+        "peak_memory": peak_memory(),
         "best_epoch": best["epoch"],
         "val_loss": best["val_loss"],
         "versions": {
