@@ -27,6 +27,7 @@ from maskmake.report.pictures import count_components, select_examples
 from maskmake.report.sentences import calibration_sentences
 from maskmake.report.tables import stage_table
 from maskmake.report.terms import SCORE_TERMS, duration, number, percent
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json, write_csv, write_json, write_png
 from maskmake.scores.calibration import EXPECTED, reliability
 from maskmake.scores.probabilities import FLOAT16_LEVELS
@@ -598,6 +599,16 @@ def test_stages_are_in_the_order_of_the_chain_with_their_runs_and_folds(tmp_path
     ]
     assert [row["seconds"] for row in rows] == [2] * 6
     np.testing.assert_equal([row["megabytes"] for row in rows], [np.nan] * 2 + [3] + [np.nan] * 3)
+
+
+def test_specks_of_an_earlier_version_are_named(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/specks.json"
+    specks = json.loads(path.read_text())
+    del specks["by_cause"]
+    path.write_text(json.dumps(specks))
+    with pytest.raises(UserError, match=r"specks\.json: .*add -R diagnose_run"):
+        render(tmp_path, settings)
 
 
 def test_components_are_4_connected():

@@ -9,6 +9,7 @@ import pandas as pd
 
 from maskmake.data.pixel_store import PixelStore, open_images, open_labels
 from maskmake.network.settings import TrainingRecord
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json
 
 
@@ -116,7 +117,7 @@ def read_runs(inputs: ReportInputs, names: Sequence[str]) -> dict[str, Run]:
             histories=[read_csv(path) for path in inputs.history[i * folds : (i + 1) * folds]],
             trainings=[read_json(path) for path in inputs.training[i * folds : (i + 1) * folds]],
             decision=read_json(inputs.decision[i]),
-            specks=read_json(inputs.diagnosis[i]),
+            specks=_read_specks(inputs.diagnosis[i]),
             metrics=read_json(inputs.metrics[i]),
             per_image=read_csv(inputs.per_image[i]),
             reliability=read_csv(inputs.reliability[i]),
@@ -130,3 +131,13 @@ def read_runs(inputs: ReportInputs, names: Sequence[str]) -> dict[str, Run]:
         )
         for i, name in enumerate(names)
     }
+
+
+def _read_specks(path: str) -> dict:
+    specks = read_json(path)
+    if "by_cause" not in specks:
+        raise UserError(
+            f"{path}: found the file of an earlier version, without the numbers of each cause; "
+            "expected by_cause; add -R diagnose_run to the command once."
+        )
+    return specks
