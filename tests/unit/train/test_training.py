@@ -222,6 +222,7 @@ def test_training_json_says_what_was_done(dataset, trained):
     assert training["patches"] == 12
     assert training["parameters"] == load_network(trained.folder / "model.keras").count_params()
     assert training["seconds"] == pytest.approx(trained.history["seconds"].sum())
+    assert 2**26 < training["peak_memory"] < 2**36  # bytes, of a process with TensorFlow
     assert set(training["versions"]) == {"maskmake", "python", "keras", "tensorflow"}
     assert re.fullmatch(r"\d+\.\d+\.\d+", training["versions"]["maskmake"])
 
