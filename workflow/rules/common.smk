@@ -85,8 +85,12 @@ wildcard_constraints:
 
 
 def code(script):
-    """Hash of a script and of each package module it uses: the rerun trigger for code."""
-    return code_hashes(WORKFLOW / "scripts" / script)
+    """Hash of a script and of each package module it uses: the rerun trigger for code.
+
+    As a function of the wildcards it is asked for only by jobs that a command looks at. The process
+    of a single job would spend half of its reading of the workflow on the scripts of all rules.
+    """
+    return lambda wildcards: code_hashes(WORKFLOW / "scripts" / script)
 
 
 def training_section(wildcards):
