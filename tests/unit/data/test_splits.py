@@ -15,7 +15,7 @@ from maskmake.runtime.files import read_csv, write_csv
 
 def manifest_of(ids, groups=None, roles=None):
     groups, roles = groups or ids, roles or [""] * len(ids)
-    return pd.DataFrame({"id": ids, "group": groups, "role": roles})
+    return pd.DataFrame({"id": ids, "group": groups, "role": roles, "foreground": 0.5})
 
 
 def numbered(count):

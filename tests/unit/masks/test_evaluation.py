@@ -56,6 +56,7 @@ def test_metrics_have_the_keys_of_their_contract_in_order(evaluation):
     metrics = evaluation.metrics.contents()
     assert list(metrics) == [
         "images",
+        "foreground",
         *DECISION,
         *SCORES,
         "seconds_train",
