@@ -386,7 +386,7 @@ def test_the_verdicts_are_what_the_scores_say(report):
                 float(text.replace("−", "-"))
                 for text in re.search(r"interval (\S+) to (\S+);", sentence).groups()
             )
-            assert better == (low > 0) and low < high
+            assert better == (low > 0) and low <= high
             assert better or "no clear difference" in sentence
 
 
