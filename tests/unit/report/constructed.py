@@ -35,6 +35,34 @@ def blobs(share: float, rng: np.random.Generator) -> np.ndarray:
     return (smooth > np.quantile(smooth, 1 - share)).astype(np.uint8)
 
 
+def two_discs(share: float, rng: np.random.Generator) -> np.ndarray:
+    """A label of two discs with a gap of two columns, somewhere."""
+    rows, columns = np.mgrid[:SIZE, :SIZE] - rng.integers(-2, 3)
+    discs = (np.hypot(rows - 20, columns - 11) < 9) | (np.hypot(rows - 20, columns - 28) < 9)
+    return (discs & (np.abs(columns - 19.5) > 1)).astype(np.uint8)
+
+
+def squares(share: float, rng: np.random.Generator) -> np.ndarray:
+    """A label of true objects of nine pixels."""
+    label = np.zeros((SIZE, SIZE), np.uint8)
+    label[np.ix_(*[[side for side in range(4, SIZE) if side % 8 in (4, 5, 6)]] * 2)] = 1
+    return label
+
+
+def joined(label: np.ndarray, rng: np.random.Generator, place: int) -> np.ndarray:
+    """Exact, but the gap between two objects is foreground, and fainter are some true pixels."""
+    gap = ndimage.binary_closing(label, np.ones((1, 5))) & (label == 0)
+    faint = ndimage.binary_dilation(label == 0, iterations=2) & (np.arange(SIZE) < 11) & (label > 0)
+    return np.select([gap, faint], [0.7, 0.6], exact(label, rng, place))
+
+
+def larger_speck(label: np.ndarray, rng: np.random.Generator, place: int) -> np.ndarray:
+    """Exact, but for one false object that is larger than the true ones."""
+    probability = exact(label, rng, place)
+    probability[:4, 8 * place : 8 * place + 4] = 0.98
+    return probability
+
+
 def exact(label: np.ndarray, rng: np.random.Generator, place: int) -> np.ndarray:
     return np.where(label > 0, 0.98, 0.02)
 
@@ -63,7 +91,8 @@ class Constructed:
 
     Attributes:
         runs: how each run predicts.
-        share: of foreground in the labels.
+        share: of foreground in the labels, where ``label`` asks for it.
+        label: makes each label.
         validation, test: number of images.
         empty: test images without any foreground.
         method: ``decide.method``.
@@ -72,6 +101,7 @@ class Constructed:
 
     runs: dict[str, Predict]
     share: float = 0.4
+    label: Callable[[float, np.random.Generator], np.ndarray] = blobs
     validation: int = 4
     test: int = 6
     empty: int = 0
@@ -84,7 +114,7 @@ def write_results(folder: Path, made: Constructed) -> tuple[ReportInputs, dict]:
     roles = ["train", *["validation"] * made.validation, *["test"] * made.test]
     ids = [f"{role[0]}{place}" for place, role in enumerate(roles)]
     rng = np.random.default_rng(len(roles))
-    labels = {i: blobs(made.share, rng) for i in ids}
+    labels = {i: made.label(made.share, rng) for i in ids}
     for i in ids[len(ids) - made.empty :]:
         labels[i][:] = 0
     _write_data(folder, labels, roles, rng)

@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from constructed import Constructed, constant, exact, noisy, read_mask, write_results
+from constructed import (
+    Constructed,
+    constant,
+    exact,
+    joined,
+    larger_speck,
+    noisy,
+    read_mask,
+    squares,
+    two_discs,
+    write_results,
+)
 from reasons import NUMBER, check_clean_up
 
 from maskmake.masks.objectives import TINY
@@ -22,13 +33,6 @@ from maskmake.report.page import write_report
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.scores import bootstrap
 from maskmake.scores.pixels import Confusion, confusion, pixel_scores
-
-
-def bridged(label, rng, place):
-    """Two halves of each image, with a fainter line between them that the label does not have."""
-    probability = np.where(label > 0, 0.97, 0.03)
-    probability[:, 19:21] = 0.8
-    return probability
 
 
 def shifted(step):
@@ -57,7 +61,7 @@ RESULTS = {
     "everything marked": Constructed({"unet": constant(0.9)}, share=0.7),
     "one test image": Constructed({"unet": FAIR}, test=1),
     "one validation image": Constructed({"unet": noisy(2, specks=2)}, validation=1),
-    "no clean-up": Constructed({"unet": noisy(3, sure=4)}, validation=6),
+    "no clean-up": Constructed({"unet": larger_speck}, label=squares),
     "specks": Constructed({"unet": noisy(1, specks=4)}),
     "faint specks": Constructed({"unet": noisy(1, specks=4, speck=0.6)}),
     "a worse run": Constructed({"small": BAD, "unet": GOOD}),
@@ -69,7 +73,7 @@ RESULTS = {
     "rare and empty": Constructed({"unet": without({0, 1})}, share=0.08, empty=2),
     "nothing found in one run": Constructed({"a": constant(0.1), "b": exact}, share=0.1),
     "common foreground": Constructed({"unet": FAIR}, share=0.85),
-    "two levels": Constructed({"unet": bridged}, share=0.6, method="auto"),
+    "two levels": Constructed({"unet": joined}, label=two_discs, method="auto"),
     "overfitting": Constructed({"unet": BAD}, method="auto", val_loss=[1, 0.5, 0.4, 0.5, 0.8, 1]),
 }
 assert len(RESULTS) == 20
