@@ -31,7 +31,7 @@ def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
     write_dataset(folder / "image", folder / "label", drawn, size, seed=1)
     ids = [f"{number:06d}" for number in range(count)]
     manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": size, "width": size})
-    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255)
+    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255, foreground=0.5)
     for kind in ("image", "label"):
         paths = sorted(map(str, (folder / kind).glob("*.png")))
         manifest[kind] = [paths[number % drawn] for number in range(count)]

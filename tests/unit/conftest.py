@@ -31,7 +31,7 @@ def dataset(tmp_path_factory):
     write_dataset(folder / "image", folder / "label", COUNT, SIZE, seed=5)
     ids = [f"{number:02d}" for number in range(COUNT)]
     manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": SIZE, "width": SIZE})
-    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255)
+    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255, foreground=0.5)
     for kind in ("image", "label"):
         manifest[kind] = [str(folder / kind / f"{image_id}.png") for image_id in ids]
     names = {"images": "npy", "labels": "npy", "index": "csv", "splits": "csv", "plan": "json"}

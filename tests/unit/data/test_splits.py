@@ -15,7 +15,7 @@ from maskmake.runtime.files import read_csv, write_csv
 
 def manifest_of(ids, groups=None, roles=None):
     groups, roles = groups or ids, roles or [""] * len(ids)
-    return pd.DataFrame({"id": ids, "group": groups, "role": roles})
+    return pd.DataFrame({"id": ids, "group": groups, "role": roles, "foreground": 0.5})
 
 
 def numbered(count):
@@ -251,6 +251,31 @@ def probabilities_of(folder, splits, index, values):
         paths.append(folder / f"fold{fold}.npy")
         np.save(paths[-1], np.concatenate(arrays))
     return RunProbabilities(paths, index, splits)
+
+
+# --- labels of one class ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share, found", [(0.0, "background"), (1.0, "foreground")])
+@pytest.mark.parametrize("part, images", [("validation", slice(11, 14)), ("test", slice(14, 20))])
+def test_a_part_whose_labels_have_one_class_is_refused(share, found, part, images):
+    manifest = manifest_of(numbered(20))
+    manifest.loc[manifest.index[images], "foreground"] = share
+    with pytest.raises(
+        UserError, match=rf"split\.{part}: every pixel of the {part} labels is {found}"
+    ):
+        split(manifest)
+    manifest.loc[manifest.index[images][0], "foreground"] = 0.01
+    split(manifest)
+
+
+def test_of_folds_all_validation_images_together_need_an_object():
+    manifest = manifest_of(numbered(9))
+    manifest.loc[1:, "foreground"] = 0.0
+    with pytest.raises(UserError, match=r"split\.test: "):
+        split(manifest, folds=3)
+    manifest.loc[8, "foreground"] = 0.2
+    split(manifest, folds=3)
 
 
 def plane_index(planes):

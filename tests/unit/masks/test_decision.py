@@ -179,7 +179,7 @@ def test_no_threshold_removes_sure_specks_and_pits_but_the_decision_does():
     assert learned["score"] > learned["score_uncleaned"] >= at_any_threshold
     assert learned["removed"]["objects_false"] == learned["removed"]["holes_false"] == 60
     assert learned["removed"]["objects_true"] + learned["removed"]["holes_true"] < 5
-    assert learned["clean_up_reason"].startswith("The clean-up pays: dice")
+    assert learned["clean_up_reason"].startswith("The clean-up pays: at threshold")
     for probability, label, wrong in images:
         cleaned = apply_decision(probability, stored_decision(learned))
         assert np.array_equal(cleaned[wrong], label[wrong] > 0)
@@ -219,8 +219,9 @@ def test_a_clean_up_that_would_take_true_objects_is_refused_and_says_so():
     learned = learn(small_true_objects(false_side=4))
     assert (learned["min_object"], learned["min_hole"]) == (0, 0)
     reason = learned["clean_up_reason"]
-    assert reason.startswith("No clean-up: the best one tried (objects below 32, holes below 0 pix")
-    assert "takes away 4 false and 400 true ones and changes dice by -0." in reason
+    assert reason.startswith(f"No clean-up: at threshold {learned['threshold']:.3f} the best one ")
+    assert "takes anything false (objects below 32 pixels) takes away 4 false and 400" in reason
+    assert "400 true components and changes mean Dice by -0." in reason
     assert reason.endswith("no gain.")
 
 
@@ -477,17 +478,6 @@ def test_every_objective_finds_its_best_threshold(objective):
     json.dumps(learned, allow_nan=False)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("value", [0, 1])
-def test_every_objective_has_a_decision_for_labels_of_one_class(objective, value):
-    label = np.full((32, 32), value, np.uint8)
-    probability = np.random.default_rng(0).uniform(0.2, 0.8, label.shape).astype(np.float16)
-    learned = learn([(probability, label)] * 3, objective)
-    assert 0 <= learned["threshold"] <= 1
-    if objective in ("dice", "iou"):
-        assert (learned["score"], learned["method"]) == (1, "one_level")
-
-
 def test_mean_iou_is_the_mean_of_both_classes():
     counts = Confusion(tp=50, fp=10, fn=5, tn=35)
     scores = pixel_scores(counts)
@@ -508,13 +498,20 @@ def test_constant_probability_gives_the_better_class(share, foreground):
     assert (learned["min_object"], learned["min_hole"]) == (0, 0)
 
 
-@pytest.mark.parametrize("value", [0, 1])
-def test_labels_of_one_class(value):
+@pytest.mark.parametrize("value, found", [(0, "background"), (1, "foreground")])
+def test_labels_of_one_class_are_the_users_error(value, found):
     label = np.full((64, 64), value, np.uint8)
     probability = np.random.default_rng(0).uniform(0.2, 0.8, label.shape).astype(np.float16)
-    learned = learn([(probability, label)])
-    assert learned["score"] == 1
-    assert (apply_decision(probability, stored_decision(learned)) == value).all()
+    with pytest.raises(UserError, match=rf"split\.validation: every pixel .* is {found}; "):
+        learn([(probability, label)] * 3)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_an_image_of_one_class_among_others_is_no_error(objective):
+    nothing = np.zeros((32, 32), np.uint8)
+    probability = np.random.default_rng(0).uniform(0.2, 0.8, nothing.shape).astype(np.float16)
+    learned = learn([(probability, nothing), noisy(0, 32), noisy(1, 32)], objective)
+    assert 0 <= learned["threshold"] <= 1
 
 
 def test_no_validation_image_is_the_users_error():
@@ -527,7 +524,7 @@ def test_decision_is_written_as_it_is_learned():
     assert list(learned) == [
         "method", "threshold", "min_object", "min_hole", "upper", "min_seed", "objective",
         "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
-        "clean_up_reason", "sizes", "score", "reason", "methods",
+        "clean_up", "clean_up_reason", "sizes", "score", "reason", "methods",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
     decision = asdict(stored_decision(json.loads(json.dumps(learned))))

@@ -8,6 +8,7 @@ import pytest
 from pictures import cells
 
 from maskmake.masks.evaluation import evaluate_run
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_json, write_json, write_png
 from maskmake.scores.calibration import EXPECTED
 from maskmake.scores.cases import Case
@@ -51,11 +52,12 @@ def evaluation(labels, probabilities, tmp_path_factory):
     )
 
 
-def test_metrics_have_the_keys_of_their_contract_in_order(evaluation):
+def test_metrics_have_the_keys_of_their_contract_in_order(evaluation, labels):
     intervals = [f"{name}_{end}" for name in SCORES for end in ("low", "high")]
     metrics = evaluation.metrics.contents()
     assert list(metrics) == [
         "images",
+        "foreground",
         *DECISION,
         *SCORES,
         "seconds_train",
@@ -63,6 +65,7 @@ def test_metrics_have_the_keys_of_their_contract_in_order(evaluation):
         *intervals,
     ]
     assert metrics["images"] == 2
+    assert metrics["foreground"] == np.mean([label.mean() for label in labels.values()])
     assert metrics.items() >= DECISION.items()
     assert metrics["seconds_train"] == 6.5
     assert metrics["seconds_predict"] == 1.5
@@ -80,6 +83,14 @@ def test_the_tables_have_their_columns(evaluation):
     assert evaluation.per_image["id"].tolist() == ["a", "b"]
     assert list(evaluation.resamples) == list(POOLED_SCORES)
     assert set(evaluation.reliability["probabilities"]) == {"raw", "calibrated"}
+
+
+@pytest.mark.parametrize("value, found", [(0, "background"), (1, "foreground")])
+def test_test_labels_of_one_class_are_refused(value, found, labels, tmp_path):
+    run = SimpleNamespace(test_ids=["a", "b"])
+    one_class = {i: np.full_like(label, value) for i, label in labels.items()}
+    with pytest.raises(UserError, match=rf"split\.test: every pixel .* is {found};"):
+        evaluate_run(run, one_class, tmp_path, DECISION, [], [])
 
 
 def test_metrics_are_written_as_they_are(evaluation, tmp_path):

@@ -169,6 +169,16 @@ def test_runs_are_ranked_by_mean_dice(good):
     assert list(table) == ["run", *good.metrics]
 
 
+def test_runs_are_ranked_by_foreground_dice_where_foreground_is_rare():
+    scores = {"a": (0.80, 0.89), "b": (0.81, 0.88)}
+    for share, order in ((0.05, ["b", "a"]), (0.5, ["a", "b"])):
+        metrics = {
+            run: {"foreground": share, "foreground_dice": foreground, "mean_dice": mean}
+            for run, (foreground, mean) in scores.items()
+        }
+        assert rank_runs(metrics)["run"].tolist() == order
+
+
 def test_resamples_hold_every_pooled_score(good):
     assert tuple(good.resamples) == POOLED_SCORES
     assert good.resamples.shape[0] == 2000

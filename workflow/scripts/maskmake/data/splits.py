@@ -111,7 +111,8 @@ def split_images(
         image is, empty where there is none.
 
     Raises:
-        UserError: a part has no image, or an id is unknown or in two parts.
+        UserError: a part has no image or only labels of one class, or an id is unknown or in two
+            parts.
     """
     ids = manifest["id"].tolist()
     random = np.random.default_rng(seed)
@@ -132,6 +133,7 @@ def split_images(
     table = pd.DataFrame({"id": ids, "role": [role[i] for i in ids]})
     table["fold"] = pd.array([fold.get(i) for i in ids], dtype="Int64")
     _check_parts(table, folds)
+    _check_labels(table, manifest)
     return table
 
 
@@ -165,3 +167,32 @@ def _check_parts(table: pd.DataFrame, folds: int) -> None:
                 f"split: no image is left for the {part} part{place} ({len(table)} images in all); "
                 "expected at least one in each; change split.test, split.validation or split.folds."
             )
+
+
+def _check_labels(table: pd.DataFrame, manifest: pd.DataFrame) -> None:
+    share = manifest["foreground"].astype(float)
+    parts = {"validation": table["fold"].notna(), "test": table["role"] == "test"}
+    for part, chosen in parts.items():
+        check_classes(part, (share < 1)[chosen].sum(), (share > 0)[chosen].sum())
+
+
+def check_classes(part: str, background: int, foreground: int) -> None:
+    """Refuse to learn from or to score labels of one class: the empty mask would be perfect.
+
+    Args:
+        part: ``validation`` or ``test``.
+        background: how many pixels, or images with such pixels, the labels of the part have.
+        foreground: the same.
+
+    Raises:
+        UserError: one of the two is 0.
+    """
+    if background and foreground:
+        return
+    found, missing = ("foreground", "background") if foreground else ("background", "foreground")
+    purpose = {"validation": "to learn the threshold on", "test": "to score"}[part]
+    raise UserError(
+        f"split.{part}: every pixel of the {part} labels is {found}; expected at least one "
+        f"{missing} pixel {purpose}; name images that have some in split.{part}, or change "
+        "split.seed or split.method."
+    )

@@ -84,6 +84,23 @@ class TriedSizes(Removed):
     score: float
 
 
+class CleanUp(Removed):
+    """A clean-up and what it changes on the validation images, all at one threshold.
+
+    Attributes:
+        threshold, min_object, min_hole: what was tried.
+        score_with, score_without: the objective with these sizes, and without any clean-up.
+        error: standard error of their difference; None with too few images to know it.
+    """
+
+    threshold: float
+    min_object: int
+    min_hole: int
+    score_with: float
+    score_without: float
+    error: float | None
+
+
 class LearnedOneLevel(TypedDict):
     """What was learned about one level.
 
@@ -93,7 +110,9 @@ class LearnedOneLevel(TypedDict):
         score_uncleaned: of that threshold.
         curve: see ``Curve``.
         removed: what the chosen clean-up removes.
-        clean_up_reason: why this clean-up or none, a sentence.
+        clean_up: the chosen one. Where none was chosen, the best that takes anything false at this
+            threshold, or None if there is nothing to take. Absent from old files.
+        clean_up_reason: why this clean-up or none, a sentence made from ``clean_up``.
         sizes: each pair of sizes tried at the threshold of the one level.
     """
 
@@ -102,6 +121,7 @@ class LearnedOneLevel(TypedDict):
     score_uncleaned: float
     curve: Curve
     removed: Removed
+    clean_up: NotRequired[CleanUp | None]
     clean_up_reason: str
     sizes: list[TriedSizes]
 

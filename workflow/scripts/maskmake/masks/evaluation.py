@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import PixelStore
+from maskmake.data.splits import check_classes
 from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.network.settings import TrainingRecord
@@ -23,6 +25,7 @@ class Metrics:
 
     Attributes:
         images: how many were scored.
+        foreground: share of their labels' pixels.
         decision: the one that made the masks.
         temperature: of the calibration.
         scores: ``ScoreCard.scores``.
@@ -31,6 +34,7 @@ class Metrics:
     """
 
     images: int
+    foreground: float
     decision: Decision
     temperature: float
     scores: dict[str, float]
@@ -42,6 +46,7 @@ class Metrics:
         """One flat object with decision and scores; its keys become the columns of tables."""
         return {
             "images": self.images,
+            "foreground": self.foreground,
             "method": self.decision.method,
             "threshold": self.decision.threshold,
             "upper": self.decision.upper,
@@ -89,7 +94,13 @@ def evaluate_run(
         learned: contents of ``decision.json``.
         trainings: contents of ``training.json`` of each fold.
         predictions: Snakemake's benchmark of the prediction of each fold; the seconds are in ``s``.
+
+    Raises:
+        UserError: the labels of the test images have one class alone.
     """
+    foreground = sum(int(np.count_nonzero(labels[i])) for i in run.test_ids)
+    pixels = sum(labels[i].size for i in run.test_ids)
+    check_classes("test", pixels - foreground, foreground)
 
     def cases() -> Iterator[Case]:
         for i in run.test_ids:
@@ -99,6 +110,7 @@ def evaluate_run(
     reliability, expected = assess_calibration(cases(), learned["temperature"])
     metrics = Metrics(
         images=len(run.test_ids),
+        foreground=foreground / pixels,
         decision=stored_decision(learned),
         temperature=learned["temperature"],
         scores=card.scores,

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from maskmake.data.pixel_store import PixelStore
+from maskmake.data.splits import check_classes
 from maskmake.masks.decision import (
     Calibration,
     Decision,
@@ -14,7 +17,7 @@ from maskmake.masks.decision import (
     stored_decision,
 )
 from maskmake.masks.fold_probabilities import RunProbabilities
-from maskmake.masks.objectives import OBJECTIVES, TINY
+from maskmake.masks.objectives import OBJECTIVE_NAMES, OBJECTIVES, TINY, error_of_differences
 from maskmake.masks.one_level import learn_one_level, pooled_histogram
 from maskmake.masks.two_levels import Candidate, best_candidate, learn_two_levels, score_candidates
 from maskmake.runtime.errors import UserError
@@ -38,7 +41,7 @@ def decide_run(
         The contents of ``decision.json``.
 
     Raises:
-        UserError: there is no validation image.
+        UserError: there is no validation image, or their labels have one class alone.
     """
 
     def cases() -> Iterator[Case]:
@@ -57,38 +60,37 @@ def _log(learned: LearnedDecision) -> None:
         learned["threshold"],
         learned["min_object"],
         learned["min_hole"],
-        learned["objective"],
+        OBJECTIVE_NAMES[learned["objective"]],
         learned["score"],
     )
-    removed = learned["removed"]
-    logger.info(
-        "%s It removes %d false and %d true objects and fills %d false and %d true holes.",
-        learned["clean_up_reason"],
-        removed["objects_false"],
-        removed["objects_true"],
-        removed["holes_false"],
-        removed["holes_true"],
-    )
+    effect, removed = "", learned["removed"]
+    if learned["min_object"] or learned["min_hole"]:
+        effect = (
+            f" At that threshold it removes {removed['objects_false']} false and "
+            f"{removed['objects_true']} true objects and fills {removed['holes_false']} false and "
+            f"{removed['holes_true']} true holes."
+        )
+    logger.info("%s%s", learned["clean_up_reason"], effect)
     logger.info("%s: %s", learned["method"], learned["reason"])
 
 
 def learn_decision(cases: Cases, objective: str, method: str = "auto") -> LearnedDecision:
     """Find the decision that scores best on the validation images.
 
-    First threshold, smallest object and smallest hole, together. Without clean-up, ``dice`` and
-    ``iou`` (of the pixels of all images pooled) try every ``float16`` number from 0 to 1 and take
-    the middle of those that share the best score; ``v_rand`` and ``boundary_f1`` (means over
-    images) try 19 levels. The best threshold and others that score nearly as well are then tried
-    with a grid of sizes. The mildest clean-up is taken that is worse than the best by no more than
-    one standard error of the difference (jackknife over images), so that a gain that the images do
-    not share changes nothing. One or two images have no such error: there any gain counts.
+    First the threshold without clean-up: ``dice`` and ``iou`` (of the pixels of all images pooled)
+    try every ``float16`` number from 0 to 1 and take the middle of those that share the best score;
+    ``v_rand`` and ``boundary_f1`` (means over images) try 19 levels. Then a grid of sizes at it and
+    at others that score nearly as well: a clean-up pays if it gains more than the standard error of
+    its gain (jackknife over images), so that a gain that the images do not share changes nothing.
+    Of those that pay, the mildest within one standard error of the best is taken, see
+    ``one_level._choose``; so the score is never below that of the best threshold without clean-up.
+    One or two images have no such error: there any gain counts.
 
     Then two levels around that threshold compete with it, see ``two_levels.best_candidate``; the
     upper one is the middle of those that separate objects equally well.
 
-    Where nothing can be learned there is still a decision: with a constant probability or a label
-    of one class, the threshold that makes everything the better of the two classes. A pixel of
-    probability 0 is background at every threshold.
+    With a constant probability there is still a decision: the threshold that makes everything the
+    better of the two classes. A pixel of probability 0 is background at every threshold.
 
     Args:
         cases: called once for each of several passes, gives each validation image.
@@ -99,7 +101,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
         The contents of ``decision.json`` but temperature, validation and images.
 
     Raises:
-        UserError: there is no validation image.
+        UserError: there is no validation image, or their labels have one class alone.
     """
     histogram, largest_image = pooled_histogram(cases())
     if largest_image == 0:
@@ -107,6 +109,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
             "split.validation: the split has no validation image, but the threshold is learned on "
             "at least one; raise split.validation or set split.folds above 1."
         )
+    check_classes("validation", *histogram.sum(axis=1))
     cleaned, one_level = learn_one_level(cases, objective, histogram, largest_image)
     chosen, learned_method = _learn_method(cases, objective, method, cleaned)
     return {
@@ -150,17 +153,31 @@ def _reason(name: str, method: str, one: Candidate, two: list[Candidate], chosen
         return f"decide.method asks for {method}."
     (other,) = two
     scores = (
-        f"{name} {one.score:.4f} with one level, {other.score:.4f} with two; "
-        f"v_rand {one.v_rand:.4f} and {other.v_rand:.4f}"
+        f"{OBJECTIVE_NAMES[name]} {one.score:.4f} with one level ({_levels(one)}), "
+        f"{other.score:.4f} with two ({_levels(other)}); V-Rand by the quick thinning "
+        f"{one.v_rand:.4f} and {other.v_rand:.4f}"
     )
-    if chosen is not one:
-        return (
-            "Two levels separate objects that touch and cost at most "
-            f"{TINY} or one standard error: {scores}."
-        )
-    if other.v_rand <= one.v_rand + TINY:
-        return f"Two levels separate objects no better than one: {scores}."
-    return f"Two levels separate objects better, but their masks score lower: {scores}."
+    apart = other.v_rand > one.v_rand + TINY
+    if chosen is one:
+        if apart:
+            return f"Two levels separate objects better, but their masks score lower: {scores}."
+        return f"Two levels separate objects no better than one, by {TINY} of V-Rand: {scores}."
+    if not apart:
+        return f"Two levels score higher than one: {scores}."
+    if other.score >= one.score:
+        return f"Two levels separate objects that touch and score no lower: {scores}."
+    numbers = np.stack([one.numbers, other.numbers], axis=2)
+    error = error_of_differences(numbers, OBJECTIVES[name], 0)[1]
+    limit = f"{TINY}, which is allowed" if error <= TINY else f"one standard error, {error:.4f}"
+    return (
+        "Two levels separate objects that touch and cost "
+        f"{one.score - other.score:.5f}, no more than {limit}: {scores}."
+    )
+
+
+def _levels(candidate: Candidate) -> str:
+    levels = (candidate.decision.threshold, candidate.decision.upper)
+    return " and ".join(f"{level:.3f}" for level in levels if level is not None)
 
 
 def learn_calibration(cases: Cases, decision: Decision) -> Calibration:

@@ -55,6 +55,16 @@ OBJECTIVES = {
     "boundary_f1": _mean_of_images(boundary_f1),
 }
 
+# What sentences call them.
+OBJECTIVE_NAMES = {
+    "dice": "mean Dice",
+    "iou": "mean IoU",
+    "v_rand": "V-Rand",
+    "boundary_f1": "boundary F1",
+}
+
+DIGITS = 4  # of a score in a sentence
+
 
 def measure_decisions(
     cases: Iterable[Case], decisions: list[Decision], objective: Objective
@@ -87,3 +97,10 @@ def error_of_differences(numbers: np.ndarray, objective: Objective, best: int) -
     scores = np.array([objective.score(tuple(sums)) for sums in others])
     losses = np.nan_to_num(scores[:, [best]] - scores)
     return np.sqrt((len(numbers) - 1) * losses.var(axis=0))
+
+
+def digits_to_show(difference: float) -> int:
+    """Decimal places that show a difference of scores as what it is and not as 0: 4 or more."""
+    if difference == 0 or not np.isfinite(difference):
+        return DIGITS
+    return max(DIGITS, 1 - int(np.floor(np.log10(abs(difference)))))

@@ -7,12 +7,14 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from maskmake.masks.components import REMOVED, clean_up_counts
-from maskmake.masks.decision import Curve, Decision, LearnedOneLevel, Removed
+from maskmake.masks.decision import CleanUp, Curve, Decision, LearnedOneLevel, Removed
 from maskmake.masks.objectives import (
     MIN_IMAGES_FOR_ERROR,
+    OBJECTIVE_NAMES,
     OBJECTIVES,
     PIXEL_OBJECTIVES,
     Objective,
+    digits_to_show,
     error_of_differences,
     measure_decisions,
 )
@@ -53,7 +55,7 @@ class _Sweep(NamedTuple):
 def learn_one_level(
     cases: Cases, name: str, histogram: np.ndarray, largest: int
 ) -> tuple[Decision, LearnedOneLevel]:
-    """The best threshold with the mildest good clean-up; see ``learning.learn_decision``.
+    """The best threshold, or one with the mildest clean-up that pays; see ``learn_decision``.
 
     Args:
         cases: as for ``learn_decision``.
@@ -69,7 +71,7 @@ def learn_one_level(
     uncleaned = float(levels[best])
     kept = _kept_levels(scores, levels, best)
     sweep = _sweep_sizes(cases, name, kept, _size_grid(largest))
-    chosen, reason = _choose(sweep, OBJECTIVES[name], name, uncleaned)
+    chosen, clean_up = _choose(sweep, OBJECTIVES[name], uncleaned)
     decision = sweep.decisions[chosen]
     at_sizes = OBJECTIVES[name].score(tuple(sweep.numbers.sum(axis=0)))
     half = np.flatnonzero(levels == np.float16(0.5))[0]
@@ -79,7 +81,8 @@ def learn_one_level(
         "score_uncleaned": float(scores[best]),
         "curve": _curve(histogram, levels, scores, [uncleaned, decision.threshold]),
         "removed": _by_kind(sweep.removed[chosen]),
-        "clean_up_reason": reason,
+        "clean_up": clean_up,
+        "clean_up_reason": _reason(decision, clean_up, name, sweep.decisions[-1].min_object),
         "sizes": [
             {
                 "min_object": tried.min_object,
@@ -185,53 +188,98 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
     return _Sweep(decisions, numbers, removed.T)
 
 
-def _choose(sweep: _Sweep, objective: Objective, name: str, uncleaned: float) -> tuple[int, str]:
-    """Place of the mildest clean-up within one standard error of the best, and why it was chosen.
+def _choose(sweep: _Sweep, objective: Objective, uncleaned: float) -> tuple[int, CleanUp | None]:
+    """The place of the decision in the sweep, and the numbers of the clean-up that explain it.
 
-    If it is there at several thresholds, the one with the highest score is taken, then the one
+    A clean-up pays if it scores higher than the best threshold without any, and higher than its own
+    threshold without it, each time by more than the standard error of that difference. If none
+    pays, the best threshold stays as it is. Otherwise the mildest is taken of those whose score is
+    below the best one's by at most one standard error: that of the best one's gain, the same for
+    all, so that no worse one comes in because it is less sure. Every gain is larger than its error,
+    so what is taken scores higher than the best threshold without clean-up.
+
+    Of equally mild ones the one with the highest score is taken, then the one whose threshold is
     nearest to the best without clean-up.
     """
     scores = objective.score(tuple(sweep.numbers.sum(axis=0)))
-    best = int(np.nanargmax(scores))
-    errors = error_of_differences(sweep.numbers, objective, best)
-
-    def cost(place: int) -> tuple:
-        tried = sweep.decisions[place]
-        mild = tried.min_object + tried.min_hole
-        return mild, -scores[place], abs(tried.threshold - uncleaned)
-
-    chosen = min(np.flatnonzero(scores >= scores[best] - errors).tolist(), key=cost)
-    none = min(range(len(scores)), key=cost)
-    return chosen, _reason(sweep, name, scores, errors, chosen, none, best)
-
-
-def _reason(
-    sweep: _Sweep,
-    name: str,
-    scores: np.ndarray,
-    errors: np.ndarray,
-    chosen: int,
-    none: int,
-    best: int,
-) -> str:
-    """Why this clean-up, or why none, in a sentence; ``none`` is the best of those without."""
-    if chosen != none:
-        known = len(sweep.numbers) >= MIN_IMAGES_FOR_ERROR
-        error = f"{errors[none]:.4f}" if known else "not known from so few images"
-        return (
-            f"The clean-up pays: {name} {scores[chosen]:.4f} with it, {scores[none]:.4f} without; "
-            f"the standard error of what is gained is {error}."
-        )
-    useful = np.flatnonzero(sweep.removed[:, [1, 3]].any(axis=1))
-    if not len(useful):
-        largest = max(tried.min_object for tried in sweep.decisions)
-        return f"No clean-up: no object or hole smaller than {largest} pixels is false."
-    candidate = best if best in useful else max(useful, key=lambda place: scores[place])
-    tried, removed = sweep.decisions[candidate], sweep.removed[candidate]
-    gain, error = scores[candidate] - scores[none], errors[none]
-    because = f"no more than its standard error of {error:.5f}" if gain > 0 else "no gain"
-    return (
-        f"No clean-up: the best one tried (objects below {tried.min_object}, holes below "
-        f"{tried.min_hole} pixels) takes away {removed[1] + removed[3]} false and "
-        f"{removed[0] + removed[2]} true ones and changes {name} by {gain:+.5f}, {because}."
+    thresholds = np.array([tried.threshold for tried in sweep.decisions])
+    mild = np.array([tried.min_object + tried.min_hole for tried in sweep.decisions])
+    # At each threshold the first pair of sizes is no clean-up.
+    without = np.searchsorted(thresholds, thresholds)
+    none = int(np.searchsorted(thresholds, uncleaned))
+    errors = error_of_differences(sweep.numbers, objective, none)
+    own_errors = np.concatenate(
+        [
+            error_of_differences(sweep.numbers[:, :, thresholds == level], objective, 0)
+            for level in np.unique(thresholds)
+        ]
     )
+    pays = (scores - scores[none] > errors) & (scores - scores[without] > own_errors)
+
+    def clean_up(place: int) -> CleanUp:
+        tried, known = sweep.decisions[place], len(sweep.numbers) >= MIN_IMAGES_FOR_ERROR
+        return {
+            "threshold": tried.threshold,
+            "min_object": tried.min_object,
+            "min_hole": tried.min_hole,
+            "score_with": float(scores[place]),
+            "score_without": float(scores[without[place]]),
+            "error": float(own_errors[place]) if known else None,
+            **_by_kind(sweep.removed[place]),
+        }
+
+    if pays.any():
+        best = max(np.flatnonzero(pays), key=lambda place: scores[place])
+        close = np.flatnonzero(pays & (scores >= scores[best] - errors[best]))
+        nearness = np.abs(thresholds - uncleaned)
+        order = np.lexsort((nearness[close], -scores[close], mild[close]))
+        chosen = int(close[order[0]])
+        return chosen, clean_up(chosen)
+    useful = np.flatnonzero((without == none) & sweep.removed[:, [1, 3]].any(axis=1))
+    if not len(useful):
+        return none, None
+    order = np.lexsort((mild[useful], -scores[useful]))
+    return none, clean_up(int(useful[order[0]]))
+
+
+def _reason(chosen: Decision, found: CleanUp | None, name: str, largest: int) -> str:
+    """Why this clean-up, or why none, in a sentence about one threshold.
+
+    Args:
+        chosen: the decision.
+        found: the numbers of its clean-up or, without one, of the best that was not taken.
+        name: of the objective.
+        largest: the largest smallest object or hole that was tried.
+    """
+    if found is None:
+        return (
+            f"No clean-up: at threshold {chosen.threshold:.3f} no object or hole smaller than "
+            f"{largest} pixels is false."
+        )
+    gain, title = found["score_with"] - found["score_without"], OBJECTIVE_NAMES[name]
+    digits = digits_to_show(gain)
+    error = (
+        "not known from so few images"
+        if found["error"] is None
+        else f"{found['error']:.{max(digits, digits_to_show(found['error']))}f}"
+    )
+    if chosen.min_object or chosen.min_hole:
+        return (
+            f"The clean-up pays: at threshold {found['threshold']:.3f} {title} is "
+            f"{found['score_with']:.{digits}f} with it, {found['score_without']:.{digits}f} "
+            f"without; the standard error of this gain is {error}."
+        )
+    false = found["objects_false"] + found["holes_false"]
+    true = found["objects_true"] + found["holes_true"]
+    because = f"no more than its standard error of {error}" if gain > 0 else "no gain"
+    return (
+        f"No clean-up: at threshold {found['threshold']:.3f} the best one that takes anything "
+        f"false ({_sizes(found)}) takes away {false} false and {true} true components and changes "
+        f"{title} by {gain:+.{digits}f}, {because}."
+    )
+
+
+def _sizes(found: CleanUp) -> str:
+    sizes = {"objects": found["min_object"], "holes": found["min_hole"]}
+    parts = [f"{kind} below {size}" for kind, size in sizes.items() if size]
+    return f"{', '.join(parts)} pixels"

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
-from maskmake.masks.objectives import TINY
+from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
 from maskmake.report import figures
 from maskmake.report.inputs import ReportInputs, ReportOutputs, Run, read_data, read_runs
@@ -49,7 +49,7 @@ from maskmake.report.tables import (
 from maskmake.report.terms import (
     CAUSE_TERMS,
     DASH,
-    OBJECTIVE_NAMES,
+    HEADINGS,
     counted,
     duration,
     number,
@@ -57,6 +57,7 @@ from maskmake.report.terms import (
 )
 from maskmake.runtime.files import read_csv, read_json, write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
+from maskmake.scores.comparison import headline_score
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -94,7 +95,7 @@ def write_report(
         augmented=augmented_panels(best.augmented),
         examples=[
             example_panels(best.pictures, images, labels, verdict, scores)
-            for verdict, scores in select_examples(best.per_image)
+            for verdict, scores in select_examples(best.per_image, headline_score(best.metrics))
         ],
     )
     _write_figures(outputs, ranked, panels)
@@ -129,7 +130,8 @@ def _score_section(runs: Mapping[str, Run], comparison: pd.DataFrame, pairs: pd.
     scores_figure = figures.scores_figure({name: run.per_image for name, run in runs.items()})
     return {
         "scores": score_table(comparison),
-        "verdicts": verdict_sentences(pairs),
+        "headline": HEADINGS[headline_score(best.metrics)],
+        "verdicts": verdict_sentences(pairs, headline_score(best.metrics)),
         "differences": difference_tables(pairs, best.name),
         "few_images": best.metrics["images"] < MIN_IMAGES_FOR_VERDICT,
         "scores_figure": Markup(

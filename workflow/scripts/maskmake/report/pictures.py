@@ -58,25 +58,28 @@ def augmented_panels(path: str | Path) -> list[dict]:
     return panels
 
 
-def select_examples(per_image: pd.DataFrame) -> list[tuple[str, pd.Series]]:
-    """The best and the worst test images by the mean of foreground and background Dice.
+def select_examples(
+    per_image: pd.DataFrame, score: str = "mean_dice"
+) -> list[tuple[str, pd.Series]]:
+    """The best and the worst test images by mean or foreground Dice.
 
     Args:
         per_image: table of ``per_image.csv``; a score may be NaN.
+        score: mean_dice or foreground_dice, see ``comparison.headline_score``.
 
     Returns:
         Pairs of a verdict and the scores of an image: up to two best, best first, and up to two
-        worst, worst last; no image twice. Images without any Dice are shown only if no image
-        has one.
+        worst, worst last; no image twice. Images without the score are shown only if no image
+        has it. If all that have it are equal, there is no best and no worst one.
     """
     means = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
-    ordered = per_image.assign(mean_dice=means).sort_values(
-        "mean_dice", ascending=False, kind="stable"
-    )
-    scored = ordered.dropna(subset="mean_dice")
+    ordered = per_image.assign(mean_dice=means).sort_values(score, ascending=False, kind="stable")
+    scored = ordered.dropna(subset=score)
     ordered = scored if len(scored) else ordered
-    if len(ordered) == 1:
+    if len(per_image) == 1:
         return [("Only", ordered.iloc[0])]
+    if ordered[score].nunique() < 2:
+        return [("Example", row) for _, row in ordered.head(2 * EXAMPLES_EACH).iterrows()]
     each = min(EXAMPLES_EACH, len(ordered) // 2)
     best = [("Best", ordered.iloc[place]) for place in range(each)]
     return best + [("Worst", ordered.iloc[place]) for place in range(-each, 0)]

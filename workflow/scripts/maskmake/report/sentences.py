@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from maskmake.masks.objectives import TINY
+from maskmake.masks.objectives import DIGITS, OBJECTIVE_NAMES, TINY, digits_to_show
 from maskmake.masks.specks import CAUSES, KINDS, LARGE
 from maskmake.report.inputs import Run
+from maskmake.report.pictures import COUNTED_SIDE
 from maskmake.report.terms import (
     CAUSE_TERMS,
     HEADINGS,
-    OBJECTIVE_NAMES,
     counted,
     number,
     percent,
     signed_range,
 )
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT, RESAMPLES
+from maskmake.scores.comparison import NO_DIFFERENCE, UNCLEAR, headline_score
 
 # Limits beyond which a note is given.
 FEW_TEST_IMAGES = 5
@@ -25,8 +26,6 @@ LARGE_LOSS_RATIO = 1.5
 ENOUGH_EPOCHS = 5
 MANY_COMPONENTS_RATIO = 2
 MANY_COMPONENTS = 20
-
-RANKED_BY = "mean_dice"
 
 # Up to this temperature, or down to its inverse, probabilities need no correction.
 HONEST = 1.05
@@ -43,6 +42,16 @@ def result_sentence(best: Run, table: pd.DataFrame) -> str:
     test = table[table["role"] == "test"]
     share = np.average(test["foreground"], weights=test["height"] * test["width"])
     majority = "foreground" if share >= 0.5 else "background"
+    if headline_score(metrics) == "foreground_dice":
+        return (
+            f"On {counted(metrics['images'], 'held-out image')} the foreground Dice of the run "
+            f"“{best.name}” is {number(metrics['foreground_dice'], 3)}. Foreground is rare, "
+            f"{percent(metrics['foreground'])} of the pixels, so scores with the background in "
+            f"them say little: mean Dice {number(metrics['mean_dice'], 3)}, background Dice "
+            f"{number(metrics['background_dice'], 3)}, and {percent(metrics['pixel_accuracy'])} of "
+            f"the pixels right (calling everything “{majority}” would give "
+            f"{percent(metrics['majority_accuracy'])})."
+        )
     return (
         f"On {counted(metrics['images'], 'held-out image')} the run “{best.name}” labels "
         f"{percent(metrics['pixel_accuracy'])} of the pixels right (calling everything "
@@ -62,11 +71,11 @@ def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mappi
             "rather different ones."
         )
     for run in runs.values():
-        sentences += _score_notes(run) + _loss_notes(run)
+        sentences += _score_notes(run, table) + _loss_notes(run)
     return sentences + _component_notes(examples)
 
 
-def _score_notes(run: Run) -> list[str]:
+def _score_notes(run: Run, table: pd.DataFrame) -> list[str]:
     sentences = []
     accuracy, majority = run.metrics["pixel_accuracy"], run.metrics["majority_accuracy"]
     if accuracy <= majority:
@@ -75,9 +84,14 @@ def _score_notes(run: Run) -> list[str]:
             f"{percent(accuracy)} against {percent(majority)}."
         )
     images = counted(len(run.per_image), "test image")
-    for column, kind in (("recall", "foreground"), ("background_dice", "background")):
-        missing = int((run.per_image[column] == 0).sum())
-        if missing:
+    shares = run.per_image["id"].map(table.set_index("id")["foreground"])
+    # A background Dice of 0 says that none is found only where the label has some.
+    nowhere = {
+        "foreground": run.per_image["recall"] == 0,
+        "background": (run.per_image["background_dice"] == 0) & (shares < 1),
+    }
+    for kind, images_without in nowhere.items():
+        if missing := int(images_without.sum()):
             sentences.append(
                 f"The run “{run.name}” finds none of the {kind} in {missing} of {images}."
             )
@@ -110,8 +124,9 @@ def _component_notes(examples: Sequence[Mapping]) -> list[str]:
     if in_masks < max(MANY_COMPONENTS_RATIO * in_labels, MANY_COMPONENTS):
         return []
     return [
-        f"In the test images shown, the masks hold {counted(in_masks, 'separate object')} where "
-        f"the labels hold {number(in_labels, 0)}: many are fragments or specks."
+        f"In the test images shown (of large ones in the middle {COUNTED_SIDE} rows and columns), "
+        f"the masks hold {counted(in_masks, 'separate object')} where the labels hold "
+        f"{number(in_labels, 0)}: many are fragments or specks."
     ]
 
 
@@ -128,9 +143,10 @@ def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str
     elif temperature < 1 / HONEST:
         verdict = "underconfident: its probabilities are too far from 0 and 1"
     else:
-        verdict = "honest: its probabilities mean what they say"
+        verdict = "honest: a temperature hardly changes its probabilities"
     before, after = metrics["ece"], metrics["ece_calibrated"]
-    change = "lowers" if after < before else "does not lower"
+    # By the digits that are shown.
+    change = "lowers" if round(after, DIGITS) < round(before, DIGITS) else "does not lower"
     sentences = [
         f"On the validation images the network is {verdict}. The temperature learned there is "
         f"{number(temperature, 2)}.",
@@ -149,22 +165,25 @@ def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str
     return sentences
 
 
-def verdict_sentences(pairs: pd.DataFrame) -> list[str]:
+def verdict_sentences(pairs: pd.DataFrame, score: str = "mean_dice") -> list[str]:
     """A sentence for every two runs: how they differ in the score that ranks runs.
 
     Args:
         pairs: table of ``comparison_pairs.csv``.
+        score: see ``comparison.headline_score``.
     """
-    return [_verdict_sentence(row) for row in pairs[pairs["score"] == RANKED_BY].itertuples()]
+    return [_verdict_sentence(row) for row in pairs[pairs["score"] == score].itertuples()]
 
 
 def _verdict_sentence(row) -> str:
-    names, score = f"“{row.run}” and “{row.other}”", HEADINGS[RANKED_BY]
+    names, score = f"“{row.run}” and “{row.other}”", HEADINGS[row.score]
     if row.images == 0:
         return f"{names} cannot be compared: one of them has no {score}."
-    if row.verdict == "no difference":
+    if row.verdict == NO_DIFFERENCE:
         return f"{names}: no difference in {score}."
-    gain = f"by {number(row.difference, 4)} in {score}"
+    if row.difference == 0:
+        return f"{names}: equal {score} over all test images, but not in each of them."
+    gain = f"by {number(row.difference, digits_to_show(row.difference))} in {score}"
     if row.images < MIN_IMAGES_FOR_VERDICT:
         images = counted(row.images, "test image")
         return (
@@ -175,7 +194,7 @@ def _verdict_sentence(row) -> str:
         f"(95 % interval {signed_range(row.low, row.high)}; better in {percent(row.share)} of "
         f"{number(RESAMPLES, 0)} resamples of the test images)"
     )
-    if row.verdict == "no clear difference":
+    if row.verdict == UNCLEAR:
         return f"{names}: no clear difference. “{row.run}” is ahead {gain} {evidence}."
     return f"“{row.run}” is better than “{row.other}” {gain} {evidence}."
 
@@ -190,7 +209,7 @@ def speck_sentences(specks: Mapping, learned: Mapping) -> list[str]:
     where = f"on validation images at threshold {learned['threshold']:.3f}"
     if specks["verdict"] == "none":
         pieces = counted(specks["components"], "object")
-        return [f"No specks: none of the {pieces} and holes {where} is false."]
+        return [f"No specks: of the {pieces} and holes {where} none is false."]
     describe = {
         "threshold": _describe_threshold,
         "size": _describe_size,
@@ -214,9 +233,11 @@ def _describe_threshold(found: Mapping, specks: Mapping, learned: Mapping) -> st
         for (kind, plural), threshold in zip(KINDS.items(), (high, low), strict=True)
         if found[plural]
     ]
-    objective = OBJECTIVE_NAMES[learned["objective"]]
+    costs = f"cost {TINY} of {OBJECTIVE_NAMES[learned['objective']]} or less"
+    if learned["threshold"] in (low, high):
+        costs += ", or are the learned one"
     return (
-        f"are unsure and gone at thresholds that cost {TINY} of {objective} or less: "
+        f"are unsure and gone at thresholds that {costs}: "
         f"{' and '.join(gone)} ({found['only_at_half']} of them are in the masks at 0.5 and gone "
         f"at the learned {learned['threshold']:.3f} already)."
     )
@@ -254,7 +275,7 @@ def _describe_model(found: Mapping, specks: Mapping, learned: Mapping) -> str:
     kind = {"object": "an object", "hole": "a hole"}[largest["kind"]]
     return (
         "are too sure for a threshold, and no size separates them from true ones: "
-        f"{' and '.join(reasons)}. Either the label misses something there or the model sees what "
-        f"is not there; the largest, {largest['size']} pixels, is {kind} in image "
-        f"{largest['image']} at row {largest['row']}, column {largest['column']}."
+        f"{' and '.join(reasons)}. Either the label is wrong there or the model is; the largest, "
+        f"{largest['size']} pixels, is {kind} in image {largest['image']} at row {largest['row']}, "
+        f"column {largest['column']}."
     )

@@ -22,6 +22,7 @@ from maskmake.report.terms import (
     signed_range,
 )
 from maskmake.scores import scorecard
+from maskmake.scores.comparison import headline_score
 
 STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
 STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
@@ -33,9 +34,14 @@ HIGHER_IS_BETTER = {**scorecard.HIGHER_IS_BETTER, "seconds_train": False, "secon
 def headline_scores(best: Run) -> list[tuple[str, str, str]]:
     """Heading, value and remark of the numbers at the top of the page."""
     metrics = best.metrics
-    return [
+    dice = [
         ("mean Dice", number(metrics["mean_dice"], 3), "of foreground and background"),
         ("foreground Dice", number(metrics["foreground_dice"], 3), "label white"),
+    ]
+    if headline_score(metrics) == "foreground_dice":
+        dice.reverse()
+    return [
+        *dice,
         ("background Dice", number(metrics["background_dice"], 3), "label black"),
         (
             "pixel accuracy",

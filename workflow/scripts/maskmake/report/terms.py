@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from maskmake.masks.objectives import TINY
+from maskmake.masks.objectives import TINY, digits_to_show
 
 DASH = "–"
 
@@ -32,8 +32,10 @@ def percent(share: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A difference of scores with its sign; a dash if there is none."""
-    return DASH if value is None or pd.isna(value) else f"{value:+.4f}".replace("-", "−")
+    """A difference of scores with its sign and not rounded to 0; a dash if there is none."""
+    if value is None or pd.isna(value):
+        return DASH
+    return f"{value:+.{digits_to_show(value)}f}".replace("-", "−")
 
 
 def signed_range(low: float | None, high: float | None) -> str:
@@ -63,13 +65,6 @@ def levels(method: str) -> str:
     """The name of a ``decide.method`` in words."""
     return {"one_level": "one level", "two_level": "two levels"}[method]
 
-
-OBJECTIVE_NAMES = {
-    "dice": "mean Dice",
-    "iou": "mean IoU",
-    "v_rand": "V-Rand",
-    "boundary_f1": "boundary F1",
-}
 
 # Why a false object or hole is there, by what would remove it.
 CAUSE_TERMS = {
@@ -102,7 +97,8 @@ SCORE_TERMS = {
         "mean_dice": Term(
             "mean Dice",
             three_digits,
-            "Mean of foreground and background Dice; the runs are ranked by it.",
+            "Mean of foreground and background Dice. Where foreground is rare it is high whatever "
+            "is found, since the background's is.",
         ),
         "foreground_dice": Term(
             "foreground Dice",

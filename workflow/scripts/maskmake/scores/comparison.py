@@ -17,6 +17,10 @@ from maskmake.scores.scorecard import HIGHER_IS_BETTER, SCORES
 
 PAIR_COLUMNS = ["run", "other", "score", "difference", "low", "high", "share", "images", "verdict"]
 
+# Below this share of foreground the background's Dice is close to 1 whatever a run does, and the
+# mean of both flatters it.
+RARE_FOREGROUND = 0.2
+
 NO_DIFFERENCE = "no difference"
 UNCLEAR = "no clear difference"
 TOO_FEW = "too few images"
@@ -37,6 +41,16 @@ class Comparison(NamedTuple):
     pairs: pd.DataFrame
 
 
+def headline_score(metrics: Mapping) -> str:
+    """The score that ranks runs and comes first: foreground Dice where foreground is rare.
+
+    Args:
+        metrics: contents of ``metrics.json``; old ones do not say how much foreground there is.
+    """
+    share = metrics.get("foreground")
+    return "foreground_dice" if share is not None and share < RARE_FOREGROUND else "mean_dice"
+
+
 def compare_runs(runs: Mapping[str, ScoredRun]) -> Comparison:
     """Rank runs and compare each two of them.
 
@@ -48,17 +62,17 @@ def compare_runs(runs: Mapping[str, ScoredRun]) -> Comparison:
 
 
 def rank_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
-    """One row a run, the highest mean of foreground and background Dice first.
+    """One row a run, the highest ``headline_score`` first.
 
     Args:
-        metrics: contents of ``metrics.json`` of each run.
+        metrics: contents of ``metrics.json`` of each run, all of the same test images.
 
     Returns:
         Column run, then the keys of ``metrics.json``.
     """
     table = pd.DataFrame([{"run": run, **scores} for run, scores in metrics.items()])
-    mean_dice = table["mean_dice"].astype(float)
-    order = mean_dice.sort_values(ascending=False, kind="stable", na_position="last").index
+    headline = table[headline_score(next(iter(metrics.values())))].astype(float)
+    order = headline.sort_values(ascending=False, kind="stable", na_position="last").index
     return table.loc[order]
 
 

@@ -1,0 +1,409 @@
+"""Every sentence of the report against the numbers of the files, for twenty constructed results.
+
+Each sentence that depends on results has to match one of the patterns here, which say what it
+claims; so a new one has to be added.
+"""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from constructed import (
+    Constructed,
+    constant,
+    exact,
+    joined,
+    larger_speck,
+    noisy,
+    read_mask,
+    squares,
+    two_discs,
+    write_results,
+)
+from reasons import NUMBER, check_clean_up
+
+from maskmake.masks.objectives import TINY
+from maskmake.report import figures, sentences
+from maskmake.report.inputs import ReportOutputs
+from maskmake.report.page import write_report
+from maskmake.runtime.files import read_csv, read_json
+from maskmake.scores import bootstrap
+from maskmake.scores.pixels import Confusion, confusion, pixel_scores
+
+
+def shifted(step):
+    """Good masks but for one image, another one for each step."""
+    return lambda label, rng, place: (
+        exact(label, rng, place)
+        if place % 2 == step
+        else noisy(6)(label, np.random.default_rng(5), place)
+    )
+
+
+def without(places):
+    """Exact, but nothing is found in some images."""
+    return lambda label, rng, place: (
+        np.full(label.shape, 0.02) if place in places else exact(label, rng, place)
+    )
+
+
+GOOD, FAIR, BAD = noisy(2), noisy(4), noisy(9)
+pytestmark = pytest.mark.long
+
+RESULTS = {
+    "a good run": Constructed({"unet": GOOD}),
+    "nothing found": Constructed({"unet": constant(0.0)}),
+    "everything found": Constructed({"unet": exact}),
+    "everything marked": Constructed({"unet": constant(0.9)}, share=0.7),
+    "one test image": Constructed({"unet": FAIR}, test=1),
+    "one validation image": Constructed({"unet": noisy(2, specks=2)}, validation=1),
+    "no clean-up": Constructed({"unet": larger_speck}, label=squares),
+    "specks": Constructed({"unet": noisy(1, specks=4)}),
+    "faint specks": Constructed({"unet": noisy(1, specks=4, speck=0.6)}),
+    "a worse run": Constructed({"small": BAD, "unet": GOOD}),
+    "equal runs": Constructed({"a": FAIR, "b": FAIR}),
+    "runs good at other images": Constructed({"a": shifted(0), "b": shifted(1)}),
+    "few images for two runs": Constructed({"a": GOOD, "b": FAIR}, test=3),
+    "three runs": Constructed({"a": BAD, "b": FAIR, "c": GOOD}, test=8),
+    "rare foreground": Constructed({"a": FAIR, "b": GOOD}, share=0.05),
+    "rare and empty": Constructed({"unet": without({0, 1})}, share=0.08, empty=2),
+    "nothing found in one run": Constructed({"a": constant(0.1), "b": exact}, share=0.1),
+    "common foreground": Constructed({"unet": FAIR}, share=0.85),
+    "two levels": Constructed({"unet": joined}, label=two_discs, method="auto"),
+    "overfitting": Constructed({"unet": BAD}, method="auto", val_loss=[1, 0.5, 0.4, 0.5, 0.8, 1]),
+}
+assert len(RESULTS) == 20
+
+
+class Texts(HTMLParser):
+    """The texts of paragraphs, items and headings, each with the section that it is in."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.section, self.open, self.found = "lead", [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if tag == "section":
+            self.section = values["id"]
+        if tag in ("p", "li", "h3", "dt", "dd"):
+            self.open = [self.section, tag, values.get("class"), ""]
+            self.found.append(self.open)
+
+    def handle_data(self, data):
+        if self.open:
+            self.open[3] += data
+
+    def handle_endtag(self, tag):
+        if tag in ("p", "li", "h3", "dt", "dd"):
+            self.open = []
+
+    def of(self, section: str, tag: str, kind: str | None = None) -> list[str]:
+        return [
+            re.sub(r"[ \n]+", " ", text).strip()
+            for place, name, given, text in self.found
+            if (place, name, given) == (section, tag, kind)
+        ]
+
+
+class Report(NamedTuple):
+    """A rendered report and the files behind it; ``runs`` are in the order of the page."""
+
+    folder: Path
+    labels: dict
+    test_ids: list[str]
+    runs: list[str]
+    metrics: dict[str, dict]
+    decisions: dict[str, dict]
+    texts: Texts
+
+    def counts(self, run: str) -> Confusion:
+        pairs = ((read_mask(self.folder, run, i), self.labels[i]) for i in self.test_ids)
+        return sum((confusion(*pair) for pair in pairs), Confusion())
+
+    @property
+    def headline(self) -> str:
+        share = np.mean([self.labels[i].mean() for i in self.test_ids])
+        return "foreground_dice" if share < 0.2 else "mean_dice"
+
+
+@pytest.fixture(scope="module", params=RESULTS)
+def report(request, tmp_path_factory) -> Iterator[Report]:
+    made, folder = RESULTS[request.param], tmp_path_factory.mktemp("results")
+    run_settings = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
+    settings = {"dataset": {"name": "x"}, "split": {"folds": 1}, "predict": {}, "decide": {}}
+    outputs = ReportOutputs(*(folder / "report" / name for name in ReportOutputs._fields))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (bootstrap, sentences):
+            patch.setattr(module, "RESAMPLES", 400)
+        # No sentence is in a figure.
+        for kind in ("training", "threshold", "scores", "reliability", "picture"):
+            patch.setattr(figures, f"{kind}_figure", lambda *_: None)
+        patch.setattr(figures, "svg", lambda *_: "")
+        patch.setattr(figures, "inline_svg", lambda *_: "")
+        patch.setattr(figures, "png", lambda *_: b"")
+        inputs, labels = write_results(folder, made)
+        write_report(inputs, list(made.runs), settings | {"runs": run_settings}, outputs)
+    runs = read_csv(folder / "comparison.csv")["run"].tolist()
+    yield Report(
+        folder,
+        labels,
+        [i for i in labels if i[0] == "t" and i != "t0"],
+        runs,
+        {run: read_json(folder / f"runs/{run}/metrics.json") for run in runs},
+        {run: read_json(folder / f"runs/{run}/decision.json") for run in runs},
+        Texts(outputs.page.read_text()),
+    )
+
+
+def percent(text: str) -> float:
+    return float(text.replace("\u00a0%", "")) / 100
+
+
+def test_the_result_is_that_of_the_best_run(report):
+    (lead,) = report.texts.of("lead", "p", "lead")
+    best = report.runs[0]
+    scores = pixel_scores(report.counts(best))
+    foreground = np.mean([report.labels[i].mean() for i in report.test_ids])
+    rare = re.fullmatch(
+        rf"On (\d+) held-out images? the foreground Dice of the run “(.+)” is ({NUMBER})\. "
+        rf"Foreground is rare, (.+) of the pixels, so .+: mean Dice ({NUMBER}), background Dice "
+        rf"({NUMBER}), and (.+) of the pixels right \(calling everything “(\w+)” would give "
+        r"(.+)\)\.",
+        lead,
+    )
+    if report.headline == "foreground_dice":
+        images, run, dice, share, mean, background, accuracy, majority, chance = rare.groups()
+        assert percent(share) == pytest.approx(foreground, abs=5.1e-4)
+        assert float(mean) == pytest.approx(scores["mean_dice"], abs=5.1e-4)
+    else:
+        images, run, accuracy, majority, chance, dice, background = re.fullmatch(
+            r"On (\d+) held-out images? the run “(.+)” labels (.+) of the pixels right \(calling "
+            rf"everything “(\w+)” would give (.+)\); its Dice is ({NUMBER}) for the foreground and "
+            rf"({NUMBER}) for the background\.",
+            lead,
+        ).groups()
+    assert (int(images), run) == (len(report.test_ids), best)
+    assert majority == ("foreground" if foreground >= 0.5 else "background")
+    assert percent(accuracy) == pytest.approx(scores["pixel_accuracy"], abs=5.1e-4)
+    assert percent(chance) == pytest.approx(max(foreground, 1 - foreground), abs=5.1e-4)
+    assert float(dice) == pytest.approx(scores["foreground_dice"], abs=5.1e-4)
+    assert float(background) == pytest.approx(scores["background_dice"], abs=5.1e-4)
+    top = report.metrics[best][report.headline]
+    assert all(top >= metrics[report.headline] for metrics in report.metrics.values())
+    heading, value = report.texts.of("lead", "dt")[0], report.texts.of("lead", "dd")[0]
+    assert heading == report.headline.replace("_dice", " Dice")
+    assert value.startswith(f"{top:.3f}")
+
+
+def test_a_note_is_there_if_and_only_if_it_holds(report):
+    expected = set()
+    if len(report.test_ids) < 5:
+        expected.add(f"The scores rest on {len(report.test_ids)} test image")
+    for run, metrics in report.metrics.items():
+        if metrics["pixel_accuracy"] <= metrics["majority_accuracy"]:
+            expected.add(f"By pixel accuracy the run “{run}” learned nothing more than the majo")
+        for kind, value in (("foreground", 1), ("background", 0)):
+            missing = 0
+            for i in report.test_ids:
+                true = report.labels[i] == value
+                found = read_mask(report.folder, run, i) == value
+                missing += true.any() and not (true & found).any()
+            if missing:
+                images = f"{missing} of {len(report.test_ids)} test image"
+                expected.add(f"The run “{run}” finds none of the {kind} in {images}")
+        history = read_csv(report.folder / f"runs/{run}/fold0/history.csv")
+        last = history.iloc[-1]
+        if last["val_loss"] > max(history["val_loss"].min(), 1.5 * last["loss"]):
+            expected.add(f"The run “{run}” may be overfitting: its validation loss is past its")
+    notes = report.texts.of("notes", "li")
+    fragments = [note for note in notes if note.startswith("In the test images shown (")]
+    for note in fragments:
+        objects, true = map(int, re.search(r"hold (\d+) .* hold (\d+)", note).groups())
+        assert objects >= max(20, 2 * true)
+    rest = [note for note in notes if note not in fragments]
+    assert len(rest) == len(expected)
+    assert all(any(note.startswith(start) for note in rest) for start in expected)
+
+
+def test_the_threshold_and_the_clean_up_are_explained_as_they_are(report):
+    paragraphs = report.texts.of("threshold", "p")
+    assert len(paragraphs) == 2 * len(report.runs)
+    for run, clean_up, levels in zip(report.runs, paragraphs[::2], paragraphs[1::2], strict=True):
+        decision = report.decisions[run]
+        sizes, cleaned = "", decision["min_object"] or decision["min_hole"]
+        if decision["min_object"]:
+            sizes += f"Objects smaller than {decision['min_object']} pixels are removed. "
+        if decision["min_hole"]:
+            sizes += f"Holes smaller than {decision['min_hole']} pixels are filled. "
+        assert clean_up.startswith(sizes)
+        reason, effect, numbers = clean_up.removeprefix(sizes).partition(" At this threshold it ")
+        one_level = {**decision, "threshold": decision["methods"][0]["threshold"]}
+        check_clean_up(reason, one_level, bool(cleaned))
+        assert bool(effect) == bool(cleaned)
+        if cleaned:
+            found = decision["clean_up"]
+            counts = [found[f"{k}_{t}"] for k in ("objects", "holes") for t in ("false", "true")]
+            assert list(map(int, re.findall(r"\d+", numbers))) == counts
+        _check_method(levels, decision)
+
+
+def _check_method(text: str, decision: dict) -> None:
+    if decision["upper"] is None:
+        start = "One level: objects that touch stay together. "
+    else:
+        start = (
+            f"Two levels: pixels above {decision['threshold']:.3f} are foreground, objects grow "
+            f"from seeds of at least {decision['min_seed']} pixels above {decision['upper']:.3f}, "
+            "and lines separate them where they meet. "
+        )
+    assert text.startswith(start)
+    reason = text.removeprefix(start)
+    if asked := re.fullmatch(r"decide\.method asks for (\w+)\.", reason):
+        assert asked[1] == decision["method"]
+        return
+    claim, one, two, v_one, v_two = re.fullmatch(
+        rf"(.+): mean Dice ({NUMBER}) with one level \(.+\), ({NUMBER}) with two \(.+\); V-Rand by "
+        rf"the quick thinning ({NUMBER}) and ({NUMBER})\.",
+        reason,
+    ).groups()
+    one, two, v_one, v_two = map(float, (one, two, v_one, v_two))
+    assert one == round(decision["methods"][0]["score"], 4)
+    assert ("no better than one" in claim) == (
+        decision["upper"] is None and v_two <= v_one + TINY + 1e-4
+    )
+    if decision["upper"] is None:
+        assert "no better than one" in claim or two < one
+    else:
+        assert two == round(decision["score"], 4)
+        assert ("that touch" in claim) == (v_two > v_one + TINY - 1e-4)
+        cost = re.search(rf"cost ({NUMBER}), no more than (?:one .+, )?({NUMBER})", claim)
+        assert (cost is None) == (two >= one)
+        if cost:
+            assert float(cost[1]) == pytest.approx(one - two, abs=1.1e-4)
+            assert float(cost[1]) <= float(cost[2])
+
+
+def test_the_specks_are_counted_as_they_are(report):
+    run = report.runs[0]
+    specks = read_json(report.folder / f"runs/{run}/specks.json")
+    said = report.texts.of("specks", "p")
+    if specks["false"] == 0:
+        (sentence,) = said
+        assert sentence.startswith(f"No specks: of the {specks['components']} object")
+        return
+    kinds = {"are unsure and gone": "threshold", "are small and too": "size"}
+    kinds["are too sure for a threshold, and"] = "model_or_label"
+    assert len(said) == sum(count > 0 for count in specks["causes"].values())
+    for place, sentence in enumerate(said):
+        count, total, rest = re.fullmatch(
+            r".*?(\d+) of the (\d+) false components? (.+)", sentence
+        ).groups()
+        cause = next(cause for start, cause in kinds.items() if rest.startswith(start))
+        assert (int(count), int(total)) == (specks["causes"][cause], specks["false"])
+        assert sentence.startswith("A " if place == 0 else "Beside it, ")
+        if place == 0:
+            assert int(count) == max(specks["causes"].values())
+        _check_cause(rest, cause, specks, report.decisions[run])
+
+
+def _check_cause(text: str, cause: str, specks: dict, decision: dict) -> None:
+    found = specks["by_cause"][cause]
+    if cause == "threshold":
+        curve = decision["curve"]
+        for count, kind, level in re.findall(rf"(\d+) (object|hole)s? at ({NUMBER})", text):
+            assert int(count) == found[f"{kind}s"]
+            nearest = np.abs(np.array(curve["threshold"]) - float(level)).argmin()
+            cost = decision["score_uncleaned"] - curve["objective"][nearest]
+            assert cost <= TINY + 1e-9 or "are the learned one" in text
+    if cause == "size":
+        if removed := re.search(r"removes (\d+) of them, and (\d+) true", text):
+            assert int(removed[1]) == found["cleaned"] > 0
+            assert int(removed[2]) == specks["cleaned_true"]
+        else:
+            assert "only a clean-up by size could remove them" in text and found["cleaned"] == 0
+    if cause == "model_or_label":
+        small = re.search(r"a clean-up of (\d+) of them would take (\d+) true", text)
+        large = re.search(r"(\d+) have 256 pixels or more", text)
+        assert (int(large[1]) if large else 0) == found["large"]
+        assert (int(small[1]) if small else 0) == found["objects"] + found["holes"] - found["large"]
+        assert small is None or int(small[2]) == found["true_as_small"] > 0
+
+
+def test_the_calibration_is_what_the_scores_say(report):
+    paragraphs = report.texts.of("calibration", "p")
+    for run in report.runs:
+        metrics = report.metrics[run]
+        verdict, change = paragraphs.pop(0), paragraphs.pop(0)
+        temperature = metrics["temperature"]
+        assert ("overconfident" in verdict) == (temperature > 1.05)
+        assert ("underconfident" in verdict) == (temperature < 1 / 1.05)
+        assert float(re.search(rf"there is ({NUMBER})\.", verdict)[1]) == round(temperature, 2)
+        lowers, *numbers = re.fullmatch(
+            rf"On the test images it (lowers|does not lower) the calibration error: ({NUMBER}) "
+            rf"before, ({NUMBER}) after; the Brier score is ({NUMBER}) before and ({NUMBER}) "
+            r"after\.",
+            change,
+        ).groups()
+        before, after, *brier = map(float, numbers)
+        assert (lowers == "lowers") == (after < before)
+        expected = [metrics[key] for key in ("ece", "ece_calibrated", "brier", "brier_calibrated")]
+        assert [before, after, *brier] == pytest.approx(expected, abs=5.1e-5)
+        misses = re.search(
+            rf"of (\d+) test images? by ({NUMBER}) on average and by ({NUMBER}) at most",
+            paragraphs.pop(0),
+        )
+        table = read_csv(report.folder / f"runs/{run}/per_image.csv")
+        errors = (table["expected_mean_dice"] - table["mean_dice"]).abs()
+        assert int(misses[1]) == len(errors)
+        assert [float(misses[2]), float(misses[3])] == pytest.approx(
+            [errors.mean(), errors.max()], abs=5.1e-4
+        )
+    assert not paragraphs
+
+
+def test_the_verdicts_are_what_the_scores_say(report):
+    pairs = read_csv(report.folder / "comparison_pairs.csv")
+    pairs = pairs[pairs["score"] == report.headline]
+    verdicts = report.texts.of("comparison", "li")
+    score = report.headline.replace("_dice", " Dice")
+    for sentence, pair in zip(verdicts, pairs.itertuples(), strict=True):
+        first, second = (report.metrics[run][report.headline] for run in (pair.run, pair.other))
+        assert f"“{pair.run}”" in sentence and f"“{pair.other}”" in sentence and score in sentence
+        gain = re.search(rf" by ({NUMBER}) in {score}", sentence)
+        if gain is None:
+            assert first == second
+            assert ("no difference" in sentence) == (pair.low == pair.high == 0)
+            continue
+        assert 0 < float(gain[1]) == pytest.approx(first - second, abs=5.1e-5)
+        better = sentence.startswith(f"“{pair.run}” is better than “{pair.other}”")
+        assert better == (len(report.test_ids) >= 6 and pair.low > 0)
+        if len(report.test_ids) < 6:
+            assert f"{len(report.test_ids)} test image" in sentence and "cannot show" in sentence
+        else:
+            low, high = (
+                float(text.replace("−", "-"))
+                for text in re.search(r"interval (\S+) to (\S+);", sentence).groups()
+            )
+            assert better == (low > 0) and low <= high
+            assert better or "no clear difference" in sentence
+
+
+def test_the_examples_are_the_best_and_the_worst(report):
+    table = read_csv(report.folder / f"runs/{report.runs[0]}/per_image.csv").set_index("id")
+    scores = table[report.headline].dropna()
+    for heading in report.texts.of("examples", "h3"):
+        verdict, image_id = heading.split(": ")
+        if verdict == "Only":
+            assert len(table) == 1
+        elif verdict == "Example":
+            assert scores.nunique() < 2
+        elif verdict == "Best":
+            assert scores[image_id] >= scores.nlargest(2).iloc[-1]
+        else:
+            assert verdict == "Worst" and scores[image_id] <= scores.nsmallest(2).iloc[-1]
