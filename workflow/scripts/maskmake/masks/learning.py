@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from maskmake.data.fingerprint import Plan
 from maskmake.data.pixel_store import PixelStore
 from maskmake.masks.decision import (
     Calibration,
@@ -14,6 +15,7 @@ from maskmake.masks.decision import (
     stored_decision,
 )
 from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.object_terms import foreground_terms, object_cases, resolve_objects
 from maskmake.masks.objectives import OBJECTIVES, TINY
 from maskmake.masks.one_level import learn_one_level, pooled_histogram
 from maskmake.masks.two_levels import Candidate, best_candidate, learn_two_levels, score_candidates
@@ -25,26 +27,31 @@ from maskmake.scores.probabilities import probability_histogram
 
 
 def decide_run(
-    run: RunProbabilities, labels: PixelStore, objective: str, method: str
+    run: RunProbabilities, labels: PixelStore, plan: Plan, objective: str, method: str, objects: str
 ) -> LearnedDecision:
     """Learn decision and temperature of a run on its validation images, and log what was found.
 
     Args:
         run: its probabilities.
         labels: of the data set.
+        plan: contents of ``plan.json``.
         objective, method: see ``learn_decision``.
+        objects: see ``object_terms.resolve_objects``.
 
     Returns:
         The contents of ``decision.json``.
 
     Raises:
-        UserError: there is no validation image.
+        UserError: there is no validation image, or the plan does not know the class of the objects.
     """
+    of_class, why = resolve_objects(objects, plan)
+    logger.info("objects are the %s: %s", of_class, why)
 
     def cases() -> Iterator[Case]:
         return run.validation_cases(labels)
 
-    learned = learn_decision(cases, objective, method)
+    learned = learn_decision(object_cases(cases, of_class), objective, method)
+    learned = {**foreground_terms(learned, of_class), "objects_reason": why}
     _log(learned)
     calibration = learn_calibration(cases, stored_decision(learned))
     logger.info("temperature %.3f", calibration["temperature"])
@@ -91,12 +98,14 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
     probability 0 is background at every threshold.
 
     Args:
-        cases: called once for each of several passes, gives each validation image.
+        cases: called once for each of several passes, gives each validation image; objects are
+            foreground in it.
         objective: a key of ``OBJECTIVES``.
         method: one_level, two_level, or auto for the better of the two.
 
     Returns:
-        The contents of ``decision.json`` but temperature, validation and images.
+        The contents of ``decision.json`` for objects of the foreground, but objects_reason,
+        temperature, validation and images.
 
     Raises:
         UserError: there is no validation image.
