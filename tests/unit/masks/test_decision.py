@@ -525,8 +525,8 @@ def test_no_validation_image_is_the_users_error():
 def test_decision_is_written_as_it_is_learned():
     learned = learn([noisy(0)])
     assert list(learned) == [
-        "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "objects", "objective",
-        "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
+        "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "objects",
+        "objective", "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
         "clean_up_reason", "sizes", "score", "reason", "methods",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
