@@ -37,7 +37,8 @@ SCORE_NAMES = [
     "v_rand", "v_info", "v_split", "v_merge", "v_info_split", "v_info_merge", "object_f1",
 ]  # fmt: skip
 METRICS = [
-    "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "temperature",
+    "images", "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "objects",
+    "temperature",
     *SCORE_NAMES, "seconds_train", "seconds_predict",
     *(f"{name}_{end}" for name in SCORE_NAMES for end in ("low", "high")),
 ]  # fmt: skip
