@@ -66,8 +66,8 @@ def objects_sentence(learned: Mapping) -> str:
     """
     reason = learned.get("objects_reason", "")
     return (
-        f"Objects are the connected parts of the {objects_of(learned)}: clean-up, lines, specks and "
-        f"the scores of objects and borders are those of this class. {reason}"
+        f"Objects are the connected parts of the {objects_of(learned)}: clean-up, lines, specks "
+        f"and the scores of objects and borders are those of this class. {reason}"
     ).rstrip()
 
 
