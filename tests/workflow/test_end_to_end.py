@@ -38,6 +38,7 @@ SCORE_NAMES = [
 ]  # fmt: skip
 METRICS = [
     "images", "foreground", "method", "threshold", "upper", "min_seed", "min_object", "min_hole",
+    "objects",
     "temperature",
     *SCORE_NAMES, "seconds_train", "seconds_predict",
     *(f"{name}_{end}" for name in SCORE_NAMES for end in ("low", "high")),

@@ -5,6 +5,7 @@ rule decide_run:
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
+        plan=rules.plan.output.plan,
     output:
         decision=f"{RESULTS}/runs/{{run}}/decision.json",
     log:

@@ -3,7 +3,7 @@
 from maskmake.data.pixel_store import open_labels
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.learning import decide_run
-from maskmake.runtime.files import read_csv, write_json
+from maskmake.runtime.files import read_csv, read_json, write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
@@ -11,6 +11,7 @@ with job(snakemake):
     decision = decide_run(
         RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits)),
         open_labels(snakemake.input.labels, index),
+        read_json(snakemake.input.plan),
         **snakemake.params.decide,
     )
     write_json(snakemake.output.decision, decision)

@@ -522,8 +522,8 @@ def test_no_validation_image_is_the_users_error():
 def test_decision_is_written_as_it_is_learned():
     learned = learn([noisy(0)])
     assert list(learned) == [
-        "method", "threshold", "min_object", "min_hole", "upper", "min_seed", "objective",
-        "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
+        "method", "threshold", "upper", "min_seed", "min_object", "min_hole", "objects",
+        "objective", "score_at_half", "threshold_uncleaned", "score_uncleaned", "curve", "removed",
         "clean_up", "clean_up_reason", "sizes", "score", "reason", "methods",
     ]  # fmt: skip
     json.dumps(learned, allow_nan=False)
@@ -545,12 +545,14 @@ def test_the_decision_of_a_run_has_what_was_learned_and_its_images(caplog, monke
         ),
     )
     labels = {"a": cases[0][1], "b": cases[1][1]}
+    why = "decide.objects asks for foreground."
     with caplog.at_level("INFO", logger="maskmake"):
-        decision = decide_run(run, labels, "dice", "one_level")
-    learned = learn(cases, "dice", "one_level")
+        decision = decide_run(run, labels, {}, "dice", "one_level", "foreground")
+    learned = {**learn(cases, "dice", "one_level"), "objects_reason": why}
     calibration = learn_calibration(lambda: run.validation_cases(labels), stored_decision(learned))
     assert decision == {**learned, **calibration, "images": ["a", "b"]}
-    first, clean_up, method, temperature = dict.fromkeys(caplog.messages)
+    objects, first, clean_up, method, temperature = dict.fromkeys(caplog.messages)
+    assert objects == f"objects are the foreground: {why}"
     assert first.startswith(f"threshold {decision['threshold']:.3f}, smallest object ")
     assert clean_up.startswith(decision["clean_up_reason"])
     assert method == "one_level: decide.method asks for one_level."

@@ -21,6 +21,7 @@ DECISION = {
     "min_seed": 4,
     "min_object": 20,
     "min_hole": 0,
+    "objects": "foreground",
     "temperature": 1.5,
 }
 

@@ -56,6 +56,15 @@ def test_lines_between_objects_are_those_of_the_whole_image(smoothness, min_seed
         np.testing.assert_array_equal(by_bands(probability, decision, tmp_path), expected)
 
 
+def test_objects_of_the_background_are_those_of_the_whole_image(small, tmp_path):
+    probability = probabilities(0, 1.5)
+    for upper in (None, 0.9):
+        decision = Decision(0.4, 8, 8, upper, 5, "background")
+        expected = apply_decision(probability, decision)
+        assert (expected != apply_decision(probability, Decision(0.6, 8, 8))).any()
+        np.testing.assert_array_equal(by_bands(probability, decision, tmp_path), expected)
+
+
 def test_a_snake_through_all_bands_is_one_object(small, tmp_path):
     probability = np.zeros(SHAPE, np.float16)
     probability[:, 10:-10:4] = 1

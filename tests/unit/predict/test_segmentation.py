@@ -143,6 +143,20 @@ def test_the_decision_of_the_run_is_applied(make_run, tmp_path):
     np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), expected)
 
 
+def test_objects_of_the_background_are_cleaned_as_the_decision_says(make_run, tmp_path):
+    run = make_run(middle=(100.0,))
+    decision = {"threshold": 0.5, "min_object": 5, "min_hole": 5, "objects": "background"}
+    image = np.full((32, 32), 112, np.uint8)
+    image[4:20, 4:20] = 88  # an object with a hole of one pixel
+    image[10, 10] = 112
+    image[28, 28:30] = 88  # a scrap
+    expected = np.full((32, 32), 255, np.uint8)
+    expected[4:20, 4:20] = 0
+    write_json(run / "decision.json", decision)
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), expected)
+
+
 def test_the_expected_dice_is_that_of_the_temperature(make_run, tmp_path):
     run = make_run(middle=(100.0,))
     image = np.full((32, 32), 96, np.uint8)  # a logit of -1

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.special import expit
 
 from maskmake.data.images import read_pixels
+from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import build_store
 from maskmake.masks.decision import apply_decision, stored_decision
 from maskmake.masks.evaluation import evaluate_run
@@ -96,6 +97,7 @@ class Constructed:
         validation, test: number of images.
         empty: test images without any foreground.
         method: ``decide.method``.
+        objects: ``decide.objects``; for background the labels and the probabilities are inverse.
         val_loss: validation loss of each epoch; the training loss falls from 1 to 1/6.
     """
 
@@ -106,6 +108,7 @@ class Constructed:
     test: int = 6
     empty: int = 0
     method: str = "one_level"
+    objects: ObjectName = "foreground"
     val_loss: list[float] = field(default_factory=lambda: [1, 0.7, 0.5, 0.4, 0.3, 0.3])
 
 
@@ -115,6 +118,8 @@ def write_results(folder: Path, made: Constructed) -> tuple[ReportInputs, dict]:
     ids = [f"{role[0]}{place}" for place, role in enumerate(roles)]
     rng = np.random.default_rng(len(roles))
     labels = {i: made.label(made.share, rng) for i in ids}
+    if made.objects == "background":
+        labels = {i: 1 - label for i, label in labels.items()}
     for i in ids[len(ids) - made.empty :]:
         labels[i][:] = 0
     _write_data(folder, labels, roles, rng)
@@ -151,7 +156,7 @@ def _write_run(
     rng = np.random.default_rng(1)
     ids = {role: [i for i, r in zip(labels, roles, strict=True) if r == role] for role in roles}
     probabilities = {
-        i: predict(labels[i], rng, place).astype(np.float16)
+        i: _predict(predict, labels[i], rng, place, made.objects).astype(np.float16)
         for part in (ids["validation"], ids["test"])
         for place, i in enumerate(part)
     }
@@ -163,13 +168,13 @@ def _write_run(
             Case(i, labels[i], probabilities[i]) for i in ids["validation"]
         ),
     )
-    decision = decide_run(run, labels, "dice", made.method)
+    decision = decide_run(run, labels, {}, "dice", made.method, made.objects)
     pieces = find_specks(lambda: run.validation_cases(labels), decision)
     for i in run.test_ids:
         mask = apply_decision(probabilities[i], stored_decision(decision))
         write_png(folder / f"masks/{i}.png", mask)
         write_png(folder / f"probability/{i}.png", (255 * probabilities[i]).astype(np.uint8))
-        write_png(folder / f"regions/{i}.png", region_picture(mask))
+        write_png(folder / f"regions/{i}.png", region_picture(mask, made.objects))
     evaluation = evaluate_run(
         run, labels, folder / "masks", decision, [{"seconds": 6.0}], [pd.DataFrame({"s": [1.0]})]
     )
@@ -182,6 +187,12 @@ def _write_run(
     _write_training(folder / "fold0", made)
     tables = (read_csv(folder / f"{name}.csv") for name in ("per_image", "resamples"))
     return ScoredRun(read_json(folder / "metrics.json"), *tables)
+
+
+def _predict(predict: Predict, label, rng, place: int, objects: ObjectName) -> np.ndarray:
+    if objects == "background":
+        return 1 - predict(1 - label, rng, place)
+    return predict(label, rng, place)
 
 
 def _write_training(folder: Path, made: Constructed) -> None:

@@ -504,6 +504,22 @@ def test_the_decision_is_explained_in_sentences(tmp_path):
     _, page = render(tmp_path, settings)
     assert "seeds of at least 32 pixels above 0.900" in page.text
     assert "V-Rand on 1 validation image" in page.text
+    assert "Objects are the connected parts of the foreground" in page.text
+
+
+def test_the_page_says_that_objects_are_the_background_and_why(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/decision.json"
+    levels = {"method": "two_level", "threshold": 0.6, "upper": 0.1, "min_seed": 32}
+    why = {"objects": "background", "objects_reason": "decide.objects asks for background."}
+    write_json(path, read_json(path) | levels | why)
+    _, page = render(tmp_path, settings)
+    assert "Objects are the connected parts of the background" in page.text
+    assert "decide.objects asks for background." in page.text
+    assert "Two levels: pixels below 0.600 are background, objects grow from seeds" in page.text
+    assert "32 pixels below 0.100" in page.text
+    assert "Objects lie below the threshold, holes above it." in page.text
+    assert "false objects are orange and false holes blue" in page.text
 
 
 def test_why_there_are_specks_is_said_and_shown(rendered):
@@ -613,6 +629,7 @@ def test_specks_of_an_earlier_version_are_named(tmp_path):
 
 def test_components_are_4_connected():
     assert count_components(np.eye(3, dtype=np.uint8)) == 3
+    assert count_components(np.eye(3, dtype=np.uint8), "background") == 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
+from maskmake.data.object_class import ObjectClass, find_object_class
 from maskmake.data.pixel_store import PixelStore
 from maskmake.runtime.errors import UserError
 
@@ -28,7 +29,7 @@ class Intensity(TypedDict):
     maximum: float
 
 
-class Plan(TypedDict):
+class Plan(ObjectClass):
     """Contents of ``plan.json``, the fingerprint of a data set."""
 
     images: int
@@ -54,8 +55,9 @@ def fingerprint(
 
     Returns:
         Counts, ranges of height and width, channels, pixel type, mean foreground share, intensity
-        (mean and standard deviation of each channel, minimum, maximum; pixel values) and the
-        largest patch that fits into every image.
+        (mean and standard deviation of each channel, minimum, maximum; pixel values), the
+        largest patch that fits into every image, and the class of the objects in the labels of the
+        images that are not test images.
     """
     seen = splits.loc[splits["role"] != "test", "id"]
     channels = int(index["channels"].iloc[0])
@@ -86,6 +88,7 @@ def fingerprint(
             "maximum": float(high),
         },
         "largest_patch": smallest // PATCH_STEP * PATCH_STEP,
+        **find_object_class(labels[image_id] for image_id in seen),
     }
 
 

@@ -2,8 +2,12 @@
 
 A decision is a threshold followed by a clean-up and, where objects touch, by lines that separate
 them. Objects are 4-connected, like the segments of ``objects.rand_and_information``; holes are
-8-connected, so that a diagonal line of background one pixel wide is one long line and not a row of
-small holes.
+8-connected, so that a diagonal line between objects, one pixel wide, is one long line and not a row
+of small holes.
+
+Objects are of the foreground or of the background. A decision is learned and applied on
+probabilities of the class of the objects, and its masks are turned round afterwards if that is the
+background. So an inverted label with the probability of its class gives the same objects.
 """
 
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 from skimage.segmentation import watershed
 
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
+from maskmake.data.object_class import ObjectName
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,14 @@ class Decision:
     """How a probability becomes a mask, with one level or two.
 
     Attributes:
-        threshold: 0 to 1; a pixel above it is foreground. The lower of two levels.
+        threshold: 0 to 1; a pixel whose probability of the class of the objects is above it belongs
+            to an object. The lower of two levels.
         min_object: pixels; smaller objects are removed. 0 removes none.
         min_hole: pixels; smaller holes are filled. 0 fills none.
-        upper: 0 to 1; the components above it are the seeds of the objects. None: one level.
+        upper: 0 to 1, likewise; the components above it are the seeds of the objects. None: one
+            level.
         min_seed: pixels; smaller components are no seeds.
+        objects: the class of the objects.
     """
 
     threshold: float
@@ -34,6 +42,7 @@ class Decision:
     min_hole: int
     upper: float | None = None
     min_seed: int = 0
+    objects: ObjectName = "foreground"
 
     @property
     def method(self) -> str:
@@ -41,7 +50,12 @@ class Decision:
 
 
 class StoredDecision(TypedDict):
-    """A ``Decision`` and its method, as they are stored."""
+    """A ``Decision`` and its method, as they are stored.
+
+    Both levels are stored as probabilities of foreground. So where the objects are the background,
+    a pixel below the threshold belongs to an object, and the seeds are below the upper level, which
+    is the lower number then.
+    """
 
     method: str
     threshold: float
@@ -49,6 +63,7 @@ class StoredDecision(TypedDict):
     min_hole: int
     upper: NotRequired[float | None]
     min_seed: NotRequired[int]
+    objects: NotRequired[ObjectName]
 
 
 class TriedDecision(StoredDecision):
@@ -159,24 +174,31 @@ class LearnedDecision(StoredDecision, LearnedOneLevel, LearnedMethod):
 
     Attributes:
         objective: what was maximised, a key of ``objectives.OBJECTIVES``.
+        objects_reason: why the objects are of this class, a sentence; absent from old files.
         temperature, validation: see ``Calibration``; absent from old files.
         images: ids of the validation images.
     """
 
     objective: str
+    objects_reason: NotRequired[str]
     temperature: NotRequired[float]
     validation: NotRequired[Validation]
     images: NotRequired[list[str]]
 
 
 def stored_decision(contents: StoredDecision) -> Decision:
-    """The decision in ``decision.json``; contents without an upper level have one level."""
+    """The decision in ``decision.json``.
+
+    Contents without an upper level have one level, those without a class of objects foreground.
+    """
+    objects, upper = contents.get("objects", "foreground"), contents.get("upper")
     return Decision(
-        contents["threshold"],
+        other_level(contents["threshold"], objects),
         contents["min_object"],
         contents["min_hole"],
-        contents.get("upper"),
+        None if upper is None else other_level(upper, objects),
         contents.get("min_seed", 0),
+        objects,
     )
 
 
@@ -184,37 +206,60 @@ def decision_contents(decision: Decision) -> StoredDecision:
     """What ``stored_decision`` reads."""
     return {
         "method": decision.method,
-        "threshold": decision.threshold,
+        "threshold": other_level(decision.threshold, decision.objects),
+        "upper": None if decision.upper is None else other_level(decision.upper, decision.objects),
+        "min_seed": decision.min_seed,
         "min_object": decision.min_object,
         "min_hole": decision.min_hole,
-        "upper": decision.upper,
-        "min_seed": decision.min_seed,
+        "objects": decision.objects,
     }
+
+
+def other_level(level: float, objects: ObjectName) -> float:
+    """A level of the foreground's probability as one of the objects', and the other way round.
+
+    Nothing is rounded if the level is a ``float16`` number from 0 to 1 or 1 minus such a number.
+    """
+    return level if objects == "foreground" else 1 - level
+
+
+def object_probability(probability: np.ndarray, objects: ObjectName) -> np.ndarray:
+    """The probability of the class of the objects, in the dtype of that of foreground."""
+    return probability if objects == "foreground" else 1 - probability
+
+
+def object_mask(mask: np.ndarray, objects: ObjectName) -> np.ndarray:
+    """A bool mask of foreground as one of the objects, and the other way round."""
+    return mask if objects == "foreground" else ~mask
 
 
 def apply_decision(probability: np.ndarray, decision: Decision) -> np.ndarray:
     """Turn a probability into a mask.
 
     It is cut at the threshold, small objects are removed, then small holes are filled. A hole is
-    any 8-connected piece of background, one at the edge of the image included. With two levels,
-    objects that touch are then separated: the seeds grow over the mask by watershed, from the
-    highest probability to the lowest, and where two meet, a line of background is drawn. Pixels
-    that no seed reaches stay as they are.
+    any 8-connected piece of the class that is not the objects', one at the edge of the image
+    included. With two levels, objects that touch are then separated: the seeds grow over the
+    objects by watershed, from the highest probability to the lowest, and where two meet, a line of
+    the other class is drawn. Pixels that no seed reaches stay as they are.
 
     Args:
-        probability: (H, W) float, 0 to 1.
+        probability: (H, W) float, 0 to 1, of foreground.
 
     Returns:
-        (H, W) bool.
+        (H, W) bool, True in the foreground.
     """
-    mask = threshold_and_clean(probability, decision)
-    if decision.upper is None:
-        return mask
-    return draw_lines(mask, grow_seeds(mask, probability, decision), probability)
+    seen = object_probability(probability, decision.objects)
+    mask = threshold_and_clean(seen, decision)
+    if decision.upper is not None:
+        mask = draw_lines(mask, grow_seeds(mask, seen, decision), seen)
+    return object_mask(mask, decision.objects)
 
 
 def threshold_and_clean(probability: np.ndarray, decision: Decision) -> np.ndarray:
-    """Threshold and clean-up of ``apply_decision`` alone."""
+    """Threshold and clean-up of ``apply_decision`` alone: objects from their probability.
+
+    This and the functions below know objects, True, and what is between them, False.
+    """
     mask = remove_objects(probability > decision.threshold, decision.min_object)
     return fill_holes(mask, decision.min_hole)
 
@@ -249,7 +294,7 @@ def grow(labels: np.ndarray, mask: np.ndarray, probability: np.ndarray) -> np.nd
 
 
 def draw_lines(mask: np.ndarray, objects: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Remove from a mask the fainter of two neighbouring pixels that belong to two objects.
+    """Remove from the objects the fainter of two neighbouring pixels that belong to two objects.
 
     A watershed that draws its own lines also loses the pixels that it cannot reach behind a line.
     """

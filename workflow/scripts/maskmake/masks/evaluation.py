@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,12 @@ import pandas as pd
 from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.splits import check_classes
-from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
+from maskmake.masks.decision import (
+    Decision,
+    LearnedDecision,
+    decision_contents,
+    stored_decision,
+)
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.network.settings import TrainingRecord
 from maskmake.scores.calibration import assess_calibration
@@ -47,12 +52,7 @@ class Metrics:
         return {
             "images": self.images,
             "foreground": self.foreground,
-            "method": self.decision.method,
-            "threshold": self.decision.threshold,
-            "upper": self.decision.upper,
-            "min_seed": self.decision.min_seed,
-            "min_object": self.decision.min_object,
-            "min_hole": self.decision.min_hole,
+            **cast(dict[str, str | float | None], decision_contents(self.decision)),
             "temperature": self.temperature,
             **self.scores,
             "seconds_train": self.seconds_train,
@@ -106,12 +106,13 @@ def evaluate_run(
         for i in run.test_ids:
             yield Case(i, labels[i], run.test(i), read_pixels(Path(masks, f"{i}.png")) > 0)
 
-    card = score_card(cases(), learned["temperature"])
+    decision = stored_decision(learned)
+    card = score_card(cases(), learned["temperature"], decision.objects)
     reliability, expected = assess_calibration(cases(), learned["temperature"])
     metrics = Metrics(
         images=len(run.test_ids),
         foreground=foreground / pixels,
-        decision=stored_decision(learned),
+        decision=decision,
         temperature=learned["temperature"],
         scores=card.scores,
         seconds_train=sum(training["seconds"] for training in trainings),

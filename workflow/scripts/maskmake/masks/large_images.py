@@ -19,12 +19,19 @@ from scipy.sparse.csgraph import connected_components
 
 from maskmake.data.images import WHOLE_PIXELS, band_rows
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
-from maskmake.masks.decision import Decision, apply_decision, draw_lines, grow
+from maskmake.masks.decision import (
+    Decision,
+    apply_decision,
+    draw_lines,
+    grow,
+    object_mask,
+    object_probability,
+)
 
 # Side of the block that one watershed decides, and how far it looks beyond, in pixels.
 BLOCK, MARGIN = 1024, 256
 
-# Values of a mask on disk. For the next window a pixel on a line is still part of the mask.
+# Values of the objects on disk. For the next window a pixel on a line is still part of an object.
 MASK, LINE = 1, 2
 
 Rows = slice
@@ -88,13 +95,17 @@ def masked(
             start += len(band)
         _decide(kept, mask, labels, decision)
         for rows in _bands(shape):
-            yield _read(kept, rows), _read(mask, rows) == MASK
+            yield _read(kept, rows), object_mask(_read(mask, rows) == MASK, decision.objects)
 
 
 def _decide(probability: DiskArray, mask: DiskArray, labels: DiskArray, decision: Decision) -> None:
-    """Fill the array of the mask; the steps are those of ``apply_decision``."""
+    """Fill the array of the objects; the steps are those of ``apply_decision``."""
+
+    def seen(rows: Rows, columns: slice = np.s_[:]) -> np.ndarray:
+        return object_probability(_read(probability, rows, columns), decision.objects)
+
     objects = _BandedComponents(
-        lambda rows: _read(probability, rows) > decision.threshold, labels, OBJECT_CONNECTIVITY
+        lambda rows: seen(rows) > decision.threshold, labels, OBJECT_CONNECTIVITY
     )
     for rows in _bands(mask.shape):
         mask.rows(rows.start, rows.stop)[:] = objects.at_least(decision.min_object, rows)
@@ -104,11 +115,11 @@ def _decide(probability: DiskArray, mask: DiskArray, labels: DiskArray, decision
             mask.rows(rows.start, rows.stop)[:] = ~holes.at_least(decision.min_hole, rows)
     if decision.upper is not None:
         seeds = _BandedComponents(
-            lambda rows: (_read(mask, rows) > 0) & (_read(probability, rows) > decision.upper),
+            lambda rows: (_read(mask, rows) > 0) & (seen(rows) > decision.upper),
             labels,
             OBJECT_CONNECTIVITY,
         )
-        _mark_lines(probability, mask, seeds, decision.min_seed)
+        _mark_lines(seen, mask, seeds, decision.min_seed)
 
 
 class _BandedComponents:
@@ -158,7 +169,10 @@ def _touching_labels(above: np.ndarray, below: np.ndarray, connectivity: int) ->
 
 
 def _mark_lines(
-    probability: DiskArray, mask: DiskArray, seeds: _BandedComponents, min_seed: int
+    probability: Callable[[Rows, slice], np.ndarray],
+    mask: DiskArray,
+    seeds: _BandedComponents,
+    min_seed: int,
 ) -> None:
     """Mark the pixels of the lines between touching objects, block by block."""
     height, width = mask.shape
@@ -167,7 +181,7 @@ def _mark_lines(
         for left in range(0, width, BLOCK):
             columns = slice(max(0, left - MARGIN), min(width, left + BLOCK + MARGIN))
             window_mask = _read(mask, rows, columns) > 0
-            window = _read(probability, rows, columns)
+            window = probability(rows, columns)
             objects = grow(seeds.numbers(min_seed, rows, columns), window_mask, window)
             lines = window_mask & ~draw_lines(window_mask, objects, window)
             own = lines[top - rows.start :, left - columns.start :][:BLOCK, :BLOCK]

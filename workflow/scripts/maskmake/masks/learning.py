@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from maskmake.data.fingerprint import Plan
+from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.splits import check_classes
 from maskmake.masks.decision import (
@@ -14,9 +16,11 @@ from maskmake.masks.decision import (
     TriedDecision,
     apply_decision,
     decision_contents,
+    other_level,
     stored_decision,
 )
 from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.object_terms import foreground_terms, object_cases, resolve_objects
 from maskmake.masks.objectives import OBJECTIVE_NAMES, OBJECTIVES, TINY, error_of_differences
 from maskmake.masks.one_level import learn_one_level, pooled_histogram
 from maskmake.masks.two_levels import Candidate, best_candidate, learn_two_levels, score_candidates
@@ -28,26 +32,32 @@ from maskmake.scores.probabilities import probability_histogram
 
 
 def decide_run(
-    run: RunProbabilities, labels: PixelStore, objective: str, method: str
+    run: RunProbabilities, labels: PixelStore, plan: Plan, objective: str, method: str, objects: str
 ) -> LearnedDecision:
     """Learn decision and temperature of a run on its validation images, and log what was found.
 
     Args:
         run: its probabilities.
         labels: of the data set.
+        plan: contents of ``plan.json``.
         objective, method: see ``learn_decision``.
+        objects: see ``object_terms.resolve_objects``.
 
     Returns:
         The contents of ``decision.json``.
 
     Raises:
-        UserError: there is no validation image, or their labels have one class alone.
+        UserError: there is no validation image, their labels have one class alone, or the plan does
+            not know the class of the objects.
     """
+    of_class, why = resolve_objects(objects, plan)
+    logger.info("objects are the %s: %s", of_class, why)
 
     def cases() -> Iterator[Case]:
         return run.validation_cases(labels)
 
-    learned = learn_decision(cases, objective, method)
+    learned = learn_decision(object_cases(cases, of_class), objective, method, of_class)
+    learned = {**foreground_terms(learned, of_class), "objects_reason": why}
     _log(learned)
     calibration = learn_calibration(cases, stored_decision(learned))
     logger.info("temperature %.3f", calibration["temperature"])
@@ -74,7 +84,9 @@ def _log(learned: LearnedDecision) -> None:
     logger.info("%s: %s", learned["method"], learned["reason"])
 
 
-def learn_decision(cases: Cases, objective: str, method: str = "auto") -> LearnedDecision:
+def learn_decision(
+    cases: Cases, objective: str, method: str = "auto", objects: ObjectName = "foreground"
+) -> LearnedDecision:
     """Find the decision that scores best on the validation images.
 
     First the threshold without clean-up: ``dice`` and ``iou`` (of the pixels of all images pooled)
@@ -93,12 +105,15 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
     better of the two classes. A pixel of probability 0 is background at every threshold.
 
     Args:
-        cases: called once for each of several passes, gives each validation image.
+        cases: called once for each of several passes, gives each validation image; objects are
+            foreground in it.
         objective: a key of ``OBJECTIVES``.
         method: one_level, two_level, or auto for the better of the two.
+        objects: their class, for what is said in sentences.
 
     Returns:
-        The contents of ``decision.json`` but temperature, validation and images.
+        The contents of ``decision.json`` for objects of the foreground, but objects_reason,
+        temperature, validation and images.
 
     Raises:
         UserError: there is no validation image, or their labels have one class alone.
@@ -109,9 +124,10 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
             "split.validation: the split has no validation image, but the threshold is learned on "
             "at least one; raise split.validation or set split.folds above 1."
         )
-    check_classes("validation", *histogram.sum(axis=1))
-    cleaned, one_level = learn_one_level(cases, objective, histogram, largest_image)
-    chosen, learned_method = _learn_method(cases, objective, method, cleaned)
+    classes = histogram.sum(axis=1)
+    check_classes("validation", *(classes if objects == "foreground" else classes[::-1]))
+    cleaned, one_level = learn_one_level(cases, objective, histogram, largest_image, objects)
+    chosen, learned_method = _learn_method(cases, objective, method, cleaned, objects)
     return {
         **decision_contents(chosen),
         "objective": objective,
@@ -121,7 +137,7 @@ def learn_decision(cases: Cases, objective: str, method: str = "auto") -> Learne
 
 
 def _learn_method(
-    cases: Cases, name: str, method: str, one_level: Decision
+    cases: Cases, name: str, method: str, one_level: Decision, objects: ObjectName
 ) -> tuple[Decision, LearnedMethod]:
     """Compare two levels with one."""
     objective = OBJECTIVES[name]
@@ -134,7 +150,7 @@ def _learn_method(
     chosen = best_candidate(two if method == "two_level" else [one, *two], objective)
     return chosen.decision, {
         "score": chosen.score,
-        "reason": _reason(name, method, one, two, chosen),
+        "reason": _reason(name, method, one, two, chosen, objects),
         "methods": [_tried(candidate) for candidate in (one, *tried)],
     }
 
@@ -147,14 +163,21 @@ def _tried(candidate: Candidate) -> TriedDecision:
     }
 
 
-def _reason(name: str, method: str, one: Candidate, two: list[Candidate], chosen: Candidate) -> str:
+def _reason(
+    name: str,
+    method: str,
+    one: Candidate,
+    two: list[Candidate],
+    chosen: Candidate,
+    objects: ObjectName,
+) -> str:
     """Why this method, in a sentence."""
     if method != "auto":
         return f"decide.method asks for {method}."
     (other,) = two
     scores = (
-        f"{OBJECTIVE_NAMES[name]} {one.score:.4f} with one level ({_levels(one)}), "
-        f"{other.score:.4f} with two ({_levels(other)}); V-Rand by the quick thinning "
+        f"{OBJECTIVE_NAMES[name]} {one.score:.4f} with one level ({_levels(one, objects)}), "
+        f"{other.score:.4f} with two ({_levels(other, objects)}); V-Rand by the quick thinning "
         f"{one.v_rand:.4f} and {other.v_rand:.4f}"
     )
     apart = other.v_rand > one.v_rand + TINY
@@ -175,9 +198,11 @@ def _reason(name: str, method: str, one: Candidate, two: list[Candidate], chosen
     )
 
 
-def _levels(candidate: Candidate) -> str:
+def _levels(candidate: Candidate, objects: ObjectName) -> str:
     levels = (candidate.decision.threshold, candidate.decision.upper)
-    return " and ".join(f"{level:.3f}" for level in levels if level is not None)
+    return " and ".join(
+        f"{other_level(level, objects):.3f}" for level in levels if level is not None
+    )
 
 
 def learn_calibration(cases: Cases, decision: Decision) -> Calibration:

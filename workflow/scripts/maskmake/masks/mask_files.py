@@ -38,5 +38,5 @@ def write_masks(
         rows.append({"id": image_id, "sha256": sha256(path)})
         grey = (probability * 255.0).round().astype("uint8")
         write_png(Path(probabilities, f"{image_id}.png"), grey)
-        write_png(Path(regions, f"{image_id}.png"), region_picture(mask))
+        write_png(Path(regions, f"{image_id}.png"), region_picture(mask, decision.objects))
     return pd.DataFrame(rows, columns=["id", "sha256"])

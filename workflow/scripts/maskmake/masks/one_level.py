@@ -6,8 +6,16 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from maskmake.data.object_class import ObjectName
 from maskmake.masks.components import REMOVED, clean_up_counts
-from maskmake.masks.decision import CleanUp, Curve, Decision, LearnedOneLevel, Removed
+from maskmake.masks.decision import (
+    CleanUp,
+    Curve,
+    Decision,
+    LearnedOneLevel,
+    Removed,
+    other_level,
+)
 from maskmake.masks.objectives import (
     MIN_IMAGES_FOR_ERROR,
     OBJECTIVE_NAMES,
@@ -53,7 +61,7 @@ class _Sweep(NamedTuple):
 
 
 def learn_one_level(
-    cases: Cases, name: str, histogram: np.ndarray, largest: int
+    cases: Cases, name: str, histogram: np.ndarray, largest: int, objects: ObjectName
 ) -> tuple[Decision, LearnedOneLevel]:
     """The best threshold, or one with the mildest clean-up that pays; see ``learn_decision``.
 
@@ -62,6 +70,7 @@ def learn_one_level(
         name: a key of ``OBJECTIVES``.
         histogram: (2, 15361) of all cases, from ``pooled_histogram``.
         largest: pixels of the largest image.
+        objects: the class that is foreground in the cases, for the levels in the reason.
 
     Returns:
         The decision, and what ``decision.json`` says about it.
@@ -82,7 +91,9 @@ def learn_one_level(
         "curve": _curve(histogram, levels, scores, [uncleaned, decision.threshold]),
         "removed": _by_kind(sweep.removed[chosen]),
         "clean_up": clean_up,
-        "clean_up_reason": _reason(decision, clean_up, name, sweep.decisions[-1].min_object),
+        "clean_up_reason": _reason(
+            decision, clean_up, name, sweep.decisions[-1].min_object, objects
+        ),
         "sizes": [
             {
                 "min_object": tried.min_object,
@@ -242,7 +253,9 @@ def _choose(sweep: _Sweep, objective: Objective, uncleaned: float) -> tuple[int,
     return none, clean_up(int(useful[order[0]]))
 
 
-def _reason(chosen: Decision, found: CleanUp | None, name: str, largest: int) -> str:
+def _reason(
+    chosen: Decision, found: CleanUp | None, name: str, largest: int, objects: ObjectName
+) -> str:
     """Why this clean-up, or why none, in a sentence about one threshold.
 
     Args:
@@ -250,10 +263,12 @@ def _reason(chosen: Decision, found: CleanUp | None, name: str, largest: int) ->
         found: the numbers of its clean-up or, without one, of the best that was not taken.
         name: of the objective.
         largest: the largest smallest object or hole that was tried.
+        objects: their class; the sentence gives the threshold of foreground.
     """
+    threshold = f"{other_level(found['threshold'] if found else chosen.threshold, objects):.3f}"
     if found is None:
         return (
-            f"No clean-up: at threshold {chosen.threshold:.3f} no object or hole smaller than "
+            f"No clean-up: at threshold {threshold} no object or hole smaller than "
             f"{largest} pixels is false."
         )
     gain, title = found["score_with"] - found["score_without"], OBJECTIVE_NAMES[name]
@@ -265,7 +280,7 @@ def _reason(chosen: Decision, found: CleanUp | None, name: str, largest: int) ->
     )
     if chosen.min_object or chosen.min_hole:
         return (
-            f"The clean-up pays: at threshold {found['threshold']:.3f} {title} is "
+            f"The clean-up pays: at threshold {threshold} {title} is "
             f"{found['score_with']:.{digits}f} with it, {found['score_without']:.{digits}f} "
             f"without; the standard error of this gain is {error}."
         )
@@ -273,7 +288,7 @@ def _reason(chosen: Decision, found: CleanUp | None, name: str, largest: int) ->
     true = found["objects_true"] + found["holes_true"]
     because = f"no more than its standard error of {error}" if gain > 0 else "no gain"
     return (
-        f"No clean-up: at threshold {found['threshold']:.3f} the best one that takes anything "
+        f"No clean-up: at threshold {threshold} the best one that takes anything "
         f"false ({_sizes(found)}) takes away {false} false and {true} true components and changes "
         f"{title} by {gain:+.{digits}f}, {because}."
     )

@@ -1,4 +1,4 @@
-"""Pictures of the connected regions of a mask, each in a colour that none of its neighbours has."""
+"""Pictures of the objects of a mask, each in a colour that none of its neighbours has."""
 
 import networkx as nx
 import numpy as np
@@ -7,6 +7,8 @@ from skimage import measure
 from skimage.segmentation import watershed
 
 from maskmake.data.labels import OBJECT_CONNECTIVITY
+from maskmake.data.object_class import ObjectName
+from maskmake.masks.decision import object_mask
 
 # Eight colours that are easy to distinguish on black (from Sasha Trubetskoy's list).
 PALETTE = np.array(
@@ -24,17 +26,18 @@ PALETTE = np.array(
 )
 
 
-def region_picture(mask: np.ndarray) -> np.ndarray:
-    """Paint the 4-connected regions of a mask; the same mask always gives the same picture.
+def region_picture(mask: np.ndarray, objects: ObjectName = "foreground") -> np.ndarray:
+    """Paint the 4-connected regions of a class; the same mask always gives the same picture.
 
     Args:
         mask: (H, W) bool.
+        objects: the class.
 
     Returns:
-        (H, W, 3) ``uint8``: background black, each region in a colour of ``PALETTE``. Regions are
-        neighbours if they meet when all grow over the background at the same pace.
+        (H, W, 3) ``uint8``: the other class black, each region in a colour of ``PALETTE``. Regions
+        are neighbours if they meet when all grow over the other class at the same pace.
     """
-    regions = measure.label(mask, connectivity=OBJECT_CONNECTIVITY)
+    regions = measure.label(object_mask(mask, objects), connectivity=OBJECT_CONNECTIVITY)
     colours = np.zeros((regions.max() + 1, 3), np.uint8)
     for region, colour in _colouring(_neighbour_graph(regions)).items():
         colours[region] = PALETTE[colour]

@@ -5,7 +5,14 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from maskmake.masks.components import TRUE_SHARE, Components, find_components
-from maskmake.masks.decision import LearnedDecision, stored_decision, threshold_and_clean
+from maskmake.masks.decision import (
+    Decision,
+    LearnedDecision,
+    other_level,
+    stored_decision,
+    threshold_and_clean,
+)
+from maskmake.masks.object_terms import object_cases
 from maskmake.masks.objectives import TINY
 from maskmake.scores.cases import Cases
 
@@ -32,23 +39,30 @@ def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
 
     Args:
         cases: gives each validation image.
-        learned: the contents of ``decision.json``.
+        learned: the contents of ``decision.json``; it says which class the objects are.
 
     Returns:
         One row a piece: id (of the image), kind (object or hole), row and column of its centre,
-        size in pixels, mean_probability, overlap (share of its pixels that are of its class in the
-        label), threshold (at which it was cut), cleaned (whether the learned clean-up removes it),
-        false, and cause (empty if true).
+        size in pixels, mean_probability (of foreground), overlap (share of its pixels that are of
+        its class in the label), threshold (at which it was cut), cleaned (whether the learned
+        clean-up removes it), false, and cause (empty if true).
     """
-    threshold, (low, high) = learned["threshold"], free_thresholds(learned)
+    decision = stored_decision(learned)
+    threshold, objects = decision.threshold, decision.objects
+    # From here on all levels are of the probability of the objects.
+    low, high = sorted(other_level(level, objects) for level in free_thresholds(learned))
     tables = []
-    for image_id, label, probability, _ in cases():
-        found = [_pieces(probability, label, learned, threshold, low, high)]
+    for image_id, label, probability, _ in object_cases(cases, objects)():
+        found = [_pieces(probability, label, decision, threshold, low, high)]
         if threshold != 0.5:
-            at_half = _pieces(probability, label, learned, 0.5, threshold, threshold)
+            at_half = _pieces(probability, label, decision, 0.5, threshold, threshold)
             found.append(at_half[at_half["false"] & at_half["free"]])
         tables += [table.assign(id=image_id) for table in found]
     pieces = pd.concat(tables, ignore_index=True)
+    if objects == "background":
+        pieces = pieces.assign(
+            mean_probability=1 - pieces["mean_probability"], threshold=1 - pieces["threshold"]
+        )
     smallest_true = pieces[~pieces["false"]].groupby("kind")["size"].min()
     smallest_true = pieces["kind"].map(smallest_true).fillna(LARGE).clip(upper=LARGE)
     small = pieces["cleaned"] | (pieces["size"] < smallest_true)
@@ -74,7 +88,7 @@ def free_thresholds(learned: LearnedDecision) -> tuple[float, float]:
 def _pieces(
     probability: np.ndarray,
     label: np.ndarray,
-    learned: LearnedDecision,
+    decision: Decision,
     threshold: float,
     low: float,
     high: float,
@@ -83,7 +97,6 @@ def _pieces(
     mask = probability > threshold
     found = find_components(mask, label)
     kept = _pixels(found, np.where(mask, probability > high, probability <= low))
-    decision = stored_decision(learned)
     # An object is removed for its own size; small objects in a hole join it before it is filled.
     left = _pixels(found, ~threshold_and_clean(probability, decision))
     cleaned = np.where(found.is_object, found.sizes < decision.min_object, left == 0)

@@ -30,6 +30,8 @@ from maskmake.report.pictures import (
 from maskmake.report.sentences import (
     calibration_sentences,
     notes,
+    objects_of,
+    objects_sentence,
     result_sentence,
     speck_sentences,
     verdict_sentences,
@@ -94,7 +96,9 @@ def write_report(
         gallery=gallery_panels(images, labels, table),
         augmented=augmented_panels(best.augmented),
         examples=[
-            example_panels(best.pictures, images, labels, verdict, scores)
+            example_panels(
+                best.pictures, images, labels, verdict, scores, objects_of(best.decision)
+            )
             for verdict, scores in select_examples(best.per_image, headline_score(best.metrics))
         ],
     )
@@ -104,6 +108,8 @@ def write_report(
         notes=notes(ranked, table, panels.examples),
         runs=[_run_section(run) for run in ranked.values()],
         specks=_speck_section(best),
+        objects=objects_of(best.decision),
+        objects_sentence=objects_sentence(best.decision),
         warnings=read_json(inputs.audit)["warnings"],
         stages=stage_table(
             inputs.benchmarks, {name: run.trainings for name, run in finished.items()}

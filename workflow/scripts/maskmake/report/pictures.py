@@ -12,7 +12,9 @@ from skimage.measure import label as label_components
 from skimage.segmentation import find_boundaries
 
 from maskmake.data.images import read_pixels
+from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
+from maskmake.masks.decision import object_mask
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
 SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
@@ -91,6 +93,7 @@ def example_panels(
     labels: PixelStore,
     verdict: str,
     scores: pd.Series,
+    objects: ObjectName = "foreground",
 ) -> dict:
     """An image, its label, and what a run made of it, with its scores and the verdict.
 
@@ -100,6 +103,7 @@ def example_panels(
         labels: of the data set.
         verdict: what the image is an example of.
         scores: the image's row of ``per_image.csv``.
+        objects: the class of the objects, whose components are counted.
 
     Raises:
         UserError: a picture cannot be decoded.
@@ -127,16 +131,16 @@ def example_panels(
             {"title": title, "picture": picture, "uri": data_uri(picture, lossless)}
             for title, picture, lossless in panels
         ],
-        "label_components": count_components(label),
-        "mask_components": count_components(mask),
+        "label_components": count_components(label, objects),
+        "mask_components": count_components(mask, objects),
     }
 
 
-def count_components(mask: np.ndarray) -> int:
-    """Number of 4-connected foreground components in the middle of a mask, (H, W)."""
+def count_components(mask: np.ndarray, objects: ObjectName = "foreground") -> int:
+    """Number of 4-connected components of a class in the middle of a mask, (H, W)."""
     top, left = (max(0, (side - COUNTED_SIDE) // 2) for side in mask.shape)
     middle = mask[top : top + COUNTED_SIDE, left : left + COUNTED_SIDE]
-    return int(label_components(middle > 0, connectivity=1).max())
+    return int(label_components(object_mask(middle > 0, objects), connectivity=1).max())
 
 
 def sampled(pixels: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from maskmake.data.object_class import ObjectName
 from maskmake.masks.objectives import DIGITS, OBJECTIVE_NAMES, TINY, digits_to_show
 from maskmake.masks.specks import CAUSES, KINDS, LARGE
 from maskmake.report.inputs import Run
@@ -59,6 +60,24 @@ def result_sentence(best: Run, table: pd.DataFrame) -> str:
         f"{number(metrics['foreground_dice'], 3)} for the foreground and "
         f"{number(metrics['background_dice'], 3)} for the background."
     )
+
+
+def objects_of(learned: Mapping) -> ObjectName:
+    """The class of the objects in the contents of ``decision.json``."""
+    return learned.get("objects", "foreground")
+
+
+def objects_sentence(learned: Mapping) -> str:
+    """Which class the objects are, and why where that is known.
+
+    Args:
+        learned: contents of ``decision.json``.
+    """
+    reason = learned.get("objects_reason", "")
+    return (
+        f"Objects are the connected parts of the {objects_of(learned)}: clean-up, lines, specks "
+        f"and the scores of objects and borders are those of this class. {reason}"
+    ).rstrip()
 
 
 def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mapping]) -> list[str]:
@@ -227,14 +246,16 @@ def speck_sentences(specks: Mapping, learned: Mapping) -> list[str]:
 
 
 def _describe_threshold(found: Mapping, specks: Mapping, learned: Mapping) -> str:
-    low, high = specks["free_thresholds"]
+    gone_at = specks["free_thresholds"][::-1]  # objects, holes
+    if objects_of(learned) == "background":
+        gone_at = gone_at[::-1]
     gone = [
         f"{counted(found[plural], kind)} at {threshold:.3f}"
-        for (kind, plural), threshold in zip(KINDS.items(), (high, low), strict=True)
+        for (kind, plural), threshold in zip(KINDS.items(), gone_at, strict=True)
         if found[plural]
     ]
     costs = f"cost {TINY} of {OBJECTIVE_NAMES[learned['objective']]} or less"
-    if learned["threshold"] in (low, high):
+    if learned["threshold"] in gone_at:
         costs += ", or are the learned one"
     return (
         f"are unsure and gone at thresholds that {costs}: "

@@ -8,7 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from maskmake.masks.components import TRUE_SHARE, find_components
-from maskmake.masks.decision import Decision, apply_decision
+from maskmake.masks.decision import (
+    Decision,
+    apply_decision,
+    object_mask,
+    object_probability,
+    other_level,
+)
 from maskmake.masks.objectives import TINY
 from maskmake.masks.specks import CAUSES, WINDOW
 from maskmake.report import figures, pictures
@@ -47,14 +53,14 @@ def speck_figure(
 
 
 def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: Decision) -> None:
-    """Objects lie above the threshold and holes below it, so both fit one plot."""
-    threshold, (low, high) = decision.threshold, diagnosis["free_thresholds"]
+    """Objects lie on one side of the threshold and holes on the other, so both fit one plot."""
+    threshold, (low, high) = _foreground_threshold(decision), diagnosis["free_thresholds"]
     largest = 2 * max(pieces["size"].max(), 100)
-    # What the clean-up takes away: small objects above the threshold, small holes below it.
-    for smallest, bottom, top in (
-        (decision.min_object, threshold, 1.02),
-        (decision.min_hole, -0.02, threshold),
-    ):
+    above, below = decision.min_object, decision.min_hole
+    if decision.objects == "background":
+        above, below = below, above
+    # What the clean-up takes away: small objects on their side, small holes on the other.
+    for smallest, bottom, top in ((above, threshold, 1.02), (below, -0.02, threshold)):
         if smallest:
             area = Rectangle((0.7, bottom), smallest - 1.2, top - bottom, color=figures.INK)
             axes.add_patch(area).set(alpha=0.13, lw=0)
@@ -106,21 +112,27 @@ def crop_panels(
         slice(start := max(0, min(middle - WINDOW // 2, length - WINDOW)), start + WINDOW)
         for middle, length in zip((worst["row"], worst["column"]), label.shape, strict=True)
     )
-    before = probability > decision.threshold
-    found = find_components(before, label)
+    objects = decision.objects
+    found_objects = object_probability(probability, objects) > decision.threshold
+    found = find_components(found_objects, object_mask(label > 0, objects))
     false = (found.overlaps < TRUE_SHARE)[found.pieces]
+    before = object_mask(found_objects, objects)
     after = apply_decision(probability, decision)
     return {
         f"image {worst['image']}": pictures.stretched(image[window]),
         "label": label[window] * np.uint8(255),
         "probability": (probability[window].astype(np.float32) * 255).astype(np.uint8),
-        f"mask at {decision.threshold:.3f}": _painted(before[window], false[window]),
+        f"mask at {_foreground_threshold(decision):.3f}": _painted(before[window], false[window]),
         "mask as decided": _painted(after[window], (false & (after == before))[window]),
     }
 
 
+def _foreground_threshold(decision: Decision) -> float:
+    return other_level(decision.threshold, decision.objects)
+
+
 def _painted(mask: np.ndarray, false: np.ndarray) -> np.ndarray:
-    """A mask with its false objects and holes in the colours of the report's error maps."""
+    """A mask with its false pieces, of both classes, in the colours of the report's error maps."""
     picture = np.stack([mask * np.uint8(255)] * 3, axis=2)
     picture[false & mask] = pictures.FALSE
     picture[false & ~mask] = pictures.MISSED

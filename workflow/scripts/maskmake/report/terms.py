@@ -242,15 +242,12 @@ SCORE_TERMS = {
         "upper": Term(
             "upper level",
             three_digits,
-            "An object grows from a seed of pixels above it.",
+            "An object grows from a seed of pixels beyond it: above it where objects are the "
+            "foreground, below it where they are the background.",
         ),
         "min_seed": Term("smallest seed", whole, "Smaller seeds (pixels) make no object."),
-        "min_object": Term(
-            "smallest object", whole, "Smaller foreground objects (pixels) are removed."
-        ),
-        "min_hole": Term(
-            "smallest hole", whole, "Smaller holes in the foreground (pixels) are filled."
-        ),
+        "min_object": Term("smallest object", whole, "Smaller objects (pixels) are removed."),
+        "min_hole": Term("smallest hole", whole, "Smaller holes in objects (pixels) are filled."),
         "temperature": Term(
             "temperature",
             three_digits,

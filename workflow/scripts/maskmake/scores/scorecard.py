@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from maskmake.data.object_class import ObjectName
 from maskmake.scores.bootstrap import interval, resampled_means, resampling_weights
 from maskmake.scores.boundaries import boundary_f1, hausdorff_95
 from maskmake.scores.cases import Case
@@ -92,7 +93,9 @@ class ScoreCard(NamedTuple):
     resamples: pd.DataFrame
 
 
-def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
+def score_card(
+    cases: Iterable[Case], temperature: float, objects: ObjectName = "foreground"
+) -> ScoreCard:
     """Score the masks of a set of images, in one pass with one image in memory at a time.
 
     For each image 16 kB of sums and 8 kB of ``resampling_weights`` are kept.
@@ -100,6 +103,7 @@ def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
     Args:
         cases: each image with its mask.
         temperature: of the calibration.
+        objects: the class of the objects.
     """
     rows, all_counts, all_sums = [], [], []
     pooled_histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
@@ -110,7 +114,7 @@ def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
         pooled_histogram += histogram
         sums = probability_sums(histogram, temperature)
         pixels = {**pixel_scores(counts), **probability_scores(sums)}
-        rows.append({"id": image_id, **pixels, **image_scores(mask, label)})
+        rows.append({"id": image_id, **pixels, **image_scores(mask, label, objects)})
         all_counts.append(counts)
         all_sums.append(_compact(sums))
     per_image = pd.DataFrame(rows, columns=["id", *SCORES]).astype(dict.fromkeys(SCORES, float))
@@ -129,14 +133,27 @@ def score_card(cases: Iterable[Case], temperature: float) -> ScoreCard:
     return ScoreCard(scores, _intervals(resamples, means, by_image), per_image, resamples)
 
 
-def image_scores(mask: np.ndarray, label: np.ndarray) -> dict[str, float]:
-    """``IMAGE_SCORES`` of a mask (H, W) bool against a label (H, W) ``uint8``, 0 or 1."""
+def image_scores(
+    mask: np.ndarray, label: np.ndarray, objects: ObjectName = "foreground"
+) -> dict[str, float]:
+    """``IMAGE_SCORES`` of a mask against a label.
+
+    Args:
+        mask: (H, W) bool.
+        label: (H, W) ``uint8``, 0 or 1.
+        objects: the class whose objects, holes and borders are scored.
+    """
+    cldices = {
+        "foreground_cldice": cldice(mask, label > 0),
+        "background_cldice": cldice(~mask, label == 0),
+    }
+    if objects == "background":
+        mask, label = ~mask, 1 - label
     betti_0, betti_1 = betti_errors(mask, label)
     return {
         "boundary_f1": boundary_f1(mask, label),
         "hausdorff_95": hausdorff_95(mask, label),
-        "foreground_cldice": cldice(mask, label > 0),
-        "background_cldice": cldice(~mask, label == 0),
+        **cldices,
         "betti_0_error": betti_0,
         "betti_1_error": betti_1,
         **rand_and_information(mask, label),
