@@ -126,6 +126,11 @@ class Report(NamedTuple):
     decisions: dict[str, dict]
     texts: Texts
 
+    @property
+    def objects(self) -> str:
+        (objects,) = {decision["objects"] for decision in self.decisions.values()}
+        return objects
+
     def counts(self, run: str) -> Confusion:
         pairs = ((read_mask(self.folder, run, i), self.labels[i]) for i in self.test_ids)
         return sum((confusion(*pair) for pair in pairs), Confusion())
@@ -236,7 +241,12 @@ def test_a_note_is_there_if_and_only_if_it_holds(report):
 
 
 def test_the_threshold_and_the_clean_up_are_explained_as_they_are(report):
-    paragraphs = report.texts.of("threshold", "p")
+    objects, *paragraphs = report.texts.of("threshold", "p")
+    assert objects == (
+        f"Objects are the connected parts of the {report.objects}: clean-up, lines, specks and the "
+        "scores of objects and borders are those of this class. decide.objects asks for "
+        f"{report.objects}."
+    )
     assert len(paragraphs) == 2 * len(report.runs)
     for run, clean_up, levels in zip(report.runs, paragraphs[::2], paragraphs[1::2], strict=True):
         decision = report.decisions[run]
@@ -261,9 +271,12 @@ def _check_method(text: str, decision: dict) -> None:
     if decision["upper"] is None:
         start = "One level: objects that touch stay together. "
     else:
+        objects, threshold, upper = (decision[key] for key in ("objects", "threshold", "upper"))
+        assert (upper > threshold) == (objects == "foreground")
+        beyond = "above" if upper > threshold else "below"
         start = (
-            f"Two levels: pixels above {decision['threshold']:.3f} are foreground, objects grow "
-            f"from seeds of at least {decision['min_seed']} pixels above {decision['upper']:.3f}, "
+            f"Two levels: pixels {beyond} {threshold:.3f} are {objects}, objects grow "
+            f"from seeds of at least {decision['min_seed']} pixels {beyond} {upper:.3f}, "
             "and lines separate them where they meet. "
         )
     assert text.startswith(start)
