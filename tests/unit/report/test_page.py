@@ -536,7 +536,8 @@ def test_why_there_are_specks_is_said_and_shown(rendered):
     rows = Page(section).text.split("model or label")[1]
     assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21021"
     assert (
-        "The clean-up pays: so it does. On the validation images it removes" in rendered.page.text
+        "The clean-up pays: so it does. At this threshold it removes 2 false objects"
+        in rendered.page.text
     )
 
 
