@@ -17,6 +17,8 @@ ADDRESSES = "MASKMAKE_ADDRESSES"
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
+WHOLE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
 # Parts of a query that sign it and pass with time: of S3, Google, CloudFront, Azure, and others.
 SIGNATURE = re.compile(
     r"x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id|"
@@ -36,27 +38,56 @@ def hide_secrets(text: str) -> str:
     return ADDRESS.sub(lambda found: public_address(found[0]), text)
 
 
-def publish(value, addresses: dict[str, str]):
-    """A copy of settings in which each address is public.
+def hide_all(value):
+    """A copy of nested lists and sections in which each address in a text is public."""
+    if isinstance(value, dict):
+        return {name: hide_all(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hide_all(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    # One with spaces ends for `hide_secrets` at the first of them.
+    return public_address(value) if WHOLE_ADDRESS.match(value) else hide_secrets(value)
+
+
+def publish(settings: dict) -> tuple[dict, dict[str, str]]:
+    """Settings with public addresses, and the whole address of each that is not whole then.
 
     Args:
-        value: settings, nested in any way.
-        addresses: the whole address of each public one that differs from it is added.
+        settings: the configuration with its defaults.
 
     Raises:
-        UserError: two addresses have the same public form.
+        UserError: two addresses have the same public form, or one holds a key that a storage
+            plugin of Snakemake would show.
     """
+    whole: dict[str, str] = {}
+    dataset, segment = dict(settings["dataset"]), dict(settings["segment"])
+    for name in ("storage", "download"):
+        dataset[name] = _public(dataset[name], whole)
+    if not isinstance(segment["images"], str):
+        segment["images"] = _public(segment["images"], whole)
+    secret = {public: address for public, address in whole.items() if public != address}
+    return {**settings, "dataset": dataset, "segment": segment}, secret
+
+
+def _public(value, whole: dict[str, str]):
     if isinstance(value, dict):
-        return {name: publish(item, addresses) for name, item in value.items()}
+        return {name: _public(item, whole) for name, item in value.items()}
     if isinstance(value, list):
-        return [publish(item, addresses) for item in value]
-    if not isinstance(value, str) or not ADDRESS.fullmatch(value):
+        return [_public(item, whole) for item in value]
+    if not isinstance(value, str) or "://" not in value:
         return value
     public = public_address(value)
-    if addresses.setdefault(public, value) != value:
+    if whole.setdefault(public, value) != value:
         raise UserError(
-            f"{public}: two addresses differ only in what follows the '?' or in their user; "
-            "expected different paths, after which files are named; use other addresses."
+            f"{public}: two addresses differ only in their query or user; expected different "
+            "paths, after which files are named; use other addresses."
+        )
+    if public != value and urlsplit(value).scheme not in ("http", "https"):
+        raise UserError(
+            f"{public}: has a user, a password or a query; expected them in addresses of http and "
+            "https only, since other storage plugins show them; give keys by environment "
+            "variables, such as SNAKEMAKE_STORAGE_S3_ACCESS_KEY."
         )
     return public
 

@@ -14,14 +14,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from maskmake.data.folders import IMAGE_SUFFIXES, ROLES
 from maskmake.runtime.errors import UserError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ZIP_SIGNATURES = (b"PK\3\4", b"PK\5\6")
-DECOMPRESSORS: dict[bytes, Callable[..., IO[bytes]]] = {
+DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
