@@ -74,6 +74,6 @@ def _alone(snakemake) -> AbstractContextManager:
 
     return held(
         log_file.with_name(f".{log_file.stem}.lock"),
-        warn("%s: waiting for process %s, which does the same."),
-        warn("%s: the last attempt, process %s, was killed; it is done again."),
+        warn("%s: waiting for %s, which does the same."),
+        warn("%s: the last attempt, %s, was killed; it is done again."),
     )
