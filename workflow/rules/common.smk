@@ -16,7 +16,7 @@ from maskmake.data.addresses import hide_all, keep_for_jobs, publish
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
 from maskmake.data.file_versions import version_of
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
@@ -34,7 +34,7 @@ def user_errors_at_parse_time(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(printable(str(error))) from None
 
 
 SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)

@@ -61,6 +61,8 @@ class ResultsLock:
         Raises:
             UserError: the disk is full or may not be written to.
         """
+        if not dry_run:
+            _check_temporary_folder()
         try:
             FOLDER.mkdir(exist_ok=True)
             if not dry_run:
@@ -184,3 +186,22 @@ def _write_probe(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(bytes(PROBE_BYTES))
+
+
+def _check_temporary_folder() -> None:
+    """Refuse to start where Snakemake's scheduler, and later Keras, could not write.
+
+    Raises:
+        UserError: the folder for temporary files is full or may not be written to.
+    """
+    named = os.environ.get("TMPDIR")  # which the scheduler takes even if it is full
+    folder = named if named and Path(named).is_dir() else tempfile.gettempdir()
+    try:
+        _write_probe(Path(folder))
+    except OSError as error:
+        if error.errno not in STORAGE_FAULTS:
+            raise
+        raise UserError(
+            f"TMPDIR: {folder}: {error.strerror}; free space there, or set the environment "
+            "variable TMPDIR to another folder."
+        ) from None
