@@ -14,7 +14,8 @@ from maskmake.data.transfer import MOST_REDIRECTS, WrongContent, fetch, limited_
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.http_storage import StorageObject
 
-CONTENT = bytes(range(256)) * 20
+PIECE = transfer.CHUNK_BYTES
+CONTENT = bytes(range(251)) * (5 * PIECE // 251)  # five pieces, the last one shorter
 
 
 @pytest.fixture(autouse=True)
@@ -42,19 +43,19 @@ def get(server, path, check=lambda _: None, **options):
 
 
 def test_a_file_is_fetched_from_where_the_last_attempt_ended(server, tmp_path):
-    server.behaviour, server.cut_after = "cut", len(CONTENT) // 3
+    server.behaviour, server.cut_after = "cut", 2 * PIECE
     assert get(server, tmp_path / "a") == CONTENT
-    assert server.starts == [0, server.cut_after, 2 * server.cut_after]
+    assert server.starts == [0, 2 * PIECE, 4 * PIECE]
 
 
 def test_what_has_arrived_is_kept_for_the_next_call(server, tmp_path):
-    server.behaviour, server.cut_after = "cut", 1000
+    server.behaviour, server.cut_after = "cut", PIECE
     with pytest.raises(UserError, match=r"/a\.bin: no whole answer"):
         get(server, tmp_path / "a", retries=1)
-    assert (tmp_path / "a").read_bytes() == CONTENT[:2000]
+    assert (tmp_path / "a").read_bytes() == CONTENT[: 2 * PIECE]
     server.behaviour = ""
     assert get(server, tmp_path / "a") == CONTENT
-    assert server.starts == [0, 1000, 2000]
+    assert server.starts == [0, PIECE, 2 * PIECE]
 
 
 def test_a_server_without_ranges_sends_all(server, tmp_path):
@@ -80,7 +81,7 @@ def test_a_beginning_of_another_file_is_fetched_again(server, tmp_path):
     assert get(server, tmp_path / "a", check) == CONTENT  # and whole already
 
 
-# --- limits -----------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_storage_without_head_is_asked_otherwise(refused, server, tmp_path):
 
 
 def test_a_file_of_a_storage_goes_on_in_the_next_run(server, tmp_path):
-    server.behaviour, server.cut_after = "cut", 100
+    server.behaviour, server.cut_after = "cut", PIECE
     file = stored(server, tmp_path)
     file.local_path().parent.mkdir(parents=True)
     with pytest.raises(Exception, match=r"/a\.bin: no whole answer .* run again later"):
@@ -136,7 +137,7 @@ def test_a_file_of_a_storage_goes_on_in_the_next_run(server, tmp_path):
     server.behaviour = ""
     stored(server, tmp_path).retrieve_object()
     assert file.local_path().read_bytes() == CONTENT
-    assert server.starts == [0, 100, 200, 300, 400]
+    assert server.starts == [i * PIECE for i in range(5)]
     assert [path.name for path in file.local_path().parent.iterdir()] == ["a.bin"]
 
 

@@ -16,7 +16,7 @@ from maskmake.runtime.errors import UserError
 FIRST_PAUSE = 1.0  # seconds before the first retry; each further pause is twice as long
 TIMEOUT = (10, 60)  # seconds to connect, seconds between two pieces of an answer
 MOST_REDIRECTS = 5
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 14  # what a broken connection may lose
 
 # Of the statuses 400-499 these may pass by themselves: timeout, too early, too many requests.
 PASSING_STATUSES = {408, 425, 429}
