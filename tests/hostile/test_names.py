@@ -75,7 +75,7 @@ def test_lists_without_end_are_named(kind):
     if kind == "laughs":
         value = yaml.safe_load(LAUGHS)["a11"]
     sentence = refusal(resolve, config(split={"test": value}), SCHEMA)
-    assert sentence.startswith("The configuration has more than 1000000 entries or 20 levels;")
+    assert sentence.startswith("The configuration has more than 100000 entries or 20 levels;")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_lists_without_end_are_named(kind):
         ({"dataset": {"synthesis": {"images": 10**9}}}, "synthesis.images: found 1000000000; exp"),
         ({"dataset": {"synthesis": {"size": 10**6}}}, "synthesis.size: found 1000000; expected"),
         ({"split": {"folds": 100_000}}, "split.folds: found 100000; expected a whole"),
-        ({"train": {"seed": 10**4000}}, "train.seed: found a number of more than 100 digits"),
+        ({"train": {"seed": 10**4000}}, "has a number of more than 100 digits"),
         ({"runs": {f"r{i}": {} for i in range(3000)}}, "runs: found 3000 entries; expected at"),
         ({"dataset": {**TWO_PATHS, "name": "n" * 300}}, "dataset.name: found 300 characters"),
         ({"dataset": {**TWO_PATHS, "name": "tiny\n"}}, "dataset.name: found the text 'tiny"),

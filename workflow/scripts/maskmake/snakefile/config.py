@@ -22,9 +22,10 @@ from maskmake.snakefile.schema_errors import (
 # times: a side has to be a multiple of 48 and of 32.
 PSPNET_MULTIPLE = 96
 
-# 1000 runs with every setting have a tenth of it.
-MOST_ENTRIES = 1_000_000
+# 1000 runs with every setting have half of it.
+MOST_ENTRIES = 100_000
 DEEPEST = 20
+LARGEST_NUMBER = 10**100
 
 # Their library publishes no checksum, so what a server sends cannot be verified.
 ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
@@ -72,7 +73,7 @@ def resolve(config: dict | None, schema: dict) -> dict:
 
 
 def _check_size(config) -> None:
-    """Refuse what aliases of YAML make of a short text: endless lists, or a list within itself."""
+    """Refuse what aliases of YAML make of a short text, and numbers that nothing can write."""
     refusal = (
         f"The configuration has more than {MOST_ENTRIES} entries or {DEEPEST} levels; expected "
         "settings; check the aliases, such as *a, of its file."
@@ -81,6 +82,8 @@ def _check_size(config) -> None:
     while values:
         value, level = values.pop()
         inner = value.values() if isinstance(value, dict) else value
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise UserError("The configuration has a number of more than 100 digits; shorten it.")
         if isinstance(value, dict | list):
             count += len(value)
             if count > MOST_ENTRIES or level > DEEPEST:

@@ -27,7 +27,6 @@ PATTERN_WORDS = {
 }
 
 LONGEST_CHOICE_LIST = 8
-LARGEST_WRITTEN = 10**100  # and Python writes no number of more than 4300 digits
 LONGEST_TEXT = 200  # characters of what was found that are repeated
 
 
@@ -143,8 +142,6 @@ def describe_value(value) -> str:
         return "a list" if value else "an empty list"
     if isinstance(value, date):
         return f"the date {value}"
-    if isinstance(value, int) and abs(value) > LARGEST_WRITTEN:
-        return "a number of more than 100 digits"
     return str(value)
 
 
