@@ -4,13 +4,15 @@ PYTHON ?= python3
 GPU ?= 0
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/.installed-$(LOCK)
+TOOLS := .venv/.installed-requirements-dev.lock
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 PYTEST := $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
 IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo check test test-all lock
+.PHONY: help setup demo check test test-all lock sbom
 
 help: ## list the targets
 	@echo "make [target], with GPU=1 for CUDA and PYTHON=python3.12, say, for another Python:"
@@ -22,14 +24,19 @@ $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "maskmake needs Python 3.11 to 3.13; call make with PYTHON=python3.12, say."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(INSTALL) $(LOCK)
+	touch $@
+
+# For checks and tests alone, beside the packages that all users have.
+$(TOOLS): requirements-dev.lock $(STAMP)
+	$(INSTALL) requirements-dev.lock
 	touch $@
 
 demo: setup ## train on synthetic images and write results/demo/report.html
 	$(BIN)/snakemake --cores 4 --resources gpu=1
 	@echo "The report of the demo: results/demo/report.html"
 
-check: setup ## style, types, layers and the fast tests
+check: setup $(TOOLS) ## style, types, layers and the fast tests
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
@@ -37,16 +44,20 @@ check: setup ## style, types, layers and the fast tests
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-logo
 	$(PYTEST) -n 2 --dist worksteal -q -m "not slow and not long" tests/unit
 
-test: setup ## what must hold before a commit, and what CI runs
+test: setup $(TOOLS) ## what must hold before a commit, and what CI runs
 	$(PYTEST) $(IN_PARALLEL) -q
 
-test-all: setup ## every test, all 128 networks included
+test-all: setup $(TOOLS) ## every test, all 128 networks included
 	$(PYTEST) $(IN_PARALLEL) -q -m ""
 
+sbom: $(TOOLS) ## list the locked packages in maskmake.cdx.json, in the format CycloneDX
+	$(BIN)/cyclonedx-py requirements --output-reproducible -o maskmake.cdx.json $(LOCK)
+
 # The locks hold for Python 3.11 to 3.13 and every platform that has wheels.
-lock: ## renew requirements.lock and requirements-gpu.lock; needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
-	  --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
-	  --no-emit-index-url --custom-compile-command "make lock" --extra gpu \
-	  --constraint requirements.lock pyproject.toml -o requirements-gpu.lock
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --custom-compile-command "make lock"
+
+lock: ## renew the three locks; needs uv
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra gpu --constraint requirements.lock pyproject.toml -o requirements-gpu.lock
+	$(COMPILE) --group dev --constraint requirements.lock -o requirements-dev.lock

@@ -1,6 +1,7 @@
 """The rules of the project that a program can check."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -37,7 +38,7 @@ RULE_FILES = [
 ]
 DOCUMENTED_RULE = re.compile(r'^ *rule (\w+):\n(?: +"""([^\n"]+\.)"""\n)?', re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "config/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 CODE_SPAN = re.compile(r"(?<!`)`([^`\s]+)`(?!`)")
 # Files and folders of the repository; results have other suffixes, or "<" in their names.
@@ -162,8 +163,10 @@ def test_the_version_is_the_same_everywhere():
 
 # --- what is installed ----------------------------------------------------------------------------
 
+LOCKS = ["requirements.lock", "requirements-gpu.lock", "requirements-dev.lock"]
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gpu.lock"])
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_of_the_lock_has_a_hash(name):
     text = (ROOT / name).read_text()
     requirements = [line for line in text.splitlines() if re.match(r"\w", line)]
@@ -172,9 +175,44 @@ def test_every_requirement_of_the_lock_has_a_hash(name):
     assert "index-url" not in text
 
 
-def locked_versions() -> dict[str, str]:
-    """Version of each package that the lock installs in a conda environment."""
-    lines = REQUIREMENT.findall((ROOT / "requirements.lock").read_text())
+def test_what_only_tests_need_is_not_installed_for_users():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {
+        canonicalize_name(Requirement(line).name) for line in project["dependency-groups"]["dev"]
+    }
+    needed -= {"boto3"}  # of the plugin for S3
+    for_users, for_tests = locked_versions(), locked_versions("requirements-dev.lock")
+    assert needed <= for_tests.keys() and not needed & for_users.keys()
+    both = for_users.keys() & for_tests.keys()
+    assert {name: for_users[name] for name in both} == {name: for_tests[name] for name in both}
+
+
+@pytest.mark.slow
+def test_the_locked_packages_are_listed_in_cyclonedx(tmp_path):
+    program = BIN / "cyclonedx-py"
+    if not program.exists():
+        pytest.skip("needs the packages of requirements-dev.lock")
+    listed = tmp_path / "list.json"
+    subprocess.run(
+        [
+            program,
+            "requirements",
+            "--output-reproducible",
+            "-o",
+            listed,
+            ROOT / "requirements.lock",
+        ],
+        check=True,
+    )
+    found = json.loads(listed.read_text())
+    assert found["bomFormat"] == "CycloneDX"
+    names = {canonicalize_name(item["name"]) for item in found["components"]}
+    assert names >= locked_versions().keys()
+
+
+def locked_versions(lock: str = "requirements.lock") -> dict[str, str]:
+    """Version of each package that a lock installs in a conda environment."""
+    lines = REQUIREMENT.findall((ROOT / lock).read_text())
     entries = [Requirement(line) for line in lines]
     return {
         canonicalize_name(entry.name): str(entry.specifier).removeprefix("==")

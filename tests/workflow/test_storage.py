@@ -201,5 +201,5 @@ def test_a_storage_without_a_plugin_is_named(tmp_path):
 
 def test_half_an_archive_is_named_and_leaves_nothing(archives, tmp_path):
     (tmp_path / "served/images.zip").write_bytes(b"PK")
-    assert "images.zip: cannot be unpacked" in refused(archives, tmp_path)
+    assert "images.zip: cannot be read as an archive" in refused(archives, tmp_path)
     assert not (tmp_path / "work/results/tiny/source/image").exists()

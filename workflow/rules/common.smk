@@ -12,12 +12,13 @@ from snakemake.logging import logger
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
+from maskmake.data.addresses import hide_all, keep_for_jobs, publish
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
 from maskmake.data.file_versions import version_of
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
-from maskmake.snakefile.locations import Dataset, list_shards, trained_folds
+from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
@@ -33,10 +34,14 @@ def user_errors_at_parse_time(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(printable(str(error))) from None
 
 
 SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
+# From here on no setting has a user, a password or a key, nor has what Snakemake hands to scripts.
+SETTINGS, SECRET_ADDRESSES = user_errors_at_parse_time(publish, SETTINGS)
+keep_for_jobs(SECRET_ADDRESSES)
+config.update(hide_all(config))
 RUNS = SETTINGS["runs"]
 FOLDS = range(SETTINGS["split"]["folds"])
 RESULTS = f"results/{SETTINGS['dataset']['name']}"

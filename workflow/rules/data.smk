@@ -43,8 +43,8 @@ if DATASET and DATASET.origin == "storage":
     rule retrieve:
         """Puts the images and labels of a storage into two folders."""
         input:
-            images=stored_all(SETTINGS["dataset"]["storage"]["images"]),
-            labels=stored_all(SETTINGS["dataset"]["storage"]["labels"]),
+            images=stored_data("images"),
+            labels=stored_data("labels"),
         output:
             images=directory(DATASET.images),
             labels=directory(DATASET.labels),
@@ -57,6 +57,7 @@ if DATASET and DATASET.origin == "storage":
         params:
             # No time shows that something was deleted from a folder.
             sizes=stored_sizes,
+            contents=stored_contents,
             code=code("retrieve.py"),
         script:
             "../scripts/retrieve.py"

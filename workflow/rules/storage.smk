@@ -1,6 +1,32 @@
 # Images that lie in a storage which a plugin of Snakemake reads.
 
+import functools
+import threading
 
+from maskmake.data.addresses import address_hash, hide_secrets, whole_address
+
+internals.limit_requests()
+
+SECONDS_TO_ANSWER = 20
+
+
+def answer_of(function):
+    """What a function returns, or the reason why not; it is given up after a while."""
+    answers = []
+
+    def ask():
+        try:
+            answers.append((function(), ""))
+        except Exception as error:  # of many kinds, each plugin has its own
+            answers.append((None, f"no answer ({hide_secrets(str(error))})"))
+
+    asking = threading.Thread(target=ask, daemon=True)  # the end of Snakemake does not wait for it
+    asking.start()
+    asking.join(SECONDS_TO_ANSWER)
+    return answers[0] if answers else (None, f"no answer within {SECONDS_TO_ANSWER} s")
+
+
+@functools.cache
 def stored(address):
     """A file or folder in a storage, as an input of a rule.
 
@@ -19,31 +45,41 @@ def stored(address):
     found = internals.storage_object(file)
     if found is not None and internals.is_main_process(workflow):
         # Snakemake accepts a missing input where it finds the output.
-        try:
-            reason = "" if found.exists() else "not found"
-        except Exception as error:  # of many kinds, each plugin has its own
-            reason = f"no answer ({error})"
-        if reason:
+        exists, reason = answer_of(found.exists)
+        if not exists:
             raise WorkflowError(
-                f"{address}: {reason}; expected an object that can be read; fix the address or the "
-                "credentials, or run again when the storage is there."
+                f"{address}: {reason or 'not found'}; expected an object that can be read; fix the "
+                "address or the credentials, or run again when the storage is there."
             )
     return file
 
 
-def stored_all(addresses):
-    """One address or a list of them, as inputs of a rule."""
-    return [stored(each) for each in ([addresses] if isinstance(addresses, str) else addresses)]
+def stored_data(kind):
+    """The addresses of the images or labels as inputs of a rule."""
+    items = stored_items(SETTINGS["dataset"]["storage"][kind])
+    return [stored(address) for address, _ in items]
 
 
 def stored_sizes(wildcards):
     """Bytes at each address of the data set."""
-    kinds = SETTINGS["dataset"]["storage"].values()
-    files = [file for addresses in kinds for file in stored_all(addresses)]
+    files = [file for kind in SETTINGS["dataset"]["storage"] for file in stored_data(kind)]
     objects = [internals.storage_object(file) for file in files]
     return [found.size() for found in objects if found is not None]
 
 
+def stored_contents(wildcards):
+    """Of each address of the data set a hash, and the SHA-256 of what it should hold."""
+    return {
+        kind: [
+            [address_hash(whole_address(address)), sha256]
+            for address, sha256 in stored_items(items)
+        ]
+        for kind, items in SETTINGS["dataset"]["storage"].items()
+    }
+
+
 def stored_images_of_shard(wildcards):
     """Images of a shard as inputs of a rule, if they lie in a storage."""
-    return [] if isinstance(SEGMENT["images"], str) else stored_all(SHARDS[int(wildcards.shard)])
+    if isinstance(SEGMENT["images"], str):
+        return []
+    return [stored(address) for address in SHARDS[int(wildcards.shard)]]

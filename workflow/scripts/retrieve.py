@@ -5,4 +5,5 @@ from maskmake.runtime.log import job
 
 with job(snakemake):
     for kind in ("images", "labels"):
-        copy_images(list(snakemake.input[kind]), snakemake.output[kind])
+        checksums = [checksum for _, checksum in snakemake.params.contents[kind]]
+        copy_images(list(snakemake.input[kind]), snakemake.output[kind], checksums)

@@ -54,5 +54,5 @@ def test_what_holds_no_image_is_named(given, tmp_path):
 @pytest.mark.parametrize("suffix", ["zip", "tar.gz", "tar"])
 def test_half_an_archive_is_named(suffix, given, tmp_path):
     (tmp_path / f"x.{suffix}").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(UserError, match=r"cannot be unpacked .* store it again"):
+    with pytest.raises(UserError, match=r"cannot be read as an archive .* store it again"):
         copy_images([str(tmp_path / f"x.{suffix}")], tmp_path / "out/image")

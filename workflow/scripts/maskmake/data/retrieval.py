@@ -1,49 +1,50 @@
 """Copying images from what a storage gave: files, folders and archives."""
 
+import errno
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from maskmake.data.archives import CHUNK_BYTES, Member, is_archive, read_images
 from maskmake.data.folders import IMAGE_SUFFIXES, ROLES
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import atomic
+from maskmake.runtime.files import atomic, sha256
 from maskmake.runtime.log import logger
 
-ARCHIVE_SUFFIXES = tuple(
-    suffix for _, suffixes, _ in shutil.get_unpack_formats() for suffix in suffixes
-)
 
-
-def copy_images(objects: Iterable[str], folder: str | Path) -> None:
+def copy_images(
+    objects: Iterable[str], folder: str | Path, checksums: Iterable[str | None] = ()
+) -> None:
     """Copy every image among the objects to ``folder``.
 
     Args:
-        objects: paths of image files, folders and archives; folders and archives are searched at
-            all depths.
+        objects: paths of image files, folders and archives; folders are searched at all depths.
         folder: is created; an image from a folder train, validation or test goes to the
             sub-folder of that name, every other one to the folder itself.
+        checksums: the SHA-256 that each object must have, None for any; empty for all.
 
     Raises:
-        UserError: an object holds no image or cannot be unpacked, or two images have the same name.
+        UserError: an object has another checksum, holds no image or cannot be read, or two images
+            have the same name.
     """
+    objects = list(objects)
+    for source, expected in zip(objects, checksums, strict=bool(checksums)):
+        if expected is not None:
+            _compare(source, expected)
     Path(folder).mkdir(parents=True, exist_ok=True)
     taken: dict[Path, str] = {}
     for source in objects:
         found = 0
-        with tempfile.TemporaryDirectory(dir=Path(folder).parent) as scratch:
-            for image in _images(source, Path(scratch)):
-                role = image.parent.name if image.parent.name in ROLES else ""
-                place = Path(folder, role, image.name)
-                if place in taken:
-                    raise UserError(
-                        f"{source}: {image.name} is also in {taken[place]}; expected different "
-                        "names; rename one of the images."
-                    )
-                with atomic(place) as temporary:
-                    shutil.copyfile(image, temporary)
-                taken[place] = source
-                found += 1
+        for member in _images(Path(source)):
+            place = Path(folder, member.role, member.name)
+            if place in taken:
+                raise UserError(
+                    f"{source}: {member.name} is also in {taken[place]}; expected different "
+                    "names; rename one of the images."
+                )
+            _write(member, place, source)
+            taken[place] = source
+            found += 1
         if not found:
             raise UserError(
                 f"{source}: holds no image; expected PNG, TIFF, JPEG or BMP files, or a folder or "
@@ -52,21 +53,34 @@ def copy_images(objects: Iterable[str], folder: str | Path) -> None:
     logger.info("%d images in %s", len(taken), folder)
 
 
-def _images(source: str, scratch: Path) -> Iterator[Path]:
-    path = Path(source)
-    if path.name.lower().endswith(ARCHIVE_SUFFIXES):
-        try:
-            # A zip is never unpacked beside its folder; a tar needs the filter for that.
-            if path.suffix.lower() == ".zip":
-                shutil.unpack_archive(path, scratch)
-            else:
-                shutil.unpack_archive(path, scratch, filter="data")
-        except (shutil.ReadError, OSError, ValueError) as error:
-            raise UserError(
-                f"{source}: cannot be unpacked ({error}); expected a whole archive; store it again."
-            ) from error
-        path = scratch
-    found = [path] if path.is_file() else sorted(path.rglob("*"))
-    for each in found:
-        if each.is_file() and each.suffix.lower() in IMAGE_SUFFIXES and each.name[0] != ".":
-            yield each
+def _compare(source: str, expected: str) -> None:
+    found = sha256(source) if Path(source).is_file() else "a folder"
+    if found != expected.lower():
+        raise UserError(
+            f"{source}: SHA-256 {found} found, {expected} expected; check where the file comes "
+            "from, then correct sha256 in dataset.storage."
+        )
+
+
+def _write(member: Member, place: Path, source: str) -> None:
+    try:
+        with atomic(place) as temporary, temporary.open("wb") as file:
+            shutil.copyfileobj(member.stream, file, CHUNK_BYTES)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UserError(
+            f"{source}: the name {member.name} is too long; expected at most 240 bytes; rename "
+            "the image."
+        ) from None
+
+
+def _images(path: Path) -> Iterator[Member]:
+    if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and is_archive(path):
+        yield from read_images(path)
+        return
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".":
+            with file.open("rb") as stream:
+                role = file.parent.name if file.parent.name in ROLES else ""
+                yield Member(file.name, role, stream)

@@ -1,8 +1,14 @@
 """Faults that a user can fix, as sentences."""
 
 import errno
+import re
 
 STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+
+# What moves the cursor of a terminal, colours it or turns the direction of writing.
+CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class UserError(Exception):
@@ -17,3 +23,8 @@ def describe_storage_fault(error: OSError) -> str:
     """The sentence for an error of ``STORAGE_FAULTS``."""
     where = error.filename or "the results folder"
     return f"{where}: {error.strerror}; free space or fix the permissions, then run again."
+
+
+def printable(text: str) -> str:
+    """A text for a terminal or a log, with the control characters of a file name written out."""
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,9 +1,11 @@
 """Reading and writing files. A write is atomic: a reader sees the old file or the whole new one."""
 
+import csv
 import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,9 @@ import pandas as pd
 from PIL import Image
 
 from maskmake.runtime.errors import UserError
+
+# The beginning of a text that spreadsheets calculate, with the apostrophes that are added to it.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @contextmanager
@@ -98,16 +103,42 @@ def read_json(path: str | Path):
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table without its row index."""
+    """Write a table without its row index.
+
+    A text that a spreadsheet would take for a formula, such as a file name that begins with ``=``,
+    has an apostrophe before it in the file; ``read_csv`` takes it away again.
+    """
+    table = table.assign(**{name: table[name].map(_mark_formula) for name in _text_columns(table)})
+    # Python before 3.13 writes a carriage return as it is, which would end the row.
+    with_return = any(table[name].map(_has_return).any() for name in _text_columns(table))
+    quoting = csv.QUOTE_NONNUMERIC if with_return else csv.QUOTE_MINIMAL
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, quoting=quoting)
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a table; ids, groups and roles stay text, so that ``007`` and ``NA`` are kept."""
     texts = dict.fromkeys(("id", "group", "role", "run"), str)
     table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-    return table.fillna({name: "" for name in texts if name in table})
+    table = table.fillna({name: "" for name in texts if name in table})
+    return table.assign(**{name: table[name].map(_without_mark) for name in _text_columns(table)})
+
+
+def _text_columns(table: pd.DataFrame) -> list[str]:
+    return [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+
+
+def _mark_formula(cell):
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def _without_mark(cell):
+    marked = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
+    return cell[1:] if marked else cell
+
+
+def _has_return(cell) -> bool:
+    return isinstance(cell, str) and "\r" in cell
 
 
 def write_png(path: str | Path, pixels: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from maskmake.runtime.locks import open_lock, try_to_lock, write_holder
+from maskmake.runtime.locks import Process, open_lock, try_to_lock, write_holder
 from maskmake.runtime.log import logger
 
 # TMPDIR may differ between two users or two jobs, and then neither would see the other's lock.
@@ -72,7 +72,7 @@ def reserve_gpus(count: int) -> None:
         time.sleep(SECONDS_BETWEEN_TRIES)
         locks = _try_to_lock(gpus, count)
     for lock in locks.values():
-        write_holder(lock, str(os.getpid()))
+        write_holder(lock, Process.current().text)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid for gpu in locks)
 
 
@@ -85,7 +85,7 @@ def _try_to_lock(gpus: list[Gpu], count: int) -> dict[Gpu, int] | None:
     """
     locks = {}
     for gpu in gpus:
-        lock = open_lock(_lock_file(gpu))
+        lock = open_lock(_lock_file(gpu), shared=True)
         if not try_to_lock(lock):
             os.close(lock)
             continue
@@ -102,5 +102,12 @@ def _lock_file(gpu: Gpu) -> Path:
 
 
 def _holders(gpus: list[Gpu]) -> str:
-    holders = [f"{gpu.uuid} is held by process {_lock_file(gpu).read_text()}" for gpu in gpus]
-    return ", ".join(holders)
+    return ", ".join(f"{gpu.uuid} is held by {_holder(gpu)}" for gpu in gpus)
+
+
+def _holder(gpu: Gpu) -> Process | str:
+    lock = open_lock(_lock_file(gpu), shared=True)
+    try:
+        return Process.read(lock) or "another process"
+    finally:
+        os.close(lock)

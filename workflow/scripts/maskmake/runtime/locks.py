@@ -5,27 +5,84 @@ import errno
 import fcntl
 import json
 import os
+import platform
+import re
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 # Environment variable of a job: the lock file of its Snakemake, and the name that stands in it.
 HOLDER = "MASKMAKE_SNAKEMAKE"
 
+HOST = re.compile(r"[\w.-]{0,255}")
+
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # the file system has no locks
 
 
-def open_lock(path: Path) -> int:
-    """Open a lock file that every user of its folder may open; create it if it does not exist."""
+class Process(NamedTuple):
+    """Who holds a lock: the id of the process and the name of its computer, and nothing else.
+
+    A command may have keys among its options.
+    """
+
+    id: int
+    host: str
+
+    def __str__(self):
+        return f"process {self.id} on {self.host}"
+
+    @classmethod
+    def current(cls) -> "Process":
+        """This process."""
+        return cls(os.getpid(), platform.node())
+
+    @classmethod
+    def read(cls, lock: int) -> "Process | None":
+        """Who holds a lock, or held it last; None where its text is empty or names no process."""
+        try:
+            number, host, *_ = json.loads(read_holder(lock))
+        except (TypeError, ValueError):  # empty, or what a power cut made of it
+            return None
+        # Someone else may have written it, and it is shown to a user.
+        if type(number) is not int or not HOST.fullmatch(str(host)):
+            return None
+        return cls(number, host)
+
+    @property
+    def text(self) -> str:
+        """What stands in the lock file."""
+        return json.dumps(self)
+
+
+def open_lock(path: Path, shared: bool = False) -> int:
+    """Open a lock file; create it if it does not exist.
+
+    Args:
+        path: of the file.
+        shared: whether other users may open it, too.
+
+    Raises:
+        OSError: the file belongs to another user, among others.
+    """
     # Two steps: in a folder such as /tmp, Linux refuses to open another user's file with O_CREAT.
+    mode = 0o666 if shared else 0o600
     mask = os.umask(0)
     try:
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode))
     finally:
         os.umask(mask)
-    return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except PermissionError as error:
+        error.strerror = "belongs to another user"
+        raise
+    if not shared and os.fstat(lock).st_mode & 0o077:  # of an earlier version
+        with contextlib.suppress(PermissionError):
+            os.fchmod(lock, mode)
+    return lock
 
 
 def try_to_lock(lock: int) -> bool:
@@ -59,24 +116,23 @@ def _unless_without_locks():
 
 
 @contextlib.contextmanager
-def held(path: Path, on_wait: Callable[[str], None], on_killed: Callable[[str], None]):
+def held(path: Path, on_wait: Callable[[object], None], on_killed: Callable[[object], None]):
     """Hold the lock of a file. Where the file system has no locks, Snakemake's lock must suffice.
 
     Args:
         path: of the file.
-        on_wait: called with the id of the process that has to end first, if there is one.
-        on_killed: called with the id of the last process that held the lock, if it was killed.
+        on_wait: called with the process that has to end first, if there is one.
+        on_killed: called with the last process that held the lock, if it was killed.
     """
     lock = open_lock(path)
     try:
         with _unless_without_locks():
             if not try_to_lock(lock):
-                on_wait(read_holder(lock))
+                on_wait(Process.read(lock) or "another process")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        killed = read_holder(lock)
-        if killed:
-            on_killed(killed)
-        write_holder(lock, str(os.getpid()))
+        if read_holder(lock):
+            on_killed(Process.read(lock) or "a process")
+        write_holder(lock, Process.current().text)
         try:
             yield
         finally:

@@ -6,12 +6,19 @@ import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault
+from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault, printable
 from maskmake.runtime.locks import end_with_snakemake, held
 
 logger = logging.getLogger("maskmake")
 
 ORPHANED = "its Snakemake was killed, so it ends too; run the same command again to go on."
+
+
+class PrintableFormatter(logging.Formatter):
+    """A line as it is, but for what a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def configure_logging(log_file: str | None) -> None:
@@ -27,7 +34,7 @@ def configure_logging(log_file: str | None) -> None:
     logger.propagate = False
     logging.raiseExceptions = False  # otherwise a full disk puts a traceback beside each line
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(PrintableFormatter("%(message)s"))
         logger.addHandler(handler)
 
 
@@ -74,6 +81,6 @@ def _alone(snakemake) -> AbstractContextManager:
 
     return held(
         log_file.with_name(f".{log_file.stem}.lock"),
-        warn("%s: waiting for process %s, which does the same."),
-        warn("%s: the last attempt, process %s, was killed; it is done again."),
+        warn("%s: waiting for %s, which does the same."),
+        warn("%s: the last attempt, %s, was killed; it is done again."),
     )

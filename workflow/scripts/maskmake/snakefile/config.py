@@ -22,6 +22,11 @@ from maskmake.snakefile.schema_errors import (
 # times: a side has to be a multiple of 48 and of 32.
 PSPNET_MULTIPLE = 96
 
+# 1000 runs with every setting have half of it.
+MOST_ENTRIES = 100_000
+DEEPEST = 20
+LARGEST_NUMBER = 10**100
+
 # Their library publishes no checksum, so what a server sends cannot be verified.
 ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
 
@@ -45,6 +50,7 @@ def resolve(config: dict | None, schema: dict) -> dict:
             f"The configuration is {describe_value(config)}; expected sections of settings, "
             "such as dataset: {images: data/images, labels: data/labels}."
         )
+    _check_size(config)
     faults: list[Fault] = []
     config = _prepared(config, schema, schema, (), faults)
     faults.extend(schema_faults(config, schema))
@@ -64,6 +70,25 @@ def resolve(config: dict | None, schema: dict) -> dict:
     if faults:
         raise UserError(_report(faults))
     return _sorted(resolved)
+
+
+def _check_size(config) -> None:
+    """Refuse what aliases of YAML make of a short text, and numbers that nothing can write."""
+    refusal = (
+        f"The configuration has more than {MOST_ENTRIES} entries or {DEEPEST} levels; expected "
+        "settings; check the aliases, such as *a, of its file."
+    )
+    values, count = [(config, 0)], 0
+    while values:
+        value, level = values.pop()
+        inner = value.values() if isinstance(value, dict) else value
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise UserError("The configuration has a number of more than 100 digits; shorten it.")
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > MOST_ENTRIES or level > DEEPEST:
+                raise UserError(refusal)
+            values += [(item, level + 1) for item in inner]
 
 
 def _report(faults: list[Fault]) -> str:
@@ -229,7 +254,7 @@ def _groups_faults(groups: str | None, method: str) -> Iterator[Fault]:
         return
     try:
         count = re.compile(groups).groups
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         yield Fault(
             ("dataset.groups",),
             f"dataset.groups: '{groups}' is not a regular expression ({error}); expected one such "

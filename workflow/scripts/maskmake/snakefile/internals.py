@@ -135,6 +135,16 @@ def is_storage_address(address: str) -> bool:
     return any(plugin.storage_provider.is_valid_query(address) for plugin in plugins)
 
 
+@_without_it("servers that do not answer", None)
+def limit_requests() -> None:
+    """Let the plugin for HTTP ask with time limits and without showing keys."""
+    import snakemake_storage_plugin_http
+
+    from maskmake.snakefile.http_storage import StorageObject
+
+    snakemake_storage_plugin_http.StorageObject = StorageObject
+
+
 @_without_it("a missing object in a storage", None)
 def storage_object(file):
     """The object of the storage plugin behind an input; ``None`` if that cannot be seen."""

@@ -13,6 +13,7 @@ SECTIONS = {
     "validate": "dataset",
     "synthesize": "dataset.synthesis",
     "download": "dataset.download",
+    "retrieve": "dataset.storage",
     "split": "split",
     "train_fold": "train",
     "predict_fold": "predict",

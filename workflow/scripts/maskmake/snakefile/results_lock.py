@@ -10,20 +10,17 @@ import contextlib
 import json
 import os
 import platform
-import shlex
-import sys
 import tempfile
 import time
 from base64 import urlsafe_b64decode
 from pathlib import Path
-from typing import NamedTuple
 
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault
 from maskmake.runtime.locks import (
     HOLDER,
     NO_LOCKS,
+    Process,
     open_lock,
-    read_holder,
     try_to_lock,
     write_holder,
 )
@@ -33,17 +30,6 @@ TRIES = 5  # a job that sees its Snakemake killed holds the lock for an instant
 SECONDS_BETWEEN_TRIES = 0.1
 PROBE_BYTES = 1 << 16
 UNLOCK = "add --unlock to the command once, then run it again"
-
-
-class Process(NamedTuple):
-    """A Snakemake: its process id, the name of its computer, its command."""
-
-    id: int
-    host: str
-    command: str
-
-    def __str__(self):
-        return f"process {self.id} on {self.host}: {self.command}"
 
 
 class ResultsLock:
@@ -75,6 +61,8 @@ class ResultsLock:
         Raises:
             UserError: the disk is full or may not be written to.
         """
+        if not dry_run:
+            _check_temporary_folder()
         try:
             FOLDER.mkdir(exist_ok=True)
             if not dry_run:
@@ -83,7 +71,7 @@ class ResultsLock:
             self._possible = True
             if not self._take():
                 return None
-            killed = self._read_name()
+            killed = Process.read(self._lock)
             if killed and killed.host != platform.node():
                 # A lock may not reach from one computer to another: perhaps it is alive.
                 if self._snakemake_locks():
@@ -99,7 +87,8 @@ class ResultsLock:
             return notice
         except OSError as error:
             if error.errno in STORAGE_FAULTS and not dry_run:
-                error.filename = str(FOLDER)
+                if error.filename != str(self._path):
+                    error.filename = str(FOLDER)
                 raise UserError(describe_storage_fault(error)) from None
             if error.errno not in STORAGE_FAULTS | NO_LOCKS:
                 raise
@@ -126,7 +115,7 @@ class ResultsLock:
 
     def describe_holder(self) -> str:
         """Who holds Snakemake's lock, and what to do about it."""
-        known = self._possible and not self._held and self._read_name()
+        known = self._possible and not self._held and Process.read(self._lock)
         if not known:
             return (
                 f"{self._results}: locked by another Snakemake, or by one that was killed; if none "
@@ -156,17 +145,10 @@ class ResultsLock:
 
     def _sign(self) -> None:
         """Put this process's name into the file, and into the environment of its jobs."""
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        text = json.dumps(Process(os.getpid(), platform.node(), command))
+        text = Process.current().text
         write_holder(self._lock, text)
         os.environ[HOLDER] = json.dumps([str(self._path.absolute()), text])
         atexit.register(write_holder, self._lock, "")
-
-    def _read_name(self) -> Process | None:
-        try:
-            return Process(*json.loads(read_holder(self._lock)))
-        except (TypeError, ValueError):  # empty, or what a power cut made of it
-            return None
 
     def _clear_after(self, killed: Process) -> str:
         for lock in self._snakemake_locks():
@@ -204,3 +186,22 @@ def _write_probe(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(bytes(PROBE_BYTES))
+
+
+def _check_temporary_folder() -> None:
+    """Refuse to start where Snakemake's scheduler, and later Keras, could not write.
+
+    Raises:
+        UserError: the folder for temporary files is full or may not be written to.
+    """
+    named = os.environ.get("TMPDIR")  # which the scheduler takes even if it is full
+    folder = named if named and Path(named).is_dir() else tempfile.gettempdir()
+    try:
+        _write_probe(Path(folder))
+    except OSError as error:
+        if error.errno not in STORAGE_FAULTS:
+            raise
+        raise UserError(
+            f"TMPDIR: {folder}: {error.strerror}; free space there, or set the environment "
+            "variable TMPDIR to another folder."
+        ) from None

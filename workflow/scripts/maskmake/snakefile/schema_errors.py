@@ -9,17 +9,25 @@ from typing import Any, NamedTuple, cast
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from maskmake.data.addresses import hide_secrets
+
 # The schema's regular expressions in a user's words; a test keeps them complete.
 PATTERN_WORDS = {
-    "^[A-Za-z0-9][A-Za-z0-9_.-]*$": (
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)": (
         "letters, digits, '_', '.' and '-', the first one a letter or digit"
     ),
-    "^[A-Za-z0-9][A-Za-z0-9_-]*$": "letters, digits, '_' and '-', the first one a letter or digit",
-    "^[a-z0-9]+://[^{}]+$": "an address such as https://host/images.zip or s3://bucket/images",
-    "^https?://": "an address that begins with http:// or https://",
+    r"^[A-Za-z0-9][A-Za-z0-9_-]*$(?!\n)": (
+        "letters, digits, '_' and '-', the first one a letter or digit"
+    ),
+    r"^[a-z0-9]+://[^{}\x00-\x1f]+$(?!\n)": (
+        "an address such as https://host/images.zip or s3://bucket/images"
+    ),
+    r"^https?://[^{}\x00-\x1f]+$(?!\n)": "an address that begins with http:// or https://",
+    r"^[0-9a-fA-F]{64}$(?!\n)": "64 hexadecimal digits",
 }
 
 LONGEST_CHOICE_LIST = 8
+LONGEST_TEXT = 200  # characters of what was found that are repeated
 
 
 class Fault(NamedTuple):
@@ -82,9 +90,12 @@ def _faults_of(error: ValidationError, root: dict) -> Iterator[Fault]:
                 yield Fault((missing,), f"{missing}: missing; expected: {meaning}")
     elif error.validator == "minProperties":
         yield Fault((key,), f"{key}: empty; expected at least {error.validator_value} entry")
+    elif error.validator in ("maxProperties", "maxLength"):
+        what = f"{len(found)} {'entries' if isinstance(found, dict) else 'characters'}"
+        yield Fault((key,), f"{key}: found {what}; expected at most {error.validator_value}")
     elif "propertyNames" in error.schema_path:
         expected = _expected(schema, root)
-        yield Fault((key,), f"{key}: found the name '{found}'; expected {expected}")
+        yield Fault((key,), f"{key}: found the name {describe_value(found)}; expected {expected}")
     elif inner := _errors_inside(error):
         for nested in inner:
             yield from _faults_of(nested, root)
@@ -124,7 +135,7 @@ def describe_value(value) -> str:
         readings = "yes and on" if value else "no and off"
         return f"the truth value {str(value).lower()} (YAML reads {readings} as that, too)"
     if isinstance(value, str):
-        return f"'{value}'"
+        return f"'{shortened(hide_secrets(value))}'"
     if isinstance(value, dict):
         return "a section of settings"
     if isinstance(value, list):
@@ -132,6 +143,11 @@ def describe_value(value) -> str:
     if isinstance(value, date):
         return f"the date {value}"
     return str(value)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that is very long."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
 
 
 def _number_in(value) -> Decimal | None:

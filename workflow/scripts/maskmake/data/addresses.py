@@ -1,0 +1,117 @@
+"""Addresses without what is secret in them. Read by the Snakefile, so only the standard library.
+
+Only the public form of an address becomes a setting, a parameter or a line of a log. The whole
+address is kept in an environment variable, which jobs inherit and nothing writes to a disk.
+"""
+
+import hashlib
+import json
+import os
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from maskmake.runtime.errors import UserError
+
+# Environment variable: whole addresses by their public form, as JSON.
+ADDRESSES = "MASKMAKE_ADDRESSES"
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+
+WHOLE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+# Parts of a query that sign it and pass with time: of S3, Google, CloudFront, Azure, and others.
+SIGNATURE = re.compile(
+    r"x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id|"
+    r"sig|se|st|sp|spr|sr|sv|sks?|skt|ske|skv|skoid|sktid|.*(?:token|key|secret|password)",
+    re.IGNORECASE,
+)
+
+
+def public_address(address: str) -> str:
+    """An address without user, password, query and fragment."""
+    scheme, location, path, _, _ = urlsplit(address)
+    return urlunsplit((scheme, location.rpartition("@")[2], path, "", ""))
+
+
+def hide_secrets(text: str) -> str:
+    """A text in which each address is public."""
+    return ADDRESS.sub(lambda found: public_address(found[0]), text)
+
+
+def hide_all(value):
+    """A copy of nested lists and sections in which each address in a text is public."""
+    if isinstance(value, dict):
+        return {name: hide_all(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hide_all(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    # One with spaces ends for `hide_secrets` at the first of them.
+    return public_address(value) if WHOLE_ADDRESS.match(value) else hide_secrets(value)
+
+
+def publish(settings: dict) -> tuple[dict, dict[str, str]]:
+    """Settings with public addresses, and the whole address of each that is not whole then.
+
+    Args:
+        settings: the configuration with its defaults.
+
+    Raises:
+        UserError: two addresses have the same public form, or one holds a key that a storage
+            plugin of Snakemake would show.
+    """
+    whole: dict[str, str] = {}
+    dataset, segment = dict(settings["dataset"]), dict(settings["segment"])
+    for name in ("storage", "download"):
+        dataset[name] = _public(dataset[name], whole)
+    if not isinstance(segment["images"], str):
+        segment["images"] = _public(segment["images"], whole)
+    secret = {public: address for public, address in whole.items() if public != address}
+    return {**settings, "dataset": dataset, "segment": segment}, secret
+
+
+def _public(value, whole: dict[str, str]):
+    if isinstance(value, dict):
+        return {name: _public(item, whole) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_public(item, whole) for item in value]
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    public = public_address(value)
+    if whole.setdefault(public, value) != value:
+        raise UserError(
+            f"{public}: two addresses differ only in their query or user; expected different "
+            "paths, after which files are named; use other addresses."
+        )
+    if public != value and urlsplit(value).scheme not in ("http", "https"):
+        raise UserError(
+            f"{public}: has a user, a password or a query; expected them in addresses of http and "
+            "https only, since other storage plugins show them; give keys by environment "
+            "variables, such as SNAKEMAKE_STORAGE_S3_ACCESS_KEY."
+        )
+    return public
+
+
+def keep_for_jobs(addresses: dict[str, str]) -> None:
+    """Keep whole addresses for ``whole_address`` in this process and all that it starts."""
+    os.environ[ADDRESSES] = json.dumps(addresses)
+
+
+def whole_address(public: str) -> str:
+    """The address whose public form is given."""
+    return json.loads(os.environ.get(ADDRESSES, "{}")).get(public, public)
+
+
+def address_hash(address: str) -> str:
+    """A hash that differs where an address names something else, 16 hexadecimal digits.
+
+    User and password do not count, and neither does a signature in the query, so that a new
+    signature is no reason to fetch anything again.
+    """
+    query = [
+        (name, value)
+        for name, value in parse_qsl(urlsplit(address).query)
+        if not SIGNATURE.fullmatch(name)
+    ]
+    text = f"{public_address(address)}?{urlencode(query)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
