@@ -250,7 +250,7 @@ def test_patience_counts_epochs_since_the_best(tmp_path, losses, patience, stops
     assert recorder.out_of_patience is stops
 
 
-def still_network(*arguments, scale, offset, precision):
+def still_network(*arguments, scale, offset, precision, encoder_weights=None):
     """One convolution: at a rate of 0 its validation loss stays as it is, on every processor."""
     images = keras.Input((None, None, 1))
     scaled = keras.layers.Rescaling(scale[0], offset[0])(images)

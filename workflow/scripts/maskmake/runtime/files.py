@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from maskmake.runtime.documents import read_json as read_json  # for those that write JSON as well
 from maskmake.runtime.errors import UserError
 
 
@@ -82,21 +84,6 @@ def _json_ready(value):
     return value
 
 
-def read_json(path: str | Path):
-    """Read a JSON document.
-
-    Raises:
-        UserError: the file is not a whole JSON document.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise UserError(
-            f"{path}: not a whole JSON document ({error}); copy it again from where it was made, "
-            "or remove it and run the step that makes it."
-        ) from None
-
-
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table without its row index."""
     with atomic(path) as temporary:
@@ -104,9 +91,22 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table; ids, groups and roles stay text, so that ``007`` and ``NA`` are kept."""
+    """Read a table; ids, groups and roles stay text, so that ``007`` and ``NA`` are kept.
+
+    Raises:
+        UserError: the file is no table, or its last row is cut off.
+    """
     texts = dict.fromkeys(("id", "group", "role", "run"), str)
-    table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    content = Path(path).read_bytes()
+    try:
+        if not content.endswith(b"\n"):
+            raise ValueError("its last row has no end")
+        table = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
+    except ValueError as error:  # of pandas and of UTF-8 too
+        raise UserError(
+            f"{path}: not a whole table ({str(error).strip()}); copy it again from where it was "
+            "made, or remove it and run the step that makes it."
+        ) from None
     return table.fillna({name: "" for name in texts if name in table})
 
 
@@ -116,6 +116,21 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
         pixels = pixels.astype(np.uint8) * 255
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def read_array(path: str | Path, mapped: bool = False) -> np.ndarray:
+    """Read a ``.npy`` array, or map it read-only.
+
+    Raises:
+        UserError: the file is not a whole array.
+    """
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None)
+    except (EOFError, SyntaxError, TypeError, UnicodeError, ValueError) as error:
+        raise UserError(
+            f"{path}: not a whole array ({str(error).splitlines()[0]}); copy it again from where "
+            "it was made, or remove it and run the step that makes it."
+        ) from None
 
 
 @contextmanager

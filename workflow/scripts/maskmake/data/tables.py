@@ -1,0 +1,133 @@
+"""Reading the tables of a data set, each checked against its neighbours before it is used.
+
+A damaged copy of a results folder often still parses: with rows missing, or with those of another
+data set.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import read_csv, read_json, sha256
+
+INDEX_COLUMNS = [
+    "id", "height", "width", "channels", "image_offset", "label_offset",
+    "sha256_image", "sha256_label",
+]  # fmt: skip
+SUM = r"[0-9a-f]{64}"
+
+# Targets whose rule has another name.
+RULES = {
+    "predict": "predict_fold",
+    "masks": "mask_run",
+    "evaluate": "evaluate_run",
+    "train": "train_fold",
+}
+
+
+def read_manifest(path: str | Path, audit: str | Path) -> pd.DataFrame:
+    """Read ``manifest.csv``.
+
+    Args:
+        path: of the table.
+        audit: ``audit.json``, which has its sum.
+
+    Raises:
+        UserError: the table is not the one that was written with the audit.
+    """
+    if read_json(audit).get("manifest") != sha256(path):
+        raise UserError(
+            f"{path}: other bytes (SHA-256) than {audit} says; expected both as validate wrote "
+            "them; add -R validate to the command once."
+        )
+    return read_csv(path)
+
+
+def read_index(path: str | Path) -> pd.DataFrame:
+    """Read ``index.csv``.
+
+    Raises:
+        UserError: a column or a value is missing, or a row does not fit the one before it.
+    """
+    table = read_csv(path)
+    check_columns(path, table, INDEX_COLUMNS, "binarize")
+    sizes = table[["height", "width", "channels"]]
+    pixels = table["height"] * table["width"]
+    sums = table[["sha256_image", "sha256_label"]].astype(str)
+    sound = (
+        len(table)
+        and all(pd.api.types.is_integer_dtype(kind) for kind in table[INDEX_COLUMNS[1:6]].dtypes)
+        and (sizes > 0).all(axis=None)
+        and (table["image_offset"] == _offsets(pixels * table["channels"])).all()
+        and (table["label_offset"] == _offsets(pixels)).all()
+        and all(sums[name].str.fullmatch(SUM).all() for name in sums)
+    )
+    if not sound:
+        raise damaged(path, "a row does not follow from the one before it", "binarize")
+    return table
+
+
+def _offsets(sizes: pd.Series) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)[:-1]])
+
+
+def read_splits(path: str | Path, index: pd.DataFrame) -> pd.DataFrame:
+    """Read ``splits.csv``.
+
+    Args:
+        path: of the table.
+        index: table of ``index.csv``, whose images are to have a role each.
+
+    Raises:
+        UserError: the images are others, or a role or fold is none.
+    """
+    table = read_csv(path)
+    check_columns(path, table, ["id", "role", "fold"], "split")
+    check_ids(path, table, index["id"].tolist(), "split")
+    validates = table["fold"].notna()
+    sound = (
+        table["role"].isin(["train", "validation", "test"]).all()
+        and not (validates & (table["role"] == "test")).any()
+        and validates[table["role"] == "validation"].all()
+        and (table["fold"].dropna() % 1 == 0).all()
+    )
+    if not sound:
+        raise damaged(path, "a role or a fold is none", "split")
+    return table
+
+
+def check_columns(path: str | Path, table: pd.DataFrame, columns: Sequence[str], step: str) -> None:
+    """Refuse a table without one of its columns.
+
+    Args:
+        path: of the table.
+        table: its contents.
+        columns: names.
+        step: the target that makes the table.
+    """
+    missing = [name for name in columns if name not in table]
+    if missing:
+        reason = f"no column {missing[0]}, so it is damaged or of an earlier version"
+        raise damaged(path, reason, step)
+
+
+def check_ids(path: str | Path, table: pd.DataFrame, ids: Sequence[str], step: str) -> None:
+    """Refuse a table that has not one row for each of some images, in their order."""
+    found = table["id"].tolist()
+    if found == list(ids):
+        return
+    odd = [i for i in ids if i not in set(found)] + [i for i in found if i not in set(ids)]
+    where = f"'{odd[0]}'" if odd else "their order"
+    reason = f"{len(found)} rows for {len(ids)} images, and the tables differ in {where}"
+    raise damaged(path, reason, step)
+
+
+def damaged(path: str | Path, found: str, step: str) -> UserError:
+    """The sentence for a result that is not as it was written."""
+    return UserError(
+        f"{path}: {found}; expected it as {step} wrote it; copy the results again, or add "
+        f"-R {RULES.get(step, step)} to the command once."
+    )

@@ -1,0 +1,156 @@
+"""Trained networks from their files: built again by maskmake, only their numbers are read.
+
+``model.keras`` describes the network in a language of its own, which can name functions. This is
+never read. What there is to build says ``training.json``, and of ``model.keras`` only the arrays
+are taken, after they have been checked.
+"""
+
+import io
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from maskmake.network.networks import build_network, known_encoders
+from maskmake.network.settings import TrainingRecord, read_training
+from maskmake.runtime.errors import UserError
+
+ARRAYS = "model.weights.h5"
+# Of the 128 networks, a FPN with SENet-154 has the most objects, 2,836, and with them 3.2 million
+# bytes beside its numbers.
+MOST_OBJECTS, MOST_BESIDE = 20_000, 2**24
+# The state of a layer that draws random numbers; no number of the network.
+RANDOM_STATE = "seed_generator/vars/0"
+
+REMEDY = "copy the folder of the run again from where it was trained, or train again."
+
+
+def load_network(folder: str | Path) -> tuple[keras.Model, TrainingRecord]:
+    """Build the network of a fold and set its numbers to those that were trained.
+
+    Args:
+        folder: of the fold, with ``model.keras`` and ``training.json``.
+
+    Returns:
+        The network, see ``build_network``, and the contents of ``training.json``.
+
+    Raises:
+        UserError: a file is damaged, or the two are not of one training.
+    """
+    path, training = Path(folder, "model.keras"), Path(folder, "training.json")
+    record = read_training(training)
+    check_arrays(path, record["parameters"])
+    network = _build(training, record)
+    if network.count_params() != record["parameters"]:
+        raise UserError(
+            f"{training}: says {record['parameters']} parameters, but its network has "
+            f"{network.count_params()}; {REMEDY}"
+        )
+    try:
+        network.load_weights(path)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: its arrays have other names or shapes than those of the network in "
+            f"{training} ({_first_line(error)}); {REMEDY}"
+        ) from error
+    return network, record
+
+
+def _build(training: Path, record: TrainingRecord) -> keras.Model:
+    settings, preprocessing = record["settings"], record["preprocessing"]
+    if settings["encoder"] not in known_encoders():
+        raise UserError(
+            f"{training}: settings.encoder: '{settings['encoder']}' is no encoder of "
+            f"segmentation_models; {REMEDY}"
+        )
+    return build_network(
+        settings["architecture"],
+        settings["encoder"],
+        settings["encoder_weights"] is not None,
+        preprocessing["channels"],
+        settings["patch"],
+        preprocessing["scale"],
+        preprocessing["offset"],
+        record["precision"],
+    )
+
+
+def check_arrays(path: str | Path, parameters: int) -> None:
+    """Refuse arrays that cannot be those of a network, before one is built.
+
+    Names and shapes are compared when the network is there: by Keras, which leaves out an array
+    that it does not know. The count of all numbers shows that none was left out.
+
+    Args:
+        path: ``model.keras``.
+        parameters: the count of all numbers in the arrays.
+
+    Raises:
+        UserError: the file is no archive or is damaged, has other things than plain arrays, has
+            another count of numbers, or one that is not finite.
+    """
+    try:
+        found = _count_numbers(_read_member(Path(path), parameters))
+    except UserError as error:
+        raise UserError(f"{path}: {error}; {REMEDY}") from None
+    except (KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)}); {REMEDY}") from error
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path}: damaged ({_first_line(error)}); {REMEDY}") from error
+    if found != parameters:
+        raise UserError(
+            f"{path}: holds {found} numbers, but training.json says {parameters}; {REMEDY}"
+        )
+
+
+def _read_member(path: Path, parameters: int) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(ARRAYS)
+        if member.compress_type != zipfile.ZIP_STORED:  # a bomb would be
+            raise UserError(f"{ARRAYS} is compressed; expected it as Keras writes it")
+        most = 4 * parameters + MOST_BESIDE
+        if member.file_size > most:
+            raise UserError(
+                f"{ARRAYS} has {member.file_size} bytes; expected at most {most} for "
+                f"{parameters} parameters"
+            )
+        return archive.read(member)  # to its end, which compares its checksum
+
+
+def _count_numbers(content: bytes) -> int:
+    """Count of the numbers in all arrays of an HDF5 file, each an array of finite float32.
+
+    Links to other files and to other names are not followed, so what lies behind them is missing.
+    """
+    numbers = objects = 0
+
+    def look(name: str, found) -> None:
+        nonlocal numbers, objects
+        objects += 1
+        if objects > MOST_OBJECTS:
+            raise UserError(f"{ARRAYS} has more than {MOST_OBJECTS} groups and arrays")
+        if isinstance(found, h5py.Group):
+            return
+        if not isinstance(found, h5py.Dataset):
+            raise UserError(f"{ARRAYS}: {name} is no array")
+        if found.is_virtual or found.external or found.chunks:
+            raise UserError(f"{ARRAYS}: {name} does not lie in one piece in this file")
+        if name.endswith(RANDOM_STATE):
+            return
+        if found.dtype != np.float32:
+            raise UserError(f"{ARRAYS}: {name} has the type {found.dtype}; expected float32")
+        if 4 * found.size > len(content):
+            raise UserError(f"{ARRAYS}: {name} has {found.size} numbers, more than its file")
+        if not np.isfinite(found[()]).all():
+            raise UserError(f"{ARRAYS}: {name} holds a number that is not finite")
+        numbers += found.size
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        file.visititems(look)
+    return numbers
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
