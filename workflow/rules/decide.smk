@@ -6,11 +6,12 @@ rule decide_run:
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
-        # Only their bytes count, since the decision says which files belong to the run.
+        # For their sums in run.json alone.
         models=folds_of_run(rules.train_fold.output.model),
         trainings=folds_of_run(rules.train_fold.output.training),
     output:
         decision=f"{RESULTS}/runs/{{run}}/decision.json",
+        run=f"{RESULTS}/runs/{{run}}/run.json",
     log:
         f"{RESULTS}/logs/{{run}}-decide.log",
     benchmark:

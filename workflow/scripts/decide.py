@@ -4,7 +4,7 @@ from maskmake.data.pixel_store import open_labels
 from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.learning import decide_run
-from maskmake.masks.run_folds import fold_sums
+from maskmake.masks.run_folds import list_folds
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import job
 
@@ -16,5 +16,5 @@ with job(snakemake):
         open_labels(snakemake.input.labels, index),
         **snakemake.params.decide,
     )
-    folds = fold_sums(snakemake.input.models, snakemake.input.trainings)
-    write_json(snakemake.output.decision, {**decision, "folds": folds})
+    write_json(snakemake.output.decision, decision)
+    write_json(snakemake.output.run, list_folds(snakemake.input.models, snakemake.input.trainings))

@@ -20,5 +20,6 @@ with job(snakemake):
         snakemake.input.decision,
         PredictSettings(**snakemake.params.predict),
         Path(snakemake.output.table).parents[1],
+        next(map(Path, snakemake.input.run), None),
     )
     write_csv(snakemake.output.table, table)

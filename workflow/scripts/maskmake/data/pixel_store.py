@@ -91,17 +91,20 @@ def open_images(path: str | Path, index: pd.DataFrame) -> PixelStore:
         (row.height, row.width) if row.channels == 1 else (row.height, row.width, row.channels)
         for row in index.itertuples()
     ]
-    return PixelStore(path, index["id"], shapes, index["image_offset"], index["sha256_image"])
+    return PixelStore(path, index["id"], shapes, index["image_offset"], index.get("sha256_image"))
 
 
 def open_labels(path: str | Path, index: pd.DataFrame) -> PixelStore:
     """Labels of ``index.csv``: (H, W) ``uint8``, 0 or 1."""
     shapes = _shapes_2d(index)
-    return PixelStore(path, index["id"], shapes, index["label_offset"], index["sha256_label"])
+    return PixelStore(path, index["id"], shapes, index["label_offset"], index.get("sha256_label"))
 
 
 def open_probabilities(
-    path: str | Path, index: pd.DataFrame, ids: Iterable[str], sums: Iterable[str]
+    path: str | Path,
+    index: pd.DataFrame,
+    ids: Iterable[str],
+    sums: Iterable[str] | None = None,
 ) -> PixelStore:
     """Probabilities written one after the other for ``ids``: (H, W) ``float16``, 0 to 1."""
     shapes = _shapes_2d(index.set_index("id", drop=False).loc[list(ids)])

@@ -13,11 +13,8 @@ import pandas as pd
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json, sha256
 
-INDEX_COLUMNS = [
-    "id", "height", "width", "channels", "image_offset", "label_offset",
-    "sha256_image", "sha256_label",
-]  # fmt: skip
-SUM = r"[0-9a-f]{64}"
+NUMBERS = ["height", "width", "channels", "image_offset", "label_offset"]
+SUMS, SUM = ("sha256_image", "sha256_label"), r"[0-9a-f]{64}"
 
 # Targets whose rule has another name.
 RULES = {
@@ -33,12 +30,13 @@ def read_manifest(path: str | Path, audit: str | Path) -> pd.DataFrame:
 
     Args:
         path: of the table.
-        audit: ``audit.json``, which has its sum.
+        audit: ``audit.json``, which has its sum. One of 0.1.0 has none; then none is compared.
 
     Raises:
         UserError: the table is not the one that was written with the audit.
     """
-    if read_json(audit).get("manifest") != sha256(path):
+    found = sha256(path)
+    if read_json(audit).get("manifest", found) != found:
         raise UserError(
             f"{path}: other bytes (SHA-256) than {audit} says; expected both as validate wrote "
             "them; add -R validate to the command once."
@@ -47,23 +45,22 @@ def read_manifest(path: str | Path, audit: str | Path) -> pd.DataFrame:
 
 
 def read_index(path: str | Path) -> pd.DataFrame:
-    """Read ``index.csv``.
+    """Read ``index.csv``. One of 0.1.0 has no sums.
 
     Raises:
         UserError: a column or a value is missing, or a row does not fit the one before it.
     """
     table = read_csv(path)
-    check_columns(path, table, INDEX_COLUMNS, "binarize")
-    sizes = table[["height", "width", "channels"]]
+    check_columns(path, table, ["id", *NUMBERS], "binarize")
     pixels = table["height"] * table["width"]
-    sums = table[["sha256_image", "sha256_label"]].astype(str)
+    sums = [table[name].astype(str) for name in SUMS if name in table]
     sound = (
         len(table)
-        and all(pd.api.types.is_integer_dtype(kind) for kind in table[INDEX_COLUMNS[1:6]].dtypes)
-        and (sizes > 0).all(axis=None)
+        and all(pd.api.types.is_integer_dtype(kind) for kind in table[NUMBERS].dtypes)
+        and (table[["height", "width", "channels"]] > 0).all(axis=None)
         and (table["image_offset"] == _offsets(pixels * table["channels"])).all()
         and (table["label_offset"] == _offsets(pixels)).all()
-        and all(sums[name].str.fullmatch(SUM).all() for name in sums)
+        and all(column.str.fullmatch(SUM).all() for column in sums)
     )
     if not sound:
         raise damaged(path, "a row does not follow from the one before it", "binarize")

@@ -16,7 +16,6 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 from skimage.segmentation import watershed
 
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
-from maskmake.network.settings import RunFolds
 from maskmake.runtime.documents import read_document
 
 # The types of numbers in ``decision.json``, with their ranges in its JSON schema, which is made of
@@ -147,8 +146,8 @@ class Calibration(TypedDict):
     validation: Validation
 
 
-class LearnedDecision(StoredDecision, LearnedOneLevel, LearnedMethod, RunFolds):
-    """Contents of ``decision.json``: a decision, all that was learned with it, and its folds.
+class LearnedDecision(StoredDecision, LearnedOneLevel, LearnedMethod):
+    """Contents of ``decision.json``: a decision, and all that was learned with it.
 
     Attributes:
         objective: what was maximised, a key of ``objectives.OBJECTIVES``.

@@ -163,9 +163,9 @@ class FoldSums(TypedDict):
 
 
 class RunFolds(TypedDict):
-    """What ``decision.json`` says of the folds of its run; a file of 0.1.0 says nothing."""
+    """Contents of ``run.json``: the folds that belong to a run. A run of 0.1.0 has no such file."""
 
-    folds: NotRequired[Annotated[list[FoldSums], {"minItems": 1}]]
+    folds: Annotated[list[FoldSums], {"minItems": 1}]
 
 
 class Normalization(TypedDict):

@@ -104,7 +104,12 @@ def _model_input(image: ImageFile, preprocessing: Preprocessing) -> ImageStream[
 
 
 def segment_images(
-    paths: list[str], folds: list[Path], decision_path: Path, settings: PredictSettings, out: Path
+    paths: list[str],
+    folds: list[Path],
+    decision_path: Path,
+    settings: PredictSettings,
+    out: Path,
+    run_path: Path | None = None,
 ) -> pd.DataFrame:
     """Write the mask of each image, 0/255, to ``out/<stem>.png``.
 
@@ -117,6 +122,7 @@ def segment_images(
         decision_path: ``decision.json`` of the run, of this version or an earlier one.
         settings: tile, overlap, test-time augmentation.
         out: folder of the masks.
+        run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
 
     Returns:
         Columns id, image, height, width, foreground (share of the mask) and ``EXPECTED``, the Dice
@@ -127,9 +133,10 @@ def segment_images(
             every image that could not be used.
     """
     learned = read_decision(decision_path, any_version=True)
-    models, trainings = ([fold / name for fold in folds] for name in FOLD_FILES)
-    check_fold_files(decision_path, learned, trainings, models)
-    warn_of_folds(decision_path, learned, folds)
+    if run_path is not None:
+        models, trainings = ([fold / name for fold in folds] for name in FOLD_FILES)
+        check_fold_files(run_path, trainings, models)
+    warn_of_folds(folds[0].parent, folds)
     decision = stored_decision(learned)
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)

@@ -40,7 +40,7 @@ class ReportInputs:
         comparison, pairs: of ``compare``.
         history, training: of ``train_fold``.
         augmented: patches that the first fold of each run was trained on.
-        decision: of ``decide_run``.
+        decision, folds: ``decision.json`` and ``run.json`` of ``decide_run``.
         diagnosis, specks: ``specks.json`` and ``specks.png`` of ``diagnose_run``.
         metrics, per_image, reliability: of ``evaluate_run``.
         masks, probability, regions: folders of ``mask_run`` with a picture of each test image.
@@ -59,6 +59,7 @@ class ReportInputs:
     training: Sequence[str]
     augmented: Sequence[str]
     decision: Sequence[str]
+    folds: Sequence[str]
     diagnosis: Sequence[str]
     specks: Sequence[str]
     metrics: Sequence[str]
@@ -139,7 +140,7 @@ def read_runs(
         of_run = slice(i * folds, (i + 1) * folds)
         trainings = [read_training(path) for path in inputs.training[of_run]]
         decision = read_decision(inputs.decision[i])
-        check_fold_files(inputs.decision[i], decision, inputs.training[of_run])
+        check_fold_files(inputs.folds[i], inputs.training[of_run])
         runs[name] = Run(
             name=name,
             histories=list(map(_read_history, inputs.history[of_run], trainings)),

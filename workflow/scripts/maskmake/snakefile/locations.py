@@ -86,26 +86,28 @@ def list_shards(images: list[str], size: int) -> list[list[str]]:
 
 
 def trained_folds(run: str) -> list[str]:
-    """Folders of the folds of a trained run: those that its ``decision.json`` lists.
+    """Folders of the folds of a trained run: those that its ``run.json`` lists.
 
-    One of 0.1.0 lists none. Then they are all folders fold0, fold1 and so on.
+    A run of 0.1.0 has no such file. Then they are all folders fold0, fold1 and so on.
 
     Raises:
-        UserError: ``decision.json`` is damaged, a fold or a file that ``segment`` needs is missing,
-            or folders that nothing lists are not numbered one by one.
+        UserError: ``run.json`` is damaged, a fold or a file that ``segment`` needs is missing, or
+            folders that nothing lists are not numbered one by one.
     """
-    decision = Path(run, "decision.json")
-    if not decision.is_file():
-        raise _incomplete(str(decision))
-    contents: RunFolds = read_document(decision, RunFolds)
-    if "folds" in contents:
+    listed = Path(run, "run.json")
+    if listed.is_file():
+        contents: RunFolds = read_document(listed, RunFolds)
         numbers = [fold["fold"] for fold in contents["folds"]]
     else:
         numbers = _numbered_folders(run)
     folds = [f"{run}/fold{number}" for number in numbers]
-    for file in [f"{fold}/{name}" for fold in folds for name in ("model.keras", "training.json")]:
+    needed = [f"{fold}/{name}" for fold in folds for name in ("model.keras", "training.json")]
+    for file in [f"{run}/decision.json", *needed]:
         if not Path(file).is_file():
-            raise _incomplete(file)
+            raise UserError(
+                f"segment.model: {file} is missing; expected decision.json and, in each fold, "
+                "model.keras and training.json; copy the whole folder of the trained run."
+            )
     return folds
 
 
@@ -124,13 +126,6 @@ def _numbered_folders(run: str) -> list[int]:
             "0, 1 and so on without a gap; copy the whole folder of the trained run."
         )
     return numbers
-
-
-def _incomplete(file: str) -> UserError:
-    return UserError(
-        f"segment.model: {file} is missing; expected decision.json and, in each fold, "
-        "model.keras and training.json; copy the whole folder of the trained run."
-    )
 
 
 def read_checksums(path: str | Path) -> dict[str, str]:
