@@ -32,9 +32,7 @@ def make_run(tmp_path_factory):
     Its networks are those of ``small_networks``.
     """
 
-    def make(
-        channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0), biases=(0.0, 0.0)
-    ):
+    def make(channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0), biases=(0.0, 0.0)):
         run = tmp_path_factory.mktemp("run")
         for fold, (value, bias) in enumerate(zip(middle, biases, strict=False)):
             scale, offset = [1 / 4] * channels, [-value / 4] * channels

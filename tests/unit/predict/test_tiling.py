@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from saved_runs import build_small_network, write_fold
 
 from maskmake.data.pixel_store import open_probabilities

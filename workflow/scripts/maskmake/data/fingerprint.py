@@ -8,14 +8,14 @@ import pandas as pd
 
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.tables import damaged
-from maskmake.runtime.documents import read_document
+from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
 PATCH_STEP = 32
 
 
-Length = Annotated[int, {"minimum": 1}]
-Level = Annotated[float, {"minimum": 0, "maximum": 65535}]
+Length = Annotated[int, Keywords(minimum=1)]
+Level = Annotated[float, Keywords(minimum=0, maximum=65535)]
 
 
 class Lengths(TypedDict):
@@ -43,9 +43,9 @@ class Plan(TypedDict):
     width: Lengths
     channels: Literal[1, 3]
     dtype: Literal["uint8", "uint16"]
-    foreground: Annotated[float, {"minimum": 0, "maximum": 1}]
+    foreground: Annotated[float, Keywords(minimum=0, maximum=1)]
     intensity: Intensity
-    largest_patch: Annotated[int, {"minimum": 0}]
+    largest_patch: Annotated[int, Keywords(minimum=0)]
 
 
 def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:

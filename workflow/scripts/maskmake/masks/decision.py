@@ -16,14 +16,14 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 from skimage.segmentation import watershed
 
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
-from maskmake.runtime.documents import read_document
+from maskmake.runtime.documents import Keywords, read_document
 
 # The types of numbers in ``decision.json``, with their ranges in its JSON schema, which is made of
 # the classes below. A new key is one line there.
-Share = Annotated[float, {"minimum": 0, "maximum": 1}]
-Pixels = Annotated[int, {"minimum": 0, "maximum": 2**40}]
-Score = Annotated[float, {"type": ["number", "null"]}]  # null where it is undefined
-Temperature = Annotated[float, {"exclusiveMinimum": 0, "maximum": 1e6}]
+Share = Annotated[float, Keywords(minimum=0, maximum=1)]
+Pixels = Annotated[int, Keywords(minimum=0, maximum=2**40)]
+Score = Annotated[float, Keywords(type=["number", "null"])]  # null where it is undefined
+Temperature = Annotated[float, Keywords(exclusiveMinimum=0, maximum=1e6)]
 
 # What a decision of any version has.
 NEEDED = ("threshold", "min_object", "min_hole")

@@ -18,8 +18,8 @@ from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.runtime.errors import UserError
 
 ARRAYS = "model.weights.h5"
-# Of the 128 networks, a FPN with SENet-154 has the most objects, 2,836, and with them 3.2 million
-# bytes beside its numbers.
+# Groups and arrays, and bytes beside the numbers. A U-Net with ResNet-18 has 411 and 0.3 million; the
+# deepest of the networks has about ten times its layers.
 MOST_OBJECTS, MOST_BESIDE = 20_000, 2**24
 # The state of a layer that draws random numbers; no number of the network.
 RANDOM_STATE = "seed_generator/vars/0"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from maskmake.runtime.documents import read_document
+from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
 
@@ -147,8 +147,8 @@ class PredictSettings:
 # Far beyond any number in use; they keep a foreign file from asking for all memory.
 MOST_PARAMETERS, LARGEST_PATCH = 2**31, 2**14
 
-Sum = Annotated[str, {"pattern": "^[0-9a-f]{64}$"}]  # SHA-256 of a file, hexadecimal
-Count = Annotated[int, {"minimum": 1}]
+Sum = Annotated[str, Keywords(pattern="^[0-9a-f]{64}$")]  # SHA-256 of a file, hexadecimal
+Count = Annotated[int, Keywords(minimum=1)]
 
 
 class FoldSums(TypedDict):
@@ -157,7 +157,7 @@ class FoldSums(TypedDict):
     Its folder is ``fold<number>``.
     """
 
-    fold: Annotated[int, {"minimum": 0}]
+    fold: Annotated[int, Keywords(minimum=0)]
     model: Sum
     training: Sum
 
@@ -165,7 +165,7 @@ class FoldSums(TypedDict):
 class RunFolds(TypedDict):
     """Contents of ``run.json``: the folds that belong to a run. A run of 0.1.0 has no such file."""
 
-    folds: Annotated[list[FoldSums], {"minItems": 1}]
+    folds: Annotated[list[FoldSums], Keywords(minItems=1)]
 
 
 class Normalization(TypedDict):
@@ -186,9 +186,9 @@ class NetworkSettings(TypedDict):
     """The fields of ``TrainSettings`` from which a network is built again, and its length."""
 
     architecture: Literal["Unet", "FPN", "Linknet", "PSPNet"]
-    encoder: Annotated[str, {"pattern": "^[a-z0-9]+$"}]
+    encoder: Annotated[str, Keywords(pattern="^[a-z0-9]+$")]
     encoder_weights: Literal["imagenet"] | None
-    patch: Annotated[int, {"minimum": 32, "maximum": LARGEST_PATCH, "multipleOf": 32}]
+    patch: Annotated[int, Keywords(minimum=32, maximum=LARGEST_PATCH, multipleOf=32)]
     batch: Count
     steps: Count
     backend: Literal["tensorflow", "jax", "torch"]
@@ -201,17 +201,17 @@ class TrainingRecord(TypedDict):
     """
 
     settings: NetworkSettings  # and all others
-    fold: Annotated[int, {"minimum": 0}]
+    fold: Annotated[int, Keywords(minimum=0)]
     preprocessing: Preprocessing
     precision: Literal["float32", "bfloat16"]
     device: str
     xla: bool
-    parameters: Annotated[int, {"minimum": 1, "maximum": MOST_PARAMETERS}]
+    parameters: Annotated[int, Keywords(minimum=1, maximum=MOST_PARAMETERS)]
     patches: Count
-    seconds: Annotated[float, {"minimum": 0}]
+    seconds: Annotated[float, Keywords(minimum=0)]
     peak_memory: NotRequired[Count]  # bytes; a training of 0.1.0 has none
     best_epoch: Count
-    val_loss: Annotated[float, {"type": ["number", "null"]}]  # null where it was no number
+    val_loss: Annotated[float, Keywords(type=["number", "null"])]  # null where it was no number
     versions: dict[str, str]
 
 

@@ -40,6 +40,17 @@ SIMPLE: dict[Any, str] = {
     types.NoneType: "null",
 }
 
+
+class Keywords:
+    """More keywords of the JSON schema of a type, such as ``Keywords(minimum=0)``.
+
+    An object and no ``dict``, since types in a union have to be hashable.
+    """
+
+    def __init__(self, **keywords):
+        self.keywords = keywords
+
+
 REMEDY = "copy it again from where it was made, or remove it and run the step that makes it."
 
 
@@ -109,7 +120,7 @@ def schema_of(kind) -> dict:
     Args:
         kind: a ``TypedDict``, whose keys are required unless they are ``NotRequired``; a list, a
             ``Literal``, a union with None, a simple type, or one of these in ``Annotated`` with
-            more keywords of the schema, such as ``Annotated[float, {"minimum": 0}]``.
+            more keywords of the schema, such as ``Annotated[float, Keywords(minimum=0)]``.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
@@ -120,7 +131,7 @@ def schema_of(kind) -> dict:
             "required": sorted(cast(Any, kind).__required_keys__),
         }
     if origin is Annotated:
-        return {**schema_of(arguments[0]), **arguments[1]}
+        return {**schema_of(arguments[0]), **arguments[1].keywords}
     if origin is NotRequired:
         return schema_of(arguments[0])
     if origin is Literal:

@@ -1,4 +1,4 @@
-"""Trained runs that take no training: a network of one convolution, saved as a training saves it."""
+"""Runs without a training: a network of one convolution, saved as a training saves it."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ PARTS = (
 
 
 def build_small_network(*arguments):
-    """In place of ``build_network``: the sum of the normalised channels plus a bias is the logit."""
+    """In place of ``build_network``: the logit is the sum of the channels, scaled, plus a bias."""
     parts = dict(zip(PARTS, arguments, strict=True))
     return keras.Sequential(
         [
