@@ -1,4 +1,5 @@
 """Model folders from elsewhere: each damage is named, and nothing in them is executed."""
+# ruff: noqa: E402 - the device is chosen before Keras is imported
 
 import contextlib
 import io
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.long
 
 SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=False)
 SECONDS, MEMORY = 2, 300 * 2**20
+NAMES = [f"g{number}" for number in range(30)]
 KERNEL = "layers/conv2d/vars/0"
 DECISION = {
     "method": "one_level",
@@ -310,15 +312,9 @@ def one_more(file, _):
     file["layers/conv2d/vars/2"] = np.ones(1, "f4")
 
 
-def many_groups(file, _):
-    for number in range(21_000):
-        file.create_group(f"g{number}")
-
-
 ARRAYS = [
     not_finite, external_storage, external_link, link_to_itself, group_in_itself, virtual,
     four_tebibytes, deflated, missing, another_shape, another_name, doubles, texts, one_more,
-    many_groups,
 ]  # fmt: skip
 
 
@@ -326,6 +322,13 @@ ARRAYS = [
 def test_arrays_that_are_not_those_of_the_network_are_refused(run, image, tmp_path, change):
     change_arrays(run / "fold0/model.keras", change)
     with within_bounds(), pytest.raises(UserError, match=r"fold0/model\.keras: "):
+        segment(run, image, tmp_path / "out")
+
+
+def test_a_model_of_countless_groups_is_refused(run, image, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_networks, "MOST_OBJECTS", 30)
+    change_arrays(run / "fold0/model.keras", lambda file, _: list(map(file.create_group, NAMES)))
+    with pytest.raises(UserError, match=r"fold0/model\.keras: .*more than 30 groups and arrays"):
         segment(run, image, tmp_path / "out")
 
 

@@ -83,7 +83,7 @@ def read_splits(path: str | Path, index: pd.DataFrame) -> pd.DataFrame:
     """
     table = read_csv(path)
     check_columns(path, table, ["id", "role", "fold"], "split")
-    check_ids(path, table, index["id"].tolist(), "split")
+    check_ids(path, table, index["id"].tolist(), "index.csv", "split")
     validates = table["fold"].notna()
     sound = (
         table["role"].isin(["train", "validation", "test"]).all()
@@ -111,15 +111,24 @@ def check_columns(path: str | Path, table: pd.DataFrame, columns: Sequence[str],
         raise damaged(path, reason, step)
 
 
-def check_ids(path: str | Path, table: pd.DataFrame, ids: Sequence[str], step: str) -> None:
-    """Refuse a table that has not one row for each of some images, in their order."""
+def check_ids(
+    path: str | Path, table: pd.DataFrame, ids: Sequence[str], source: str, step: str
+) -> None:
+    """Refuse a table that has not one row for each of some images, in their order.
+
+    Args:
+        path: of the table.
+        table: its contents.
+        ids: of the images.
+        source: the file that names them.
+        step: the target that makes the table.
+    """
     found = table["id"].tolist()
     if found == list(ids):
         return
     odd = [i for i in ids if i not in set(found)] + [i for i in found if i not in set(ids)]
-    where = f"'{odd[0]}'" if odd else "their order"
-    reason = f"{len(found)} rows for {len(ids)} images, and the tables differ in {where}"
-    raise damaged(path, reason, step)
+    where = f"'{odd[0]}' is in one of them" if odd else "they differ in their order"
+    raise damaged(path, f"{len(found)} rows for {len(ids)} images of {source}; {where}", step)
 
 
 def damaged(path: str | Path, found: str, step: str) -> UserError:

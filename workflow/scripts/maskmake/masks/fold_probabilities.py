@@ -41,7 +41,7 @@ class RunProbabilities:
             predicted = [*ids.validation, *ids.test]
             written = read_csv(table)
             check_columns(table, written, ["id", "sha256"], "predict")
-            check_ids(table, written, predicted, "predict")
+            check_ids(table, written, predicted, "splits.csv", "predict")
             store = open_probabilities(path, index, predicted, written["sha256"])
             self._folds.append(store)
             self._fold_of |= dict.fromkeys(ids.validation, store)

@@ -125,7 +125,10 @@ def read_array(path: str | Path, mapped: bool = False) -> np.ndarray:
         UserError: the file is not a whole array.
     """
     try:
-        return np.load(path, mmap_mode="r" if mapped else None)
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
+        with Path(path).open("rb") as handle:
+            return np.lib.format.read_array(handle, allow_pickle=False)
     except (EOFError, SyntaxError, TypeError, UnicodeError, ValueError) as error:
         raise UserError(
             f"{path}: not a whole array ({str(error).splitlines()[0]}); copy it again from where "
