@@ -363,6 +363,11 @@ def bomb(model):
     )
 
 
+def zeroed_middle(model):
+    content = model.read_bytes()
+    model.write_bytes(content[:1000] + bytes(len(content) - 2000) + content[-1000:])
+
+
 def zeros(model):
     write_parts(model, {**parts_of(model), "model.weights.h5": bytes(1000)})
 
@@ -371,7 +376,7 @@ def no_arrays(model):
     write_parts(model, {"config.json": b"{}"})
 
 
-FILES = [cut, empty, text, flipped, bare_hdf5, bomb, zeros, no_arrays]
+FILES = [cut, empty, text, flipped, bare_hdf5, bomb, zeroed_middle, zeros, no_arrays]
 
 
 @pytest.mark.parametrize("damage", FILES, ids=lambda damage: damage.__name__)

@@ -6,8 +6,7 @@ Beside ``decision.json``, which stays the same to the last byte when a training 
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskmake.network.settings import RunFolds
-from maskmake.runtime.documents import read_document
+from maskmake.network.run_file import RunFolds, read_folds
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256
 from maskmake.runtime.log import logger
@@ -42,19 +41,20 @@ def check_fold_files(
         UserError: ``run.json`` is damaged, there are more or fewer folds, or a file has other
             bytes.
     """
-    listed = read_document(path, RunFolds)["folds"]
+    listed = read_folds(path)
     if len(trainings) != len(listed):
         raise UserError(
             f"{path}: lists {len(listed)} folds, but {len(trainings)} are given; expected those of "
             "one run; copy its folder again, or add -R decide_run to the command once."
         )
-    for kind, paths in (("training", trainings), ("model", models)):
-        for file, fold in zip(paths, listed, strict=False):  # there may be no models
-            if sha256(file) != fold[kind]:
-                raise UserError(
-                    f"{file}: other bytes (SHA-256) than {path} lists; expected the files of one "
-                    "run; copy its folder again, or train again."
-                )
+    files = [*zip(trainings, [fold["training"] for fold in listed], strict=True)]
+    files += zip(models, [fold["model"] for fold in listed], strict=False)  # there may be none
+    for file, expected in files:
+        if sha256(file) != expected:
+            raise UserError(
+                f"{file}: other bytes (SHA-256) than {path} lists; expected the files of one run; "
+                "copy its folder again, or train again."
+            )
 
 
 def warn_of_folds(run: Path, folds: Sequence[Path]) -> None:

@@ -17,8 +17,8 @@ from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.runtime.errors import UserError
 
 ARRAYS = "model.weights.h5"
-# Groups and arrays, and bytes beside the numbers. SENet-154 has some 3,200 grouped convolutions, each
-# with five of them; HDF5 takes about 800 bytes for one.
+# Groups and arrays, and bytes beside the numbers. SENet-154 has some 3,200 grouped convolutions,
+# with five of them each; HDF5 takes about 800 bytes for one.
 MOST_OBJECTS, MOST_BESIDE = 40_000, 2**25
 # The state of a layer that draws random numbers; no number of the network.
 RANDOM_STATE = "seed_generator/vars/0"

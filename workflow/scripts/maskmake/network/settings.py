@@ -147,25 +147,7 @@ class PredictSettings:
 # Far beyond any number in use; they keep a foreign file from asking for all memory.
 MOST_PARAMETERS, LARGEST_PATCH = 2**31, 2**14
 
-Sum = Annotated[str, Keywords(pattern="^[0-9a-f]{64}$")]  # SHA-256 of a file, hexadecimal
 Count = Annotated[int, Keywords(minimum=1)]
-
-
-class FoldSums(TypedDict):
-    """A fold that belongs to a run: its number, and the sums of ``model.keras``, ``training.json``.
-
-    Its folder is ``fold<number>``.
-    """
-
-    fold: Annotated[int, Keywords(minimum=0)]
-    model: Sum
-    training: Sum
-
-
-class RunFolds(TypedDict):
-    """Contents of ``run.json``: the folds that belong to a run. A run of 0.1.0 has no such file."""
-
-    folds: Annotated[list[FoldSums], Keywords(minItems=1)]
 
 
 class Normalization(TypedDict):

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from maskmake.data.folders import list_dataset, synthetic_names
-from maskmake.network.settings import RunFolds
-from maskmake.runtime.documents import read_document
+from maskmake.network.run_file import read_folds
 from maskmake.runtime.errors import UserError
 
 CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
@@ -96,8 +95,7 @@ def trained_folds(run: str) -> list[str]:
     """
     listed = Path(run, "run.json")
     if listed.is_file():
-        contents: RunFolds = read_document(listed, RunFolds)
-        numbers = [fold["fold"] for fold in contents["folds"]]
+        numbers = [fold["fold"] for fold in read_folds(listed)]
     else:
         numbers = _numbered_folders(run)
     folds = [f"{run}/fold{number}" for number in numbers]
