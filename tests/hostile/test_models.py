@@ -358,7 +358,7 @@ def bare_hdf5(model):
 def bomb(model):
     write_parts(
         model,
-        {**parts_of(model), "model.weights.h5": bytes(2**28)},
+        {**parts_of(model), "model.weights.h5": bytes(2**24)},
         zipfile.ZIP_DEFLATED,
     )
 
