@@ -11,7 +11,7 @@ from maskmake.data.pixel_store import build_store, open_images, open_labels
 from maskmake.data.splits import split_images
 from maskmake.data.synthesis import write_dataset
 from maskmake.network.settings import TrainSettings
-from maskmake.runtime.files import read_csv, write_csv, write_json
+from maskmake.runtime.files import read_csv, sha256, write_csv, write_json
 from maskmake.snakefile.config import resolve
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
@@ -35,6 +35,7 @@ def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
     for kind in ("image", "label"):
         paths = sorted(map(str, (folder / kind).glob("*.png")))
         manifest[kind] = [paths[number % drawn] for number in range(count)]
+        manifest[f"sha256_{kind}"] = [sha256(path) for path in manifest[kind]]
     inputs = input_paths(folder)
     build_store(manifest, 0.5, inputs["images"], inputs["labels"], inputs["index"])
     splits = split_images(manifest, "block", test=0.1, validation=0.1, folds=1, seed=1)

@@ -78,7 +78,7 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     network = build_network(
         settings.architecture,
         settings.encoder,
-        settings.encoder_weights,
+        settings.encoder_weights is not None,
         plan["channels"],
         settings.patch,
         **normalization_of(settings, plan),
@@ -141,7 +141,7 @@ def article(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     from maskmake.network.networks import build_network, save_network
 
     network = build_network(
-        "Unet", "resnet34", None, 1, options.patch, scale=[1.0], offset=[0.0], precision="float32"
+        "Unet", "resnet34", False, 1, options.patch, scale=[1.0], offset=[0.0], precision="float32"
     )
     save_network(network, folder / "article.keras")
     network = keras.models.load_model(folder / "article.keras")  # of Keras' own layers

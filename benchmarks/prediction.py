@@ -36,11 +36,11 @@ def main() -> None:
     from maskmake.network.device import select_device
 
     select_device(options.backend, options.gpu, os.devnull)
-    from maskmake.network.networks import load_network
+    from maskmake.network.saved_networks import load_network
     from maskmake.network.settings import PredictSettings
     from maskmake.predict.tiling import ImageStream, Predictor, image_bands, predict_bands
 
-    network = load_network(options.model)
+    network, _ = load_network(options.model.parent)
     shape, channels = (options.size, options.size), network.input_shape[-1]
     rng = np.random.default_rng(1)
     pixels = shape if channels == 1 else (*shape, channels)

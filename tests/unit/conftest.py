@@ -12,7 +12,7 @@ from maskmake.data.pixel_store import build_store, offsets_of, open_images, open
 from maskmake.data.splits import split_images
 from maskmake.data.synthesis import write_dataset
 from maskmake.network.device import select_device
-from maskmake.runtime.files import read_csv, write_csv, write_json
+from maskmake.runtime.files import read_csv, sha256, write_csv, write_json
 
 # Before any test imports Keras. Bit-equal trainings are promised for the processor alone.
 select_device("tensorflow", 0, os.devnull)
@@ -34,6 +34,7 @@ def dataset(tmp_path_factory):
     manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255, foreground=0.5)
     for kind in ("image", "label"):
         manifest[kind] = [str(folder / kind / f"{image_id}.png") for image_id in ids]
+        manifest[f"sha256_{kind}"] = [sha256(path) for path in manifest[kind]]
     names = {"images": "npy", "labels": "npy", "index": "csv", "splits": "csv", "plan": "json"}
     inputs = {name: folder / f"{name}.{suffix}" for name, suffix in names.items()}
 

@@ -17,11 +17,15 @@ if __name__ == "__main__":
         " --xla_cpu_use_fusion_emitters=false"
     )
     sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
+    sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras
 import numpy as np
+from saved_runs import record
 
-from maskmake.network.networks import build_network, load_network, save_network
+from maskmake.network.networks import build_network, save_network
+from maskmake.network.saved_networks import load_network
+from maskmake.runtime.files import write_json
 
 COMPILED = keras.backend.backend() == "jax"  # which compiles each operation otherwise
 
@@ -34,7 +38,8 @@ def build(architecture="Unet", encoder="resnet18", channels=1, patch=64, **chang
         "precision": "float32",
     }
     settings |= {"channels": channels, "patch": side_of(architecture, patch)} | changes
-    return build_network(architecture, encoder, **settings)
+    pretrained = settings["encoder_weights"] is not None
+    return build_network(architecture, encoder, pretrained, **settings)
 
 
 def side_of(architecture, side=64):
@@ -71,10 +76,20 @@ def check_a_round_trip(network, images):
     assert logits.shape == images.shape
     assert np.isfinite(logits).all()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        save_network(network, path)
-        loaded = load_network(path)
+        save_fold(network, Path(folder))
+        loaded, _ = load_network(folder)
     np.testing.assert_array_equal(logits_of(loaded, images), logits)
+
+
+def save_fold(network, folder, precision="float32"):
+    """Write ``model.keras`` and ``training.json`` of a network of ``build``."""
+    save_network(network, folder / "model.keras")
+    architecture, encoder = network.name.split("_")
+    channels = network.input_shape[-1]
+    contents = record(network, channels, "uint8", [1 / 64] * channels, [-2.0] * channels)
+    of_network = {"architecture": architecture, "encoder": encoder, "patch": side_of(architecture)}
+    settings = {**contents["settings"], **of_network}
+    write_json(folder / "training.json", {**contents, "settings": settings, "precision": precision})
 
 
 def save_example(architecture, encoder, folder):
@@ -104,7 +119,7 @@ def check_an_example(path):
     """The same weights give the same logits on this backend, and the network trains."""
     architecture, encoder = path.stem.split("-")
     network, images = build(architecture, encoder), example(architecture)
-    network.set_weights(load_network(path).get_weights())
+    network.load_weights(path)
     logits = np.load(path.with_suffix(".npy"))
     tolerance = 1e-4 * np.abs(logits).max()
     np.testing.assert_allclose(logits_of(network, images), logits, rtol=0, atol=tolerance)

@@ -22,7 +22,7 @@ from maskmake.runtime.log import job
 from maskmake.train import training
 
 
-def small_network(*arguments, scale, offset, precision):
+def small_network(*arguments, scale, offset, precision, encoder_weights=None):
     """Two convolutions with what a real network has: normalisation, batch statistics, dropout."""
     images = keras.Input((None, None, 1))
     x = keras.layers.Rescaling(scale[0], offset[0])(images)

@@ -3,7 +3,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from maskmake.network.networks import load_network
+import keras
+
 from maskmake.network.settings import AUGMENTATION_PRESETS, TrainSettings
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.train.training import train_fold
@@ -47,7 +48,7 @@ def train(dataset, folder, settings=SETTINGS, code=CODE):
     train_fold(settings, FOLD, code, dataset.inputs, outputs)
     return SimpleNamespace(
         folder=folder,
-        weights=load_network(outputs["model"]).get_weights(),
+        weights=keras.models.load_model(outputs["model"], compile=False).get_weights(),
         history=read_csv(outputs["history"]),
         training=read_json(outputs["training"]),
     )

@@ -145,7 +145,8 @@ def test_training_leaves_model_history_and_settings(run):
     assert training["best_epoch"] == 1
     assert training["device"] == "CPU"
     assert sorted(p.name for p in (run / "fold0").iterdir()) == [
-        "augmented.npy", "history.csv", "model.keras", "probabilities.npy", "training.json",
+        "augmented.npy", "history.csv", "model.keras", "probabilities.csv", "probabilities.npy",
+        "training.json",
     ]  # fmt: skip
 
 

@@ -70,6 +70,10 @@ MODEL_FOLDS = (
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in FOLDS]
 )
+# What lists the folds. Results of 0.1.0 have a decision without it.
+MODEL_RUN = [f"{MODEL}/run.json"]
+if os.path.isfile(f"{MODEL}/decision.json") and not os.path.isfile(MODEL_RUN[0]):
+    MODEL_RUN = []
 NEW_IMAGES = SEGMENT["images"] or []
 if isinstance(NEW_IMAGES, str):
     NEW_IMAGES = list(map(str, list_images(user_path(NEW_IMAGES))))

@@ -97,6 +97,7 @@ rule binarize:
     """Writes the pixel store from the files in the manifest."""
     input:
         manifest=rules.validate.output.manifest,
+        audit=ancient(rules.validate.output.json),  # for the sum of the manifest alone
     output:
         images=f"{RESULTS}/data/images.npy",
         labels=f"{RESULTS}/data/labels.npy",
@@ -118,6 +119,7 @@ rule split:
     """Gives each image in the manifest its role and its fold."""
     input:
         manifest=rules.validate.output.manifest,
+        audit=ancient(rules.validate.output.json),  # for the sum of the manifest alone
     output:
         splits=f"{RESULTS}/data/splits.csv",
     log:

@@ -2,12 +2,17 @@ rule decide_run:
     """Learns threshold, clean-up and temperature of a run on its validation images."""
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        sums=folds_of_run(rules.predict_fold.output.sums),
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
         plan=rules.plan.output.plan,
+        # For their sums in run.json alone.
+        models=folds_of_run(rules.train_fold.output.model),
+        trainings=folds_of_run(rules.train_fold.output.training),
     output:
         decision=f"{RESULTS}/runs/{{run}}/decision.json",
+        run=f"{RESULTS}/runs/{{run}}/run.json",
     log:
         f"{RESULTS}/logs/{{run}}-decide.log",
     benchmark:
@@ -25,6 +30,7 @@ rule diagnose_run:
     """Finds why false objects and holes are in the masks of the validation images."""
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        sums=folds_of_run(rules.predict_fold.output.sums),
         decision=rules.decide_run.output.decision,
         images=rules.binarize.output.images,
         labels=rules.binarize.output.labels,
@@ -55,6 +61,7 @@ rule mask_run:
     """Turns the probabilities of the test images into masks and pictures."""
     input:
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        sums=folds_of_run(rules.predict_fold.output.sums),
         decision=rules.decide_run.output.decision,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,

@@ -4,6 +4,7 @@ rule evaluate_run:
         masks=ancient(f"{RESULTS}/runs/{{run}}/masks"),
         table=rules.mask_run.output.table,
         probabilities=folds_of_run(rules.predict_fold.output.probabilities),
+        sums=folds_of_run(rules.predict_fold.output.sums),
         decision=rules.decide_run.output.decision,
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,

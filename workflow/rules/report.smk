@@ -21,6 +21,7 @@ rule report:
         training=for_every_fold(rules.train_fold.output.training),
         augmented=for_every_run(f"{RESULTS}/runs/{{run}}/fold0/augmented.npy"),
         decision=for_every_run(rules.decide_run.output.decision),
+        folds=for_every_run(rules.decide_run.output.run),
         diagnosis=for_every_run(rules.diagnose_run.output.diagnosis),
         specks=for_every_run(rules.diagnose_run.output.picture),
         metrics=for_every_run(rules.evaluate_run.output.metrics),

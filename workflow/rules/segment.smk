@@ -4,6 +4,7 @@ rule segment_shard:
         models=expand("{fold}/model.keras", fold=MODEL_FOLDS),
         trainings=expand("{fold}/training.json", fold=MODEL_FOLDS),
         decision=f"{MODEL}/decision.json",
+        run=MODEL_RUN,
         images=stored_images_of_shard,
     output:
         # The masks themselves are not declared: Snakemake would delete those that are done when

@@ -1,12 +1,10 @@
 """Refuse a patch that does not fit into the images."""
 
 from maskmake.data.fingerprint import check_patch
-from maskmake.runtime.files import read_csv
+from maskmake.data.tables import read_index, read_splits
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    check_patch(
-        int(snakemake.wildcards.patch),
-        read_csv(snakemake.input.index),
-        read_csv(snakemake.input.splits),
-    )
+    index = read_index(snakemake.input.index)
+    splits = read_splits(snakemake.input.splits, index)
+    check_patch(int(snakemake.wildcards.patch), index, splits)

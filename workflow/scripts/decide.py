@@ -1,17 +1,21 @@
 """Learn on the validation images how probabilities become masks."""
 
 from maskmake.data.pixel_store import open_labels
+from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.learning import decide_run
-from maskmake.runtime.files import read_csv, read_json, write_json
+from maskmake.masks.run_folds import list_folds
+from maskmake.runtime.files import read_json, write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    index = read_csv(snakemake.input.index)
+    index = read_index(snakemake.input.index)
+    splits = read_splits(snakemake.input.splits, index)
     decision = decide_run(
-        RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits)),
+        RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_labels(snakemake.input.labels, index),
         read_json(snakemake.input.plan),
         **snakemake.params.decide,
     )
     write_json(snakemake.output.decision, decision)
+    write_json(snakemake.output.run, list_folds(snakemake.input.models, snakemake.input.trainings))

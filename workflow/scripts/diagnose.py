@@ -1,18 +1,21 @@
 """Say why false objects and holes are in the masks of one run, on its validation images."""
 
 from maskmake.data.pixel_store import open_images, open_labels
+from maskmake.data.tables import read_index, read_splits
+from maskmake.masks.decision import read_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.report.diagnosis import diagnose_run
-from maskmake.runtime.files import read_csv, read_json, write_bytes, write_csv, write_json
+from maskmake.runtime.files import write_bytes, write_csv, write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    index = read_csv(snakemake.input.index)
+    index = read_index(snakemake.input.index)
+    splits = read_splits(snakemake.input.splits, index)
     diagnosis = diagnose_run(
-        RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits)),
+        RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_images(snakemake.input.images, index),
         open_labels(snakemake.input.labels, index),
-        read_json(snakemake.input.decision),
+        read_decision(snakemake.input.decision),
     )
     write_csv(snakemake.output.table, diagnosis.table)
     write_json(snakemake.output.diagnosis, diagnosis.contents)

@@ -3,19 +3,24 @@
 import pandas as pd
 
 from maskmake.data.pixel_store import open_labels
+from maskmake.data.tables import read_index, read_splits
+from maskmake.masks.decision import read_decision
 from maskmake.masks.evaluation import evaluate_run
 from maskmake.masks.fold_probabilities import RunProbabilities
-from maskmake.runtime.files import read_csv, read_json, write_csv, write_json
+from maskmake.masks.mask_files import MaskFolder
+from maskmake.network.settings import read_training
+from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    index = read_csv(snakemake.input.index)
+    index = read_index(snakemake.input.index)
+    splits = read_splits(snakemake.input.splits, index)
     evaluation = evaluate_run(
-        RunProbabilities(snakemake.input.probabilities, index, read_csv(snakemake.input.splits)),
+        RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_labels(snakemake.input.labels, index),
-        snakemake.input.masks,
-        read_json(snakemake.input.decision),
-        map(read_json, snakemake.input.trainings),
+        MaskFolder(snakemake.input.masks, snakemake.input.table),
+        read_decision(snakemake.input.decision),
+        map(read_training, snakemake.input.trainings),
         map(pd.read_table, snakemake.input.benchmarks),
     )
     write_csv(snakemake.output.per_image, evaluation.per_image)

@@ -2,14 +2,16 @@
 
 from maskmake.data.fingerprint import fingerprint
 from maskmake.data.pixel_store import open_images, open_labels
-from maskmake.runtime.files import read_csv, write_json
+from maskmake.data.tables import read_index, read_splits
+from maskmake.runtime.files import write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    index = read_csv(snakemake.input.index)
+    index = read_index(snakemake.input.index)
+    splits = read_splits(snakemake.input.splits, index)
     plan = fingerprint(
         index,
-        read_csv(snakemake.input.splits),
+        splits,
         open_images(snakemake.input.images, index),
         open_labels(snakemake.input.labels, index),
     )

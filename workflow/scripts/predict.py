@@ -1,21 +1,27 @@
 """Write the probabilities of the validation and test images of one fold."""
 
+from pathlib import Path
+
 from maskmake.data.splits import fold_ids
+from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import select_device
 from maskmake.network.settings import PredictSettings
-from maskmake.runtime.files import read_csv
+from maskmake.runtime.files import write_csv
 from maskmake.runtime.log import job
 
 with job(snakemake):
     select_device(snakemake.params.backend, snakemake.resources.gpu, snakemake.log[0])
     from maskmake.predict.tiling import predict_images
 
-    ids = fold_ids(read_csv(snakemake.input.splits), int(snakemake.wildcards.fold))
-    predict_images(
-        snakemake.input.model,
+    index = read_index(snakemake.input.index)
+    splits = read_splits(snakemake.input.splits, index)
+    ids = fold_ids(splits, int(snakemake.wildcards.fold))
+    table = predict_images(
+        Path(snakemake.input.model).parent,
         snakemake.input.images,
-        read_csv(snakemake.input.index),
+        index,
         ids.validation + ids.test,
         PredictSettings(**snakemake.params.predict),
         snakemake.output.probabilities,
     )
+    write_csv(snakemake.output.sums, table)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from maskmake.data.file_versions import write_scan
 from maskmake.network.device import select_device
-from maskmake.network.settings import PredictSettings
-from maskmake.runtime.files import read_json, write_csv
+from maskmake.network.settings import PredictSettings, read_training
+from maskmake.runtime.files import write_csv
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    trained = read_json(snakemake.input.trainings[0])
+    trained = read_training(snakemake.input.trainings[0])
     select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
     from maskmake.predict.segmentation import segment_images
 
@@ -20,5 +20,6 @@ with job(snakemake):
         snakemake.input.decision,
         PredictSettings(**snakemake.params.predict),
         Path(snakemake.output.table).parents[1],
+        next(map(Path, snakemake.input.run), None),
     )
     write_csv(snakemake.output.table, table)

@@ -7,7 +7,7 @@ import pytest
 
 from maskmake.data.images import read_label, read_pixels
 from maskmake.data.pixel_store import build_store, open_images, open_labels, open_probabilities
-from maskmake.runtime.files import read_csv, write_csv
+from maskmake.runtime.files import read_csv, sha256, write_csv
 
 THRESHOLD = 0.5
 
@@ -29,6 +29,8 @@ def write_set(folder, images, labels):
                 "channels": image.shape[2] if image.ndim == 3 else 1,
                 "dtype": image.dtype.name,
                 "label_maximum": int(label.max()),
+                "sha256_image": sha256(paths[0]),
+                "sha256_label": sha256(paths[1]),
             }
         )
     return pd.DataFrame(rows)

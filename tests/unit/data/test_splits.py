@@ -1,5 +1,6 @@
 """Which images train, validate and test; what the data set implies; whose probabilities count."""
 
+import hashlib
 import re
 
 import numpy as np
@@ -243,14 +244,17 @@ def test_the_std_of_constant_images_is_zero(make_stores):
 
 
 def probabilities_of(folder, splits, index, values):
-    """Write ``probabilities.npy`` of each fold from its values by id."""
-    paths = []
+    """Write ``probabilities.npy`` and ``.csv`` of each fold from its values by id."""
+    paths, tables = [], []
     for fold, by_id in enumerate(values):
         ids = fold_ids(splits, fold)
         arrays = [by_id[i].astype(np.float16).reshape(-1) for i in ids.validation + ids.test]
         paths.append(folder / f"fold{fold}.npy")
         np.save(paths[-1], np.concatenate(arrays))
-    return RunProbabilities(paths, index, splits)
+        tables.append(folder / f"fold{fold}.csv")
+        sums = [hashlib.sha256(array).hexdigest() for array in arrays]
+        write_csv(tables[-1], pd.DataFrame({"id": ids.validation + ids.test, "sha256": sums}))
+    return RunProbabilities(paths, tables, index, splits)
 
 
 # --- labels of one class ----------------------------------------------------------------------

@@ -8,8 +8,9 @@ import pytest
 from pictures import cells
 
 from maskmake.masks.evaluation import evaluate_run
+from maskmake.masks.mask_files import MaskFolder
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_json, write_json, write_png
+from maskmake.runtime.files import read_json, sha256, write_csv, write_json, write_png
 from maskmake.scores.calibration import EXPECTED
 from maskmake.scores.cases import Case
 from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
@@ -40,13 +41,15 @@ def probabilities(labels):
 
 @pytest.fixture(scope="module")
 def evaluation(labels, probabilities, tmp_path_factory):
-    masks = tmp_path_factory.mktemp("masks")
+    folder = tmp_path_factory.mktemp("masks")
     for name, probability in probabilities.items():
-        write_png(masks / f"{name}.png", probability > 0.62)
+        write_png(folder / f"{name}.png", probability > 0.62)
+    sums = [sha256(folder / f"{name}.png") for name in probabilities]
+    write_csv(folder / "masks.csv", pd.DataFrame({"id": list(probabilities), "sha256": sums}))
     return evaluate_run(
         SimpleNamespace(test_ids=["a", "b"], test=probabilities.__getitem__),
         labels,
-        masks,
+        MaskFolder(folder, folder / "masks.csv"),
         {**DECISION, "reason": "is not repeated"},
         [{"seconds": 2.5}, {"seconds": 4.0}],
         [pd.DataFrame({"s": [1.0], "cpu_time": [9.0]}), pd.DataFrame({"s": [0.5]})],

@@ -3,15 +3,16 @@
 import resource
 
 import imagecodecs
-import keras
 import numpy as np
 import pytest
 import tifffile
+from saved_runs import build_small_network, write_fold
 from scipy.special import expit
 
 from maskmake.data import images
 from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
+from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
 from maskmake.predict.segmentation import segment_images
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError
@@ -26,28 +27,26 @@ DECISION = {"threshold": 0.5, "min_object": 0, "min_hole": 0}
 
 @pytest.fixture(scope="module")
 def make_run(tmp_path_factory):
-    """A function that makes a trained run: foreground is what is brighter than ``middle``."""
+    """A function that makes a trained run: foreground is what is brighter than ``middle``.
 
-    def make(channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0)):
+    Its networks are those of ``small_networks``.
+    """
+
+    def make(channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0), biases=(0.0, 0.0)):
         run = tmp_path_factory.mktemp("run")
-        for fold, value in enumerate(middle):
-            folder = run / f"fold{fold}"
-            folder.mkdir()
-            logits = keras.Sequential(
-                [
-                    keras.Input((None, None, channels)),
-                    keras.layers.Rescaling(1 / 4, -value / 4),
-                    keras.layers.Conv2D(1, 1, kernel_initializer="ones"),
-                ]
-            )
-            logits.save(folder / "model.keras")
-            preprocessing = {"channels": channels, "dtype": dtype, "scale": [1], "offset": [0]}
-            write_json(folder / "training.json", {"preprocessing": preprocessing})
+        for fold, (value, bias) in enumerate(zip(middle, biases, strict=False)):
+            scale, offset = [1 / 4] * channels, [-value / 4] * channels
+            write_fold(run / f"fold{fold}", channels, dtype, scale, offset, bias)
         names = ("threshold", "min_object", "min_hole")
         write_json(run / "decision.json", dict(zip(names, decision, strict=True)))
         return run
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def small_networks(monkeypatch):
+    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
 
 
 def segment(run, paths, out):
@@ -175,7 +174,8 @@ def test_the_expected_dice_is_that_of_the_temperature(make_run, tmp_path):
 
 
 def test_the_folds_decide_together(make_run, tmp_path):
-    run = make_run(middle=(90.0, 113.0))  # the mean logit changes sign at 101.5
+    # The mean logit changes sign at 101.5.
+    run = make_run(middle=(100.0, 100.0), biases=(2.5, -3.25))
     image = noise(40, 40)
     segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
     mask = read_pixels(tmp_path / "out" / "a.png")
@@ -226,8 +226,9 @@ def test_a_large_image_that_is_cut_short_is_named_and_leaves_nothing(
 
 def test_folds_of_other_channels_are_refused(make_run, tmp_path):
     run, other = make_run(middle=(1.0, 2.0)), make_run(channels=3)
-    (other / "fold0" / "model.keras").replace(run / "fold1" / "model.keras")
-    with pytest.raises(UserError, match=r"fold1/model\.keras: sees 3 channels.*says 1"):
+    for name in ("model.keras", "training.json"):
+        (other / "fold0" / name).replace(run / "fold1" / name)
+    with pytest.raises(UserError, match=r"fold1/training\.json: other preprocessing than .*fold0"):
         segment(run, [save(tmp_path / "a.png", noise(32, 32))], tmp_path / "out")
 
 

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from saved_runs import build_small_network, write_fold
 
 from maskmake.data.pixel_store import open_probabilities
+from maskmake.network import saved_networks
 from maskmake.network.networks import ENCODER_STRIDE
 from maskmake.network.settings import PredictSettings
 from maskmake.predict import tiling
@@ -382,13 +384,12 @@ def test_extreme_logits_stay_in_range_and_are_no_negative_zero():
     assert not np.signbit(probability).any()
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A saved model whose logit is (pixel - 128) / 40."""
-    path = tmp_path_factory.mktemp("model") / "model.keras"
-    layers = [keras.Input((None, None, 1)), keras.layers.Rescaling(1 / 40, -128 / 40)]
-    keras.Sequential(layers).save(path)
-    return path
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """The folder of a fold whose logit is (pixel - 128) / 40."""
+    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
+    write_fold(tmp_path / "fold0", scale=[1 / 40], offset=[-128 / 40])
+    return tmp_path / "fold0"
 
 
 @pytest.mark.parametrize("planes", [[(40, 70)] * 3, [(40, 70), (33, 20), (64, 64)]])
@@ -400,11 +401,14 @@ def test_images_of_a_store_are_predicted_in_the_order_of_the_ids(
     flat = np.concatenate([image.reshape(-1) for image in images.values()])
     np.save(tmp_path / "images.npy", flat)
     path = tmp_path / "probabilities.npy"
-    predict_images(model, tmp_path / "images.npy", index, ["c", "a"], settings(32, tta=True), path)
+    table = predict_images(
+        model, tmp_path / "images.npy", index, ["c", "a"], settings(32, tta=True), path
+    )
     written = np.load(path)
     assert written.dtype == np.float16
     assert written.ndim == (3 if len(set(planes)) == 1 else 1)
-    probabilities = open_probabilities(path, index, ["c", "a"])
+    assert table["id"].tolist() == ["c", "a"]
+    probabilities = open_probabilities(path, index, ["c", "a"], table["sha256"])
     for image_id in ("c", "a"):
         expected = 1 / (1 + np.exp(-untiled(images[image_id])))
         np.testing.assert_allclose(probabilities[image_id], expected, atol=1e-3)

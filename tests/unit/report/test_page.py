@@ -20,6 +20,7 @@ from PIL import Image
 from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import build_store
 from maskmake.masks.regions import region_picture
+from maskmake.masks.run_folds import list_folds
 from maskmake.report import pictures
 from maskmake.report.inputs import ReportInputs, ReportOutputs
 from maskmake.report.page import write_report
@@ -28,12 +29,13 @@ from maskmake.report.sentences import calibration_sentences
 from maskmake.report.tables import stage_table
 from maskmake.report.terms import SCORE_TERMS, duration, number, percent
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv, read_json, write_csv, write_json, write_png
+from maskmake.runtime.files import read_csv, read_json, sha256, write_csv, write_json, write_png
 from maskmake.scores.calibration import EXPECTED, reliability
 from maskmake.scores.probabilities import FLOAT16_LEVELS
 from maskmake.scores.scorecard import HIGHER_IS_BETTER
 
 CAPTIONS = Path(__file__).parents[3] / "workflow/report"
+FOLD_FILES = "model.keras", "training.json"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
 SCORE_KEYS = [key for group in SCORE_TERMS.values() for key in group]
@@ -41,6 +43,9 @@ TRAIN = {
     "architecture": "Unet",
     "encoder": "resnet18",
     "encoder_weights": None,
+    "patch": 64,
+    "batch": 4,
+    "steps": 10,
     "loss": "bce_dice",
     "label_scale": 1,
     "augmentation": "default",
@@ -143,6 +148,8 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
                 "channels": channels,
                 "dtype": "uint16",
                 "label_maximum": 255,
+                "sha256_image": sha256(image_path),
+                "sha256_label": sha256(label_path),
                 "foreground": label.mean(),
                 "group": None,
                 "role": None,
@@ -176,8 +183,16 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         training = {
             "settings": TRAIN,
             "fold": fold,
+            "preprocessing": {
+                "channels": channels,
+                "dtype": "uint16",
+                "scale": [1.0] * channels,
+                "offset": [0.0] * channels,
+            },
             "precision": "float32",
             "device": "CPU",
+            "xla": False,
+            "patches": 40 * epochs,
             "seconds": 6.0,
             "best_epoch": epochs,
             "val_loss": 0.2,
@@ -187,6 +202,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         write_json(folder / f"fold{fold}/training.json", training)
         samples = rng.integers(0, 2, (6, 40, 40, channels + 1)).astype(np.uint16)
         np.save(folder / f"fold{fold}/augmented.npy", samples)
+        (folder / f"fold{fold}/model.keras").write_bytes(b"is not read")
     levels = [0.25, 0.5, 0.625, 0.75]
     dice = [0.7, 0.8, 0.85, None]
     curve = {"foreground_dice": dice, "background_dice": dice, "objective": dice}
@@ -201,6 +217,8 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         "score": 0.86,
         "score_at_half": 0.8,
         "score_uncleaned": 0.85,
+        "threshold_uncleaned": 0.625,
+        "methods": [],
         "reason": "Two levels separate objects no better than one.",
         "removed": {"objects_true": 1, "objects_false": 2, "holes_true": 0, "holes_false": 0},
         "clean_up_reason": "The clean-up pays: so it does.",
@@ -209,6 +227,8 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         "sizes": [],
     }
     write_json(folder / "decision.json", decision)
+    files = [[folder / f"fold{fold}" / name for fold in range(folds)] for name in FOLD_FILES]
+    write_json(folder / "run.json", list_folds(*files))
     write_json(folder / "specks.json", SPECKS)
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
 
@@ -292,6 +312,7 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         training=fold_paths("training.json"),
         augmented=run_paths("fold0/augmented.npy"),
         decision=run_paths("decision.json"),
+        folds=run_paths("run.json"),
         diagnosis=run_paths("specks.json"),
         specks=run_paths("specks.png"),
         metrics=run_paths("metrics.json"),

@@ -30,7 +30,7 @@ import keras
 from maskmake.train import training
 from maskmake.network.settings import TrainSettings
 
-def build_network(*arguments, scale, offset, precision):
+def build_network(*arguments, scale, offset, precision, encoder_weights=None):
     layers = keras.layers
     x = images = keras.Input((None, None, 1))
     x = layers.Rescaling(scale, offset)(x)

@@ -234,7 +234,7 @@ def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
 def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str) -> None:
     """Write the audit for programs (JSON), for people (HTML) and as a table (CSV)."""
     write_csv(manifest_path, audit.manifest)
-    write_json(json_path, _summary(audit))
+    write_json(json_path, {**_summary(audit), "manifest": sha256(manifest_path)})
     write_page(audit, html_path)
 
 

@@ -1,45 +1,79 @@
 """The fingerprint of a data set, and the check that a patch fits into its images."""
 
-from typing import TypedDict
+from pathlib import Path
+from typing import Annotated, Literal, TypedDict, cast
 
 import numpy as np
 import pandas as pd
 
 from maskmake.data.object_class import ObjectClass, find_object_class
 from maskmake.data.pixel_store import PixelStore
+from maskmake.data.tables import damaged
+from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
 PATCH_STEP = 32
 
 
+Length = Annotated[int, Keywords(minimum=1)]
+Level = Annotated[float, Keywords(minimum=0, maximum=65535)]
+
+
 class Lengths(TypedDict):
     """Range of a length over the images, in pixels."""
 
-    minimum: int
+    minimum: Length
     median: float
-    maximum: int
+    maximum: Length
 
 
 class Intensity(TypedDict):
     """Pixel values of the images that are not test images; mean and std of each channel."""
 
-    mean: list[float]
-    std: list[float]
-    minimum: float
-    maximum: float
+    mean: list[Level]
+    std: list[Level]
+    minimum: Level
+    maximum: Level
 
 
 class Plan(ObjectClass):
     """Contents of ``plan.json``, the fingerprint of a data set."""
 
-    images: int
+    images: Length
     height: Lengths
     width: Lengths
-    channels: int
-    dtype: str
-    foreground: float
+    channels: Literal[1, 3]
+    dtype: Literal["uint8", "uint16"]
+    foreground: Annotated[float, Keywords(minimum=0, maximum=1)]
     intensity: Intensity
-    largest_patch: int
+    largest_patch: Annotated[int, Keywords(minimum=0)]
+
+
+def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:
+    """Read ``plan.json``.
+
+    Args:
+        path: of the file.
+        index: table of ``index.csv``, whose fingerprint it is to be.
+
+    Raises:
+        UserError: a value is missing, not what it should be, or of another data set.
+    """
+    plan: Plan = read_document(path, Plan)
+    channels = int(index["channels"].iloc[0])
+    expected: dict[str, object] = {
+        "images": len(index),
+        "height": _range(index["height"]),
+        "width": _range(index["width"]),
+        "channels": channels,
+    }
+    for key, value in expected.items():
+        if dict(plan)[key] != value:
+            raise damaged(path, f"{key} is not that of index.csv", "plan")
+    intensity = plan["intensity"]
+    if {len(intensity["mean"]), len(intensity["std"])} != {channels}:
+        raise damaged(path, f"not one mean and std for each of {channels} channels", "plan")
+    return plan
 
 
 def fingerprint(
@@ -78,8 +112,8 @@ def fingerprint(
         "images": len(index),
         "height": _range(index["height"]),
         "width": _range(index["width"]),
-        "channels": channels,
-        "dtype": images.dtype.name,
+        "channels": cast(Literal[1, 3], channels),
+        "dtype": cast(Literal["uint8", "uint16"], images.dtype.name),
         "foreground": foreground / pixels,
         "intensity": {
             "mean": mean.tolist(),

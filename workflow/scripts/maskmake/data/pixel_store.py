@@ -1,6 +1,7 @@
 """The pixel store: all images of a data set in one memory-mapped array, found by an index."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pandas as pd
 
 from maskmake.data.images import read_label, read_pixels
 from maskmake.data.labels import foreground, label_range
-from maskmake.runtime.files import writable_array, write_csv
-
-INDEX_COLUMNS = ["id", "height", "width", "channels", "image_offset", "label_offset"]
+from maskmake.data.tables import damaged
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import read_array, sha256, writable_array, write_csv
 
 
 class PixelStore:
@@ -21,6 +22,12 @@ class PixelStore:
         ids: id of each image.
         shapes: shape of each image, (H, W) or (H, W, C).
         offsets: index of each image's first element in the flattened array.
+        sums: SHA-256 of each image's elements, compared when it is first asked for; None: they
+            are not compared.
+        step: the target that made the file, for the sentence.
+
+    Raises:
+        UserError: the file is not a whole array, or not of the size that the shapes add up to.
     """
 
     def __init__(
@@ -29,10 +36,18 @@ class PixelStore:
         ids: Iterable[str],
         shapes: Iterable[tuple[int, ...]],
         offsets: Iterable[int],
+        sums: Iterable[str] | None = None,
+        step: str = "binarize",
     ):
-        whole = np.load(path, mmap_mode="r")
+        whole = read_array(path, mapped=True)
+        assert isinstance(whole, np.memmap)
         self._path, self._dtype, self._first_byte = path, whole.dtype, whole.offset
+        self._step = step
         self._places = dict(zip(ids, zip(shapes, offsets, strict=True), strict=True))
+        self._unchecked = {} if sums is None else dict(zip(self._places, sums, strict=True))
+        expected = sum(int(np.prod(shape)) for shape, _ in self._places.values())
+        if whole.size != expected:
+            raise damaged(path, f"{whole.size} numbers instead of {expected}", step)
 
     @property
     def dtype(self) -> np.dtype:
@@ -45,11 +60,20 @@ class PixelStore:
         return list(self._places)
 
     def __getitem__(self, image_id: str) -> np.ndarray:
-        """Memory-mapped view of one image, (H, W) or (H, W, C)."""
+        """Memory-mapped view of one image, (H, W) or (H, W, C).
+
+        Raises:
+            UserError: its elements are not those that were written.
+        """
         shape, offset = self._places[image_id]
         # A map of its own, so that the pages that were read leave the memory with the image.
         first_byte = self._first_byte + int(offset) * self._dtype.itemsize
-        return np.memmap(self._path, self._dtype, "r", first_byte, tuple(map(int, shape)))
+        image = np.memmap(self._path, self._dtype, "r", first_byte, tuple(map(int, shape)))
+        if image_id in self._unchecked:
+            if hashlib.sha256(image.data).hexdigest() != self._unchecked[image_id]:
+                raise damaged(self._path, f"other bytes (SHA-256) for '{image_id}'", self._step)
+            del self._unchecked[image_id]
+        return image
 
     def shape(self, image_id: str) -> tuple[int, ...]:
         """Shape of one image, without touching its pixels."""
@@ -67,18 +91,24 @@ def open_images(path: str | Path, index: pd.DataFrame) -> PixelStore:
         (row.height, row.width) if row.channels == 1 else (row.height, row.width, row.channels)
         for row in index.itertuples()
     ]
-    return PixelStore(path, index["id"], shapes, index["image_offset"])
+    return PixelStore(path, index["id"], shapes, index["image_offset"], index.get("sha256_image"))
 
 
 def open_labels(path: str | Path, index: pd.DataFrame) -> PixelStore:
     """Labels of ``index.csv``: (H, W) ``uint8``, 0 or 1."""
-    return PixelStore(path, index["id"], _shapes_2d(index), index["label_offset"])
+    shapes = _shapes_2d(index)
+    return PixelStore(path, index["id"], shapes, index["label_offset"], index.get("sha256_label"))
 
 
-def open_probabilities(path: str | Path, index: pd.DataFrame, ids: Iterable[str]) -> PixelStore:
+def open_probabilities(
+    path: str | Path,
+    index: pd.DataFrame,
+    ids: Iterable[str],
+    sums: Iterable[str] | None = None,
+) -> PixelStore:
     """Probabilities written one after the other for ``ids``: (H, W) ``float16``, 0 to 1."""
     shapes = _shapes_2d(index.set_index("id", drop=False).loc[list(ids)])
-    return PixelStore(path, ids, shapes, offsets_of(shapes))
+    return PixelStore(path, ids, shapes, offsets_of(shapes), sums, "predict")
 
 
 def _shapes_2d(index: pd.DataFrame) -> list[tuple[int, int]]:
@@ -121,7 +151,10 @@ def build_store(
         threshold: share of the label range above which a pixel is foreground.
         images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
         labels_path: output, ``uint8``, 0 or 1.
-        index_path: output, shape and offsets of each image.
+        index_path: output; shape, offsets and SHA-256 of each image and label.
+
+    Raises:
+        UserError: a file cannot be read, or is not the one that was audited.
     """
     channels = int(manifest["channels"].max())
     dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
@@ -135,18 +168,50 @@ def build_store(
             "channels": channels,
             "image_offset": offsets_of(image_shapes),
             "label_offset": offsets_of(label_shapes),
-        },
-        columns=INDEX_COLUMNS,
+        }
     )
     top = label_range(int(manifest["label_maximum"].max()))
+    sums: dict[str, list[str]] = {"sha256_image": [], "sha256_label": []}
     with (
         writable_array(images_path, stacked_shape(image_shapes), dtype) as images,
         writable_array(labels_path, stacked_shape(label_shapes), np.uint8) as labels,
     ):
         flat_images, flat_labels = images.reshape(-1), labels.reshape(-1)
         for row, place in zip(manifest.itertuples(), index.itertuples(), strict=True):
-            pixels = to_pixel_type(read_pixels(row.image), dtype, channels)
-            label = foreground(read_label(row.label), threshold, top)
+            size = (row.height, row.width)
+            pixels = _audited(read_pixels, row.image, row.sha256_image, size)
+            pixels = to_pixel_type(pixels, dtype, channels)
+            label = _audited(read_label, row.label, row.sha256_label, size)
+            label = foreground(label, threshold, top)
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
-    write_csv(index_path, index)
+            sums["sha256_image"].append(_sum(pixels))
+            sums["sha256_label"].append(_sum(label))
+    write_csv(index_path, index.assign(**sums))
+
+
+def _sum(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _audited(
+    read: Callable[[str], np.ndarray], path: str, sha256_of_file: str, size: tuple[int, int]
+) -> np.ndarray:
+    """The pixels of a file that still has the bytes that were audited.
+
+    They are compared after the file was decoded, so that a change until then is seen.
+    """
+    fault: UserError | None = None
+    try:
+        pixels = read(path)
+    except UserError as error:
+        fault = error
+    same = not Path(path).is_file() or sha256(path) == sha256_of_file
+    if fault and same:
+        raise fault
+    if fault or not same or pixels.shape[:2] != size:
+        raise UserError(
+            f"{path}: changed since validate read it; expected the file that was audited; run "
+            "again, which audits it first."
+        )
+    return pixels

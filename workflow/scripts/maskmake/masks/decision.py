@@ -11,7 +11,8 @@ background. So an inverted label with the probability of its class gives the sam
 """
 
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from pathlib import Path
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 import numpy as np
 from skimage import measure
@@ -20,6 +21,17 @@ from skimage.segmentation import watershed
 
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
 from maskmake.data.object_class import ObjectName
+from maskmake.runtime.documents import Keywords, read_document
+
+# The types of numbers in ``decision.json``, with their ranges in its JSON schema, which is made of
+# the classes below. A new key is one line there.
+Share = Annotated[float, Keywords(minimum=0, maximum=1)]
+Pixels = Annotated[int, Keywords(minimum=0, maximum=2**40)]
+Score = Annotated[float, Keywords(type=["number", "null"])]  # null where it is undefined
+Temperature = Annotated[float, Keywords(exclusiveMinimum=0, maximum=1e6)]
+
+# What a decision of any version has.
+NEEDED = ("threshold", "min_object", "min_hole")
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ class Decision:
     objects: ObjectName = "foreground"
 
     @property
-    def method(self) -> str:
+    def method(self) -> Literal["one_level", "two_level"]:
         return "one_level" if self.upper is None else "two_level"
 
 
@@ -57,46 +69,46 @@ class StoredDecision(TypedDict):
     is the lower number then.
     """
 
-    method: str
-    threshold: float
-    min_object: int
-    min_hole: int
-    upper: NotRequired[float | None]
-    min_seed: NotRequired[int]
+    method: Literal["one_level", "two_level"]
+    threshold: Share
+    min_object: Pixels
+    min_hole: Pixels
+    upper: NotRequired[Share | None]
+    min_seed: NotRequired[Pixels]
     objects: NotRequired[ObjectName]
 
 
 class TriedDecision(StoredDecision):
     """A decision that was tried, with its objective and V-Rand on validation."""
 
-    score: float
-    v_rand: float
+    score: Score
+    v_rand: Score
 
 
 class Curve(TypedDict):
     """About 200 thresholds without clean-up, and the scores of each: lists of one length."""
 
-    threshold: list[float]
-    foreground_dice: list[float]
-    background_dice: list[float]
-    objective: list[float]
+    threshold: list[Share]
+    foreground_dice: list[Score]
+    background_dice: list[Score]
+    objective: list[Score]
 
 
 class Removed(TypedDict):
     """How many objects a clean-up removes and holes it fills on validation, true and false ones."""
 
-    objects_true: int
-    objects_false: int
-    holes_true: int
-    holes_false: int
+    objects_true: Pixels
+    objects_false: Pixels
+    holes_true: Pixels
+    holes_false: Pixels
 
 
 class TriedSizes(Removed):
     """A pair of sizes that was tried, its score and what it removes."""
 
-    min_object: int
-    min_hole: int
-    score: float
+    min_object: Pixels
+    min_hole: Pixels
+    score: Score
 
 
 class CleanUp(Removed):
@@ -108,12 +120,12 @@ class CleanUp(Removed):
         error: standard error of their difference; None with too few images to know it.
     """
 
-    threshold: float
-    min_object: int
-    min_hole: int
-    score_with: float
-    score_without: float
-    error: float | None
+    threshold: Share
+    min_object: Pixels
+    min_hole: Pixels
+    score_with: Score
+    score_without: Score
+    error: Annotated[float, Keywords(minimum=0)] | None
 
 
 class LearnedOneLevel(TypedDict):
@@ -131,9 +143,9 @@ class LearnedOneLevel(TypedDict):
         sizes: each pair of sizes tried at the threshold of the one level.
     """
 
-    score_at_half: float
-    threshold_uncleaned: float
-    score_uncleaned: float
+    score_at_half: Score
+    threshold_uncleaned: Share
+    score_uncleaned: Score
     curve: Curve
     removed: Removed
     clean_up: NotRequired[CleanUp | None]
@@ -150,7 +162,7 @@ class LearnedMethod(TypedDict):
         methods: the one level and all two levels tried.
     """
 
-    score: float
+    score: Score
     reason: str
     methods: list[TriedDecision]
 
@@ -158,14 +170,14 @@ class LearnedMethod(TypedDict):
 class Validation(TypedDict):
     """For each validation image, the share of foreground in its mask and the expected Dice."""
 
-    foreground: list[float]
-    expected_mean_dice: list[float]
+    foreground: list[Share]
+    expected_mean_dice: list[Share]
 
 
 class Calibration(TypedDict):
     """The temperature, and what to compare the masks of new images with."""
 
-    temperature: float
+    temperature: Temperature
     validation: Validation
 
 
@@ -181,9 +193,23 @@ class LearnedDecision(StoredDecision, LearnedOneLevel, LearnedMethod):
 
     objective: str
     objects_reason: NotRequired[str]
-    temperature: NotRequired[float]
+    temperature: NotRequired[Temperature]
     validation: NotRequired[Validation]
     images: NotRequired[list[str]]
+
+
+def read_decision(path: str | Path, any_version: bool = False) -> LearnedDecision:
+    """Read ``decision.json``.
+
+    Args:
+        path: of the file.
+        any_version: whether an earlier version may have made it, so that only ``NEEDED`` and what
+            is there can be relied on.
+
+    Raises:
+        UserError: it is no JSON document, or a value is missing or not what it should be.
+    """
+    return read_document(path, LearnedDecision, NEEDED if any_version else None)
 
 
 def stored_decision(contents: StoredDecision) -> Decision:

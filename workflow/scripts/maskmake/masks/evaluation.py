@@ -1,14 +1,12 @@
 """The scores of a run on its test images: the contents of ``metrics.json`` and its tables."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.splits import check_classes
 from maskmake.masks.decision import (
@@ -18,6 +16,7 @@ from maskmake.masks.decision import (
     stored_decision,
 )
 from maskmake.masks.fold_probabilities import RunProbabilities
+from maskmake.masks.mask_files import MaskFolder
 from maskmake.network.settings import TrainingRecord
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
@@ -80,7 +79,7 @@ class Evaluation(NamedTuple):
 def evaluate_run(
     run: RunProbabilities,
     labels: PixelStore,
-    masks: str | Path,
+    masks: Mapping[str, np.ndarray] | MaskFolder,
     learned: LearnedDecision,
     trainings: Iterable[TrainingRecord],
     predictions: Iterable[pd.DataFrame],
@@ -90,7 +89,7 @@ def evaluate_run(
     Args:
         run: its probabilities.
         labels: of the data set.
-        masks: folder with the mask of each test image, ``<id>.png``, foreground above 0.
+        masks: of each test image, (H, W) bool.
         learned: contents of ``decision.json``.
         trainings: contents of ``training.json`` of each fold.
         predictions: Snakemake's benchmark of the prediction of each fold; the seconds are in ``s``.
@@ -104,7 +103,7 @@ def evaluate_run(
 
     def cases() -> Iterator[Case]:
         for i in run.test_ids:
-            yield Case(i, labels[i], run.test(i), read_pixels(Path(masks, f"{i}.png")) > 0)
+            yield Case(i, labels[i], run.test(i), masks[i])
 
     decision = stored_decision(learned)
     card = score_card(cases(), learned["temperature"], decision.objects)

@@ -8,6 +8,8 @@ from scipy.special import expit, logit
 
 from maskmake.data.pixel_store import PixelStore, open_probabilities
 from maskmake.data.splits import fold_ids
+from maskmake.data.tables import check_columns, check_ids
+from maskmake.runtime.files import read_csv
 from maskmake.scores.cases import Case
 from maskmake.scores.probabilities import SURE
 
@@ -17,16 +19,30 @@ class RunProbabilities:
 
     Args:
         paths: ``probabilities.npy`` of each fold, in order.
+        sums: ``probabilities.csv`` of each fold.
         index: table of ``index.csv``.
         splits: table of ``splits.csv``.
+
+    Raises:
+        UserError: a file is damaged, or of other images.
     """
 
-    def __init__(self, paths: Iterable[str], index: pd.DataFrame, splits: pd.DataFrame):
+    def __init__(
+        self,
+        paths: Iterable[str],
+        sums: Iterable[str],
+        index: pd.DataFrame,
+        splits: pd.DataFrame,
+    ):
         self._fold_of: dict[str, PixelStore] = {}
         self._folds: list[PixelStore] = []
-        for fold, path in enumerate(paths):
+        for fold, (path, table) in enumerate(zip(paths, sums, strict=True)):
             ids = fold_ids(splits, fold)
-            store = open_probabilities(path, index, ids.validation + ids.test)
+            predicted = [*ids.validation, *ids.test]
+            written = read_csv(table)
+            check_columns(table, written, ["id", "sha256"], "predict")
+            check_ids(table, written, predicted, "splits.csv", "predict")
+            store = open_probabilities(path, index, predicted, written["sha256"])
             self._folds.append(store)
             self._fold_of |= dict.fromkeys(ids.validation, store)
         self.validation_ids = list(self._fold_of)

@@ -2,12 +2,45 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from maskmake.data.images import read_pixels
+from maskmake.data.tables import check_columns, damaged
 from maskmake.masks.decision import Decision, apply_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.regions import region_picture
-from maskmake.runtime.files import sha256, write_png
+from maskmake.runtime.files import read_csv, sha256, write_png
+
+
+class MaskFolder:
+    """The masks that ``write_masks`` wrote, each compared with its sum as it is read.
+
+    Args:
+        folder: of the masks.
+        table: ``masks.csv``.
+
+    Raises:
+        UserError: the table is damaged.
+    """
+
+    def __init__(self, folder: str | Path, table: str | Path):
+        self._folder, self._table = folder, table
+        written = read_csv(table)
+        check_columns(table, written, ["id", "sha256"], "masks")
+        self._sums = dict(zip(written["id"], written["sha256"], strict=True))
+
+    def __getitem__(self, image_id: str) -> np.ndarray:
+        """Mask of a test image, (H, W) bool.
+
+        Raises:
+            UserError: the file is missing, or is not the one that was written.
+        """
+        path = Path(self._folder, f"{image_id}.png")
+        mask = read_pixels(path) > 0
+        if self._sums.get(image_id) != sha256(path):
+            raise damaged(path, f"other bytes (SHA-256) than {self._table} says", "masks")
+        return mask
 
 
 def write_masks(

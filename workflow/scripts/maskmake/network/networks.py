@@ -6,7 +6,6 @@ is handed modules with the names it misses; Keras itself stays as it is for ever
 
 import contextlib
 import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,30 +217,37 @@ def _as_photographs(library, encoder: str, images):
     )(x)
 
 
+def known_encoders() -> list[str]:
+    """Names of the encoders of segmentation_models."""
+    return _import_library().get_available_backbone_names()
+
+
 def build_network(
     architecture: str,
     encoder: str,
-    encoder_weights: Path | None,
+    pretrained: bool,
     channels: int,
     patch: int,
     scale: list[float],
     offset: list[float],
     precision: str,
+    encoder_weights: Path | None = None,
 ) -> keras.Model:
     """Build a binary segmentation network with its normalisation inside.
 
     Args:
         architecture: ``Unet``, ``FPN``, ``Linknet`` or ``PSPNet``.
         encoder: name of an encoder of segmentation_models.
-        encoder_weights: file that ``load_imagenet_encoder`` has fetched, or ``None`` for random
-            weights. An encoder with weights sees three channels, grey repeated, with the mean,
-            variance and preprocessing of the photographs of ImageNet.
+        pretrained: whether the encoder has started from ImageNet weights or is to start from them.
+            Then it sees three channels, grey repeated, with the mean, variance and preprocessing of
+            the photographs of ImageNet.
         channels: channels of the images.
         patch: height and width of training patches in pixels; only PSPNet is bound to it.
         scale: factor for each channel; ``image * scale + offset`` is what the network sees, and
-            is standardised where the encoder has weights.
+            is standardised where the encoder is pretrained.
         offset: see ``scale``.
         precision: ``float32`` or ``bfloat16``; weights and logits are float32 in both.
+        encoder_weights: file that ``load_imagenet_encoder`` has fetched; None for random weights.
 
     Returns:
         Model from raw pixel values (B, H, W, channels) to float32 logits (B, H, W, 1). H and W
@@ -251,7 +257,7 @@ def build_network(
         UserError: the file of weights does not fit the encoder.
     """
     library = _import_library()
-    seen_channels = 3 if encoder_weights else channels
+    seen_channels = 3 if pretrained else channels
     side = patch if architecture == "PSPNet" else None
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
@@ -270,7 +276,7 @@ def build_network(
 
         images = keras.Input((side, side, channels), name="images", dtype="float32")
         x = keras.layers.Rescaling(scale, offset, name="normalization", dtype="float32")(images)
-        if encoder_weights:
+        if pretrained:
             x = _as_photographs(library, encoder, x)
         return keras.Model(images, core(x), name=f"{architecture}_{encoder}")
     finally:
@@ -288,22 +294,6 @@ def save_network(network: keras.Model, path: Path) -> None:
 
     with atomic(path) as temporary:
         _rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
-
-
-def load_network(path: str | Path) -> keras.Model:
-    """Load a trained network from ``model.keras``.
-
-    Raises:
-        UserError: the file is no model of Keras, or not a whole one.
-    """
-    try:
-        network = keras.models.load_model(path, compile=False)
-    except (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: cannot be read as a model of Keras ({str(error).splitlines()[0]}); copy it "
-            "again from where it was trained, or remove it and train again."
-        ) from error
-    return _rebuilt(network, _modern_layer)
 
 
 def _rebuilt(network: keras.Model, rebuild: Callable[[keras.layers.Layer], keras.layers.Layer]):

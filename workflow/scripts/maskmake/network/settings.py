@@ -1,7 +1,11 @@
 """What describes a network: its typed settings, and the record of its training."""
 
 from dataclasses import dataclass
-from typing import Literal, NotRequired, TypedDict
+from pathlib import Path
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from maskmake.runtime.documents import Keywords, read_document
+from maskmake.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,12 @@ class PredictSettings:
     tta: bool
 
 
+# Far beyond any number in use; they keep a foreign file from asking for all memory.
+MOST_PARAMETERS, LARGEST_PATCH = 2**31, 2**14
+
+Count = Annotated[int, Keywords(minimum=1)]
+
+
 class Normalization(TypedDict):
     """``pixel * scale + offset``, a number for each channel."""
 
@@ -150,23 +160,57 @@ class Normalization(TypedDict):
 class Preprocessing(Normalization):
     """What a network expects: channels, pixel type, and the normalization of its values."""
 
-    channels: int
-    dtype: str
+    channels: Literal[1, 3]
+    dtype: Literal["uint8", "uint16"]
+
+
+class NetworkSettings(TypedDict):
+    """The fields of ``TrainSettings`` from which a network is built again, and its length."""
+
+    architecture: Literal["Unet", "FPN", "Linknet", "PSPNet"]
+    encoder: Annotated[str, Keywords(pattern="^[a-z0-9]+$")]
+    encoder_weights: Literal["imagenet"] | None
+    patch: Annotated[int, Keywords(minimum=32, maximum=LARGEST_PATCH, multipleOf=32)]
+    batch: Count
+    steps: Count
+    backend: Literal["tensorflow", "jax", "torch"]
 
 
 class TrainingRecord(TypedDict):
-    """Contents of ``training.json``: how one network was trained."""
+    """Contents of ``training.json``: how one network was trained.
 
-    settings: dict
-    fold: int
+    Ranges are those of the JSON schema that ``runtime.documents`` makes of it.
+    """
+
+    settings: NetworkSettings  # and all others
+    fold: Annotated[int, Keywords(minimum=0)]
     preprocessing: Preprocessing
-    precision: str
+    precision: Literal["float32", "bfloat16"]
     device: str
     xla: bool
-    parameters: int
-    patches: int
-    seconds: float
-    peak_memory: NotRequired[int]  # bytes; a training of 0.1.0 has none
-    best_epoch: int
-    val_loss: float
+    parameters: Annotated[int, Keywords(minimum=1, maximum=MOST_PARAMETERS)]
+    patches: Count
+    seconds: Annotated[float, Keywords(minimum=0)]
+    peak_memory: NotRequired[Count]  # bytes; a training of 0.1.0 has none
+    best_epoch: Count
+    val_loss: Annotated[float, Keywords(type=["number", "null"])]  # null where it was no number
     versions: dict[str, str]
+
+
+def read_training(path: str | Path) -> TrainingRecord:
+    """Read ``training.json``.
+
+    Raises:
+        UserError: it is no JSON document, a value is not what it should be, or the normalization
+            has not one number for each channel.
+    """
+    record: TrainingRecord = read_document(path, TrainingRecord)
+    trained = record["preprocessing"]
+    for name in ("scale", "offset"):
+        numbers = trained["scale"] if name == "scale" else trained["offset"]
+        if len(numbers) != trained["channels"]:
+            raise UserError(
+                f"{path}: preprocessing.{name} has {len(numbers)} numbers; expected one for each "
+                f"of {trained['channels']} channels; copy it again from where it was made."
+            )
+    return record

@@ -12,16 +12,18 @@ import pandas as pd
 from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.pixel_store import to_pixel_type
 from maskmake.data.png_writer import png_rows
-from maskmake.masks.decision import Decision, LearnedDecision, stored_decision
+from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked
-from maskmake.network.networks import load_network
-from maskmake.network.settings import PredictSettings, Preprocessing, TrainingRecord
+from maskmake.masks.run_folds import check_fold_files, warn_of_folds
+from maskmake.network.saved_networks import load_network
+from maskmake.network.settings import PredictSettings, Preprocessing
 from maskmake.predict.tiling import ImageStream, Predictor, predict_bands
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_json
 from maskmake.runtime.log import logger
 from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
+
+FOLD_FILES = "model.keras", "training.json"
 
 
 def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
@@ -52,21 +54,20 @@ def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
     """Networks of all folds and the preprocessing that they share.
 
     Raises:
-        UserError: a network has other channels than its settings or another fold say.
+        UserError: the files of a fold are damaged, or it was trained otherwise than the first one,
+            so that it belongs to another run.
     """
-    networks = [load_network(fold / "model.keras") for fold in folds]
-    records: list[TrainingRecord] = [read_json(fold / "training.json") for fold in folds]
-    trained = [record["preprocessing"] for record in records]
-    expected = trained[0]["channels"]
-    for fold, network, preprocessing in zip(folds, networks, trained, strict=True):
-        found = {network.input_shape[-1], preprocessing["channels"]} - {expected}
-        if found:
-            raise UserError(
-                f"{fold / 'model.keras'}: sees {found.pop()} channels, but "
-                f"{folds[0] / 'training.json'} says {expected}; expected the folds of one run; "
-                "copy the folder of the run again."
-            )
-    return networks, trained[0]
+    networks, records = zip(*map(load_network, folds), strict=True)
+    first = records[0]
+    for fold, record in zip(folds, records, strict=True):
+        for key in ("settings", "preprocessing"):
+            if record[key] != first[key]:
+                raise UserError(
+                    f"{fold / 'training.json'}: other {key} than {folds[0] / 'training.json'}; "
+                    "expected the folds of one run; remove the folder of a fold that a former "
+                    "training left, or copy the folder of the run again."
+                )
+    return list(networks), first["preprocessing"]
 
 
 def _open_all(
@@ -103,7 +104,12 @@ def _model_input(image: ImageFile, preprocessing: Preprocessing) -> ImageStream[
 
 
 def segment_images(
-    paths: list[str], folds: list[Path], decision_path: Path, settings: PredictSettings, out: Path
+    paths: list[str],
+    folds: list[Path],
+    decision_path: Path,
+    settings: PredictSettings,
+    out: Path,
+    run_path: Path | None = None,
 ) -> pd.DataFrame:
     """Write the mask of each image, 0/255, to ``out/<stem>.png``.
 
@@ -113,18 +119,24 @@ def segment_images(
     Args:
         paths: images.
         folds: folder of each trained fold, with ``model.keras`` and ``training.json``.
-        decision_path: ``decision.json`` of the run.
+        decision_path: ``decision.json`` of the run, of this version or an earlier one.
         settings: tile, overlap, test-time augmentation.
         out: folder of the masks.
+        run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
 
     Returns:
         Columns id, image, height, width, foreground (share of the mask) and ``EXPECTED``, the Dice
         to expect.
 
     Raises:
-        UserError: at the end, naming every image that could not be used.
+        UserError: the files of the run are damaged or not those of one run; or at the end, naming
+            every image that could not be used.
     """
-    learned: LearnedDecision = read_json(decision_path)
+    learned = read_decision(decision_path, any_version=True)
+    if run_path is not None:
+        models, trainings = ([fold / name for fold in folds] for name in FOLD_FILES)
+        check_fold_files(run_path, trainings, models)
+    warn_of_folds(folds[0].parent, folds)
     decision = stored_decision(learned)
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)

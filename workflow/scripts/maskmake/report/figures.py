@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
+from maskmake.masks.decision import LearnedDecision
+
 INK = "#7c8594"  # text and axes
 FOREGROUND = "#3f8fd2"
 BACKGROUND = "#d98a1f"
@@ -140,7 +142,9 @@ def _line(history: pd.DataFrame) -> dict:
     return {"lw": 1.4, "marker": "." if len(history) == 1 else None}
 
 
-def threshold_figure(decisions: Mapping[str, dict], objective_names: Mapping[str, str]) -> Figure:
+def threshold_figure(
+    decisions: Mapping[str, LearnedDecision], objective_names: Mapping[str, str]
+) -> Figure:
     """Dice and objective of the validation images over the threshold, one panel a run.
 
     Args:
@@ -156,7 +160,7 @@ def threshold_figure(decisions: Mapping[str, dict], objective_names: Mapping[str
     return figure
 
 
-def _draw_decision(axes: Axes, decision: dict, objective: str) -> None:
+def _draw_decision(axes: Axes, decision: LearnedDecision, objective: str) -> None:
     curve = {name: np.array(values, dtype=float) for name, values in decision["curve"].items()}
     thresholds, chosen = curve["threshold"], decision["threshold"]
     axes.axvline(0.5, color=INK, lw=1, ls=":", label="0.5")

@@ -1,16 +1,29 @@
 """The files of the earlier stages that the report reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from maskmake.data.pixel_store import PixelStore, open_images, open_labels
-from maskmake.network.settings import TrainingRecord
+from maskmake.data.tables import (
+    check_columns,
+    check_ids,
+    damaged,
+    read_index,
+    read_manifest,
+    read_splits,
+)
+from maskmake.masks.decision import LearnedDecision, read_decision
+from maskmake.masks.run_folds import check_fold_files
+from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json
+from maskmake.scores.calibration import CALIBRATION_BINS
+from maskmake.scores.comparison import PAIR_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class ReportInputs:
         comparison, pairs: of ``compare``.
         history, training: of ``train_fold``.
         augmented: patches that the first fold of each run was trained on.
-        decision: of ``decide_run``.
+        decision, folds: ``decision.json`` and ``run.json`` of ``decide_run``.
         diagnosis, specks: ``specks.json`` and ``specks.png`` of ``diagnose_run``.
         metrics, per_image, reliability: of ``evaluate_run``.
         masks, probability, regions: folders of ``mask_run`` with a picture of each test image.
@@ -46,6 +59,7 @@ class ReportInputs:
     training: Sequence[str]
     augmented: Sequence[str]
     decision: Sequence[str]
+    folds: Sequence[str]
     diagnosis: Sequence[str]
     specks: Sequence[str]
     metrics: Sequence[str]
@@ -84,7 +98,7 @@ class Run(NamedTuple):
     name: str
     histories: list[pd.DataFrame]
     trainings: list[TrainingRecord]
-    decision: dict
+    decision: LearnedDecision
     specks: dict
     metrics: dict
     per_image: pd.DataFrame
@@ -95,32 +109,47 @@ class Run(NamedTuple):
 
 
 def read_data(inputs: ReportInputs) -> tuple[PixelStore, PixelStore, pd.DataFrame]:
-    """Images, labels, and the manifest with the columns ``role`` and ``fold`` of the split."""
-    index = read_csv(inputs.index)
+    """Images, labels, and the manifest with the columns ``role`` and ``fold`` of the split.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    index = read_index(inputs.index)
     images, labels = open_images(inputs.images, index), open_labels(inputs.labels, index)
-    manifest = read_csv(inputs.manifest).drop(columns="role")
-    splits = read_csv(inputs.splits)
+    manifest = read_manifest(inputs.manifest, inputs.audit).drop(columns="role")
+    splits = read_splits(inputs.splits, index)
     return images, labels, manifest.merge(splits[["id", "role", "fold"]], on="id")
 
 
-def read_runs(inputs: ReportInputs, names: Sequence[str]) -> dict[str, Run]:
+def read_runs(
+    inputs: ReportInputs, names: Sequence[str], test_ids: Sequence[str]
+) -> dict[str, Run]:
     """The results of each run, by its name.
 
     Args:
         inputs: the paths.
         names: of the runs, in the order of the paths.
+        test_ids: the test images.
+
+    Raises:
+        UserError: a file is damaged, or does not belong to its run.
     """
     folds = len(inputs.history) // len(names)
-    return {
-        name: Run(
+    runs = {}
+    for i, name in enumerate(names):
+        of_run = slice(i * folds, (i + 1) * folds)
+        trainings = [read_training(path) for path in inputs.training[of_run]]
+        decision = read_decision(inputs.decision[i])
+        check_fold_files(inputs.folds[i], inputs.training[of_run])
+        runs[name] = Run(
             name=name,
-            histories=[read_csv(path) for path in inputs.history[i * folds : (i + 1) * folds]],
-            trainings=[read_json(path) for path in inputs.training[i * folds : (i + 1) * folds]],
-            decision=read_json(inputs.decision[i]),
+            histories=list(map(_read_history, inputs.history[of_run], trainings)),
+            trainings=trainings,
+            decision=decision,
             specks=_read_specks(inputs.diagnosis[i]),
             metrics=read_json(inputs.metrics[i]),
-            per_image=read_csv(inputs.per_image[i]),
-            reliability=read_csv(inputs.reliability[i]),
+            per_image=_read_per_image(inputs.per_image[i], test_ids),
+            reliability=_read_reliability(inputs.reliability[i]),
             augmented=inputs.augmented[i],
             speck_picture=inputs.specks[i],
             pictures={
@@ -129,8 +158,51 @@ def read_runs(inputs: ReportInputs, names: Sequence[str]) -> dict[str, Run]:
                 "regions": Path(inputs.regions[i]),
             },
         )
-        for i, name in enumerate(names)
-    }
+    return runs
+
+
+def read_comparison(
+    inputs: ReportInputs, runs: Mapping[str, Run]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables ``comparison.csv``, indexed by run, and ``comparison_pairs.csv``.
+
+    Raises:
+        UserError: a table has other runs or scores than there are.
+    """
+    table, pairs = read_csv(inputs.comparison), read_csv(inputs.pairs)
+    columns = dict.fromkeys(key for run in runs.values() for key in run.metrics)
+    check_columns(inputs.comparison, table, ["run", *columns], "compare")
+    check_columns(inputs.pairs, pairs, PAIR_COLUMNS, "compare")
+    if sorted(table["run"]) != sorted(runs):
+        raise damaged(inputs.comparison, "other runs than those that were scored", "compare")
+    found = set(zip(pairs["run"], pairs["other"], strict=True))
+    if found != set(combinations(table["run"], 2)):
+        raise damaged(inputs.pairs, "other runs than those of comparison.csv", "compare")
+    return table.set_index("run"), pairs
+
+
+def _read_history(path: str, training: TrainingRecord) -> pd.DataFrame:
+    history = read_csv(path)
+    check_columns(path, history, ["epoch", "loss", "val_loss"], "train")
+    settings = training["settings"]
+    epochs = training["patches"] // (settings["steps"] * settings["batch"])
+    if history["epoch"].tolist() != list(range(1, epochs + 1)):
+        raise damaged(path, f"other epochs than the {epochs} of training.json", "train")
+    return history
+
+
+def _read_per_image(path: str, test_ids: Sequence[str]) -> pd.DataFrame:
+    table = read_csv(path)
+    check_columns(path, table, ["id"], "evaluate")
+    check_ids(path, table, test_ids, "splits.csv", "evaluate")
+    return table
+
+
+def _read_reliability(path: str) -> pd.DataFrame:
+    table = read_csv(path)
+    if len(table) != 2 * CALIBRATION_BINS:
+        raise damaged(path, f"{len(table)} rows instead of {2 * CALIBRATION_BINS}", "evaluate")
+    return table
 
 
 def _read_specks(path: str) -> dict:

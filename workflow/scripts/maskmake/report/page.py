@@ -17,7 +17,14 @@ from maskmake.data.images import read_pixels
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
 from maskmake.report import figures
-from maskmake.report.inputs import ReportInputs, ReportOutputs, Run, read_data, read_runs
+from maskmake.report.inputs import (
+    ReportInputs,
+    ReportOutputs,
+    Run,
+    read_comparison,
+    read_data,
+    read_runs,
+)
 from maskmake.report.pictures import (
     FALSE,
     MISSED,
@@ -57,7 +64,7 @@ from maskmake.report.terms import (
     number,
     percent,
 )
-from maskmake.runtime.files import read_csv, read_json, write_bytes, write_text
+from maskmake.runtime.files import read_json, write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
 from maskmake.scores.comparison import headline_score
 
@@ -88,8 +95,8 @@ def write_report(
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
     """
     images, labels, table = read_data(inputs)
-    comparison = read_csv(inputs.comparison).set_index("run")
-    finished = read_runs(inputs, runs)
+    finished = read_runs(inputs, runs, table.loc[table["role"] == "test", "id"].tolist())
+    comparison, pairs = read_comparison(inputs, finished)
     ranked = {name: finished[name] for name in comparison.index}
     best = next(iter(ranked.values()))
     panels = _Panels(
@@ -115,7 +122,7 @@ def write_report(
             inputs.benchmarks, {name: run.trainings for name, run in finished.items()}
         ),
         **_data_section(best, table),
-        **_score_section(ranked, comparison, read_csv(inputs.pairs)),
+        **_score_section(ranked, comparison, pairs),
         **_settings_section(settings, ranked),
         **panels._asdict(),
     )

@@ -15,6 +15,7 @@ from maskmake.data.images import read_pixels
 from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
 from maskmake.masks.decision import object_mask
+from maskmake.runtime.files import read_array
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
 SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
@@ -53,7 +54,7 @@ def gallery_panels(images: PixelStore, labels: PixelStore, table: pd.DataFrame) 
 def augmented_panels(path: str | Path) -> list[dict]:
     """The patches that a training kept, each with the border of its label."""
     panels = []
-    for place, sample in enumerate(np.load(path), start=1):
+    for place, sample in enumerate(read_array(path), start=1):
         image, label = sample[..., :-1], sample[..., -1]
         picture = outlined(image[..., 0] if image.shape[-1] == 1 else image, label)
         panels.append({"title": f"patch {place}", "picture": picture, "uri": data_uri(picture)})

@@ -3,6 +3,7 @@
 import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from maskmake.runtime.documents import read_json as read_json  # for those that write JSON as well
 from maskmake.runtime.errors import UserError
 
 # The beginning of a text that spreadsheets calculate, with the apostrophes that are added to it.
@@ -87,21 +89,6 @@ def _json_ready(value):
     return value
 
 
-def read_json(path: str | Path):
-    """Read a JSON document.
-
-    Raises:
-        UserError: the file is not a whole JSON document.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise UserError(
-            f"{path}: not a whole JSON document ({error}); copy it again from where it was made, "
-            "or remove it and run the step that makes it."
-        ) from None
-
-
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table without its row index.
 
@@ -117,9 +104,22 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table; ids, groups and roles stay text, so that ``007`` and ``NA`` are kept."""
+    """Read a table; ids, groups and roles stay text, so that ``007`` and ``NA`` are kept.
+
+    Raises:
+        UserError: the file is no table, or its last row is cut off.
+    """
     texts = dict.fromkeys(("id", "group", "role", "run"), str)
-    table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    content = Path(path).read_bytes()
+    try:
+        if not content.endswith(b"\n"):
+            raise ValueError("its last row has no end")
+        table = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
+    except ValueError as error:  # of pandas and of UTF-8 too
+        raise UserError(
+            f"{path}: not a whole table ({str(error).strip()}); copy it again from where it was "
+            "made, or remove it and run the step that makes it."
+        ) from None
     table = table.fillna({name: "" for name in texts if name in table})
     return table.assign(**{name: table[name].map(_without_mark) for name in _text_columns(table)})
 
@@ -147,6 +147,24 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
         pixels = pixels.astype(np.uint8) * 255
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def read_array(path: str | Path, mapped: bool = False) -> np.ndarray:
+    """Read a ``.npy`` array, or map it read-only.
+
+    Raises:
+        UserError: the file is not a whole array.
+    """
+    try:
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
+        with Path(path).open("rb") as handle:
+            return np.lib.format.read_array(handle, allow_pickle=False)
+    except (EOFError, SyntaxError, TypeError, UnicodeError, ValueError) as error:
+        raise UserError(
+            f"{path}: not a whole array ({str(error).splitlines()[0]}); copy it again from where "
+            "it was made, or remove it and run the step that makes it."
+        ) from None
 
 
 @contextmanager

@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from maskmake.data.tables import check_columns, damaged
+from maskmake.runtime.files import read_csv, read_json
 from maskmake.scores.bootstrap import (
     MIN_IMAGES_FOR_VERDICT,
+    RESAMPLES,
     interval,
     resampled_means,
     resampling_weights,
@@ -49,6 +52,23 @@ def headline_score(metrics: Mapping) -> str:
     """
     share = metrics.get("foreground")
     return "foreground_dice" if share is not None and share < RARE_FOREGROUND else "mean_dice"
+
+
+def read_scored_run(metrics: str, per_image: str, resamples: str) -> ScoredRun:
+    """Read the three files of a run.
+
+    Raises:
+        UserError: a file is damaged, or the three are not of one evaluation.
+    """
+    run = ScoredRun(read_json(metrics), read_csv(per_image), read_csv(resamples))
+    check_columns(per_image, run.per_image, ["id"], "evaluate")
+    for path, table, rows in (
+        (per_image, run.per_image, run.metrics["images"]),
+        (resamples, run.resamples, RESAMPLES),
+    ):
+        if len(table) != rows:
+            raise damaged(path, f"{len(table)} rows instead of {rows}", "evaluate")
+    return run
 
 
 def compare_runs(runs: Mapping[str, ScoredRun]) -> Comparison:

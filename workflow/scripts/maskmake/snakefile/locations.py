@@ -1,4 +1,4 @@
-"""Where images and trained runs lie. Read by the Snakefile, so only the standard library."""
+"""Where images and trained runs lie. Read by the Snakefile, so nothing beyond jsonschema."""
 
 import os
 import re
@@ -7,9 +7,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from maskmake.data.folders import list_dataset, synthetic_names
+from maskmake.network.run_file import read_folds
 from maskmake.runtime.errors import UserError
 
 CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
+
+
+FOLD_FOLDER = re.compile(r"fold(0|[1-9]\d*)")
 
 
 class Dataset(NamedTuple):
@@ -90,17 +94,20 @@ def list_shards(images: list[str], size: int) -> list[list[str]]:
 
 
 def trained_folds(run: str) -> list[str]:
-    """Folders of the folds of a trained run.
+    """Folders of the folds of a trained run: those that its ``run.json`` lists.
+
+    A run of 0.1.0 has no such file. Then they are all folders fold0, fold1 and so on.
 
     Raises:
-        UserError: there is none, or a file that ``segment`` needs is missing.
+        UserError: ``run.json`` is damaged, a fold or a file that ``segment`` needs is missing, or
+            folders that nothing lists are not numbered one by one.
     """
-    folds = sorted(map(str, Path(run).glob("fold*")))
-    if not folds:
-        raise UserError(
-            f"segment.model: found no folder fold0 in {run!r}; expected the folder of a trained "
-            "run; fix the path or set segment.model to null."
-        )
+    listed = Path(run, "run.json")
+    if listed.is_file():
+        numbers = [fold["fold"] for fold in read_folds(listed)]
+    else:
+        numbers = _numbered_folders(run)
+    folds = [f"{run}/fold{number}" for number in numbers]
     needed = [f"{fold}/{name}" for fold in folds for name in ("model.keras", "training.json")]
     for file in [f"{run}/decision.json", *needed]:
         if not Path(file).is_file():
@@ -109,6 +116,23 @@ def trained_folds(run: str) -> list[str]:
                 "model.keras and training.json; copy the whole folder of the trained run."
             )
     return folds
+
+
+def _numbered_folders(run: str) -> list[int]:
+    """Numbers of the folders fold0, fold1 and so on, without any gap."""
+    names = [path.name for path in Path(run).glob("fold*") if path.is_dir()]
+    numbers = sorted(int(match[1]) for name in names if (match := FOLD_FOLDER.fullmatch(name)))
+    if not numbers:
+        raise UserError(
+            f"segment.model: found no folder fold0 in {run!r}; expected the folder of a trained "
+            "run; fix the path or set segment.model to null."
+        )
+    if numbers != list(range(len(numbers))):
+        raise UserError(
+            f"segment.model: found the folds {', '.join(map(str, numbers))} in {run!r}; expected "
+            "0, 1 and so on without a gap; copy the whole folder of the trained run."
+        )
+    return numbers
 
 
 def read_checksums(path: str | Path) -> dict[str, str]:

@@ -7,19 +7,26 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, cast
 
 import keras
 import numpy as np
 from keras import ops
 
-from maskmake.data.fingerprint import Plan
+from maskmake.data.fingerprint import Plan, read_plan
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
+from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import describe_device, resolve_precision, shard, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
 from maskmake.network.networks import build_network, save_network
-from maskmake.network.settings import Normalization, TrainingRecord, TrainSettings
-from maskmake.runtime.files import read_csv, read_json, writable_array, write_json
+from maskmake.network.settings import (
+    NetworkSettings,
+    Normalization,
+    TrainingRecord,
+    TrainSettings,
+)
+from maskmake.runtime.files import writable_array, write_json
 from maskmake.runtime.log import logger
 from maskmake.train.augmentation import augment
 from maskmake.train.border_weights import with_border_weights
@@ -101,11 +108,12 @@ def build_engine(
     network = build_network(
         settings.architecture,
         settings.encoder,
-        encoder_weights,
+        settings.encoder_weights is not None,
         plan["channels"],
         settings.patch,
         **normalization_of(settings, plan),
         precision=precision,
+        encoder_weights=encoder_weights,
     )
     engine = Engine(network, settings, std_of(plan))
     engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
@@ -133,10 +141,10 @@ def train_fold(
         tensorboard: whether to write event files to the folder ``tensorboard`` beside them.
 
     Raises:
-        UserError: the weights do not fit the encoder, the batch does not fit into memory, or
-            the training collapses.
+        UserError: an input is damaged, the weights do not fit the encoder, the batch does not fit
+            into memory, or the training collapses.
     """
-    plan: Plan = read_json(inputs["plan"])
+    plan = read_plan(inputs["plan"], read_index(inputs["index"]))
     training, validation = _patch_sources(settings, fold, inputs)
     precision, device = resolve_precision(settings.precision), describe_device()
     engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
@@ -177,9 +185,9 @@ def _patch_sources(
     settings: TrainSettings, fold: int, inputs: dict[str, Path]
 ) -> tuple[PatchSource, PatchSource]:
     """What the training and the validation patches of a fold are cut from."""
-    index = read_csv(inputs["index"])
+    index = read_index(inputs["index"])
     stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
-    roles = fold_ids(read_csv(inputs["splits"]), fold)
+    roles = fold_ids(read_splits(inputs["splits"], index), fold)
     training, validation = (
         PatchSource(*stores, ids, settings.patch) for ids in (roles.train, roles.validation)
     )
@@ -198,14 +206,14 @@ def _record(
     """The contents of ``training.json``."""
     best = recorder.best
     return {
-        "settings": asdict(settings),
+        "settings": cast(NetworkSettings, asdict(settings)),
         "fold": fold,
         "preprocessing": {
             "channels": plan["channels"],
             "dtype": plan["dtype"],
             **normalization_of(settings, plan),
         },
-        "precision": precision,
+        "precision": cast(Literal["float32", "bfloat16"], precision),
         "device": device,
         "xla": uses_xla(settings.backend),
         "parameters": engine.network.count_params(),

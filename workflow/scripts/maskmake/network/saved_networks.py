@@ -1,0 +1,167 @@
+"""Trained networks from their files: built again by maskmake, only their numbers are read.
+
+``model.keras`` describes the network in a language of its own, which can name functions. This is
+never read. What there is to build says ``training.json``, and of ``model.keras`` only the arrays
+are taken, after they have been checked.
+"""
+
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from maskmake.network.networks import build_network, known_encoders
+from maskmake.network.settings import TrainingRecord, read_training
+from maskmake.runtime.errors import UserError
+
+ARRAYS = "model.weights.h5"
+# Groups and arrays, and bytes beside the numbers. SENet-154 has some 3,200 grouped convolutions,
+# with five of them each; HDF5 takes about 800 bytes for one.
+MOST_OBJECTS, MOST_BESIDE = 40_000, 2**25
+# The state of a layer that draws random numbers; no number of the network.
+RANDOM_STATE = "seed_generator/vars/0"
+
+REMEDY = "copy the folder of the run again from where it was trained, or train again."
+
+
+def load_network(folder: str | Path) -> tuple[keras.Model, TrainingRecord]:
+    """Build the network of a fold and set its numbers to those that were trained.
+
+    Args:
+        folder: of the fold, with ``model.keras`` and ``training.json``.
+
+    Returns:
+        The network, see ``build_network``, and the contents of ``training.json``.
+
+    Raises:
+        UserError: a file is damaged, or the two are not of one training.
+    """
+    path, training = Path(folder, "model.keras"), Path(folder, "training.json")
+    record = read_training(training)
+    check_arrays(path, record["parameters"])
+    network = _build(training, record)
+    if network.count_params() != record["parameters"]:
+        raise UserError(
+            f"{training}: says {record['parameters']} parameters, but its network has "
+            f"{network.count_params()}; {REMEDY}"
+        )
+    try:
+        network.load_weights(path)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: its arrays have other names or shapes than those of the network in "
+            f"{training} ({_first_line(error)}); {REMEDY}"
+        ) from error
+    return network, record
+
+
+def _build(training: Path, record: TrainingRecord) -> keras.Model:
+    settings, preprocessing = record["settings"], record["preprocessing"]
+    if settings["encoder"] not in known_encoders():
+        raise UserError(
+            f"{training}: settings.encoder: '{settings['encoder']}' is no encoder of "
+            f"segmentation_models; {REMEDY}"
+        )
+    return build_network(
+        settings["architecture"],
+        settings["encoder"],
+        settings["encoder_weights"] is not None,
+        preprocessing["channels"],
+        settings["patch"],
+        preprocessing["scale"],
+        preprocessing["offset"],
+        record["precision"],
+    )
+
+
+def check_arrays(path: str | Path, parameters: int) -> None:
+    """Refuse arrays that cannot be those of a network, before one is built.
+
+    Names and shapes are compared when the network is there: by Keras, which leaves out an array
+    that it does not know. The count of all numbers shows that none was left out.
+
+    Args:
+        path: ``model.keras``.
+        parameters: the count of all numbers in the arrays.
+
+    Raises:
+        UserError: the file is no archive or is damaged, has other things than plain arrays, has
+            another count of numbers, or one that is not finite.
+    """
+    try:
+        found = _count_numbers(_read_member(Path(path), parameters))
+    except UserError as error:
+        raise UserError(f"{path}: {error}; {REMEDY}") from None
+    except (KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)}); {REMEDY}") from error
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path}: damaged ({_first_line(error)}); {REMEDY}") from error
+    if found != parameters:
+        raise UserError(
+            f"{path}: holds {found} numbers, but training.json says {parameters}; {REMEDY}"
+        )
+
+
+def _read_member(path: Path, parameters: int) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(ARRAYS)
+        if member.compress_type != zipfile.ZIP_STORED:  # a bomb would be
+            raise UserError(f"{ARRAYS} is compressed; expected it as Keras writes it")
+        most = 4 * parameters + MOST_BESIDE
+        if member.file_size > most:
+            raise UserError(
+                f"{ARRAYS} has {member.file_size} bytes; expected at most {most} for "
+                f"{parameters} parameters"
+            )
+        return archive.read(member)  # to its end, which compares its checksum
+
+
+def _count_numbers(content: bytes) -> int:
+    """Count of the numbers in all arrays of an HDF5 file, each an array of finite float32.
+
+    Links to other files and to other names are not followed, so what lies behind them is missing.
+    """
+    with h5py.File(h5py.h5f.open_file_image(content)) as file:
+        arrays = [file[name] for name in _array_names(file)]
+        for array in arrays:
+            _check_array(array, len(content))
+        numbers = [array for array in arrays if not array.name.endswith(RANDOM_STATE)]
+        for array in numbers:
+            if not np.isfinite(array[()]).all():
+                raise UserError(f"{ARRAYS}: {array.name} holds a number that is not finite")
+        return sum(array.size for array in numbers)
+
+
+def _array_names(file: h5py.File) -> list[str]:
+    """Names of all arrays; an object with several names is listed once."""
+    names, objects = [], 0
+
+    def look(name: bytes, info) -> None:
+        nonlocal objects
+        objects += 1
+        if objects > MOST_OBJECTS:
+            raise UserError(f"{ARRAYS} has more than {MOST_OBJECTS} groups and arrays")
+        if info.type == h5py.h5o.TYPE_DATASET:
+            names.append(name.decode())
+        elif info.type != h5py.h5o.TYPE_GROUP:
+            raise UserError(f"{ARRAYS}: {name.decode()} is no array")
+
+    # Without opening the groups, which would take three times as long.
+    h5py.h5o.visit(file.id, look, info=True)
+    return names
+
+
+def _check_array(array: h5py.Dataset, most_bytes: int) -> None:
+    """Refuse what is no plain array of float32, before its numbers are read."""
+    if array.is_virtual or array.external or array.chunks:
+        raise UserError(f"{ARRAYS}: {array.name} does not lie in one piece in this file")
+    if array.dtype != np.float32 and not array.name.endswith(RANDOM_STATE):
+        raise UserError(f"{ARRAYS}: {array.name} has the type {array.dtype}; expected float32")
+    if array.dtype.itemsize * array.size > most_bytes:
+        raise UserError(f"{ARRAYS}: {array.name} has {array.size} numbers, more than its file")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
