@@ -9,9 +9,12 @@ import contextlib
 import csv
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+KEEP_BYTES = "surrogateescape"  # the name of a file is bytes, which need not be UTF-8
 
 
 class Content(NamedTuple):
@@ -30,19 +33,28 @@ class Content(NamedTuple):
     sha256: str = ""
 
 
+# No file, a link to nothing, a pipe or a device. The job that reads it says so.
+UNREADABLE = Content(0, 0, "unreadable")
+
+
 def scan(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
     """What the files hold now: the same version as before where they have the same bytes."""
     return {file: _scan_file(file, seen.get(file)) for file in files}
 
 
 def _scan_file(file: str, seen: Content | None) -> Content:
-    stat = Path(file).stat()
-    if seen and seen.size == stat.st_size:
-        if seen.modified == stat.st_mtime_ns:
+    try:
+        found = Path(file).stat()
+    except OSError:  # gone, or a link to nothing
+        return UNREADABLE
+    if not stat.S_ISREG(found.st_mode):
+        return UNREADABLE
+    if seen and seen.size == found.st_size:
+        if seen.modified == found.st_mtime_ns:
             return seen
         if seen.sha256 and seen.sha256 == _sha256(file):
-            return seen._replace(modified=stat.st_mtime_ns)
-    return Content(stat.st_size, stat.st_mtime_ns, f"{stat.st_size}-{stat.st_mtime_ns}")
+            return seen._replace(modified=found.st_mtime_ns)
+    return Content(found.st_size, found.st_mtime_ns, f"{found.st_size}-{found.st_mtime_ns}")
 
 
 def _sha256(file: str) -> str:
@@ -68,13 +80,16 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
     if now != seen and _versions(now) == _versions(seen):
         with contextlib.suppress(OSError):  # then they are read again the next time
             write_record(record, now)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", KEEP_BYTES)).hexdigest()[:16]
 
 
 def write_scan(files: Iterable[str], record: str | Path) -> None:
     """Record what files hold, before a job reads them."""
     contents = scan(files, read_record(record))
-    sums = {file: seen._replace(sha256=_sha256(file)) for file, seen in contents.items()}
+    sums = {
+        file: seen if seen == UNREADABLE else seen._replace(sha256=_sha256(file))
+        for file, seen in contents.items()
+    }
     write_record(record, sums)
 
 
@@ -98,7 +113,7 @@ def read_record(record: str | Path) -> dict[str, Content]:
     """Contents by path; none if there is no such file."""
     if not Path(record).exists():
         return {}
-    with Path(record).open(newline="", encoding="utf-8") as handle:
+    with Path(record).open(newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
         return {
             file: Content(int(size), int(modified), version, sha256)
             for file, size, modified, version, sha256 in csv.reader(handle)
@@ -111,7 +126,7 @@ def write_record(record: str | Path, contents: dict[str, Content]) -> None:
     # The results may lie in a storage alone; then nothing else has made this folder.
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as handle:
+        with temporary.open("w", newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
             csv.writer(handle).writerows([file, *content] for file, content in contents.items())
             handle.flush()
             os.fsync(handle.fileno())

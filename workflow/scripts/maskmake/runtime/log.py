@@ -1,6 +1,7 @@
 """The log of a job, and the place where a user's mistake becomes a sentence and an exit code."""
 
 import logging
+import re
 import signal
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,7 +12,17 @@ from maskmake.runtime.locks import end_with_snakemake, held
 
 logger = logging.getLogger("maskmake")
 
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the end of a line
+
 ORPHANED = "its Snakemake was killed, so it ends too; run the same command again to go on."
+
+
+class PrintableFormatter(logging.Formatter):
+    """Writes control characters as escapes: a file name may have some that a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def configure_logging(log_file: str | None) -> None:
@@ -21,13 +32,15 @@ def configure_logging(log_file: str | None) -> None:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
         Path(log_file).write_bytes(b"")
         # Appended, because compiled code writes to the same file.
-        handlers.append(logging.FileHandler(log_file, mode="a", encoding="utf-8"))
+        handlers.append(
+            logging.FileHandler(log_file, "a", encoding="utf-8", errors="backslashreplace")
+        )
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logging.raiseExceptions = False  # otherwise a full disk puts a traceback beside each line
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(PrintableFormatter("%(message)s"))
         logger.addHandler(handler)
 
 
