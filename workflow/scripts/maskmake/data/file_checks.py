@@ -36,6 +36,7 @@ DENSEST = 1032
 
 # The channels of the colour types of PNG.
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+SMALL = 2**26  # bytes for which memory is not looked up, since that takes as long as reading them
 PIECE = 2**20  # bytes of a chunk that are read at once
 
 
@@ -110,7 +111,7 @@ def check_size(size: int, height: int, width: int, least: int) -> None:
     if least > DENSEST * size:
         raise UserError(
             f"cannot be decoded (its header claims {height} x {width} pixels, but it has "
-            f"{size} bytes); expected a whole file; replace or remove it."
+            f"{size} bytes); expected a whole file; replace or remove the file."
         )
 
 
@@ -124,8 +125,7 @@ def check_memory(height: int, width: int, needed: int) -> None:
     Raises:
         UserError: naming what is needed and what is free.
     """
-    free = available_memory()
-    if needed > free:
+    if needed > SMALL and needed > (free := available_memory()):
         raise UserError(
             f"reading {height} x {width} pixels (height x width) needs "
             f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; close what "
@@ -171,7 +171,7 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         if left > 0 or file.read(4) != struct.pack(">I", total):
             raise UserError(
                 f"cannot be decoded (chunk {number} of the PNG is cut or its checksum is "
-                "wrong); expected a whole file; replace or remove it."
+                "wrong); expected a whole file; replace or remove the file."
             )
         yield kind, first
         number += 1

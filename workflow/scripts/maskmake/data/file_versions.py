@@ -9,7 +9,6 @@ import contextlib
 import csv
 import hashlib
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -33,10 +32,6 @@ class Content(NamedTuple):
     sha256: str = ""
 
 
-# No file, a link to nothing, a pipe or a device. The job that reads it says so.
-UNREADABLE = Content(0, 0, "unreadable")
-
-
 def scan(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
     """What the files hold now: the same version as before where they have the same bytes."""
     return {file: _scan_file(file, seen.get(file)) for file in files}
@@ -44,21 +39,21 @@ def scan(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
 
 def _scan_file(file: str, seen: Content | None) -> Content:
     try:
-        found = Path(file).stat()
-    except OSError:  # gone, or a link to nothing
-        return UNREADABLE
-    if not stat.S_ISREG(found.st_mode):
-        return UNREADABLE
-    if seen and seen.size == found.st_size:
-        if seen.modified == found.st_mtime_ns:
+        stat = Path(file).stat()
+    except OSError:  # gone, or a link to nothing; the job that reads it says so
+        return Content(0, 0, "unreadable")
+    if seen and seen.size == stat.st_size:
+        if seen.modified == stat.st_mtime_ns:
             return seen
         if seen.sha256 and seen.sha256 == _sha256(file):
-            return seen._replace(modified=found.st_mtime_ns)
-    return Content(found.st_size, found.st_mtime_ns, f"{found.st_size}-{found.st_mtime_ns}")
+            return seen._replace(modified=stat.st_mtime_ns)
+    return Content(stat.st_size, stat.st_mtime_ns, f"{stat.st_size}-{stat.st_mtime_ns}")
 
 
 def _sha256(file: str) -> str:
     """Empty where the file cannot be read; the job that reads it says so."""
+    if not Path(file).is_file():  # a pipe would wait for its writer
+        return ""
     try:
         with Path(file).open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
@@ -86,10 +81,7 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
 def write_scan(files: Iterable[str], record: str | Path) -> None:
     """Record what files hold, before a job reads them."""
     contents = scan(files, read_record(record))
-    sums = {
-        file: seen if seen == UNREADABLE else seen._replace(sha256=_sha256(file))
-        for file, seen in contents.items()
-    }
+    sums = {file: seen._replace(sha256=_sha256(file)) for file, seen in contents.items()}
     write_record(record, sums)
 
 
