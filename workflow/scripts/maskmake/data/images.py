@@ -11,6 +11,7 @@ asked for a format that is not among these.
 """
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -237,6 +238,9 @@ def _libvips_image(path: Path) -> pyvips.Image | None:
         exif = Image.Exif()
         exif.load(exif_of_png)
     turn = exif.get(ExifTags.Base.Orientation, 1)
+    held = turn in range(2, 9) or image.get_typeof("interlaced")  # or progressive
+    rows = height if held else band_rows(width)
+    check_memory(height, width, 3 * rows * width * image.bands * _libvips_dtype(image).itemsize)
     if turn in range(2, 9):
         image = image.copy_memory()  # or libvips would put a large one on the disk
         image.set_type(pyvips.GValue.gint_type, "orientation", turn)
@@ -319,7 +323,9 @@ def _first_line(error: Exception) -> str:
 def _decode(path: Path, kind: str) -> np.ndarray:
     if (image := _libvips_image(path)) is None:
         return _by_pillow(path, kind)
-    pixels = np.empty((image.height, image.width, image.bands), _libvips_dtype(image))
+    shape, dtype = (image.height, image.width, image.bands), _libvips_dtype(image)
+    check_memory(*shape[:2], math.prod(shape) * dtype.itemsize)
+    pixels = np.empty(shape, dtype)
     _fill(pixels, pyvips.Region.new(image), 0)
     return pixels
 
