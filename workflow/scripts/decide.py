@@ -1,11 +1,12 @@
 """Learn on the validation images how probabilities become masks."""
 
+from maskmake.data.fingerprint import read_plan
 from maskmake.data.pixel_store import open_labels
 from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.learning import decide_run
 from maskmake.masks.run_folds import list_folds
-from maskmake.runtime.files import read_json, write_json
+from maskmake.runtime.files import write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
@@ -14,7 +15,7 @@ with job(snakemake):
     decision = decide_run(
         RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_labels(snakemake.input.labels, index),
-        read_json(snakemake.input.plan),
+        read_plan(snakemake.input.plan, index),
         **snakemake.params.decide,
     )
     write_json(snakemake.output.decision, decision)

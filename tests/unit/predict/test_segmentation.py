@@ -1,6 +1,11 @@
 """Masks of new images: one that cannot be used is named and does not stop the others."""
 
 import resource
+import shutil
+import struct
+import sys
+import zlib
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -14,7 +19,9 @@ from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
 from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
+from maskmake.predict import segmentation
 from maskmake.predict.segmentation import segment_images
+from maskmake.predict.tiling import predict_bands
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import logger
@@ -256,3 +263,44 @@ def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
     # A set, since another test of the process may have left a second handler.
     (told,) = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
     assert str(unreadable) in told
+
+
+def test_a_broken_image_has_no_say_in_the_tile_of_the_others(grey_run, tmp_path, monkeypatch):
+    sides = []
+
+    def predict(predictor, sources):
+        sides.append(predictor.side)
+        yield from predict_bands(predictor, sources)
+
+    monkeypatch.setattr(segmentation, "predict_bands", predict)
+    monkeypatch.setattr(sys.modules[__name__], "SETTINGS", replace(SETTINGS, tile="auto"))
+    image, broken = noise(50, 50), tmp_path / "b.png"
+    paths = [save(tmp_path / "a.png", image), save(broken, noise(300, 300)), tmp_path / "gone.png"]
+    lines = np.pad(noise(40, 300), [(0, 0), (1, 0)]).tobytes()  # 40 rows of 300, with right sums
+    data = bytearray(broken.read_bytes()[:33])
+    for kind, content in ((b"IDAT", zlib.compress(lines)), (b"IEND", b"")):
+        data += struct.pack(">I", len(content)) + kind + content
+        data += struct.pack(">I", zlib.crc32(kind + content))
+    broken.write_bytes(data)
+    with pytest.raises(UserError) as error:
+        segment(grey_run, paths, tmp_path / "out")
+    assert f"{broken}: cannot be decoded" in str(error.value)
+    assert "gone.png: no such file" in str(error.value)
+    assert "1 of 3 images are done" in str(error.value)
+    assert sides == [320, 64]
+    np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), (image > 127) * 255)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_an_image_for_whose_mask_there_is_no_disk_or_memory_stops_no_other(
+    grey_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 9000))
+    paths = [save(tmp_path / "a.png", noise(30, 30)), save(tmp_path / "b.png", noise(100, 100))]
+    with pytest.raises(
+        UserError, match=r"(?s)b\.png: the mask of 100 x 100 .*1 of 2 images"
+    ) as error:
+        segment(grey_run, paths, tmp_path / "out")
+    assert "a.png" not in str(error.value)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]

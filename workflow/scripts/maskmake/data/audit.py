@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.folders import list_dataset
 from maskmake.data.images import read_label, read_pixels
@@ -171,6 +172,7 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
 
 def _read(reader: Callable[[Path], np.ndarray], path: Path, faults: list[str]) -> np.ndarray | None:
     try:
+        check_name(path, path.stem)
         return reader(path)
     except UserError as error:
         faults.append(str(error))

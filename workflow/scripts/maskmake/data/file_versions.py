@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+KEEP_BYTES = "surrogateescape"  # the name of a file is bytes, which need not be UTF-8
+
 
 class Content(NamedTuple):
     """A file as it was last seen.
@@ -36,7 +38,10 @@ def scan(files: Iterable[str], seen: dict[str, Content]) -> dict[str, Content]:
 
 
 def _scan_file(file: str, seen: Content | None) -> Content:
-    stat = Path(file).stat()
+    try:
+        stat = Path(file).stat()
+    except OSError:  # gone, or a link to nothing; the job that reads it says so
+        return Content(0, 0, "unreadable")
     if seen and seen.size == stat.st_size:
         if seen.modified == stat.st_mtime_ns:
             return seen
@@ -47,6 +52,8 @@ def _scan_file(file: str, seen: Content | None) -> Content:
 
 def _sha256(file: str) -> str:
     """Empty where the file cannot be read; the job that reads it says so."""
+    if not Path(file).is_file():  # a pipe would wait for its writer
+        return ""
     try:
         with Path(file).open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
@@ -68,7 +75,7 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
     if now != seen and _versions(now) == _versions(seen):
         with contextlib.suppress(OSError):  # then they are read again the next time
             write_record(record, now)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", KEEP_BYTES)).hexdigest()[:16]
 
 
 def write_scan(files: Iterable[str], record: str | Path) -> None:
@@ -98,7 +105,7 @@ def read_record(record: str | Path) -> dict[str, Content]:
     """Contents by path; none if there is no such file."""
     if not Path(record).exists():
         return {}
-    with Path(record).open(newline="", encoding="utf-8") as handle:
+    with Path(record).open(newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
         return {
             file: Content(int(size), int(modified), version, sha256)
             for file, size, modified, version, sha256 in csv.reader(handle)
@@ -111,7 +118,7 @@ def write_record(record: str | Path, contents: dict[str, Content]) -> None:
     # The results may lie in a storage alone; then nothing else has made this folder.
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as handle:
+        with temporary.open("w", newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
             csv.writer(handle).writerows([file, *content] for file, content in contents.items())
             handle.flush()
             os.fsync(handle.fileno())

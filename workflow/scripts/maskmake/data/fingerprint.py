@@ -1,12 +1,12 @@
 """The fingerprint of a data set, and the check that a patch fits into its images."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 import pandas as pd
 
-from maskmake.data.object_class import ObjectClass, find_object_class
+from maskmake.data.object_class import ObjectName, Pieces, find_object_class
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.tables import damaged
 from maskmake.runtime.documents import Keywords, read_document
@@ -36,8 +36,12 @@ class Intensity(TypedDict):
     maximum: Level
 
 
-class Plan(ObjectClass):
-    """Contents of ``plan.json``, the fingerprint of a data set."""
+class Plan(TypedDict):
+    """Contents of ``plan.json``, the fingerprint of a data set.
+
+    Attributes:
+        objects, pieces: see ``object_class.ObjectClass``; absent from old files.
+    """
 
     images: Length
     height: Lengths
@@ -47,6 +51,8 @@ class Plan(ObjectClass):
     foreground: Annotated[float, Keywords(minimum=0, maximum=1)]
     intensity: Intensity
     largest_patch: Annotated[int, Keywords(minimum=0)]
+    objects: NotRequired[ObjectName]
+    pieces: NotRequired[Pieces]
 
 
 def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:

@@ -28,14 +28,25 @@ def list_dataset(folder: str | Path) -> list[Path]:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Image files in ``folder`` in natural order (2 before 10); none if there is no such folder."""
+    """Image files in ``folder`` in natural order (2 before 10); none if there is no such folder.
+
+    Only folders are left out. A link to nothing or a pipe with the name of an image is listed, so
+    that whoever reads it says what is wrong with it.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if not e.name.startswith(".") and e.is_file()]
+        names = [e.name for e in entries if not e.name.startswith(".") and not _is_folder(e)]
     images = [n for n in names if Path(n).suffix.lower() in IMAGE_SUFFIXES]
     return [folder / name for name in sorted(images, key=natural_key)]
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def natural_key(text: str) -> tuple[list, str]:

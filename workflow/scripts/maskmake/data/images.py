@@ -5,9 +5,13 @@ JPEG files this way, tifffile reads TIFF files of strips or tiles. Other kinds (
 palette, in other colours, planar or compressed in one piece) are decoded whole, and so is every
 small image. The decoder itself holds a progressive JPEG, an interlaced PNG and a photograph that
 has to be turned as a whole.
+
+A file is checked by its header before (``file_checks``, ``tiff.check_page``), and no decoder is
+asked for a format that is not among these.
 """
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,28 +23,32 @@ import pyvips
 import tifffile
 from PIL import ExifTags, Image, ImageOps
 
-from maskmake.data.folders import TIFF_SUFFIXES, list_images
-from maskmake.data.tiff import (
-    ONE_IMAGE,
-    TIFFFILE_PHOTOMETRICS,
-    can_read_bands,
-    read_bands,
-    read_page,
+from maskmake.data import tiff as tiffs
+from maskmake.data.file_checks import (
+    check_memory,
+    check_name,
+    check_png,
+    check_size,
+    image_format,
 )
+from maskmake.data.folders import list_images
+from maskmake.data.tiff import ONE_IMAGE, TIFFFILE_PHOTOMETRICS, Page
 from maskmake.runtime.errors import UserError
 
-JPEG_SIGNATURE = b"\xff\xd8\xff"
-
-# A scan can be far larger than the size at which Pillow suspects a decompression bomb.
+# Pillow's own bound would refuse large scans; ``check_size`` and ``check_memory`` take its place.
 Image.MAX_IMAGE_PIXELS = None
 
-# What libvips reads, by the format that Pillow finds. Not TIFF: where a file is cut, or compressed
-# in a way that libvips does not know, it gives black tiles and no error. tifffile is faster, too.
-LIBVIPS_LOADERS = {
-    "PNG": pyvips.Image.pngload,
-    "JPEG": pyvips.Image.jpegload,
-    "MPO": pyvips.Image.jpegload,  # a JPEG with a second picture behind it, of a camera
-}
+# Pillow may open only these, by the format that the content has. MPO is a JPEG with a second
+# picture behind it, of a camera.
+PILLOW_FORMATS = {"PNG": ("PNG",), "JPEG": ("JPEG", "MPO"), "BMP": ("BMP",), "TIFF": ("TIFF",)}
+
+# What libvips reads. Not TIFF: where a file is cut, or compressed in a way that libvips does not
+# know, it gives black tiles and no error. tifffile is faster, too.
+LIBVIPS_LOADERS = {"PNG": pyvips.Image.pngload, "JPEG": pyvips.Image.jpegload}
+pyvips.block_untrusted_set(True)
+pyvips.operation_block_set("VipsForeignLoad", True)
+for loader in ("VipsForeignLoadPng", "VipsForeignLoadJpeg"):
+    pyvips.operation_block_set(loader, False)
 
 # libvips would keep its last operations in memory, and with them a photograph that it turned.
 pyvips.cache_set_max(0)
@@ -84,52 +92,33 @@ def open_image_files(path: Path) -> list[ImageFile | UserError]:
     Raises:
         UserError: the file cannot be read, or a page would have the name of another file's mask.
     """
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        return [_open_file(path)]
-    with explain_decoding_errors(path), tifffile.TiffFile(path) as tiff:
-        count = len(tiff.pages)
-    if count == 1:
-        return [_open_page(path, None, path.stem)]
-    names = [f"{path.stem}_{page:04d}" for page in range(count)]
-    taken = {other.stem: other for other in list_images(path.parent)}
-    if clash := next((name for name in names if name in taken), None):
-        raise UserError(
-            f"{path}: the mask of a page would be {clash}.png, as that of {taken[clash]}; expected "
-            "different names; rename one of the files."
-        )
-    return [_page_or_fault(path, page, name) for page, name in enumerate(names)]
+    check_name(path, path.stem)
+    with explain_decoding_errors(path):
+        if image_format(path) != "TIFF":
+            return [_open_file(path)]
+        return _open_tiff(path)
 
 
-def _page_or_fault(path: Path, page: int, name: str) -> ImageFile | UserError:
-    try:
-        return _open_page(path, page, name)
-    except UserError as error:
-        return error
-
-
-def _whole(path: Path, page: int | None, name: str) -> ImageFile:
-    pixels = read_pixels(path, page)
-    return ImageFile(
-        name, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path, page)])
-    )
-
-
-def _by_bands(
+def _image_file(
     name: str,
     path: Path,
     shape: tuple[int, ...],
     dtype: np.dtype,
     bands: Callable[[], Iterator[np.ndarray]],
+    page: int | None = None,
 ) -> ImageFile:
-    """An image read by bands, with the channels and the faults of ``read_pixels``."""
+    """An image whose bands have the channels and the faults of ``read_pixels``."""
 
     def read() -> Iterator[np.ndarray]:
         rows = 0
-        with explain_decoding_errors(path):
+        with explain_decoding_errors(path, page):
             for band in bands():
                 rows += len(band)
-                yield standard_channels(path, band)
-            if rows < shape[0]:
+                band = standard_channels(path, band)
+                if band.shape[1:] != shape[1:] or band.dtype != dtype:
+                    raise ValueError("its pixels are not those of its header")
+                yield band
+            if rows != shape[0]:
                 raise EOFError(f"ends after {rows} of {shape[0]} rows")
 
     return ImageFile(name, path, shape, dtype, read)
@@ -142,43 +131,116 @@ def _shape(height: int, width: int, samples: int) -> tuple[int, ...]:
 # --- TIFF -------------------------------------------------------------------------------------
 
 
-def _open_page(path: Path, page: int | None, name: str) -> ImageFile:
-    with explain_decoding_errors(path), tifffile.TiffFile(path) as tiff:
-        opened = tiff.pages[page or 0]
-        height, width = opened.imagelength, opened.imagewidth
-        if not can_read_bands(tiff, page) or height * width <= WHOLE_PIXELS:
-            return _whole(path, page, name)
-        shape, dtype = _shape(height, width, opened.samplesperpixel), opened.dtype
-    return _by_bands(name, path, shape, dtype, lambda: read_bands(path, page or 0, BAND_PIXELS))
+def _open_tiff(path: Path) -> list[ImageFile | UserError]:
+    with tiffs.open_tiff(path) as tiff:
+        found = [_open_page(path, tiff, *page) for page in tiffs.list_pages(tiff)]
+        if len(found) == 1:
+            tiffs.check_single(tiff.pages.first)
+            return [_page_file(path.stem, path, None, found[0])]
+    names = [f"{path.stem}_{page:04d}" for page in range(len(found))]
+    check_name(path, names[-1])
+    taken = {other.stem: other for other in list_images(path.parent)}
+    if clash := next((name for name in names if name in taken), None):
+        raise UserError(
+            f"{path}: the mask of a page would be {clash}.png, as that of {taken[clash]}; expected "
+            "different names; rename one of the files."
+        )
+    pages = enumerate(zip(names, found, strict=True))
+    return [_page_or_fault(name, path, page, opened) for page, (name, opened) in pages]
 
 
-# --- PNG and JPEG -----------------------------------------------------------------------------
+OpenedPage = tuple[tuple[int, ...], np.dtype, Callable[[], Iterator[np.ndarray]]]
+
+
+def _page_file(
+    name: str, path: Path, page: int | None, opened: OpenedPage | Exception
+) -> ImageFile:
+    with explain_decoding_errors(path, page):
+        if isinstance(opened, Exception):
+            raise opened
+        return _image_file(name, path, *opened, page)
+
+
+def _page_or_fault(
+    name: str, path: Path, page: int, opened: OpenedPage | Exception
+) -> ImageFile | UserError:
+    try:
+        return _page_file(name, path, page, opened)
+    except UserError as error:
+        return error
+
+
+def _open_page(
+    path: Path, tiff: tifffile.TiffFile, place: Page, page: tifffile.TiffPage
+) -> OpenedPage | Exception:
+    """Shape, pixel type and reader of a page, or what is wrong with it."""
+    shape = tiffs.seen_shape(page)
+    by_bands = tiffs.can_read_bands(page) and shape[0] * shape[1] > WHOLE_PIXELS
+    try:
+        tiffs.check_page(tiff, page, whole=not by_bands)
+    except Exception as error:  # as in ``explain_decoding_errors``
+        return error
+    if by_bands:
+        return shape, page.dtype, lambda: tiffs.read_bands(path, place, BAND_PIXELS)
+    dtype = np.dtype(np.uint16 if page.dtype == np.uint16 else np.uint8)
+    return shape, dtype, lambda: iter([_read_page(path, place)])
+
+
+def _read_page(path: Path, place: Page) -> np.ndarray:
+    with tiffs.open_tiff(path) as tiff:
+        page = tiffs.load_page(tiff, place)
+        tiffs.check_page(tiff, page, whole=True)
+        if page.photometric in TIFFFILE_PHOTOMETRICS:
+            return tiffs.read_page(page)
+    return _by_pillow(path, "TIFF", place.index)
+
+
+# --- PNG, JPEG and BMP ------------------------------------------------------------------------
 
 
 def _open_file(path: Path) -> ImageFile:
-    with explain_decoding_errors(path):
-        opened = _libvips_image(path)
-    if opened is None or opened.height * opened.width <= WHOLE_PIXELS:
-        return _whole(path, None, path.stem)
+    opened = _libvips_image(path)
+    if opened is None:
+        pixels = read_pixels(path)
+        return _image_file(
+            path.stem, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path)])
+        )
     shape, dtype = _shape(opened.height, opened.width, opened.bands), _libvips_dtype(opened)
-    return _by_bands(path.stem, path, shape, dtype, lambda: _libvips_bands(_libvips_image(path)))
+    return _image_file(path.stem, path, shape, dtype, lambda: _libvips_bands(_libvips_image(path)))
 
 
 def _libvips_image(path: Path) -> pyvips.Image | None:
     """A PNG or JPEG, as it is to be seen, whose rows are read once from the first to the last.
 
-    None: a file of another format or in inks, which is left to Pillow.
+    None: a BMP or a JPEG in inks, which is left to Pillow.
     """
-    with Image.open(path) as header:
-        load = LIBVIPS_LOADERS.get(header.format or "")
-        if load is None or header.mode == "CMYK":
-            return None
-        mode = header.mode
-        exif = Image.Image.getexif(header)  # the method of a PNG would decode all its pixels
-    image = load(os.fsencode(path), access="sequential", fail_on="error")
+    kind = image_format(path)
+    exif_of_png = check_png(path) if kind == "PNG" else b""
+    with Image.open(path, formats=PILLOW_FORMATS[kind]) as header:
+        width, height = header.size
+        mode, frames = header.mode, getattr(header, "n_frames", 1)
+        # The method of a PNG would decode all its pixels.
+        exif = Image.Image.getexif(header)
+    if kind == "PNG" and frames > 1:
+        raise UserError(
+            f"{path}: an animation of {frames} images; expected one image a file; save each of "
+            "them as a file of its own."
+        )
+    check_size(path.stat().st_size, height, width, 0 if kind == "PNG" else height * width)
+    if kind == "BMP" or mode == "CMYK":
+        # The bands of Pillow's image, those of the array, and their colours.
+        check_memory(height, width, 3 * 4 * height * width)
+        return None
+    image = LIBVIPS_LOADERS[kind](os.fsencode(path), access="sequential", fail_on="error")
     if mode == "1":
         image = image >> 7  # 0 and 255 become 0 and 1
+    if exif_of_png:  # it may stand behind the pixels, where Pillow has not looked
+        exif = Image.Exif()
+        exif.load(exif_of_png)
     turn = exif.get(ExifTags.Base.Orientation, 1)
+    held = turn in range(2, 9) or image.get_typeof("interlaced")  # or progressive
+    rows = height if held else band_rows(width)
+    check_memory(height, width, 3 * rows * width * image.bands * _libvips_dtype(image).itemsize)
     if turn in range(2, 9):
         image = image.copy_memory()  # or libvips would put a large one on the disk
         image.set_type(pyvips.GValue.gint_type, "orientation", turn)
@@ -229,7 +291,8 @@ def read_pixels(path: str | Path, page: int | None = None) -> np.ndarray:
     """
     path = Path(path)
     with explain_decoding_errors(path, page):
-        pixels = _decode(path, page)
+        kind = image_format(path)
+        pixels = _decode_tiff(path, page) if kind == "TIFF" else _decode(path, kind)
     return standard_channels(path, pixels)
 
 
@@ -251,33 +314,38 @@ def explain_decoding_errors(path: Path, page: int | None = None) -> Iterator[Non
         ) from error
 
 
-def _starts_with(path: Path, signature: bytes) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(len(signature)) == signature
-
-
 def _first_line(error: Exception) -> str:
     # The message of libvips's errors is always the same, the detail says what was found.
     text = error.detail if isinstance(error, pyvips.Error) else str(error)
     return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
-def _decode(path: Path, page: int | None) -> np.ndarray:
-    if path.suffix.lower() in TIFF_SUFFIXES:
-        with tifffile.TiffFile(path) as tiff:
-            if tiff.pages[page or 0].photometric in TIFFFILE_PHOTOMETRICS:
-                return read_page(tiff, page)
-            alone = len(tiff.series) == 1 and tiff.series[0].shape == tiff.pages[0].shape
-            if page is None and not alone:  # of several, Pillow would take the first
-                raise UserError(f"a stack of {len(tiff.pages)} images; {ONE_IMAGE}")
-    elif (image := _libvips_image(path)) is not None:
-        pixels = np.empty((image.height, image.width, image.bands), _libvips_dtype(image))
-        _fill(pixels, pyvips.Region.new(image), 0)
-        return pixels
-    with Image.open(path) as image:
-        image.seek(page or 0)
-        image.load()
-        image = ImageOps.exif_transpose(image)
+def _decode(path: Path, kind: str) -> np.ndarray:
+    if (image := _libvips_image(path)) is None:
+        return _by_pillow(path, kind)
+    shape, dtype = (image.height, image.width, image.bands), _libvips_dtype(image)
+    check_memory(*shape[:2], math.prod(shape) * dtype.itemsize)
+    pixels = np.empty(shape, dtype)
+    _fill(pixels, pyvips.Region.new(image), 0)
+    return pixels
+
+
+def _decode_tiff(path: Path, page: int | None) -> np.ndarray:
+    with tiffs.open_tiff(path) as tiff:
+        pages = list(tiffs.list_pages(tiff))
+        if page is None:
+            if len(pages) > 1:
+                tiffs.refuse_stack([loaded for _, loaded in pages])
+            tiffs.check_single(tiff.pages.first)
+        place, _ = pages[page or 0]
+    return _read_page(path, place)
+
+
+def _by_pillow(path: Path, kind: str, page: int = 0) -> np.ndarray:
+    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+        opened.seek(page)
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
         return np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image)
 
 
@@ -306,14 +374,16 @@ def read_label(path: str | Path) -> np.ndarray:
         UserError: as ``read_pixels``, or the label is a JPEG or has colours.
     """
     path = Path(path)
-    if path.is_file() and _starts_with(path, JPEG_SIGNATURE):
+    if image_format(path) == "JPEG":
         raise UserError(
             f"{path}: a JPEG label; JPEG blurs the borders of a mask; save labels as PNG or TIFF."
         )
     pixels = read_pixels(path)
     if pixels.ndim == 2:
         return pixels
-    if not (pixels == pixels[:, :, :1]).all():
+    rows = band_rows(pixels.shape[1])
+    bands = (pixels[start : start + rows] for start in range(0, len(pixels), rows))
+    if not all((band == band[:, :, :1]).all() for band in bands):
         raise UserError(
             f"{path}: a coloured label; expected one grey channel with background 0 and "
             "foreground 255; convert the file."

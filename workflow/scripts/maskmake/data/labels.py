@@ -26,6 +26,9 @@ def foreground(label: np.ndarray, threshold: float, top: int) -> np.ndarray:
     return label > threshold * top
 
 
+COUNTED = 2**22  # pixels of a label that are counted at once
+
+
 @dataclass(frozen=True)
 class Histogram:
     """The values of a label, ascending, and how many pixels have each."""
@@ -36,7 +39,9 @@ class Histogram:
 
 def label_histogram(label: np.ndarray) -> Histogram:
     """Count the values of a label (H, W) of unsigned integers."""
-    counts = np.bincount(label.reshape(-1))
+    counts = np.zeros(np.iinfo(label.dtype).max + 1, np.int64)
+    for rows in np.array_split(label, -(-label.size // COUNTED)):  # NumPy counts in 8 bytes a pixel
+        counts += np.bincount(rows.reshape(-1), minlength=counts.size)
     values = np.flatnonzero(counts)
     return Histogram(values, counts[values])
 

@@ -1,12 +1,13 @@
 """Which class of the labels the objects are: the one that falls into many pieces."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, TypedDict
+from typing import Annotated, Literal, NamedTuple, TypedDict
 
 import numpy as np
 from scipy import ndimage
 
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
+from maskmake.runtime.documents import Keywords
 
 ObjectName = Literal["foreground", "background"]
 
@@ -20,8 +21,8 @@ class Pieces(TypedDict):
     Those of the objects are connected by their sides, those of the other class by corners too.
     """
 
-    foreground: float
-    background: float
+    foreground: Annotated[float, Keywords(minimum=0)]
+    background: Annotated[float, Keywords(minimum=0)]
 
 
 class ObjectClass(TypedDict):

@@ -1,49 +1,276 @@
-"""Reading TIFF files with tifffile: a page whole, or band by band."""
+"""Reading TIFF files with tifffile: a page whole, or band by band.
 
+Only the list of pages and the tags of a page are used. What tifffile makes of metadata, its
+``series``, is not: OME-XML and the files of Micro-Manager name other files, which it would open.
+"""
+
+import io
+import logging
+import math
+import re
+import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
+from maskmake.data.file_checks import check_memory
 from maskmake.runtime.errors import UserError
 
-# What tifffile reads as it is seen; palettes and other colour spaces are left to Pillow.
-TIFFFILE_PHOTOMETRICS = {
-    tifffile.PHOTOMETRIC.MINISWHITE,
-    tifffile.PHOTOMETRIC.MINISBLACK,
-    tifffile.PHOTOMETRIC.RGB,
-}
+# What tifffile reads as it is seen; other colour spaces are made RGB by Pillow.
+GREY = {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK}
+PLAIN_COLOURS = GREY | {tifffile.PHOTOMETRIC.RGB}
+TIFFFILE_PHOTOMETRICS = PLAIN_COLOURS | {tifffile.PHOTOMETRIC.PALETTE}
 
 ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as a file of its own."
 
+# The decoders that may be asked. tifffile gives them a buffer of the size that the tags say, but
+# JPEG and JPEG 2000 go by a size of their own, which ``_check_codestream`` compares before.
+CODECS = tifffile.COMPRESSION
+PLAIN = {
+    CODECS.NONE, CODECS.CCITTRLE, CODECS.CCITT_T4, CODECS.CCITT_T6, CODECS.LZW,
+    CODECS.ADOBE_DEFLATE, CODECS.DEFLATE, CODECS.PACKBITS, CODECS.LZMA, CODECS.ZSTD,
+}  # fmt: skip
+JPEG = {CODECS.JPEG}
+JPEG_2000 = {CODECS.JPEG2000, CODECS.JPEG_2000_LOSSY, CODECS.APERIO_JP2000_YCBC,
+             CODECS.APERIO_JP2000_RGB}  # fmt: skip
+HEAD = 2**16  # bytes of a piece in which its own size is looked for
 
-def can_read_bands(tiff: tifffile.TiffFile, page: int | None) -> bool:
-    """Whether ``read_bands`` can read a page, or a file of one image where ``page`` is None."""
-    opened = tiff.pages[page or 0]
-    return (
-        (page is not None or (len(tiff.series) == 1 and tiff.series[0].shape == opened.shape))
-        and opened.photometric in TIFFFILE_PHOTOMETRICS
-        and opened.dtype in (np.uint8, np.uint16)
-        and opened.bitspersample == 8 * opened.dtype.itemsize
-        and opened.axes in ("YX", "YXS")
+REDUCED, MASK = 1, 4  # bits of NewSubfileType: a smaller copy of an image, and its mask
+IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)  # ImageJ may write one page for all images
+
+# What it logs of a damaged file is said in the sentence that refuses the file.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+logging.getLogger("tifffile").propagate = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where the directory of a page lies in its file, and its number among all pages."""
+
+    index: int
+    offset: int
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """A TIFF file as a list of pages; tifffile treats files of some programs in other ways."""
+    with tifffile.TiffFile(path, is_lsm=False, is_scanimage=False, is_ndpi=False) as tiff:
+        yield tiff
+
+
+def load_page(tiff: tifffile.TiffFile, page: Page) -> tifffile.TiffPage:
+    """The tags of a page, without a walk through the pages before it."""
+    tiff.filehandle.seek(page.offset)
+    return tifffile.TiffPage(tiff, page.index)
+
+
+def list_pages(tiff: tifffile.TiffFile) -> Iterator[tuple[Page, tifffile.TiffPage]]:
+    """Each page that is an image of its own: smaller copies and masks are left out.
+
+    Raises:
+        UserError: the list of pages breaks off or comes back to an earlier page.
+    """
+    listed = [Page(index, offset) for index, offset in enumerate(_page_offsets(tiff))]
+    for page in listed:
+        loaded = load_page(tiff, page)
+        # The first page is an image, whatever it says.
+        if not page.index or not loaded.subfiletype & (REDUCED | MASK):
+            yield page, loaded
+
+
+def _page_offsets(tiff: tifffile.TiffFile) -> list[int]:
+    """Where the directory of each page lies. tifffile takes a broken list for a shorter one."""
+    layout, file = tiff.tiff, tiff.filehandle
+
+    def number(form: str, size: int) -> int:
+        return struct.unpack(form, file.read(size))[0]
+
+    offsets: dict[int, None] = {}
+    file.seek(8 if layout.is_bigtiff else 4)
+    try:
+        while offset := number(layout.offsetformat, layout.offsetsize):
+            if offset in offsets or offset >= file.size:
+                raise ValueError("comes back to an earlier page or leaves the file")
+            offsets[offset] = None
+            file.seek(offset)
+            tags = number(layout.tagnoformat, layout.tagnosize)
+            file.seek(offset + layout.tagnosize + tags * layout.tagsize)
+    except (struct.error, ValueError, OSError):
+        raise UserError(
+            f"cannot be decoded (the list of pages breaks off after {len(offsets)} "
+            "pages); expected a whole TIFF; replace or remove the file."
+        ) from None
+    if not offsets:
+        raise UserError("cannot be decoded (no page); expected a whole TIFF; remove it.")
+    return list(offsets)
+
+
+def check_single(page: tifffile.TiffPage) -> None:
+    """Refuse the only page of a file that stands for a stack, as ImageJ writes large ones.
+
+    Raises:
+        UserError: the page says so.
+    """
+    count = IMAGES.search(page.imagej_description or "")
+    if count and int(count[1]) > 1:
+        raise UserError(f"a stack of {count[1]} images with one list of tags; {ONE_IMAGE}")
+
+
+def refuse_stack(pages: list[tifffile.TiffPage]) -> None:
+    """The error for a stack where one image is expected."""
+    shapes = {page.shape for page in pages}
+    found = f"a stack of {len(pages)} images; expected one grey or RGB image a file"
+    if len(shapes) == 1:
+        found += f", not {'x'.join(map(str, (len(pages), *shapes.pop())))} pixels"
+    raise UserError(f"{found}; save each page of a stack as a file of its own.")
+
+
+# --- what the tags claim ------------------------------------------------------------------------
+
+
+def check_page(tiff: tifffile.TiffFile, page: tifffile.TiffPage, whole: bool) -> None:
+    """Refuse a page whose tags contradict each other, the file or the memory of the machine.
+
+    Args:
+        tiff: the file.
+        page: to be read.
+        whole: whether all pixels are to be in memory at once.
+
+    Raises:
+        UserError: naming the tag.
+    """
+    if page.dtype not in (bool, np.uint8, np.uint16) or not isinstance(page.bitspersample, int):
+        kind = page.dtype or f"of {str(page.bitspersample)[:20]} bits"
+        raise UserError(
+            f"pixel type {kind}; expected 8- or 16-bit unsigned integers; convert the file."
+        )
+    if page.axes not in ("YX", "YXS", "SYX"):
+        raise UserError(f"array of shape {'x'.join(map(str, page.shape))}; {ONE_IMAGE}")
+    if page.compression not in PLAIN | JPEG | JPEG_2000:
+        raise UserError(
+            f"compression {getattr(page.compression, 'name', page.compression)}; expected "
+            "none, LZW, deflate, PackBits, CCITT, LZMA, Zstandard, JPEG or JPEG 2000; save the "
+            "file again with one of these."
+        )
+    if page.planarconfig not in (1, 2):
+        raise _contradiction(f"PlanarConfiguration is {page.planarconfig}")
+    if 0 in page.shape or 0 in page.chunks:
+        raise _contradiction(f"the image is {page.imagewidth} x {page.imagelength} pixels")
+    pieces = math.prod(page.chunked)
+    if min(len(page.dataoffsets), len(page.databytecounts)) < pieces:
+        raise _contradiction(f"{len(page.dataoffsets)} strips or tiles are listed of {pieces}")
+    size = tiff.filehandle.size
+    raw = math.prod(page.shape) * page.bitspersample // 8
+    if page.compression == CODECS.NONE and raw > size and 0 not in page.dataoffsets:
+        raise _contradiction(f"{raw} bytes of pixels are claimed")
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if offset + count > size and page.compression != CODECS.NONE:
+            raise _contradiction("a strip or tile lies beyond the end")
+    check_memory(page.imagelength, page.imagewidth, _needed_memory(page, whole))
+    if page.compression in JPEG | JPEG_2000:
+        _check_codestreams(tiff, page)
+
+
+def _needed_memory(page: tifffile.TiffPage, whole: bool) -> int:
+    piece = math.prod(page.chunks)
+    if whole:  # the pixels, what an inversion or a turn makes of them, and a piece
+        pixels = 2 * math.prod(page.shape) + piece
+    elif page.is_memmappable:
+        pixels = 2 * math.prod(page.shape[1:])
+    else:  # a row of pieces, its inversion, and a piece
+        pixels = (2 * page.chunked[1] + 1) * piece
+    return pixels * page.dtype.itemsize
+
+
+def _contradiction(found: str) -> UserError:
+    return UserError(
+        f"cannot be decoded ({found}); expected a whole TIFF; replace or remove the file."
     )
 
 
-def read_bands(path: Path, index: int, band_pixels: int) -> Iterator[np.ndarray]:
+def _check_codestreams(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> None:
+    """Compare the size that each compressed piece says of itself with that of the tags."""
+    limits = [length + 16 for length in page.chunks[:2]]  # JPEG works in blocks of up to 16
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if not offset or not count:
+            continue
+        tiff.filehandle.seek(offset)
+        head = tiff.filehandle.read(min(count, HEAD))
+        size = _jpeg_size(head) if page.compression in JPEG else _jpeg_2000_size(head)
+        if size is None or any(found > limit for found, limit in zip(size, limits, strict=True)):
+            raise _contradiction(f"a strip or tile says that it has {size} pixels")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width in the header of a JPEG; None if there are none."""
+    file = io.BytesIO(data)
+    file.seek(2)
+    while len(head := file.read(4)) == 4:
+        marker, length = struct.unpack(">HH", head)
+        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
+            frame = file.read(5)
+            return struct.unpack(">xHH", frame) if len(frame) == 5 else None
+        file.seek(length - 2, io.SEEK_CUR)
+    return None
+
+
+def _jpeg_2000_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width in the header of a JPEG 2000 stream; None if there are none."""
+    start = data.find(b"\xff\x4f\xff\x51")
+    if start < 0 or len(data) < start + 24:
+        return None
+    width, height, left, top = struct.unpack_from(">IIII", data, start + 8)
+    return height - top, width - left
+
+
+# --- pixels -------------------------------------------------------------------------------------
+
+
+def seen_shape(page: tifffile.TiffPage) -> tuple[int, ...]:
+    """(H, W) or (H, W, 3) of a page as it is to be seen."""
+    height, width = page.imagelength, page.imagewidth
+    if orientation(page) in (5, 6, 7, 8):
+        height, width = width, height
+    colours = page.samplesperpixel >= 3 or page.photometric not in PLAIN_COLOURS
+    return (height, width, 3) if colours else (height, width)
+
+
+def orientation(page: tifffile.TiffPage) -> int:
+    """How the page has to be turned to be seen, 1 to 8 as in EXIF; 1 is not at all."""
+    value = page.tags.valueof("Orientation", 1)
+    return value if value in range(1, 9) else 1
+
+
+def can_read_bands(page: tifffile.TiffPage) -> bool:
+    """Whether ``read_bands`` can read a page."""
+    return (
+        page.photometric in PLAIN_COLOURS
+        and page.dtype in (np.uint8, np.uint16)
+        and page.bitspersample == 8 * page.dtype.itemsize
+        and page.axes in ("YX", "YXS")
+        and orientation(page) == 1
+    )
+
+
+def read_bands(path: Path, place: Page, band_pixels: int) -> Iterator[np.ndarray]:
     """Give the rows of a page for which ``can_read_bands`` holds, from the first to the last.
 
     Args:
         path: of the file.
-        index: of the page, from 0.
+        place: of the page.
         band_pixels: about how many pixels to give at once; a page of strips or tiles is given by
             rows of these instead.
 
     Returns:
         Arrays (h, W) or (h, W, samples) of the pixel type of the page.
     """
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[index]
+    with open_tiff(path) as tiff:
+        page = load_page(tiff, place)
+        check_page(tiff, page, whole=False)
         if page.is_memmappable:
             bands = _mapped_rows(tiff, page, max(1, band_pixels // page.imagewidth))
         else:
@@ -71,7 +298,8 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
     height, width = page.chunks[:2]
     for first in range(0, down * across, across):
         start = first // across * height
-        band = np.zeros((min(height, page.imagelength - start), *page.shape[1:]), page.dtype)
+        shape = (min(height, page.imagelength - start), *page.shape[1:])
+        band = np.full(shape, page.nodata, page.dtype)  # where the file leaves a piece out
         wanted = range(first, first + across)
         offsets = [page.dataoffsets[i] for i in wanted]
         sizes = [page.databytecounts[i] for i in wanted]
@@ -79,7 +307,7 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
             pixels, place, _ = page.decode(
                 data, number, jpegtables=page.jpegtables, jpegheader=page.jpegheader
             )
-            if pixels is None:  # a piece that the file leaves out is black
+            if pixels is None:
                 continue
             space = band[:, place[3] :][:, :width].reshape(len(band), -1, page.samplesperpixel)
             pixels = pixels[0, : len(band), : space.shape[1]]
@@ -87,22 +315,30 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
         yield band
 
 
-def read_page(tiff: tifffile.TiffFile, page: int | None) -> np.ndarray:
-    """All pixels of a page, or of a file of one image where ``page`` is None.
+def read_page(page: tifffile.TiffPage) -> np.ndarray:
+    """All pixels of a page of ``TIFFFILE_PHOTOMETRICS``, as they are to be seen.
 
     Returns:
         (H, W) or (H, W, samples) of the pixel type of the page.
-
-    Raises:
-        UserError: ``page`` is None, but the file is a stack.
     """
-    if page is None and len(tiff.series) > 1:
-        raise UserError(f"a stack of {len(tiff.series)} images; {ONE_IMAGE}")
-    images = tiff.series[0] if page is None else tiff.pages[page]
-    pixels = images.asarray()
-    if images.axes.startswith("S") and pixels.ndim == 3:
+    pixels = page.asarray()
+    if page.axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)  # planar samples
-    return _black_is_zero(tiff.pages[page or 0], pixels)
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        colours = (np.asarray(page.colormap) >> 8).astype(np.uint8)
+        pixels = np.moveaxis(colours[:, pixels.reshape(pixels.shape[:2])], 0, -1)
+    return turned(_black_is_zero(page, pixels), orientation(page))
+
+
+def turned(pixels: np.ndarray, turn: int) -> np.ndarray:
+    """Pixels turned by an orientation of EXIF, 1 to 8."""
+    if turn in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
 
 
 def _black_is_zero(page: tifffile.TiffPage, pixels: np.ndarray) -> np.ndarray:

@@ -34,6 +34,9 @@ BLOCK, MARGIN = 1024, 256
 # Values of the objects on disk. For the next window a pixel on a line is still part of an object.
 MASK, LINE = 1, 2
 
+# What is on disk for each pixel of a large image: probability, mask, and number of the component.
+STORED = np.float16, np.uint8, np.int32
+
 Rows = slice
 
 
@@ -66,6 +69,12 @@ class DiskArray:
         self._file.close()
 
 
+def temporary_bytes(shape: tuple[int, int]) -> int:
+    """Bytes of the temporary files that ``masked`` needs for an image (H, W)."""
+    pixels = shape[0] * shape[1]
+    return 0 if pixels <= WHOLE_PIXELS else pixels * sum(dtype().itemsize for dtype in STORED)
+
+
 def masked(
     probability: Iterator[np.ndarray], shape: tuple[int, int], decision: Decision, folder: Path
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -75,7 +84,7 @@ def masked(
         probability: bands of consecutive rows, (h, W) float16, 0 to 1.
         shape: (H, W) of the image.
         decision: what to apply.
-        folder: for temporary files of a large image, 7 bytes a pixel.
+        folder: for temporary files, ``temporary_bytes`` in all.
 
     Yields:
         Bands of consecutive rows: probability (h, W) float16 and mask (h, W) bool.
@@ -86,8 +95,7 @@ def masked(
         return
     with ExitStack() as stack:
         kept, mask, labels = (
-            stack.enter_context(closing(DiskArray(folder, shape, dtype)))
-            for dtype in (np.float16, np.uint8, np.int32)
+            stack.enter_context(closing(DiskArray(folder, shape, dtype))) for dtype in STORED
         )
         start = 0
         for band in probability:

@@ -1,28 +1,33 @@
 """Masks of images without labels, from a trained run."""
 
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
 import pandas as pd
 
+from maskmake.data.file_checks import check_memory
 from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.pixel_store import to_pixel_type
 from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, read_decision, stored_decision
-from maskmake.masks.large_images import masked
+from maskmake.masks.large_images import masked, temporary_bytes
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
-from maskmake.predict.tiling import ImageStream, Predictor, predict_bands
+from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, Predictor, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
+# Memory of a row of tiles, bytes a pixel: logits, their mean, and pixels (RGB of 16 bits) twice.
+ROW_BYTES = 20
 FOLD_FILES = "model.keras", "training.json"
 
 
@@ -70,8 +75,36 @@ def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
     return list(networks), first["preprocessing"]
 
 
+def check_room(image: ImageFile, tile: int | Literal["auto"], out: Path) -> None:
+    """Refuse an image for which there is no memory or, for its temporary files, no disk.
+
+    Args:
+        image: to be segmented.
+        tile: ``predict.tile``.
+        out: folder of the masks.
+
+    Raises:
+        UserError: naming what is needed and what is free.
+    """
+    height, width = _size(image)
+    side = LARGEST_WHOLE if tile == "auto" else tile
+    try:
+        check_memory(height, width, side * width * ROW_BYTES)
+    except UserError as error:
+        raise UserError(f"{image.path}: {error}") from None
+    needed = temporary_bytes((height, width))
+    if needed:
+        out.mkdir(parents=True, exist_ok=True)
+        if needed > (free := shutil.disk_usage(out).free):
+            raise UserError(
+                f"{image.path}: the mask of {height} x {width} pixels (height x width) needs "
+                f"{needed / 2**30:.1f} GiB of temporary files in {out}, and {free / 2**30:.1f} GiB "
+                "are free; free space, or cut the image into smaller ones."
+            )
+
+
 def _open_all(
-    paths: Iterable[Path], preprocessing: Preprocessing
+    paths: Iterable[Path], preprocessing: Preprocessing, settings: PredictSettings, out: Path
 ) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
     images, faults = [], []
@@ -85,6 +118,7 @@ def _open_all(
                 if isinstance(image, UserError):
                     raise image
                 check_image(image, preprocessing)
+                check_room(image, settings.tile, out)
                 images.append(image)
             except UserError as error:
                 faults.append(str(error))
@@ -141,24 +175,51 @@ def segment_images(
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
-    images, faults = _open_all(map(Path, paths), preprocessing)
+    images, faults = _open_all(map(Path, paths), preprocessing, settings, out)
     total, rows = len(images) + len(faults), []
     if images:
-        predictor = Predictor(networks, [_size(image) for image in images], settings)
+
+        def write(image: ImageFile, bands: Iterator[np.ndarray]) -> tuple:
+            return _write_mask(image, bands, decision, temperature, out)
+
+        rows = _write_masks(images, networks, preprocessing, settings, write, faults)
+    if faults:
+        raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
+    return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
+
+
+def _write_masks(
+    images: list[ImageFile],
+    networks: list[keras.Model],
+    preprocessing: Preprocessing,
+    settings: PredictSettings,
+    write: Callable[[ImageFile, Iterator[np.ndarray]], tuple],
+    faults: list[str],
+) -> list[tuple]:
+    """Write the mask of each image that can be read to its end; collect the faults of the others.
+
+    The tile depends on the sizes of all images. Where a broken image had a say in it, the others
+    are predicted again.
+    """
+    predictor = Predictor(networks, map(_size, images), settings)
+    while True:
+        rows: dict[ImageFile, tuple] = {}
         sources = (_model_input(image, preprocessing) for image in images)
-        predicted = predict_bands(predictor, sources)
-        for image, events in groupby(predicted, key=itemgetter(0)):
+        for image, events in groupby(predict_bands(predictor, sources), key=itemgetter(0)):
             try:
-                rows.append(_write_mask(image, _bands(events), decision, temperature, out))
+                rows[image] = write(image, _bands(events))
             except UserError as error:
                 faults.append(str(error))
             except OSError:  # a full disk, say, ends the job before it can report the faults
                 for fault in faults:
                     logger.error("%s", fault)
                 raise
-    if faults:
-        raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
-    return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
+        if len(rows) in (0, len(images)):
+            return list(rows.values())
+        images, side = list(rows), predictor.side
+        predictor = Predictor(networks, map(_size, images), settings)
+        if predictor.side == side:
+            return list(rows.values())
 
 
 def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterator[np.ndarray]:

@@ -19,13 +19,14 @@ from scipy.special import expit
 from maskmake.data.images import band_rows
 from maskmake.data.pixel_store import offsets_of, open_images, stacked_shape
 from maskmake.network.device import describe_device
-from maskmake.network.memory import available_memory, is_exhausted, output_bytes
+from maskmake.network.memory import is_exhausted, output_bytes
 from maskmake.network.networks import ENCODER_STRIDE
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import writable_array
 from maskmake.runtime.log import logger
+from maskmake.runtime.memory import available_memory
 
 # ``auto`` takes the largest side whose tiles have, in all, at most SPARE times the fewest pixels
 # that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile

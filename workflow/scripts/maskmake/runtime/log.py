@@ -28,7 +28,9 @@ def configure_logging(log_file: str | None) -> None:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
         Path(log_file).write_bytes(b"")
         # Appended, because compiled code writes to the same file.
-        handlers.append(logging.FileHandler(log_file, mode="a", encoding="utf-8"))
+        handlers.append(
+            logging.FileHandler(log_file, "a", encoding="utf-8", errors="backslashreplace")
+        )
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
