@@ -418,6 +418,7 @@ def test_files_of_the_audit(dataset):
     summary = read_json("out/audit.json")
     assert summary == {
         "images": 5,
+        "manifest": sha256("out/manifest.csv"),
         "faults": result.faults,
         "warnings": [],
         "height": {"minimum": 16, "median": 16, "maximum": 20},

@@ -35,7 +35,7 @@ def random_cases(seed: int) -> list[Case]:
 
 
 def learned_one_level(cases: list[Case]) -> tuple[Decision, dict]:
-    return learn_one_level(lambda: iter(cases), "dice", *pooled_histogram(cases))
+    return learn_one_level(lambda: iter(cases), "dice", *pooled_histogram(cases), "foreground")
 
 
 def score_of(decision: Decision, cases: list[Case]) -> float:

@@ -16,15 +16,29 @@ from maskmake.data.pixel_store import build_store
 from maskmake.masks.decision import apply_decision, stored_decision
 from maskmake.masks.evaluation import evaluate_run
 from maskmake.masks.learning import decide_run
+from maskmake.masks.mask_files import MaskFolder
 from maskmake.masks.regions import region_picture
+from maskmake.masks.run_folds import list_folds
 from maskmake.masks.specks import diagnose, find_specks
 from maskmake.report.inputs import ReportInputs
-from maskmake.runtime.files import read_csv, read_json, write_csv, write_json, write_png
+from maskmake.runtime.files import read_csv, read_json, sha256, write_csv, write_json, write_png
 from maskmake.scores.cases import Case
 from maskmake.scores.comparison import ScoredRun, compare_runs
 
 SIZE = 40
-SETTINGS = {"loss": "dice", "label_scale": 1, "backend": "tensorflow"}
+SETTINGS = {
+    "architecture": "Unet",
+    "encoder": "resnet18",
+    "encoder_weights": None,
+    "patch": 32,
+    "batch": 4,
+    "steps": 10,
+    "loss": "dice",
+    "label_scale": 1,
+    "augmentation": "default",
+    "backend": "tensorflow",
+}
+PREPROCESSING = {"channels": 1, "dtype": "uint8", "scale": [1.0], "offset": [0.0]}
 
 # From an image's label, a generator and its number among the validation or test images.
 Predict = Callable[[np.ndarray, np.random.Generator, int], np.ndarray]
@@ -134,12 +148,14 @@ def write_results(folder: Path, made: Constructed) -> tuple[ReportInputs, dict]:
 
 
 def _write_data(folder: Path, labels: dict, roles: list[str], rng: np.random.Generator) -> None:
-    rows = []
+    rows: list[dict] = []
     for i, label in labels.items():
         paths = {kind: folder / "in" / kind / f"{i}.png" for kind in ("image", "label")}
         write_png(paths["label"], label > 0)
         write_png(paths["image"], rng.integers(0, 255, label.shape).astype(np.uint8))
-        rows.append({"id": i, **paths, "height": SIZE, "width": SIZE, "foreground": label.mean()})
+        sums = {f"sha256_{kind}": sha256(path) for kind, path in paths.items()}
+        rows.append({"id": i, **paths, **sums, "height": SIZE, "width": SIZE})
+        rows[-1]["foreground"] = label.mean()
     manifest = pd.DataFrame(rows).assign(channels=1, dtype="uint8", label_maximum=255, role=None)
     data = folder / "data"
     build_store(manifest, 0.5, data / "images.npy", data / "labels.npy", data / "index.csv")
@@ -170,13 +186,17 @@ def _write_run(
     )
     decision = decide_run(run, labels, {}, "dice", made.method, made.objects)
     pieces = find_specks(lambda: run.validation_cases(labels), decision)
+    sums: list[dict] = []
     for i in run.test_ids:
         mask = apply_decision(probabilities[i], stored_decision(decision))
         write_png(folder / f"masks/{i}.png", mask)
+        sums.append({"id": i, "sha256": sha256(folder / f"masks/{i}.png")})
         write_png(folder / f"probability/{i}.png", (255 * probabilities[i]).astype(np.uint8))
         write_png(folder / f"regions/{i}.png", region_picture(mask, made.objects))
+    write_csv(folder / "masks.csv", pd.DataFrame(sums))
+    masks = MaskFolder(folder / "masks", folder / "masks.csv")
     evaluation = evaluate_run(
-        run, labels, folder / "masks", decision, [{"seconds": 6.0}], [pd.DataFrame({"s": [1.0]})]
+        run, labels, masks, decision, [{"seconds": 6.0}], [pd.DataFrame({"s": [1.0]})]
     )
     write_json(folder / "decision.json", decision)
     write_json(folder / "specks.json", {**diagnose(pieces, decision), "images": ids["validation"]})
@@ -185,6 +205,8 @@ def _write_run(
     for name in ("per_image", "resamples", "reliability"):
         write_csv(folder / f"{name}.csv", getattr(evaluation, name))
     _write_training(folder / "fold0", made)
+    files = ([folder / "fold0" / name] for name in ("model.keras", "training.json"))
+    write_json(folder / "run.json", list_folds(*files))
     tables = (read_csv(folder / f"{name}.csv") for name in ("per_image", "resamples"))
     return ScoredRun(read_json(folder / "metrics.json"), *tables)
 
@@ -202,7 +224,9 @@ def _write_training(folder: Path, made: Constructed) -> None:
     best = int(history["val_loss"].idxmin()) + 1
     training = {"settings": SETTINGS, "fold": 0, "precision": "float32", "device": "CPU"}
     training |= {"seconds": 6.0, "best_epoch": best, "val_loss": min(made.val_loss)}
+    training |= {"preprocessing": PREPROCESSING, "xla": False, "patches": 240}
     write_json(folder / "training.json", training | {"parameters": 9, "versions": {"keras": "3"}})
+    (folder / "model.keras").write_bytes(b"is not read")
     np.save(folder / "augmented.npy", np.zeros((2, 8, 8, 2), np.uint8))
 
 
@@ -222,6 +246,7 @@ def _inputs(folder: Path, runs: list[str]) -> ReportInputs:
         training=of_runs("fold0/training.json"),
         augmented=of_runs("fold0/augmented.npy"),
         decision=of_runs("decision.json"),
+        folds=of_runs("run.json"),
         diagnosis=of_runs("specks.json"),
         specks=of_runs("specks.png"),
         metrics=of_runs("metrics.json"),

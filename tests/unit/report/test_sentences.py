@@ -312,7 +312,7 @@ def test_the_specks_are_counted_as_they_are(report):
     said = report.texts.of("specks", "p")
     if specks["false"] == 0:
         (sentence,) = said
-        assert sentence.startswith(f"No specks: of the {specks['components']} object")
+        assert sentence.startswith(f"No specks: none of the {specks['components']} object")
         return
     kinds = {"are unsure and gone": "threshold", "are small and too": "size"}
     kinds["are too sure for a threshold, and"] = "model_or_label"

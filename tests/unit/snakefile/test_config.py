@@ -262,7 +262,7 @@ FAULTS = {
     ),
     "nothing like it": (
         "decide: {xyz: 3}",
-        "decide.xyz: unknown key; known here: objective and method",
+        "decide.xyz: unknown key; known here: objective, method and objects",
     ),
     "key is a number": ("1: 2", "1: the key is 1; expected text; put it in quotes"),
     "run is a number": (

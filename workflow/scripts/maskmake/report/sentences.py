@@ -228,7 +228,7 @@ def speck_sentences(specks: Mapping, learned: Mapping) -> list[str]:
     where = f"on validation images at threshold {learned['threshold']:.3f}"
     if specks["verdict"] == "none":
         pieces = counted(specks["components"], "object")
-        return [f"No specks: of the {pieces} and holes {where} none is false."]
+        return [f"No specks: none of the {pieces} and holes {where} is false."]
     describe = {
         "threshold": _describe_threshold,
         "size": _describe_size,
