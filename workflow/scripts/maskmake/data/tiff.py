@@ -179,7 +179,7 @@ def _needed_memory(page: tifffile.TiffPage, whole: bool) -> int:
     piece = math.prod(page.chunks)
     if whole:  # the pixels, what an inversion or a turn makes of them, and a piece
         pixels = 2 * math.prod(page.shape) + piece
-    elif page.is_memmappable:
+    elif page.is_final:
         pixels = 2 * math.prod(page.shape[1:])
     else:  # a row of pieces, its inversion, and a piece
         pixels = (2 * page.chunked[1] + 1) * piece
@@ -271,7 +271,7 @@ def read_bands(path: Path, place: Page, band_pixels: int) -> Iterator[np.ndarray
     with open_tiff(path) as tiff:
         page = load_page(tiff, place)
         check_page(tiff, page, whole=False)
-        if page.is_memmappable:
+        if page.is_final:
             bands = _mapped_rows(tiff, page, max(1, band_pixels // page.imagewidth))
         else:
             bands = _decoded_rows(tiff, page)
