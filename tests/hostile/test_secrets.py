@@ -10,6 +10,7 @@ from workspace import ROOT, configure, finish, snakemake
 from maskmake.data.addresses import (
     address_hash,
     hide_all,
+    hide_in_command,
     hide_secrets,
     keep_for_jobs,
     public_address,
@@ -46,11 +47,14 @@ def work(server, tmp_path):
 
 def test_no_file_and_no_line_has_the_password_or_the_key(work, server):
     """Three jobs: fetching from an address, the audit, the pixel store."""
-    output = finish(work, "binarize", "--verbose", "--printshellcmds")
+    options = ("--storage-s3-access-key", "AKIAEXAMPLE", "--storage-s3-secret-key", "T0PSECRET")
+    output = finish(work, "binarize", "--verbose", "--printshellcmds", *options)
     assert {"/images.zip", "/labels.zip"} <= set(server.fetched)
     for secret in (PASSWORD, KEY):
         assert secret not in output
         assert files_with(work, secret) == ["./config.yaml"]
+    for secret in ("AKIAEXAMPLE", "T0PSECRET"):
+        assert secret not in output and files_with(work, secret) == []
 
 
 @pytest.mark.slow
@@ -100,6 +104,15 @@ def test_addresses_within_a_text_are_public():
     assert hide_secrets(text) == "HTTPSConnectionPool: https://host/x.zip then http://d/e"
     nested = {"a": ["http://u:p@h/x y?sig=1"], "b": 1}
     assert hide_all(nested) == {"a": ["http://h/x y"], "b": 1}
+
+
+def test_keys_among_the_options_of_a_command_are_hidden():
+    command = ["snakemake", "all", "--storage-s3-secret-key", "a", "b", "--storage-http-auth=c"]
+    command += ["--cores", "4", "--config", "x=http://u:p@h/y"]
+    assert hide_in_command(command) == [
+        "snakemake", "all", "--storage-s3-secret-key", "***", "***", "--storage-http-auth=***",
+        "--cores", "4", "--config", "x=http://h/y",
+    ]  # fmt: skip
 
 
 def settings(images, labels="http://h/labels.zip"):

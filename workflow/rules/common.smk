@@ -12,7 +12,7 @@ from snakemake.logging import logger
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
-from maskmake.data.addresses import hide_all, keep_for_jobs, publish
+from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
 from maskmake.data.file_versions import version_of
@@ -42,6 +42,8 @@ SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
 SETTINGS, SECRET_ADDRESSES = user_errors_at_parse_time(publish, SETTINGS)
 keep_for_jobs(SECRET_ADDRESSES)
 config.update(hide_all(config))
+# Snakemake writes its command into its log.
+sys.argv[:] = hide_in_command(sys.argv)
 RUNS = SETTINGS["runs"]
 FOLDS = range(SETTINGS["split"]["folds"])
 RESULTS = f"results/{SETTINGS['dataset']['name']}"

@@ -19,6 +19,10 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 WHOLE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
+SECRET_OPTION = re.compile(
+    r"--storage-.*(?:key|secret|password|token|auth|credential|user).*", re.IGNORECASE
+)
+
 # Parts of a query that sign it and pass with time: of S3, Google, CloudFront, Azure, and others.
 SIGNATURE = re.compile(
     r"x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id|"
@@ -48,6 +52,19 @@ def hide_all(value):
         return value
     # One with spaces ends for `hide_secrets` at the first of them.
     return public_address(value) if WHOLE_ADDRESS.match(value) else hide_secrets(value)
+
+
+def hide_in_command(arguments: list[str]) -> list[str]:
+    """A command in which the values of options such as ``--storage-s3-secret-key`` are ``***``."""
+    shown, secret = [], False
+    for argument in arguments:
+        option, equals, _ = argument.partition("=")
+        if argument.startswith("--"):
+            secret = SECRET_OPTION.fullmatch(option) is not None
+            shown.append(f"{option}=***" if secret and equals else hide_secrets(argument))
+        else:
+            shown.append("***" if secret else hide_secrets(argument))
+    return shown
 
 
 def publish(settings: dict) -> tuple[dict, dict[str, str]]:
