@@ -135,7 +135,8 @@ def describe_value(value) -> str:
         readings = "yes and on" if value else "no and off"
         return f"the truth value {str(value).lower()} (YAML reads {readings} as that, too)"
     if isinstance(value, str):
-        return f"'{shortened(hide_secrets(value))}'"
+        text = shortened(hide_secrets(value)).replace("\n", "\\n")
+        return f"'{text}'"
     if isinstance(value, dict):
         return "a section of settings"
     if isinstance(value, list):
