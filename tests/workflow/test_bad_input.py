@@ -291,6 +291,14 @@ def test_configuration_that_is_no_set_of_sections_is_refused(text, part, folder)
     assert not (folder / "results").exists()
 
 
+def test_section_that_stands_twice_is_refused(folder):
+    with (folder / "config.yaml").open("a") as file:
+        file.write("train: {epochs: 2}\n")
+    output = refusal(folder, forked=True)
+    assert_told_once(output, "config.yaml: 'train' stands twice", "put what belongs to it into one")
+    assert not (folder / "results").exists()
+
+
 def test_missing_configuration_is_named(folder):
     code, output = snakemake(folder, config="nowhere.yaml", forked=True)
     assert code != 0
@@ -335,6 +343,12 @@ def test_file_in_place_of_the_results_folder_is_named(folder):
     output = refusal(folder, "validate")
     assert_told_once(output, "results: ")
     assert (folder / "results").read_text() == "notes"
+
+
+def test_results_folder_that_is_a_link_to_nothing_is_named(folder):
+    (folder / "results").symlink_to(folder / "disk")
+    output = refusal(folder, "validate", forked=True)
+    assert_told_once(output, f"results: a link to {folder}/disk, which is not there", "mount")
 
 
 def test_folder_without_permission_to_write_is_named(folder):

@@ -15,11 +15,13 @@ sys.path.insert(0, str(WORKFLOW / "scripts"))
 from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
+from maskmake.snakefile.config_files import check_files
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
@@ -37,6 +39,9 @@ def user_errors_at_parse_time(function, *arguments):
         raise WorkflowError(printable(str(error))) from None
 
 
+CONFIGURATION_FILES = internals.configuration_files(workflow)
+if internals.is_main_process(workflow):
+    user_errors_at_parse_time(check_files, CONFIGURATION_FILES, sys.argv)
 SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
 # From here on no setting has a user, a password or a key, nor has what Snakemake hands to scripts.
 SETTINGS, SECRET_ADDRESSES = user_errors_at_parse_time(publish, SETTINGS)
@@ -50,8 +55,7 @@ RESULTS = f"results/{SETTINGS['dataset']['name']}"
 # Where this is a module with a prefix, Snakemake puts it before every relative path of a rule, but
 # before no other path.
 PREFIX = internals.module_prefix(workflow)
-if Path("results").exists() and not Path("results").is_dir():
-    raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
+user_errors_at_parse_time(check_results_folder, f"{PREFIX}{RESULTS}")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
 
 # For images that a user keeps; those that a rule makes are inputs of the next one.
