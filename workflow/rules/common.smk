@@ -1,5 +1,6 @@
 # Settings, paths, and the functions that give the inputs and params of rules.
 
+import json
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, pu
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files
+from maskmake.data.data_source import check_source, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
@@ -60,7 +62,12 @@ DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESU
 
 # For images that a user keeps; those that a rule makes are inputs of the next one.
 DATASET_RECORD = f"{PREFIX}{RESULTS}/data/.contents.csv"
+SOURCE_RECORD = f"{PREFIX}{RESULTS}/data/.source.json"
 DATASET_FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
+SOURCE = places(SETTINGS["dataset"])
+if DATASET and internals.is_main_process(workflow):
+    listed = DATASET_FILES if DATASET.origin == "folders" else []
+    user_errors_at_parse_time(check_source, f"{PREFIX}{RESULTS}", SOURCE_RECORD, SOURCE, listed)
 DATA_VERSION = None
 if DATASET and DATASET.origin == "folders":
     DATA_VERSION = version_of(DATASET_FILES, DATASET_RECORD)

@@ -1,0 +1,97 @@
+"""Which images and labels a results folder was made from. Read by the Snakefile."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from maskmake.data.file_versions import read_record
+from maskmake.runtime.errors import UserError
+
+KINDS = ("images", "labels")
+
+
+def places(section: dict) -> dict[str, list[str]]:
+    """Where the configuration section ``dataset`` has its ``images`` and its ``labels``.
+
+    Folders are as the configuration writes them, so that a working folder may be moved. Addresses
+    have no secrets in the settings from which this is called.
+    """
+    if section["synthesis"]:
+        return {kind: ["dataset.synthesis"] for kind in KINDS}
+    found: dict[str, list[str]] = {}
+    for kind in KINDS:
+        names = [section[kind]] if section[kind] else []
+        if section["download"]:
+            names.append(f"{section['download']['url'].rstrip('/')}/{kind.removesuffix('s')}")
+        if section["storage"]:
+            items = section["storage"][kind]
+            listed = items if isinstance(items, list) else [items]
+            names += [item if isinstance(item, str) else item["address"] for item in listed]
+        found[kind] = names
+    return found
+
+
+def check_source(results: str, record: str, now: dict[str, list[str]], files: list[str]) -> None:
+    """Refuse to put the results of other images or labels in place of those that are there.
+
+    Data at another place is the same if the files are, by their names and bytes.
+
+    Args:
+        results: the folder of the results.
+        record: file with the ``places`` that they were made from; without it they are accepted.
+        now: the ``places`` of the configuration.
+        files: images and labels there, as far as they lie in folders.
+
+    Raises:
+        UserError: the results were made from others, or the record is damaged.
+    """
+    if not Path(record).is_file():
+        return
+    try:
+        before = json.loads(Path(record).read_text(encoding="utf-8"))
+        other = [kind for kind in KINDS if not _share_a_place(before[kind], now[kind])]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{record}: damaged; expected the folders that the results were made from; remove it "
+            "if they were made from those of the configuration."
+        ) from None
+    if other and not _have_same_files(Path(record).with_name(".contents.csv"), files):
+        made = " and ".join(f"the {kind} in {_shown(before[kind])}" for kind in other)
+        found = " and ".join(_shown(now[kind]) for kind in other)
+        raise UserError(
+            f"{results}: made from {made}, but the configuration names {found}; expected the same "
+            "data; set dataset.name to another name, or, to replace these results, remove "
+            f"{record}."
+        )
+
+
+def _share_a_place(before: list[str], now: list[str]) -> bool:
+    return any(_is_same(old, new) for old in before for new in now)
+
+
+def _is_same(old: str, new: str) -> bool:
+    if os.path.normpath(old) == os.path.normpath(new):
+        return True
+    return Path(old).exists() and Path(new).exists() and Path(old).samefile(new)
+
+
+def _have_same_files(contents: Path, files: list[str]) -> bool:
+    recorded = read_record(contents).items()
+    seen = sorted((Path(file).name, content.sha256) for file, content in recorded)
+    names = sorted(Path(file).name for file in files)
+    if not files or names != [name for name, _ in seen]:
+        return False
+    return seen == sorted((Path(file).name, _sha256(file)) for file in files)
+
+
+def _sha256(file: str) -> str:
+    if not Path(file).is_file():  # a pipe would wait for its writer
+        return ""
+    with Path(file).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more}" if names else "no folder"
