@@ -17,7 +17,7 @@ from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, pu
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files
-from maskmake.data.data_source import check_source, places
+from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
@@ -77,7 +77,15 @@ SEGMENT = SETTINGS["segment"]
 # A model folder given by its path needs no training data; otherwise a run of this data set is used.
 SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
 MODEL = user_path(SEGMENT["model"]) if SEGMENT["model"] else f"{RESULTS}/runs/{SEGMENT_RUN}"
-MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
+# Named after both, so that masks of other images or of another model do not lie among these.
+MASKS = f"{RESULTS}/segment/{folder_name(MODEL)}/{name_of_images(SEGMENT['images'] or 'images')}"
+MASKS_RECORD = f"{PREFIX}{MASKS}/.shards/source.json"
+MASKS_SOURCE = {
+    "model": [SEGMENT["model"] or MODEL],
+    "images": [SEGMENT["images"]] if isinstance(SEGMENT["images"], str) else SEGMENT["images"],
+}
+if SEGMENT["images"] and internals.is_main_process(workflow):
+    user_errors_at_parse_time(check_source, f"{PREFIX}{MASKS}", MASKS_RECORD, MASKS_SOURCE)
 MODEL_FOLDS = (
     user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]

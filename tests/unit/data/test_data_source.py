@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from maskmake.data.data_source import check_source, places
+from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import write_scan
 from maskmake.runtime.errors import UserError
 
@@ -126,7 +126,7 @@ def test_other_data_is_refused_in_a_sentence(before, now, parts, work):
     with pytest.raises(UserError) as caught:
         check(now)
     assert str(caught.value) == (
-        f"results/mine: made from {parts}; expected the same data; set dataset.name to another "
+        f"results/mine: made from {parts}; expected the same; set dataset.name to another "
         f"name, or, to replace these results, remove {RECORD}."
     )
 
@@ -136,3 +136,33 @@ def test_a_damaged_record_is_named(text, work):
     (work / RECORD).write_text(text)
     with pytest.raises(UserError, match=r"\.source\.json: damaged"):
         check(folders("a"))
+
+
+def test_masks_of_other_images_or_of_another_model_are_refused(work):
+    record = work / "results/mine/segment/run/new/.shards/source.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"model": ["run"], "images": ["A/new"]}))
+    masks = "results/mine/segment/run/new"
+    check_source(masks, str(record), {"model": ["./run"], "images": ["A/new/"]})
+    with pytest.raises(UserError, match=r"made from the images in A/new, but .* names B/new;"):
+        check_source(masks, str(record), {"model": ["run"], "images": ["B/new"]})
+    with pytest.raises(UserError, match=r"made from the model in run, but .* names other/run;"):
+        check_source(masks, str(record), {"model": ["other/run"], "images": ["A/new"]})
+
+
+@pytest.mark.parametrize(
+    ("images", "name"),
+    [
+        ("data/new", "new"),
+        ("data/new/../old/", "old"),
+        ("/data/day 2 {b}", "day_2_b_"),
+        ("data/.hidden", "hidden"),
+        ("/", "_"),
+        ("Größe", "Größe"),
+        (["s3://bucket/july/0.png", "s3://bucket/june/1.png"], "july"),
+        (["https://host.org/0.png"], "host.org"),
+    ],
+)
+def test_the_folder_of_masks_is_named_after_the_images(images, name):
+    assert name_of_images(images) == name
+    assert isinstance(images, list) or folder_name(images) == name

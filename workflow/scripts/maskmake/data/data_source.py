@@ -1,9 +1,12 @@
-"""Which images and labels a results folder was made from. Read by the Snakefile."""
+"""Which data and which model results were made from. Read by the Snakefile."""
 
 import hashlib
 import json
 import os
-from pathlib import Path
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from maskmake.data.file_versions import read_record
 from maskmake.runtime.errors import UserError
@@ -32,15 +35,34 @@ def places(section: dict) -> dict[str, list[str]]:
     return found
 
 
-def check_source(results: str, record: str, now: dict[str, list[str]], files: list[str]) -> None:
-    """Refuse to put the results of other images or labels in place of those that are there.
+def folder_name(place: str) -> str:
+    """A name for a folder of results, after the last part of a path.
+
+    Only letters, digits, ``_``, ``.`` and ``-`` stay, since braces are wildcards of Snakemake.
+    """
+    name = Path(os.path.normpath(Path(place).absolute())).name
+    return re.sub(r"[^\w.-]+", "_", name)[-100:].lstrip(".") or "_"
+
+
+def name_of_images(images: str | list[str]) -> str:
+    """A folder's name, or that of the folder in which the first of several addresses lies."""
+    if isinstance(images, str):
+        return folder_name(images)
+    address = urlsplit(images[0])
+    return folder_name(PurePosixPath(address.path).parent.name or address.netloc)
+
+
+def check_source(
+    results: str, record: str, now: dict[str, list[str]], files: Iterable[str] = ()
+) -> None:
+    """Refuse to put what is made from other data in place of what is there, or among it.
 
     Data at another place is the same if the files are, by their names and bytes.
 
     Args:
         results: the folder of the results.
-        record: file with the ``places`` that they were made from; without it they are accepted.
-        now: the ``places`` of the configuration.
+        record: file with the places that they were made from; without it they are accepted.
+        now: places of the configuration, by kind, such as ``places`` gives them.
         files: images and labels there, as far as they lie in folders.
 
     Raises:
@@ -50,19 +72,18 @@ def check_source(results: str, record: str, now: dict[str, list[str]], files: li
         return
     try:
         before = json.loads(Path(record).read_text(encoding="utf-8"))
-        other = [kind for kind in KINDS if not _share_a_place(before[kind], now[kind])]
+        other = [kind for kind in now if not _share_a_place(before[kind], now[kind])]
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{record}: damaged; expected the folders that the results were made from; remove it "
-            "if they were made from those of the configuration."
+            f"{record}: damaged; expected what the results were made from; remove it if that is "
+            "what the configuration names."
         ) from None
-    if other and not _have_same_files(Path(record).with_name(".contents.csv"), files):
+    if other and not _have_same_files(Path(record).with_name(".contents.csv"), list(files)):
         made = " and ".join(f"the {kind} in {_shown(before[kind])}" for kind in other)
         found = " and ".join(_shown(now[kind]) for kind in other)
         raise UserError(
-            f"{results}: made from {made}, but the configuration names {found}; expected the same "
-            "data; set dataset.name to another name, or, to replace these results, remove "
-            f"{record}."
+            f"{results}: made from {made}, but the configuration names {found}; expected the same; "
+            f"set dataset.name to another name, or, to replace these results, remove {record}."
         )
 
 
