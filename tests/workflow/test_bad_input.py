@@ -307,6 +307,15 @@ def test_missing_configuration_is_named(folder):
     assert not (folder / "results").exists()
 
 
+def test_other_data_under_the_same_name_is_refused(finished_copy):
+    before = digests(finished_copy / "results", "*")
+    (finished_copy / "others").symlink_to("labels")
+    configure(finished_copy, dataset={"name": "tiny", "images": "others", "labels": "images"})
+    output = refusal(finished_copy, "train", forked=True)
+    assert_told_once(output, "results/tiny: made from the images in images", "set dataset.name")
+    assert digests(finished_copy / "results", "*") == before
+
+
 # --- segment ------------------------------------------------------------------------------------
 
 

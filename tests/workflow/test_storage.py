@@ -131,9 +131,10 @@ def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
             json.dumps({"dataset": {"name": name}, "predict": {"tile": 96}, "segment": segment})
         )
         finish(folder, "segment", "--cores", "2")
-    masks = digests(folder / "results/there/segment/a", "*.png")
+    (fetched,) = (folder / "results/there/segment/a").iterdir()  # named after the server
+    masks = digests(fetched, "*.png")
     assert sorted(masks) == ["x0.png", "x1.png", "x2.png"]
-    assert masks == digests(folder / "results/here/segment/a", "*.png")
+    assert masks == digests(folder / "results/here/segment/a/new", "*.png")
     assert NOTHING_TO_DO in finish(folder, "segment")
 
 

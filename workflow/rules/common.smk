@@ -1,5 +1,6 @@
 # Settings, paths, and the functions that give the inputs and params of rules.
 
+import json
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, pu
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files
+from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
@@ -60,7 +62,12 @@ DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESU
 
 # For images that a user keeps; those that a rule makes are inputs of the next one.
 DATASET_RECORD = f"{PREFIX}{RESULTS}/data/.contents.csv"
+SOURCE_RECORD = f"{PREFIX}{RESULTS}/data/.source.json"
 DATASET_FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
+SOURCE = places(SETTINGS["dataset"])
+if DATASET and internals.is_main_process(workflow):
+    listed = DATASET_FILES if DATASET.origin == "folders" else []
+    user_errors_at_parse_time(check_source, f"{PREFIX}{RESULTS}", SOURCE_RECORD, SOURCE, listed)
 DATA_VERSION = None
 if DATASET and DATASET.origin == "folders":
     DATA_VERSION = version_of(DATASET_FILES, DATASET_RECORD)
@@ -70,7 +77,15 @@ SEGMENT = SETTINGS["segment"]
 # A model folder given by its path needs no training data; otherwise a run of this data set is used.
 SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
 MODEL = user_path(SEGMENT["model"]) if SEGMENT["model"] else f"{RESULTS}/runs/{SEGMENT_RUN}"
-MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
+# Named after both, so that masks of other images or of another model do not lie among these.
+MASKS = f"{RESULTS}/segment/{folder_name(MODEL)}/{name_of_images(SEGMENT['images'] or 'images')}"
+MASKS_RECORD = f"{PREFIX}{MASKS}/.shards/source.json"
+MASKS_SOURCE = {
+    "model": [SEGMENT["model"] or MODEL],
+    "images": [SEGMENT["images"]] if isinstance(SEGMENT["images"], str) else SEGMENT["images"],
+}
+if SEGMENT["images"] and internals.is_main_process(workflow):
+    user_errors_at_parse_time(check_source, f"{PREFIX}{MASKS}", MASKS_RECORD, MASKS_SOURCE)
 MODEL_FOLDS = (
     user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]
