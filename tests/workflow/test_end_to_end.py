@@ -107,7 +107,10 @@ def test_arrays_hold_the_pixels_of_the_files(results, finished):
         assert (images[i] == read_pixels(finished / f"images/0{i}.png")).all()
         assert (labels[i] == (read_pixels(finished / f"labels/0{i}.png") > 127)).all()
     index = read_csv(results / "data/index.csv")
-    assert list(index) == ["id", "height", "width", "channels", "image_offset", "label_offset"]
+    assert list(index) == [
+        "id", "height", "width", "channels", "image_offset", "label_offset",
+        "sha256_image", "sha256_label",
+    ]  # fmt: skip
     assert index["image_offset"].tolist() == [i * 96 * 96 for i in range(8)]
 
 
