@@ -395,6 +395,6 @@ def test_full_disk_is_named(target, kilobytes, small_disk, folder):
     small_disk(kilobytes)
     output = refusal(folder, target)
     assert_told_once(output, "No space left on device", "free space")
-    audited = [".contents.csv", "audit.html", "audit.json", "manifest.csv"]
+    audited = [".contents.csv", ".source.json", "audit.html", "audit.json", "manifest.csv"]
     earlier = {"validate": [], "binarize": audited}
     assert sorted(path.name for path in (folder / "results/tiny/data").glob("*")) == earlier[target]

@@ -98,12 +98,12 @@ def _is_same(old: str, new: str) -> bool:
 
 
 def _have_same_files(contents: Path, files: list[str]) -> bool:
+    # In their order, images before labels, so that the two exchanged are others.
     recorded = read_record(contents).items()
-    seen = sorted((Path(file).name, content.sha256) for file, content in recorded)
-    names = sorted(Path(file).name for file in files)
-    if not files or names != [name for name, _ in seen]:
+    seen = [(Path(file).name, content.sha256) for file, content in recorded]
+    if not files or [Path(file).name for file in files] != [name for name, _ in seen]:
         return False
-    return seen == sorted((Path(file).name, _sha256(file)) for file in files)
+    return seen == [(Path(file).name, _sha256(file)) for file in files]
 
 
 def _sha256(file: str) -> str:
