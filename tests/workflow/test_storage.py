@@ -186,7 +186,8 @@ def test_an_address_that_is_wrong_is_named(archives, http, tmp_path):
     sentence = f"{http}/lables.zip: not found; expected an object that can be read; fix"
     assert sentence in refused(wrong, tmp_path)
     finish(work_with(archives, tmp_path), "plan")
-    assert sentence in refused(wrong, tmp_path)  # and no older result is taken for it
+    # No older result is taken for it.
+    assert f"but the configuration names {http}/lables.zip" in refused(wrong, tmp_path)
 
 
 def test_a_server_that_is_away_is_named(tmp_path):
