@@ -1,6 +1,7 @@
 """The workflow as a user runs it: a folder of images, a configuration, a command."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from forks import Forks
 
 ROOT = Path(__file__).parents[1]
 FATAL_HOOK = Path(__file__).with_name("fatal") / "sitecustomize.py"
+SMALL_NETWORK = {"PYTHONPATH": str(Path(__file__).with_name("small"))}
 
 # As small as a run can be: one epoch of three steps.
 CONFIG = {
@@ -68,6 +70,7 @@ def snakemake(
     gpu: int | None = 0,
     prefix: tuple[str, ...] = (),
     forked: bool = False,
+    small: bool = True,
 ) -> Result:
     """Run Snakemake on a folder.
 
@@ -76,6 +79,7 @@ def snakemake(
         prefix: a command that runs another one.
         forked: whether to run it in a fork that has Snakemake imported already, for a command that
             is refused before any job starts. Commands that start no job are always run so.
+        small: whether each network is that of ``tests/small`` in place of the library's.
     """
     command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
@@ -85,7 +89,11 @@ def snakemake(
         done = FORKS.run(command)
     else:
         done = subprocess.run(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            list(map(str, command)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(SMALL_NETWORK if small else {})},
         )
     return Result(done.returncode, done.stdout)
 
@@ -98,7 +106,8 @@ def fatal(victim: str, place: str) -> tuple[str, ...]:
             there is a file ``go``.
         place: ``os.rename`` or ``open`` and the pattern of a file.
     """
-    return ("env", f"PYTHONPATH={FATAL_HOOK.parent}", f"FATAL={victim} {place}")
+    path = f"{FATAL_HOOK.parent}:{SMALL_NETWORK['PYTHONPATH']}"
+    return ("env", f"PYTHONPATH={path}", f"FATAL={victim} {place}")
 
 
 def finish(folder: Path, *arguments: str, **options) -> str:

@@ -52,10 +52,13 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(cluster, dataset, tmp_path_factory):
-    """A run of eight epochs on the processor of this machine, undisturbed."""
+    """A run of eight epochs on the processor of this machine, undisturbed.
+
+    With a network of the library, which takes its time.
+    """
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("trained") / "work")
     configure(folder, train=TRAIN, runs={"a": {}})
-    finish(folder, "decide", "--cores", "4")
+    finish(folder, "decide", "--cores", "4", small=False)
     return folder
 
 

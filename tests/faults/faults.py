@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
 
-from workspace import ROOT, digests
+from workspace import ROOT, SMALL_NETWORK, digests
 
 
 class Background:
@@ -21,7 +22,11 @@ class Background:
         self._output = folder / "background.txt"
         with self._output.open("w") as file:
             self.process = subprocess.Popen(
-                list(map(str, command)), stdout=file, stderr=file, start_new_session=True
+                list(map(str, command)),
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                env={**os.environ, **SMALL_NETWORK},
             )
 
     @property

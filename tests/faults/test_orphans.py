@@ -14,7 +14,7 @@ SCRIPTS = ROOT / "workflow/scripts"
 
 
 def test_a_training_goes_on_at_once_after_its_snakemake_was_killed(folder):
-    configure(folder, train={**CONFIG["train"], "steps": 8, "epochs": 3}, runs={"a": {}})
+    configure(folder, train={**CONFIG["train"], "steps": 200, "epochs": 3}, runs={"a": {}})
     first = Background(folder, "train")
     first.wait_until(lambda: "epoch 1/3" in first.output)
     first.process.kill()

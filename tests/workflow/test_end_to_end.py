@@ -133,7 +133,7 @@ def test_plan_is_the_fingerprint_of_the_data(results):
 
 
 def test_training_leaves_model_history_and_settings(run):
-    assert (run / "fold0/model.keras").stat().st_size > 1e6
+    assert zipfile.is_zipfile(run / "fold0/model.keras")
     history = pd.read_csv(run / "fold0/history.csv")
     assert list(history) == [
         "epoch", "loss", "val_loss",

@@ -42,7 +42,7 @@ SAMPLE = [
     ("Linknet", "mobilenet"),
     ("PSPNet", "seresnet18"),
 ]
-# Compiled on the other backend; test_backend trains a U-Net with a ResNet there.
+# Compiled on the other backend.
 OTHER_BACKEND_SAMPLE = [("FPN", "seresnet18")]
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 TRAIN = yaml.safe_load(SCHEMA.read_text())["$defs"]["train"]["properties"]

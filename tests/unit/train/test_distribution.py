@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from trainings import SETTINGS, outputs_in
 
+from maskmake.network.settings import AugmentationSettings
 from maskmake.runtime.files import read_csv
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
@@ -69,7 +70,8 @@ def trainings(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("devices")
     names = ("one", "two", "killed")
     runs = [{key: str(p) for key, p in outputs_in(folder / name).items()} for name in names]
-    settings = asdict(replace(SETTINGS, backend="jax", batch=4))
+    few = AugmentationSettings(flip_horizontal=True, noise=0.1)
+    settings = asdict(replace(SETTINGS, backend="jax", batch=4, augmentation=few, guard=False))
     inputs = {key: str(path) for key, path in dataset.inputs.items()}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps([settings, inputs, *runs])],

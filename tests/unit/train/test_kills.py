@@ -29,6 +29,7 @@ SMALL = replace(
     SETTINGS,
     epochs=EPOCHS,
     steps=4,
+    guard=False,  # it ends before the first state
     ema=0.8,  # the averages are what is kept, the raw weights what is trained
     augmentation=AugmentationSettings(flip_horizontal=True, noise=0.1),
 )
@@ -56,10 +57,10 @@ class Trainer:
             env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
         )
 
-    def start(self, folder, settings=SMALL, at_file=0, by=signal.SIGKILL, largest=-1):
+    def start(self, folder, settings=SMALL, at_file=0, by=signal.SIGKILL, largest=-1, code=CODE):
         """Train into a folder; give the process id."""
         outputs = {key: str(path) for key, path in outputs_in(folder).items()}
-        line = [asdict(settings), FOLD, CODE, self._inputs, outputs, at_file, by, largest]
+        line = [asdict(settings), FOLD, code, self._inputs, outputs, at_file, by, largest]
         print(json.dumps(line), file=self._forks.stdin, flush=True)
         return int(self._forks.stdout.readline())
 
@@ -218,6 +219,15 @@ def test_without_a_whole_state_training_begins_again(trainer, half_way, undistur
     finish(trainer, folder)
     assert log_of(folder).count("damaged state") == 2
     assert "resuming" not in log_of(folder)
+    assert_same(folder, undisturbed)
+
+
+def test_a_state_of_other_code_is_left_and_removed(trainer, half_way, undisturbed, tmp_path):
+    folder = shutil.copytree(half_way, tmp_path / "fold0")
+    trainer.start(folder, code="of another version")
+    assert trainer.end() == 0, log_of(folder)
+    assert "resuming" not in log_of(folder)
+    assert states_in(folder) == []
     assert_same(folder, undisturbed)
 
 

@@ -2,25 +2,21 @@
 
 import json
 import logging
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from trainings import CODE, FOLD, SCRIPTS, SETTINGS, outputs_in, train
+from trainer import small_network
+from trainings import CODE, FOLD, SETTINGS, outputs_in, train
 
 from maskmake.data.splits import fold_ids
+from maskmake.network.networks import build_network
 from maskmake.network.settings import AugmentationSettings, TrainSettings
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv
 from maskmake.train import training
 from maskmake.train.callbacks import Recorder
 from maskmake.train.optimizers import build_optimizer
@@ -30,15 +26,19 @@ from maskmake.train.training import Engine, State, _state_key, normalization_of,
 pytestmark = pytest.mark.long
 
 
-def state_folders(folder):
-    return list(folder.glob(".training-*"))
-
-
 def assert_same_training(first, second):
     for key in ("epoch", "loss", "val_loss", "learning_rate"):
         np.testing.assert_array_equal(first.history[key], second.history[key])
     for one, other in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_convolutions():
+    """A small network in all trainings but one, since a U-Net takes most of a minute to trace."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "build_network", small_network)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -54,72 +54,14 @@ def averaged(dataset, tmp_path_factory):
     return train(dataset, tmp_path_factory.mktemp("averaged"), AVERAGED)
 
 
-TRAIN_SCRIPT = """
-import json, os, sys
-from pathlib import Path
-from maskmake.network.device import select_device
-select_device("tensorflow", 0, os.devnull)
-from maskmake.network.settings import TrainSettings
-from maskmake.train.training import train_fold
-settings, fold, code, inputs, outputs = json.loads(sys.argv[1])
-paths = [{key: Path(path) for key, path in group.items()} for group in (inputs, outputs)]
-train_fold(TrainSettings.from_section(settings), fold, code, *paths)
-"""
+# --- determinism --------------------------------------------------------------------------------
 
 
-def kill_after_an_epoch(dataset, folder, settings=SETTINGS):
-    outputs = outputs_in(folder)
-    paths = [{key: str(p) for key, p in group.items()} for group in (dataset.inputs, outputs)]
-    arguments = json.dumps([asdict(settings), FOLD, CODE, *paths])
-    log = folder / "log"
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-c", TRAIN_SCRIPT, arguments],
-            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
-            stderr=stderr,
-        )
-        deadline = time.monotonic() + 240
-        while not outputs["history"].exists():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "no epoch in time"
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not outputs["model"].exists(), "killed too late"
-
-
-@pytest.fixture(scope="module")
-def killed(dataset, tmp_path_factory):
-    """The folder of a training that was killed after its first epoch."""
-    folder = tmp_path_factory.mktemp("killed")
-    kill_after_an_epoch(dataset, folder)
-    return folder
-
-
-# --- determinism and resumption ---------------------------------------------------------------
-
-
-def test_the_same_settings_give_the_same_network(dataset, trained, killed, tmp_path, caplog):
-    folder = tmp_path / "fold0"
-    shutil.copytree(killed, folder)
-    assert state_folders(folder)
-    with caplog.at_level(logging.INFO, logger="maskmake"):
-        again = train(dataset, folder, code="of another version")
-    assert_same_training(trained, again)
-    # The state in the folder is that of other code.
-    assert "resuming" not in caplog.text
-    assert not state_folders(folder), "the state of a training that never goes on is removed"
-
-
-def test_a_killed_training_goes_on_as_if_there_had_been_no_kill(dataset, trained, killed, caplog):
-    (state,) = state_folders(killed)
-    assert [path.name for path in state.iterdir()] == ["epoch-000001.npz"]
-    done = len(read_csv(killed / "history.csv"))
-    with caplog.at_level(logging.INFO, logger="maskmake"):
-        resumed = train(dataset, killed)
-    assert f"resuming after epoch {done} of {SETTINGS.epochs}" in caplog.text
-    assert_same_training(trained, resumed)
-    assert state_folders(killed) == []
+def test_the_same_settings_give_the_same_network(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "build_network", build_network)
+    settings = replace(SETTINGS, epochs=1, guard=False)
+    first, second = (train(dataset, tmp_path / name, settings) for name in ("first", "second"))
+    assert_same_training(first, second)
 
 
 def test_a_finished_training_leaves_its_outputs_alone(trained):
@@ -197,7 +139,6 @@ def test_training_goes_on_with_the_raw_weights_where_the_averaged_are_kept(train
     assert (averaged.history["val_loss"] != trained.history["val_loss"]).all()
 
 
-@pytest.mark.usefixtures("two_convolutions")
 def test_a_training_with_border_weights_keeps_no_map_of_them(dataset, tmp_path):
     run = train(dataset, tmp_path, replace(SETTINGS, loss="bce_borders", epochs=1))
     assert np.isfinite(run.history["val_loss"]).all()
@@ -276,7 +217,6 @@ def test_a_training_out_of_patience_stops_for_good(dataset, tmp_path, caplog, mo
 # --- what the user can fix --------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("two_convolutions")
 @pytest.mark.parametrize("steps", [1, 2], ids=["validation loss", "training loss"])
 def test_a_loss_that_is_no_number_ends_with_a_sentence(dataset, tmp_path, steps):
     # The first step is still finite; what follows it is not.
