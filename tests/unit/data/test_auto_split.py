@@ -88,8 +88,9 @@ def test_the_part_that_no_sub_folder_gives_is_taken_from_the_training_images():
     train, validation, test = parts(found)
     assert test == {"01", "05"}
     assert len(validation) == 1 and len(train) == 5
-    assert "(train, test); the validation images are taken from the others." in (
-        found.record["reason"]
+    assert (
+        "(train, test); the validation images are taken from the others."
+        in (found.record["reason"])
     )
 
 
@@ -116,7 +117,9 @@ def test_an_image_outside_of_the_sub_folders_is_named(method):
 
 def test_ids_and_sub_folders_together_are_refused():
     arguments = data(scenes(4), role=["train", "test", "train", "validation"])
-    with pytest.raises(UserError, match=r"split\.test: names images, but the data set has the role"):
+    with pytest.raises(
+        UserError, match=r"split\.test: names images, but the data set has the role"
+    ):
         split(*arguments, test=["03"])
     assert parts(split(*arguments, test=["03"], method="block"))[2] == {"03"}
 

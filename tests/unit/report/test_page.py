@@ -168,6 +168,12 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
     )
     write_csv(data / "splits.csv", splits)
     write_json(data / "audit.json", {"warnings": ["000.png: <nearly> black"]})
+    record = {
+        "method": "block",
+        "reason": "Blocks & more.",
+        "warnings": ["All <b> are test images"],
+    }
+    write_json(data / "split.json", record)
     return manifest.assign(role=roles)
 
 
@@ -306,6 +312,7 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         labels=data / "labels.npy",
         index=data / "index.csv",
         splits=data / "splits.csv",
+        split=data / "split.json",
         comparison=folder / "comparison.csv",
         pairs=folder / "comparison_pairs.csv",
         history=fold_paths("history.csv"),

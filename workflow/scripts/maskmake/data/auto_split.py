@@ -1,6 +1,6 @@
 """The split of a data set: how it is made, why so, and whether its scores can be believed."""
 
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,36 +13,11 @@ from maskmake.data.split_checks import (
     label_faults,
 )
 from maskmake.data.split_units import Kin
-from maskmake.data.splits import split_images
+from maskmake.data.splits import SplitRecord, split_images
 from maskmake.runtime.errors import UserError
 
 ATTEMPTS = 50
 NO_PAIRS = np.empty((0, 2), np.int64)
-
-
-class NeighbourLikeness(TypedDict):
-    """Mean correlation of the thumbnails of neighbours in name and of other pairs."""
-
-    pairs: int
-    neighbours: float
-    others: float
-
-
-class SplitRecord(TypedDict):
-    """Contents of ``split.json``.
-
-    Attributes:
-        method: block, random, stratified (random, as many of each foreground share),
-            folders, or named (test and validation images are).
-        reason: one sentence.
-        warnings: one sentence each.
-        likeness: where it was measured.
-    """
-
-    method: str
-    reason: str
-    warnings: list[str]
-    likeness: NotRequired[NeighbourLikeness]
 
 
 class Split(NamedTuple):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,31 @@ class FoldIds(NamedTuple):
     train: list[str]
     validation: list[str]
     test: list[str]
+
+
+class NeighbourLikeness(TypedDict):
+    """Mean correlation of the thumbnails of neighbours in name and of other pairs."""
+
+    pairs: int
+    neighbours: float
+    others: float
+
+
+class SplitRecord(TypedDict):
+    """Contents of ``split.json``.
+
+    Attributes:
+        method: block, random, stratified (random, as many of each foreground share),
+            folders, or named (test and validation images are).
+        reason: one sentence.
+        warnings: one sentence each.
+        likeness: where it was measured.
+    """
+
+    method: str
+    reason: str
+    warnings: list[str]
+    likeness: NotRequired[NeighbourLikeness]
 
 
 def fold_ids(splits: pd.DataFrame, fold: int) -> FoldIds:
