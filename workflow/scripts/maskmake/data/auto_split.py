@@ -1,5 +1,6 @@
 """The split of a data set: how it is made, why so, and whether its scores can be believed."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,7 @@ def split_dataset(
         "method": choice.method,
         "reason": choice.reason,
         "warnings": [
+            *_method_warnings(choice),
             *copy_warnings(table, kin),
             *difference_warnings(table, kin),
         ],
@@ -104,13 +106,27 @@ def _given_roles(manifest: pd.DataFrame, settings: dict) -> dict[str, str]:
             f"{' and '.join(sorted(set(manifest['role'])))}; expected one of the two; remove "
             f"split.{named[0]}, or set split.method to block or random, which leave the roles out."
         )
-    return dict(zip(manifest["id"], manifest["role"], strict=True))
+    roles = dict(zip(manifest["id"], manifest["role"], strict=True))
+    parts = ["train", "test"] if settings["folds"] > 1 else ["train", "validation", "test"]
+    missing = [part for part in parts if part not in roles.values()]
+    if method == "folders" and missing:
+        raise UserError(
+            f"split.method: folders, but no image has the role {missing[0]} (found "
+            f"{' and '.join(sorted(set(roles.values())))}); expected sub-folders named train, "
+            "validation and test; rename one, or set split.method to auto, which takes missing "
+            "validation and test images from the others."
+        )
+    return roles
 
 
 def _choose(kin: Kin, settings: dict, roles: dict[str, str], units: np.ndarray) -> _Choice:
     """The method and its reason; ``units`` are images that stay together with any method."""
     if settings["method"] != "auto":
-        return _Choice(settings["method"], f"split.method is {settings['method']}.")
+        reason = f"split.method is {settings['method']}."
+        found = None
+        if settings["method"] == "random":
+            found = neighbour_likeness(kin.manifest["id"].tolist(), kin.content, units)
+        return _Choice(settings["method"], reason, found)
     parts = ["test"] if settings["folds"] > 1 else ["test", "validation"]
     missing = [part for part in parts if part not in roles.values()]
     if roles and not missing and settings["folds"] == 1:
@@ -137,15 +153,11 @@ def _choose_by_likeness(kin: Kin, units: np.ndarray) -> _Choice:
             "Blocks of neighbours: images are pages of stacks, which are like the next ones.",
         )
     found = neighbour_likeness(kin.manifest["id"].tolist(), kin.content, units)
-    figures = (
-        f"thumbnails of {found.pairs} neighbours correlate with {found.neighbours:.2f} on average, "
-        f"those of other pairs with {found.others:.2f}"
-    )
     if found.alike:
         return _Choice(
             "block",
             f"Blocks of neighbours, because images that follow each other in name are alike: "
-            f"{figures}.",
+            f"{_figures(found)}.",
             found,
         )
     what = "groups" if len(np.unique(kin.groups)) < len(kin.groups) else "images"
@@ -154,10 +166,25 @@ def _choose_by_likeness(kin: Kin, units: np.ndarray) -> _Choice:
     )
     if not found.pairs:
         return _Choice("stratified", f"{start} no names follow each other.")
-    reason = (
-        f"{start} images that follow each other in name are no more alike than others: {figures}."
+    start += " images that follow each other in name are no more alike than others"
+    return _Choice("stratified", f"{start}: {_figures(found)}.", found)
+
+
+def _method_warnings(choice: _Choice) -> Iterator[str]:
+    if choice.method == "random" and choice.likeness and choice.likeness.alike:
+        yield (
+            "Images that follow each other in name are alike "
+            f"({_figures(choice.likeness)}), and split.method is random, so the test images are "
+            "like some training images and the scores are too good; set split.method to block, or "
+            "name dataset.groups."
+        )
+
+
+def _figures(found: Likeness) -> str:
+    return (
+        f"thumbnails of {found.pairs} neighbours correlate with {found.neighbours:.2f} on average, "
+        f"those of other pairs with {found.others:.2f}"
     )
-    return _Choice("stratified", reason, found)
 
 
 def _stacks_suffice(kin: Kin, folds: int) -> bool:

@@ -24,7 +24,7 @@ COPY = 0.98
 # Random hyperplanes: at a correlation of 0.98 a bit differs with a probability of 0.064 (Charikar
 # 2002, STOC, 380-388), 8 of 128 bits on average, more than 16 with one of 400.
 BITS, DIFFERENT_BITS = 128, 16
-ORDERS, WINDOW = 16, 4  # images are compared with the next 4 in each of 16 sorted orders
+ORDERS, WINDOW = 10, 4  # images are compared with the next 4 in each of 10 sorted orders
 
 # Places of the pixels of a thumbnail that is turned and flipped: (8, 256), the first one as it is.
 _PLACES = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
