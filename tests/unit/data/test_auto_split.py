@@ -410,3 +410,63 @@ def test_a_form_of_names_in_the_test_part_alone_is_named():
 def test_forms_of_names_that_say_the_role_are_no_warning():
     ids = numbered(8, "{}_training") + numbered(2, "{}_val") + numbered(4, "test_{}")
     assert not warnings_of(*data(scenes(14), ids, role=ROLES))
+
+
+# --- every mixture of groups, stacks and copies -----------------------------------------------
+
+
+def mixture(seed):
+    """Arguments of ``split_dataset`` and settings, and the kin of each image by its kind."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(20, 50))
+    images, files = scenes(count, seed, 32), numbered(count)
+    groups = [f"g{group}" for group in rng.integers(0, count // 2, count)]
+    for place in range(0, count - 4, int(rng.integers(6, 15))):
+        files[place : place + 3] = [files[place]] * 3
+    if rng.random() < 0.3:
+        groups = numbered(count)
+    if rng.random() < 0.3:
+        files = numbered(count)
+    kin = {"group": groups, "stack": files, "copy": numbered(count)}
+    for first, second in rng.permutation(count)[: 2 * rng.integers(0, 5)].reshape(-1, 2):
+        change = rng.choice([lambda image: image, *CHANGES.values()])
+        images[second] = change(images[first])
+        kin["copy"][second] = kin["copy"][first]
+    settings = {
+        "method": str(rng.choice(["auto", "block", "random"])),
+        "folds": int(rng.choice([1, 1, 2, 3])),
+        "test": float(rng.uniform(0.05, 0.4)),
+        "validation": float(rng.uniform(0.05, 0.3)),
+        "seed": int(seed),
+    }
+    return data(images, group=groups, image=files), settings, kin
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_kin_is_ever_in_two_parts(seed):
+    arguments, settings, kin = mixture(seed)
+    try:
+        found = split(*arguments, **settings)
+    except UserError as error:
+        # Where nearly all images are kin there may be no split, and none is made.
+        assert re.search(r"no image is left for the \w+ part.* stay together", str(error))
+        return
+    for kind, of_image in kin.items():
+        assert (part_of(found).groupby(of_image).nunique() == 1).all(), (kind, settings)
+    again = split(*arguments, **settings)
+    pd.testing.assert_frame_equal(found.table, again.table)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_kin_in_given_roles_or_among_named_images_is_always_a_fault(seed):
+    arguments, settings, kin = mixture(seed)
+    manifest, *others = arguments
+    roles = np.random.default_rng(seed).choice(["train", "validation", "test"], len(manifest))
+    crossing = any((pd.Series(roles).groupby(kin[kind]).nunique() > 1).any() for kind in kin)
+    assert crossing
+    with pytest.raises(UserError, match=r"The split has .* in one part"):
+        split(manifest.assign(role=roles, image=manifest["id"]), *others)
+    named = {part: manifest["id"][roles == part].tolist() for part in ("test", "validation")}
+    settings |= named | {"folds": 1}
+    with pytest.raises(UserError, match=r"The split has .* in one part"):
+        split(manifest, *others, **settings)

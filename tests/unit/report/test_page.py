@@ -426,6 +426,7 @@ def test_text_of_the_user_is_escaped(rendered):
     text = rendered.text
     assert "tiny &amp; &lt;odd&gt;" in text and "&lt;nearly&gt; black" in text
     assert "<odd>" not in text and "<nearly>" not in text
+    assert "Blocks &amp; more." in text and "All &lt;b&gt; are test images" in text
 
 
 @pytest.mark.long
