@@ -160,10 +160,8 @@ def _choose_by_likeness(kin: Kin, units: np.ndarray) -> _Choice:
             f"{_figures(found)}.",
             found,
         )
-    what = "groups" if len(np.unique(kin.groups)) < len(kin.groups) else "images"
-    start = (
-        f"A random choice of {what} with as many of each share of foreground in each part, because"
-    )
+    what = "Groups" if len(np.unique(kin.groups)) < len(kin.groups) else "Images"
+    start = f"{what} are drawn at random, evenly over their shares of foreground, because"
     if not found.pairs:
         return _Choice("stratified", f"{start} no names follow each other.")
     start += " images that follow each other in name are no more alike than others"
