@@ -317,6 +317,15 @@ def test_a_slow_film_is_cut_with_a_warning(method):
     assert any("at a border of two parts" in warning for warning in found.record["warnings"])
 
 
+def test_a_slow_film_is_cut_within_a_sub_folder_but_not_between_two():
+    roles = ["train"] * 40 + ["test"] * 8
+    apart = [*film(40, speed=0.1), *film(8, seed=1)]
+    found = split(*data(apart, role=roles), validation=0.25)
+    assert found.table["role"].tolist() == ["train"] * 28 + ["validation"] * 12 + ["test"] * 8
+    with pytest.raises(UserError, match=r"\(test\).* show nearly the same.*give both one role"):
+        split(*data(film(48, speed=0.1), role=roles), validation=0.25)
+
+
 # --- parts of one class -----------------------------------------------------------------------
 
 
