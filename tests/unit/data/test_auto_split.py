@@ -200,6 +200,14 @@ def test_a_random_split_of_a_film_is_obeyed_with_a_warning():
     assert re.search(r"29 neighbours correlate with 0\.\d\d .* set split\.method to block", warning)
 
 
+@pytest.mark.parametrize("method", ["auto", "random"])
+def test_names_in_no_sequence_have_no_likeness(method):
+    ids = ["ab1c", "b2", "c3d", "d4ef", "ee5", "f6f", "g7gg", "hh8h"]
+    found = split(*data(scenes(8), ids), method=method)
+    assert "likeness" not in found.record
+    assert ("because no names follow each other." in found.record["reason"]) == (method == "auto")
+
+
 # --- what stays together ----------------------------------------------------------------------
 
 

@@ -80,8 +80,8 @@ def split_dataset(
             *difference_warnings(table, kin),
         ],
     }
-    if choice.likeness:
-        found = choice.likeness
+    found = choice.likeness
+    if found and found.pairs:
         record["likeness"] = {
             "pairs": found.pairs,
             "neighbours": found.neighbours,
