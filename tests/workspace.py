@@ -19,7 +19,7 @@ SMALL_NETWORK = {"PYTHONPATH": str(Path(__file__).with_name("small"))}
 # As small as a run can be: one epoch of three steps.
 CONFIG = {
     "dataset": {"name": "tiny", "images": "images", "labels": "labels"},
-    "split": {"test": 0.25, "validation": 0.25},
+    "split": {"method": "block", "test": 0.25, "validation": 0.25},
     "train": {"encoder": "resnet18", "patch": 32, "batch": 2, "steps": 3, "epochs": 1},
     "predict": {"tta": False},
     "runs": {"a": {}, "b": {"train": {"seed": 2}}},

@@ -56,7 +56,7 @@ SCORES = MASKS | {"a-evaluate", "b-evaluate"}
 TARGETS = {
     "validate": {"validate"},
     "binarize": {"validate", "binarize"},
-    "split": {"validate", "split"},
+    "split": {"validate", "binarize", "split"},
     "plan": DATA_JOBS,
     "train": TRAINING,
     "predict": PREDICTION,
@@ -334,7 +334,7 @@ def test_sizes_channels_and_pixel_types_may_be_mixed_and_cross_validated(folder)
                 write_png(folder / f"images/{i}.png", np.stack([image] * 3, axis=-1))
             case 2:
                 tifffile.imwrite(folder / f"images/{i}.tif", image.astype(np.uint16) * 257)
-    configure(folder, split={"test": 0.25, "folds": 2}, runs={"a": {}})
+    configure(folder, split={"method": "block", "test": 0.25, "folds": 2}, runs={"a": {}})
     finish(folder, "--cores", "2")
     results = folder / "results/tiny"
     plan = read_json(results / "data/plan.json")

@@ -104,6 +104,7 @@ rule binarize:
         images=f"{RESULTS}/data/images.npy",
         labels=f"{RESULTS}/data/labels.npy",
         index=f"{RESULTS}/data/index.csv",
+        thumbnails=f"{RESULTS}/data/thumbnails.npy",
     log:
         f"{RESULTS}/logs/binarize.log",
     benchmark:
@@ -122,8 +123,11 @@ rule split:
     input:
         manifest=rules.validate.output.manifest,
         audit=ancient(rules.validate.output.json),  # for the sum of the manifest alone
+        index=rules.binarize.output.index,
+        thumbnails=rules.binarize.output.thumbnails,
     output:
         splits=f"{RESULTS}/data/splits.csv",
+        record=f"{RESULTS}/data/split.json",
     log:
         f"{RESULTS}/logs/split.log",
     benchmark:

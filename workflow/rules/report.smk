@@ -15,6 +15,7 @@ rule report:
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
+        split=rules.split.output.record,
         comparison=rules.compare.output.table,
         pairs=rules.compare.output.pairs,
         history=for_every_fold(rules.train_fold.output.history),

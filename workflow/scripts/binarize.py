@@ -2,13 +2,15 @@
 
 from maskmake.data.pixel_store import build_store
 from maskmake.data.tables import read_manifest
+from maskmake.data.thumbnails import write_thumbnails
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    build_store(
+    thumbnails = build_store(
         read_manifest(snakemake.input.manifest, snakemake.input.audit),
         snakemake.params.label_threshold,
         snakemake.output.images,
         snakemake.output.labels,
         snakemake.output.index,
     )
+    write_thumbnails(snakemake.output.thumbnails, thumbnails)

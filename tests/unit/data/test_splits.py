@@ -14,9 +14,15 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, write_csv
 
 
-def manifest_of(ids, groups=None, roles=None):
-    groups, roles = groups or ids, roles or [""] * len(ids)
-    return pd.DataFrame({"id": ids, "group": groups, "role": roles, "foreground": 0.5})
+def manifest_of(ids, groups=None):
+    return pd.DataFrame({"id": ids, "group": groups or ids, "role": "", "foreground": 0.5})
+
+
+# Results of an earlier version keep their random parts.
+OF_VERSION_0_1 = {
+    "one part": (["02", "03", "05", "06", "09", "10"], ["00", "01"], ["04", "07", "08", "11"]),
+    "folds of groups": [["02", "03", "07", "08"], ["01", "06", "11"]],
+}
 
 
 def numbered(count):
@@ -44,7 +50,7 @@ def test_block_takes_the_last_images_and_the_last_of_the_rest():
 
 
 def test_every_image_has_one_part():
-    for method in ("block", "random"):
+    for method in ("block", "random", "stratified"):
         ids = numbered(23)
         found = [image_id for part in parts(split(manifest_of(ids), method)) for image_id in part]
         assert sorted(found) == ids
@@ -63,6 +69,14 @@ def test_a_small_share_is_still_one_image():
     assert parts(table) == (["00"], ["01"], ["02"])
 
 
+def test_a_random_split_is_that_of_earlier_versions():
+    found = parts(split(manifest_of(numbered(12)), "random", seed=1))
+    assert found == OF_VERSION_0_1["one part"]
+    groups = [f"g{number % 5}" for number in range(12)]
+    found = split(manifest_of(numbered(12), groups), "random", folds=2, seed=1)
+    assert [parts(found, fold)[1] for fold in range(2)] == OF_VERSION_0_1["folds of groups"]
+
+
 @pytest.mark.parametrize("folds", [1, 3])
 def test_a_random_split_never_separates_a_group(folds):
     groups = [f"patient {number}" for number in np.random.default_rng(2).integers(0, 12, 60)]
@@ -71,19 +85,6 @@ def test_a_random_split_never_separates_a_group(folds):
         table = split(manifest, "random", folds=folds, seed=seed).assign(group=groups)
         table["part"] = table["role"] + table["fold"].fillna(-1).astype(str)
         assert (table.groupby("group")["part"].nunique() == 1).all()
-
-
-def test_folders_give_the_roles():
-    roles = ["train", "test", "validation", "train"]
-    table = split(manifest_of(list("abcd"), roles=roles), "folders")
-    assert table["role"].tolist() == roles
-    assert parts(table) == (["a", "d"], ["c"], ["b"])
-
-
-def test_folders_name_an_image_outside_of_them():
-    manifest = manifest_of(list("abcd"), roles=["train", "test", "", "validation"])
-    with pytest.raises(UserError, match=r"'c'.*no sub-folder"):
-        split(manifest, "folders")
 
 
 def test_parts_may_be_named():
@@ -115,15 +116,10 @@ def test_an_unknown_id_is_named_with_its_key(key, part):
         ({"test": ["00-07"], "validation": ["08", "09"]}, "train"),
     ],
 )
-@pytest.mark.parametrize("method", ["block", "random"])
+@pytest.mark.parametrize("method", ["block", "random", "stratified"])
 def test_an_empty_part_is_named(method, settings, part):
     with pytest.raises(UserError, match=f"no image is left for the {part} part"):
         split(manifest_of(numbered(10)), method, **settings)
-
-
-def test_an_empty_folder_part_is_named():
-    with pytest.raises(UserError, match="the test part"):
-        split(manifest_of(list("abc"), roles=["train", "train", "validation"]), "folders")
 
 
 # --- ids and ranges ---------------------------------------------------------------------------
@@ -157,7 +153,7 @@ def test_an_entry_that_names_nothing_is_an_error(entry):
 # --- folds ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["block", "random"])
+@pytest.mark.parametrize("method", ["block", "random", "stratified"])
 @pytest.mark.parametrize("folds", [2, 3, 5])
 def test_folds_partition_everything_that_is_not_test(tmp_path, method, folds):
     ids = numbered(17)
@@ -179,13 +175,6 @@ def test_block_folds_are_contiguous():
     table = split(manifest_of(numbered(10)), test=["09"], folds=3)
     validation = [parts(table, fold)[1] for fold in range(3)]
     assert validation == [["00", "01", "02"], ["03", "04", "05"], ["06", "07", "08"]]
-
-
-def test_folders_give_the_test_images_of_the_folds():
-    roles = ["test", "validation", "train", "train", "train"]
-    table = split(manifest_of(list("abcde"), roles=roles), "folders", folds=2)
-    assert parts(table)[2] == ["a"]
-    assert sorted(parts(table, 0)[1] + parts(table, 1)[1]) == list("bcde")
 
 
 def test_more_folds_than_images_name_the_empty_fold():
@@ -255,31 +244,6 @@ def probabilities_of(folder, splits, index, values):
         sums = [hashlib.sha256(array).hexdigest() for array in arrays]
         write_csv(tables[-1], pd.DataFrame({"id": ids.validation + ids.test, "sha256": sums}))
     return RunProbabilities(paths, tables, index, splits)
-
-
-# --- labels of one class ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("share, found", [(0.0, "background"), (1.0, "foreground")])
-@pytest.mark.parametrize("part, images", [("validation", slice(11, 14)), ("test", slice(14, 20))])
-def test_a_part_whose_labels_have_one_class_is_refused(share, found, part, images):
-    manifest = manifest_of(numbered(20))
-    manifest.loc[manifest.index[images], "foreground"] = share
-    with pytest.raises(
-        UserError, match=rf"split\.{part}: every pixel of the {part} labels is {found}"
-    ):
-        split(manifest)
-    manifest.loc[manifest.index[images][0], "foreground"] = 0.01
-    split(manifest)
-
-
-def test_of_folds_all_validation_images_together_need_an_object():
-    manifest = manifest_of(numbered(9))
-    manifest.loc[1:, "foreground"] = 0.0
-    with pytest.raises(UserError, match=r"split\.test: "):
-        split(manifest, folds=3)
-    manifest.loc[8, "foreground"] = 0.2
-    split(manifest, folds=3)
 
 
 def plane_index(planes):

@@ -164,6 +164,7 @@ def _write_data(folder: Path, labels: dict, roles: list[str], rng: np.random.Gen
     splits["fold"] = pd.array([0 if r == "validation" else None for r in roles], dtype="Int64")
     write_csv(data / "splits.csv", splits)
     write_json(data / "audit.json", {"warnings": []})
+    write_json(data / "split.json", {"method": "block", "reason": "Named.", "warnings": []})
 
 
 def _write_run(
@@ -240,6 +241,7 @@ def _inputs(folder: Path, runs: list[str]) -> ReportInputs:
         **{name: data / f"{name}.csv" for name in ("manifest", "index", "splits")},
         **{name: data / f"{name}.npy" for name in ("images", "labels")},
         audit=data / "audit.json",
+        split=data / "split.json",
         comparison=folder / "comparison.csv",
         pairs=folder / "comparison_pairs.csv",
         history=of_runs("fold0/history.csv"),

@@ -168,6 +168,12 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
     )
     write_csv(data / "splits.csv", splits)
     write_json(data / "audit.json", {"warnings": ["000.png: <nearly> black"]})
+    record = {
+        "method": "block",
+        "reason": "Blocks & more.",
+        "warnings": ["All <b> are test images"],
+    }
+    write_json(data / "split.json", record)
     return manifest.assign(role=roles)
 
 
@@ -306,6 +312,7 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         labels=data / "labels.npy",
         index=data / "index.csv",
         splits=data / "splits.csv",
+        split=data / "split.json",
         comparison=folder / "comparison.csv",
         pairs=folder / "comparison_pairs.csv",
         history=fold_paths("history.csv"),
@@ -419,6 +426,7 @@ def test_text_of_the_user_is_escaped(rendered):
     text = rendered.text
     assert "tiny &amp; &lt;odd&gt;" in text and "&lt;nearly&gt; black" in text
     assert "<odd>" not in text and "<nearly>" not in text
+    assert "Blocks &amp; more." in text and "All &lt;b&gt; are test images" in text
 
 
 @pytest.mark.long

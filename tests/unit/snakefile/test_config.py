@@ -524,11 +524,6 @@ DATASET_FAULTS = {
         "dataset.groups: '(a)(b)' has 2 groups in parentheses; expected one; write (?:...) for "
         "parentheses that are no group",
     ),
-    "groups of blocks": (
-        "dataset: {images: a, labels: b, groups: '(a)'}",
-        "dataset.groups: has no effect while split.method is block; set split.method to random, "
-        "or dataset.groups to null",
-    ),
 }
 
 

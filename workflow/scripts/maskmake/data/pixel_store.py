@@ -10,6 +10,7 @@ import pandas as pd
 from maskmake.data.images import read_label, read_pixels
 from maskmake.data.labels import foreground, label_range
 from maskmake.data.tables import damaged
+from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, sha256, writable_array, write_csv
 
@@ -143,7 +144,7 @@ def build_store(
     images_path: str | Path,
     labels_path: str | Path,
     index_path: str | Path,
-) -> None:
+) -> np.ndarray:
     """Write ``images.npy``, ``labels.npy`` and ``index.csv`` of a checked data set.
 
     Args:
@@ -152,6 +153,9 @@ def build_store(
         images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
         labels_path: output, ``uint8``, 0 or 1.
         index_path: output; shape, offsets and SHA-256 of each image and label.
+
+    Returns:
+        The thumbnail of each image, (N, 16, 16) ``float32``.
 
     Raises:
         UserError: a file cannot be read, or is not the one that was audited.
@@ -171,6 +175,7 @@ def build_store(
         }
     )
     top = label_range(int(manifest["label_maximum"].max()))
+    thumbnails: list[np.ndarray] = []
     sums: dict[str, list[str]] = {"sha256_image": [], "sha256_label": []}
     with (
         writable_array(images_path, stacked_shape(image_shapes), dtype) as images,
@@ -181,6 +186,7 @@ def build_store(
             size = (row.height, row.width)
             pixels = _audited(read_pixels, row.image, row.sha256_image, size)
             pixels = to_pixel_type(pixels, dtype, channels)
+            thumbnails.append(thumbnail(pixels))
             label = _audited(read_label, row.label, row.sha256_label, size)
             label = foreground(label, threshold, top)
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
@@ -188,6 +194,7 @@ def build_store(
             sums["sha256_image"].append(_sum(pixels))
             sums["sha256_label"].append(_sum(label))
     write_csv(index_path, index.assign(**sums))
+    return np.stack(thumbnails)
 
 
 def _sum(array: np.ndarray) -> str:

@@ -36,7 +36,7 @@ class ReportInputs:
     Attributes:
         audit, manifest: of ``validate``.
         images, labels, index: of ``binarize``.
-        splits: of ``split``.
+        splits, split: ``splits.csv`` and ``split.json`` of ``split``.
         comparison, pairs: of ``compare``.
         history, training: of ``train_fold``.
         augmented: patches that the first fold of each run was trained on.
@@ -53,6 +53,7 @@ class ReportInputs:
     labels: str
     index: str
     splits: str
+    split: str
     comparison: str
     pairs: str
     history: Sequence[str]

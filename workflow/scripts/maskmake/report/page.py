@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
+from maskmake.data.splits import SplitRecord
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
 from maskmake.report import figures
@@ -64,6 +65,7 @@ from maskmake.report.terms import (
     number,
     percent,
 )
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.files import read_json, write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
 from maskmake.scores.comparison import headline_score
@@ -95,6 +97,7 @@ def write_report(
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
     """
     images, labels, table = read_data(inputs)
+    split: SplitRecord = read_document(inputs.split, SplitRecord)
     finished = read_runs(inputs, runs, table.loc[table["role"] == "test", "id"].tolist())
     comparison, pairs = read_comparison(inputs, finished)
     ranked = {name: finished[name] for name in comparison.index}
@@ -117,7 +120,8 @@ def write_report(
         specks=_speck_section(best),
         objects=objects_of(best.decision),
         objects_sentence=objects_sentence(best.decision),
-        warnings=read_json(inputs.audit)["warnings"],
+        warnings=[*read_json(inputs.audit)["warnings"], *split["warnings"]],
+        split_reason=split["reason"],
         stages=stage_table(
             inputs.benchmarks, {name: run.trainings for name, run in finished.items()}
         ),

@@ -189,7 +189,7 @@ def _without_faulty_keys(config: dict, faults: list[Fault]) -> dict:
 def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     """Settings that are right alone and wrong together."""
     yield from _dataset_faults(resolved["dataset"], resolved["segment"])
-    yield from _groups_faults(resolved["dataset"]["groups"], resolved["split"]["method"])
+    yield from _groups_faults(resolved["dataset"]["groups"])
     yield from _split_faults(resolved["split"])
     yield from _patch_faults(resolved["runs"], overlays)
     yield from _weights_faults(resolved["runs"], overlays)
@@ -249,7 +249,7 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
         )
 
 
-def _groups_faults(groups: str | None, method: str) -> Iterator[Fault]:
+def _groups_faults(groups: str | None) -> Iterator[Fault]:
     if groups is None:
         return
     try:
@@ -267,12 +267,6 @@ def _groups_faults(groups: str | None, method: str) -> Iterator[Fault]:
                 f"dataset.groups: '{groups}' has {count} groups in parentheses; expected one; "
                 "write (?:...) for parentheses that are no group",
             )
-    if method == "block":
-        yield Fault(
-            ("dataset.groups", "split.method"),
-            "dataset.groups: has no effect while split.method is block; set split.method to "
-            "random, or dataset.groups to null",
-        )
 
 
 def _split_faults(split: dict) -> Iterator[Fault]:
