@@ -14,7 +14,7 @@ def touch(folder, *names):
 
 
 def section(**changes):
-    keys = ("images", "labels", "synthesis", "download", "storage")
+    keys = ("images", "labels", "table", "synthesis", "download", "storage")
     return dict.fromkeys(keys) | changes
 
 
@@ -55,10 +55,10 @@ def test_a_data_set_includes_the_folders_of_the_roles_only(tmp_path):
 
 def test_shards_hold_every_image_once_in_order():
     images = [f"new/{i}.png" for i in range(5)] + ["s3://b/5.png", "https://h/a/6.png?raw=1"]
-    shards = list_shards(images, 3)
+    shards = list_shards(dict.fromkeys(images), 3)
     assert [len(shard) for shard in shards] == [3, 3, 1]
     assert [path for shard in shards for path in shard] == images
-    assert list_shards([], 3) == []
+    assert list_shards({}, 3) == []
 
 
 @pytest.mark.parametrize(("count", "last"), [(3, "02.png"), (100, "99.png"), (101, "100.png")])
@@ -78,6 +78,7 @@ def test_folders_are_taken_as_they_are(tmp_path):
         [str(images / "1.png")],
         [str(labels / "1.tif")],
         "folders",
+        None,
     )
 
 
