@@ -78,9 +78,23 @@ def read_pairs(path: str | Path, faults: list[str], warnings: list[str]) -> list
             files = _label_files(folder / labels)
             group, role = row.get("group", ""), role_of(row.get("role", ""))
             rows.append(Row(line, "", image, files, group, role))
+    warnings += _shared_labels(path, rows)
     ids = name_paths([row.image for row in rows])
     named = [row._replace(id=id_) for row, id_ in zip(rows, ids, strict=True)]
     return sorted(named, key=lambda row: natural_key(row.id))
+
+
+def _shared_labels(path: str | Path, rows: list[Row]) -> Iterator[str]:
+    lines: dict[tuple[Path, ...], list[int]] = {}
+    for row in rows:
+        lines.setdefault(tuple(row.labels), []).append(row.line)
+    shared = [(labels[0], found) for labels, found in lines.items() if len(found) > 1]
+    if shared:
+        label, found = shared[0]
+        yield (
+            f"{path}: {len(shared)} labels stand in several lines, such as {label} in the lines "
+            f"{found[0]} and {found[1]}; each is taken for the label of several images."
+        )
 
 
 def _label_files(label: Path) -> list[Path]:
