@@ -8,6 +8,7 @@ TIFF_SUFFIXES = {".tif", ".tiff"}
 LOSSLESS_SUFFIXES = {".png", ".bmp"} | TIFF_SUFFIXES
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
 IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | JPEG_SUFFIXES
+ENDS = tuple(IMAGE_SUFFIXES)
 
 # Names of sub-folders that give their images a role, in lower case.
 ROLES = {
@@ -63,7 +64,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 def is_image(name: str | Path) -> bool:
     """Whether a file has the suffix of an image."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+    return str(name).lower().endswith(ENDS)
 
 
 def leads_nowhere(file: os.DirEntry | Path) -> bool:

@@ -43,10 +43,10 @@ def is_pattern(place: str | Path) -> bool:
     return glob.has_magic(str(place)) and not os.path.lexists(place)
 
 
-def matches(pattern: str | Path) -> list[Path]:
+def matches(pattern: str | Path) -> list[str]:
     """Every path that matches a pattern."""
     # Path.glob wants the folder without wildcards apart from the rest.
-    return [Path(path) for path in glob.iglob(str(pattern), recursive=True)]  # noqa: PTH207
+    return glob.glob(str(pattern), recursive=True)  # noqa: PTH207
 
 
 def list_pattern(pattern: str | Path) -> list[Path]:
@@ -54,8 +54,8 @@ def list_pattern(pattern: str | Path) -> list[Path]:
 
     Links to nothing are listed too, as ``list_images`` does.
     """
-    images = [path for path in matches(pattern) if is_image(path) and not path.is_dir()]
-    return sorted(images, key=lambda path: natural_key(str(path)))
+    images = map(Path, filter(is_image, sorted(matches(pattern), key=natural_key)))
+    return [path for path in images if not path.is_dir()]
 
 
 def list_files(place: str | Path) -> list[Path]:

@@ -68,7 +68,7 @@ def _name(place: Path, files: list[Path], samples: list[Path]) -> str:
 def folders_of_pattern(pattern: str) -> list[Path]:
     """What matches the folders of a pattern that have wildcards, down to the last of them."""
     folders = [str(part) for part in Path(pattern).parents if glob.has_magic(str(part))]
-    return [path for part in folders for path in matches(part)]
+    return [Path(path) for part in folders for path in matches(part)]
 
 
 def folders_without(pattern: str, found: Iterable[Path]) -> list[Path]:
@@ -77,7 +77,8 @@ def folders_without(pattern: str, found: Iterable[Path]) -> list[Path]:
     if innermost is None or "**" in str(innermost):
         return []
     used = {parent for file in found for parent in file.parents}
-    return sorted(path for path in matches(str(innermost)) if path.is_dir() and path not in used)
+    there = map(Path, matches(innermost))
+    return sorted(path for path in there if path.is_dir() and path not in used)
 
 
 def _with_wildcard(folder: Path) -> Path | None:
