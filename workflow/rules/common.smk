@@ -169,12 +169,6 @@ def images_of_shard(wildcards):
     return [] if NEW_IMAGES_ARE_STORED else SHARDS[int(wildcards.shard)]
 
 
-def literal(paths):
-    """Inputs as they are: in a text, but not in what a function returns, braces are wildcards."""
-    listed = [paths] if isinstance(paths, str) else paths
-    return (lambda wildcards: paths) if any("{" in path for path in listed) else paths
-
-
 def ids_of_shard(wildcards):
     """The ids after which the masks of a shard are named, in the order of its images."""
     return [NEW_IMAGES[path] for path in images_of_shard(wildcards)]

@@ -1,10 +1,10 @@
 rule segment_shard:
     """Writes the masks of a part of the new images with the networks of all folds."""
     input:
-        models=literal([f"{fold}/model.keras" for fold in MODEL_FOLDS]),
-        trainings=literal([f"{fold}/training.json" for fold in MODEL_FOLDS]),
-        decision=literal(f"{MODEL}/decision.json"),
-        run=literal(MODEL_RUN),
+        models=expand("{fold}/model.keras", fold=MODEL_FOLDS),
+        trainings=expand("{fold}/training.json", fold=MODEL_FOLDS),
+        decision=f"{MODEL}/decision.json",
+        run=MODEL_RUN,
         images=stored_images_of_shard,
     output:
         # The masks themselves are not declared: Snakemake would delete those that are done when
@@ -36,7 +36,7 @@ rule review_masks:
     """Lists the masks of all new images, those to look at first on top."""
     input:
         tables=segment_shards,
-        decision=literal(f"{MODEL}/decision.json"),
+        decision=f"{MODEL}/decision.json",
     output:
         review=f"{MASKS}/review.csv",
     log:

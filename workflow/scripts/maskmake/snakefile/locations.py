@@ -118,9 +118,14 @@ def trained_folds(run: str) -> list[str]:
     A run of 0.1.0 has no such file. Then they are all folders fold0, fold1 and so on.
 
     Raises:
-        UserError: ``run.json`` is damaged, a fold or a file that ``segment`` needs is missing, or
-            folders that nothing lists are not numbered one by one.
+        UserError: ``run.json`` is damaged, a fold or a file that ``segment`` needs is missing,
+            folders that nothing lists are not numbered one by one, or the path has braces.
     """
+    if "{" in run or "}" in run:  # in every input of a rule, and nothing escapes them
+        raise UserError(
+            f"segment.model: found '{run}'; Snakemake takes the braces in this path for wildcards; "
+            "expected a path without braces; rename the folder or name a link to it."
+        )
     listed = Path(run, "run.json")
     if listed.is_file():
         numbers = [fold["fold"] for fold in read_folds(listed)]
