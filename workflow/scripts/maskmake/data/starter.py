@@ -15,7 +15,7 @@ from maskmake.data.layouts import is_pattern
 from maskmake.data.object_masks import read_label_files
 from maskmake.data.pair_table import NEEDED
 from maskmake.data.pairing import Pair, find_pairs
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, printable
 
 MOST_FILES = 50_000  # that are looked at
 MOST_PLACES = 8
@@ -189,7 +189,7 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
         name: of the data set.
         found: lines of ``describe``, which become comments.
     """
-    comments = "".join(f"# {line}\n" for line in found)
+    comments = "".join(f"# {' '.join(printable(line).splitlines())}\n" for line in found)
     settings = "".join(f"  {key}: {_quoted(value)}\n" for key, value in choice.settings.items())
     roles = any(pair.role for pair in choice.pairs)
     objects = is_pattern(choice.settings.get("labels", "")) and any(
