@@ -188,8 +188,8 @@ def _pair_up(
         faults.append(
             f"{label_place}: no label has the sub-folder and stem of an image, nor one that "
             f"differs by a constant beginning or end (images such as {images[0].path}, labels such "
-            f"as {labels[0].path}); rename the labels after the images, or list the pairs in a "
-            "table, dataset.table."
+            f"as {labels[0].path}); rename the labels after the images, write patterns in "
+            "which * stands for what both share, or list the pairs in a table, dataset.table."
         )
         return []
     if keyed.affixes:
