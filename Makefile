@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
 IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo check test test-all lock sbom
+.PHONY: help setup demo new check test test-all lock sbom
 
 help: ## list the targets
 	@echo "make [target], with GPU=1 for CUDA and PYTHON=python3.12, say, for another Python:"
@@ -35,6 +35,10 @@ $(TOOLS): requirements-dev.lock $(STAMP)
 demo: setup ## train on synthetic images and write results/demo/report.html
 	$(BIN)/snakemake --cores 4 --resources gpu=1
 	@echo "The report of the demo: results/demo/report.html"
+
+new: setup ## look at DATA=folder and write a configuration for it, config/NAME.yaml
+	@test -n "$(DATA)" || { echo "make new: DATA is not set; write make new DATA=folder."; exit 1; }
+	@$(BIN)/python workflow/new.py "$(DATA)" $(if $(NAME),"$(NAME)")
 
 check: setup $(TOOLS) ## style, types, layers and the fast tests
 	$(BIN)/ruff check --quiet .

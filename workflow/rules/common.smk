@@ -20,7 +20,7 @@ from maskmake.snakefile.config_files import check_files
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
-from maskmake.data.folders import list_images
+from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
@@ -63,7 +63,7 @@ DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESU
 # For images that a user keeps; those that a rule makes are inputs of the next one.
 DATASET_RECORD = f"{PREFIX}{RESULTS}/data/.contents.csv"
 SOURCE_RECORD = f"{PREFIX}{RESULTS}/data/.source.json"
-DATASET_FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
+DATASET_FILES = [] if DATASET is None else DATASET.files
 SOURCE = places(SETTINGS["dataset"])
 if DATASET and internals.is_main_process(workflow):
     listed = DATASET_FILES if DATASET.origin == "folders" else []
@@ -95,14 +95,19 @@ MODEL_FOLDS = (
 MODEL_RUN = [f"{MODEL}/run.json"]
 if os.path.isfile(f"{MODEL}/decision.json") and not os.path.isfile(MODEL_RUN[0]):
     MODEL_RUN = []
-NEW_IMAGES = SEGMENT["images"] or []
-if isinstance(NEW_IMAGES, str):
-    NEW_IMAGES = list(map(str, list_images(user_path(NEW_IMAGES))))
+# Of images that this computer has; those at addresses are inputs of the rule.
+NEW_IMAGES_ARE_STORED = any("://" in place for place in MASKS_SOURCE["images"] or [])
+if NEW_IMAGES_ARE_STORED:
+    NEW_IMAGES = dict.fromkeys(SEGMENT["images"])
+elif isinstance(SEGMENT["images"], str):
+    NEW_IMAGES = list_new_images(user_path(SEGMENT["images"]))
+else:
+    NEW_IMAGES = list_new_images(list(map(user_path, SEGMENT["images"] or [])))
 SHARDS = user_errors_at_parse_time(list_shards, NEW_IMAGES, SEGMENT["shard_size"])
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
-        f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder of PNG, TIFF, "
-        "JPEG or BMP files; fix the path or set segment.images to null."
+        f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder or a pattern of "
+        "PNG, TIFF, JPEG or BMP files; fix the path or set segment.images to null."
     )
 
 
@@ -160,8 +165,13 @@ def weights_of_encoder(wildcards):
 
 
 def images_of_shard(wildcards):
-    """Paths of the images of a shard, if they lie in a folder."""
-    return SHARDS[int(wildcards.shard)] if isinstance(SEGMENT["images"], str) else []
+    """Paths of the images of a shard, if this computer has them."""
+    return [] if NEW_IMAGES_ARE_STORED else SHARDS[int(wildcards.shard)]
+
+
+def ids_of_shard(wildcards):
+    """The ids after which the masks of a shard are named, in the order of its images."""
+    return [NEW_IMAGES[path] for path in images_of_shard(wildcards)]
 
 
 def contents_of_shard(wildcards):

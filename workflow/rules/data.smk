@@ -85,6 +85,7 @@ rule validate:
         audit={
             "images": f"{MADE_PREFIX}{DATASET.images}" if DATASET else None,
             "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,
+            "table": DATASET.table if DATASET else None,
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],

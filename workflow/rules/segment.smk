@@ -25,6 +25,7 @@ rule segment_shard:
         source=json.dumps(MASKS_SOURCE),
         source_record=MASKS_RECORD,
         images=images_of_shard,
+        ids=ids_of_shard,
         predict=SETTINGS["predict"],
         code=code("segment.py"),
     script:

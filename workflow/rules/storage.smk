@@ -80,6 +80,6 @@ def stored_contents(wildcards):
 
 def stored_images_of_shard(wildcards):
     """Images of a shard as inputs of a rule, if they lie in a storage."""
-    if isinstance(SEGMENT["images"], str):
+    if not NEW_IMAGES_ARE_STORED:
         return []
     return [stored(address) for address in SHARDS[int(wildcards.shard)]]

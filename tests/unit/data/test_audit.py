@@ -158,9 +158,9 @@ def test_folder_is_a_file(dataset):
 def test_folder_without_images(dataset):
     for path in Path("images").iterdir():
         path.rename(path.with_suffix(".czi"))
-    Path("images/val").mkdir()
+    Path("images/other").mkdir()
     Path("images/.DS_Store").write_text("")
-    assert only_fault().startswith("images: no image files (found sub-folder val, 4 .czi files);")
+    assert only_fault().startswith("images: no image files (found sub-folder other, 4 .czi files);")
 
 
 def test_empty_folders_are_both_named(dataset):
@@ -195,10 +195,10 @@ def test_label_in_another_sub_folder(dataset):
 
 def test_no_stem_in_common_is_one_fault(dataset):
     for path in list(Path("labels").iterdir()):
-        path.rename(path.with_stem(f"{path.stem}_mask"))
+        path.rename(path.with_stem(f"mask_of_{10 - int(path.stem)}"))
     fault = only_fault()
     assert "no label has the sub-folder and stem of an image" in fault
-    assert "images such as images/0.png, labels such as labels/0_mask.png" in fault
+    assert "images such as images/0.png, labels such as labels/mask_of_7.png" in fault
 
 
 def test_two_files_of_one_stem(dataset):
@@ -385,9 +385,9 @@ def test_copies_are_a_warning(dataset):
 
 def test_files_left_out_are_a_warning(dataset):
     Path("images/notes.txt").write_text("")
-    Path("images/val").mkdir()
+    Path("images/other").mkdir()
     (warning,) = audit().warnings
-    assert warning.startswith("images: sub-folder val, 1 .txt file left out;")
+    assert warning.startswith("images: sub-folder other, 1 .txt file left out;")
 
 
 # --- the error and the files ----------------------------------------------------------------

@@ -12,7 +12,7 @@ RECORD = "results/mine/data/.source.json"
 
 
 def section(**changes):
-    keys = ("images", "labels", "synthesis", "download", "storage")
+    keys = ("images", "labels", "table", "synthesis", "download", "storage")
     return dict.fromkeys(keys) | changes
 
 

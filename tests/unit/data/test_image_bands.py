@@ -342,6 +342,14 @@ def test_pages_of_a_stack(limit, channels, tmp_path, monkeypatch):
         np.testing.assert_array_equal(np.concatenate(list(picture.read())), page)
 
 
+def test_a_mask_has_the_name_that_it_is_given(tmp_path):
+    tifffile.imwrite(tmp_path / "image.tif", np.zeros((2, 9, 8), np.uint8))
+    (tmp_path / "image.png").write_bytes(imagecodecs.png_encode(np.zeros((9, 8), np.uint8)))
+    (image,) = open_image_files(tmp_path / "image.png", "sample 1")
+    pages = open_image_files(tmp_path / "image.tif", "sample 2")
+    assert [page.id for page in (image, *pages)] == ["sample 1", "sample 2_0000", "sample 2_0001"]
+
+
 @pytest.mark.parametrize("spoil", [lambda data: data[:-600], lambda data: data[:300] + b"?" * 99])
 def test_a_damaged_png_is_named(spoil, tmp_path):
     path = tmp_path / "a.png"

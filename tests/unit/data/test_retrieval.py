@@ -16,7 +16,7 @@ IMAGE = np.zeros((4, 4), np.uint8)
 def given(tmp_path):
     """A folder with images at several depths, and what is none."""
     folder = tmp_path / "given"
-    for name in ("a.png", "deep/b.PNG", "deep/train/c.png", "__MACOSX/._a.png"):
+    for name in ("a.png", "deep/b.PNG", "deep/train/c.png", "deep/Val/d.png", "__MACOSX/._a.png"):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path.with_suffix(".png"), IMAGE)
@@ -33,7 +33,12 @@ def names(folder):
 def test_images_come_out_flat_but_for_their_role(form, given, tmp_path):
     source = given if form == "folder" else shutil.make_archive(tmp_path / "x", form, given)
     copy_images([str(source)], tmp_path / "out/image")
-    assert names(tmp_path / "out") == ["image/a.png", "image/b.PNG", "image/train/c.png"]
+    assert names(tmp_path / "out") == [
+        "image/Val/d.png",
+        "image/a.png",
+        "image/b.PNG",
+        "image/train/c.png",
+    ]
 
 
 def test_files_are_taken_as_they_are(given, tmp_path):

@@ -102,6 +102,7 @@ def test_two_paths_are_enough():
         "name": "mine",
         "storage": None,
         "synthesis": None,
+        "table": None,
     }
     assert result["runs"] == {"unet": result["train"]}
     sections = SCHEMA["properties"]
@@ -484,12 +485,18 @@ DATASET_FAULTS = {
     ),
     "same folder": (
         "dataset: {images: a/b, labels: ./a/c/../b/}",
-        "dataset.labels: the folder './a/c/../b/' is also dataset.images; expected two folders",
+        "dataset.labels: './a/c/../b/' is also dataset.images; expected two folders, or two "
+        "patterns such as data/*_image.png and data/*_mask.png",
     ),
     "made and read": (
         "dataset: {synthesis: {}, images: a}",
         "dataset.synthesis: set together with dataset.images; images are either made or read; "
         "set one of the two to null",
+    ),
+    "table and folders": (
+        "dataset: {table: pairs.csv, labels: a}",
+        "dataset.table: set together with dataset.labels; a table names all files and, in its "
+        "column group, what belongs together; set one of the two to null",
     ),
     "misspelt images": (
         "dataset: {image: a, labels: b}",

@@ -3,7 +3,8 @@
 import pytest
 
 from maskmake.data.folders import list_dataset, list_images, natural_key, synthetic_names
-from maskmake.snakefile.locations import Dataset, list_shards
+from maskmake.runtime.errors import UserError
+from maskmake.snakefile.locations import Dataset, list_shards, trained_folds
 
 
 def touch(folder, *names):
@@ -14,7 +15,7 @@ def touch(folder, *names):
 
 
 def section(**changes):
-    keys = ("images", "labels", "synthesis", "download", "storage")
+    keys = ("images", "labels", "table", "synthesis", "download", "storage")
     return dict.fromkeys(keys) | changes
 
 
@@ -55,10 +56,10 @@ def test_a_data_set_includes_the_folders_of_the_roles_only(tmp_path):
 
 def test_shards_hold_every_image_once_in_order():
     images = [f"new/{i}.png" for i in range(5)] + ["s3://b/5.png", "https://h/a/6.png?raw=1"]
-    shards = list_shards(images, 3)
+    shards = list_shards(dict.fromkeys(images), 3)
     assert [len(shard) for shard in shards] == [3, 3, 1]
     assert [path for shard in shards for path in shard] == images
-    assert list_shards([], 3) == []
+    assert list_shards({}, 3) == []
 
 
 @pytest.mark.parametrize(("count", "last"), [(3, "02.png"), (100, "99.png"), (101, "100.png")])
@@ -78,6 +79,7 @@ def test_folders_are_taken_as_they_are(tmp_path):
         [str(images / "1.png")],
         [str(labels / "1.tif")],
         "folders",
+        None,
     )
 
 
@@ -110,3 +112,27 @@ def test_a_download_is_used_only_while_the_folders_are_missing(tmp_path):
 def test_a_configuration_that_names_no_images_has_no_data_set():
     assert Dataset.locate(section(), "made") is None
     assert Dataset.locate(section(images="i"), "made") is None
+
+
+def test_a_model_in_braces_is_refused_in_words(tmp_path):
+    run = tmp_path / "{v1}" / "run"
+    (run / "fold0").mkdir(parents=True)
+    with pytest.raises(UserError, match="takes the braces in this path for wildcards"):
+        trained_folds(str(run))
+
+
+def test_a_pattern_and_a_table_are_listed(tmp_path):
+    for name in "ab":
+        touch(tmp_path / name, "image.png", "label.png", "notes.png")
+    pattern = section(images=f"{tmp_path}/*/image.png", labels=f"{tmp_path}/*/label.png")
+    (tmp_path / "pairs.csv").write_text("image,label\nb/image.png,b/label.png\n")
+    found = Dataset.locate(pattern, "made")
+    assert found.origin == "folders"
+    assert found.files == [f"{tmp_path}/{n}/{k}.png" for k in ("image", "label") for n in "ab"]
+    found = Dataset.locate(section(table=f"{tmp_path}/pairs.csv"), "made")
+    assert found.files == [f"{tmp_path}/{n}" for n in ("pairs.csv", "b/image.png", "b/label.png")]
+
+
+def test_masks_of_one_name_are_refused():
+    with pytest.raises(UserError, match=r"d/b\.png: has the same stem as d/a\.png"):
+        list_shards({"d/a.png": "x", "d/b.png": "x"}, 3)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Protocol
 
-from maskmake.data.folders import IMAGE_SUFFIXES, ROLES
+from maskmake.data.folders import IMAGE_SUFFIXES, role_of
 from maskmake.runtime.errors import UserError, first_line
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -152,7 +152,7 @@ def _place(name: str) -> tuple[str, str] | None:
     path = PurePosixPath(name)
     if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
         return None
-    return path.name, path.parent.name if path.parent.name in ROLES else ""
+    return path.name, path.parent.name if role_of(path.parent.name) else ""
 
 
 def _irregular(name: str, kind: str) -> Refused:

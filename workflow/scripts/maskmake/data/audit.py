@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
-from maskmake.data.folders import list_dataset
-from maskmake.data.images import read_label, read_pixels
+from maskmake.data.images import read_pixels
+from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.labels import (
     Histogram,
     foreground_share,
@@ -21,7 +21,9 @@ from maskmake.data.labels import (
     one_sided_faults,
     one_sided_warning,
 )
-from maskmake.data.pairing import Pair, group_of, list_folder, pair_up
+from maskmake.data.object_masks import read_label_files, sum_of_files
+from maskmake.data.pair_table import list_dataset_files
+from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
 from maskmake.runtime.log import logger
@@ -70,9 +72,8 @@ def validate_dataset(
     Raises:
         UserError: the data set has faults; then only ``fault_page`` is written.
     """
-    files = [*list_dataset(settings["images"]), *list_dataset(settings["labels"])]
     # Before the audit, so that a file which changes meanwhile is seen to have changed.
-    contents = scan(map(str, files), read_record(record))
+    contents = scan(_files_of(settings), read_record(record))
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
@@ -80,11 +81,23 @@ def validate_dataset(
         write_page(audit, fault_page)
         raise fault_error(audit.faults, fault_page)
     write_audit(audit, json_path, html_path, manifest_path)
+    sums = {table: sha256(table)} if (table := settings.get("table")) else {}
     for kind in ("image", "label"):
         columns = audit.manifest[kind], audit.manifest[f"sha256_{kind}"]
-        for file, sha256_of_file in zip(*columns, strict=True):
-            contents[file] = contents[file]._replace(sha256=sha256_of_file)
+        for text, sha256_of_text in zip(*columns, strict=True):
+            files = list(map(str, split_files(text)))
+            known = [sha256_of_text] if len(files) == 1 else map(sha256, files)
+            sums |= zip(files, known, strict=True)
+    for file, sha256_of_file in sums.items():
+        contents[file] = contents[file]._replace(sha256=sha256_of_file)
     write_record(record, contents)
+
+
+def _files_of(settings: dict) -> list[str]:
+    """Every file of a data set, as the Snakefile lists them."""
+    table = settings.get("table")
+    files = list_dataset_files(settings["images"], settings["labels"], table)
+    return [*([table] if table else []), *(str(file) for listed in files for file in listed)]
 
 
 def audit_dataset(
@@ -94,28 +107,24 @@ def audit_dataset(
     tolerance: float,
     empty_labels: str,
     groups: str | None,
+    table: str | None = None,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
-    The files lie directly in the two folders or in their sub-folders train, validation and
-    test; image and label have the same sub-folder and the same file stem, which is the id.
-
     Args:
-        images: folder of images.
-        labels: folder of labels.
+        images, labels: folders or patterns, see ``pairing.find_pairs``.
         threshold: share of the label range above which a pixel is foreground.
         tolerance: largest share of a label's pixels in the middle half of the range.
         empty_labels: "accept" or "refuse" labels that are all background or all foreground.
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
+        table: path of a table of pairs, instead of the folders.
     """
     faults: list[str] = []
     warnings: list[str] = []
-    image_files = list_folder(Path(images), "images", faults, warnings)
-    label_files = list_folder(Path(labels), "labels", faults, warnings)
-    if not image_files or not label_files:
+    pairs = find_pairs(images, labels, table, faults, warnings)
+    if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
-    pairs = pair_up(image_files, label_files, Path(images), Path(labels), faults)
     logger.info("Reading %d images and their labels.", len(pairs))
     rows, histograms = _read_all(pairs, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
@@ -155,24 +164,29 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
     rows: list[dict] = []
     histograms: dict[str, Histogram] = {}
     for pair in pairs:
-        image = _read(read_pixels, pair.image, faults)
-        label = _read(read_label, pair.label, faults)
+        image = _read(read_pixels, pair.image, pair.id, faults)
+        label = _read(read_label_files, pair.label, pair.id, faults)
         if label is not None:
             histograms[str(pair.label)] = label_histogram(label)
         if image is None or label is None:
             continue
         if image.shape[:2] != label.shape:
             faults.append(
-                f"{pair.label}: {_size(label)} pixels (height x width), but {pair.image} has "
-                f"{_size(image)}; expected equal sizes; export the label at the size of the image."
+                f"{describe_files(pair.label)}: {_size(label)} pixels (height x width), but "
+                f"{pair.image} has {_size(image)}; expected equal sizes; export the "
+                "label at the size of the image."
             )
         rows.append(_row(pair, image, histograms[str(pair.label)]))
     return rows, histograms
 
 
-def _read(reader: Callable[[Path], np.ndarray], path: Path, faults: list[str]) -> np.ndarray | None:
+def _read(
+    reader: Callable[..., np.ndarray], path: str | Path, name: str, faults: list[str]
+) -> np.ndarray | None:
+    """Pixels of an image or label whose mask will have a name; None, and a fault, if it has one."""
     try:
-        check_name(path, path.stem)
+        for file in split_files(path):
+            check_name(file, name)
         return reader(path)
     except UserError as error:
         faults.append(str(error))
@@ -194,7 +208,7 @@ def _row(pair: Pair, image: np.ndarray, histogram: Histogram) -> dict:
         "dtype": image.dtype.name,
         "label_maximum": int(histogram.values[-1]),
         "sha256_image": sha256(pair.image),
-        "sha256_label": sha256(pair.label),
+        "sha256_label": sum_of_files(pair.label),
         "role": pair.role,
     }
 
@@ -249,10 +263,11 @@ def write_page(audit: Audit, html_path: str | Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    rows = audit.manifest.head(TABLE_ROWS)
     page = templates.get_template("audit.html.j2").render(
         summary=_summary(audit),
         histogram=np.histogram(audit.manifest["foreground"], bins=20, range=(0, 1))[0].tolist(),
-        rows=audit.manifest.head(TABLE_ROWS).to_dict("records"),
+        rows=rows.assign(label=rows["label"].map(describe_files)).to_dict("records"),
         longest_list=TABLE_ROWS,
     )
     write_text(html_path, page)

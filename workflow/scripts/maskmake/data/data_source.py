@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from maskmake.data.file_versions import read_record
+from maskmake.data.layouts import is_pattern
 from maskmake.runtime.errors import UserError
 
 KINDS = ("images", "labels")
@@ -22,6 +23,8 @@ def places(section: dict) -> dict[str, list[str]]:
     """
     if section["synthesis"]:
         return {kind: ["dataset.synthesis"] for kind in KINDS}
+    if section["table"]:
+        return {kind: [section["table"]] for kind in KINDS}
     found: dict[str, list[str]] = {}
     for kind in KINDS:
         names = [section[kind]] if section[kind] else []
@@ -45,11 +48,15 @@ def folder_name(place: str) -> str:
 
 
 def name_of_images(images: str | list[str]) -> str:
-    """A folder's name, or that of the folder in which the first of several addresses lies."""
-    if isinstance(images, str):
-        return folder_name(images)
-    address = urlsplit(images[0])
-    return folder_name(PurePosixPath(address.path).parent.name or address.netloc)
+    """A folder's name: of a pattern or of several paths or addresses the one around the first."""
+    if not isinstance(images, str):
+        address = urlsplit(images[0])
+        if address.scheme and address.netloc:
+            return folder_name(PurePosixPath(address.path).parent.name or address.netloc)
+        images = images[0] if Path(images[0]).is_dir() else str(Path(images[0]).parent)
+    while is_pattern(images):
+        images = str(Path(images).parent)
+    return folder_name(images)
 
 
 def check_source(

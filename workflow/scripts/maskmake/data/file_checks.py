@@ -51,11 +51,12 @@ def check_name(path: Path, stem: str) -> None:
         UserError: the name is no UTF-8, has control characters or is too long.
     """
     # Surrogates (Cs) stand for bytes that are no UTF-8.
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path.name):
-        shown = path.name.encode("unicode_escape", "surrogateescape").decode("ascii", "replace")
+    odd = {letter for letter in str(path) if unicodedata.category(letter) in ("Cc", "Cs")}
+    if odd:
+        shown = "".join(ascii(letter)[1:-1] if letter in odd else letter for letter in str(path))
         raise UserError(
-            f"{path.parent}/{shown}: a name with control characters or bytes that are no UTF-8; "
-            "expected printable characters; rename the file."
+            f"{shown}: a name with control characters or bytes that are no UTF-8; "
+            "expected printable characters; rename the file or its folder."
         )
     length = len(os.fsencode(f"{stem}.png"))
     if length > LONGEST_NAME:

@@ -86,17 +86,22 @@ def band_rows(width: int) -> int:
     return max(1, BAND_PIXELS // width)
 
 
-def open_image_files(path: Path) -> list[ImageFile | UserError]:
+def open_image_files(path: Path, name: str | None = None) -> list[ImageFile | UserError]:
     """The image of a file, or of each page of a TIFF stack; a page that is no image as its fault.
+
+    Args:
+        path: of the file.
+        name: of its mask; that of the file if it is None.
 
     Raises:
         UserError: the file cannot be read, or a page would have the name of another file's mask.
     """
-    check_name(path, path.stem)
+    name = name or path.stem
+    check_name(path, name)
     with explain_decoding_errors(path):
         if image_format(path) != "TIFF":
-            return [_open_file(path)]
-        return _open_tiff(path)
+            return [_open_file(path, name)]
+        return _open_tiff(path, name)
 
 
 def _image_file(
@@ -131,13 +136,13 @@ def _shape(height: int, width: int, samples: int) -> tuple[int, ...]:
 # --- TIFF -------------------------------------------------------------------------------------
 
 
-def _open_tiff(path: Path) -> list[ImageFile | UserError]:
+def _open_tiff(path: Path, name: str) -> list[ImageFile | UserError]:
     with tiffs.open_tiff(path) as tiff:
         found = [_open_page(path, tiff, *page) for page in tiffs.list_pages(tiff)]
         if len(found) == 1:
             tiffs.check_single(tiff.pages.first)
-            return [_page_file(path.stem, path, None, found[0])]
-    names = [f"{path.stem}_{page:04d}" for page in range(len(found))]
+            return [_page_file(name, path, None, found[0])]
+    names = [f"{name}_{page:04d}" for page in range(len(found))]
     check_name(path, names[-1])
     taken = {other.stem: other for other in list_images(path.parent)}
     if clash := next((name for name in names if name in taken), None):
@@ -198,15 +203,15 @@ def _read_page(path: Path, place: Page) -> np.ndarray:
 # --- PNG, JPEG and BMP ------------------------------------------------------------------------
 
 
-def _open_file(path: Path) -> ImageFile:
+def _open_file(path: Path, name: str) -> ImageFile:
     opened = _libvips_image(path)
     if opened is None:
         pixels = read_pixels(path)
         return _image_file(
-            path.stem, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path)])
+            name, path, pixels.shape, pixels.dtype, lambda: iter([read_pixels(path)])
         )
     shape, dtype = _shape(opened.height, opened.width, opened.bands), _libvips_dtype(opened)
-    return _image_file(path.stem, path, shape, dtype, lambda: _libvips_bands(_libvips_image(path)))
+    return _image_file(name, path, shape, dtype, lambda: _libvips_bands(_libvips_image(path)))
 
 
 def _libvips_image(path: Path) -> pyvips.Image | None:

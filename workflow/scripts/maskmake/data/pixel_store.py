@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import read_label, read_pixels
+from maskmake.data.images import read_pixels
+from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.labels import foreground, label_range
+from maskmake.data.object_masks import read_label_files, sum_of_files
 from maskmake.data.tables import damaged
 from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_array, sha256, writable_array, write_csv
+from maskmake.runtime.files import read_array, writable_array, write_csv
 
 
 class PixelStore:
@@ -187,7 +189,7 @@ def build_store(
             pixels = _audited(read_pixels, row.image, row.sha256_image, size)
             pixels = to_pixel_type(pixels, dtype, channels)
             thumbnails.append(thumbnail(pixels))
-            label = _audited(read_label, row.label, row.sha256_label, size)
+            label = _audited(read_label_files, row.label, row.sha256_label, size)
             label = foreground(label, threshold, top)
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
@@ -213,12 +215,13 @@ def _audited(
         pixels = read(path)
     except UserError as error:
         fault = error
-    same = not Path(path).is_file() or sha256(path) == sha256_of_file
+    there = all(file.is_file() for file in split_files(path))
+    same = not there or sum_of_files(path) == sha256_of_file
     if fault and same:
         raise fault
     if fault or not same or pixels.shape[:2] != size:
         raise UserError(
-            f"{path}: changed since validate read it; expected the file that was audited; run "
-            "again, which audits it first."
+            f"{describe_files(path)}: changed since validate read it; expected the file that was "
+            "audited; run again, which audits it first."
         )
     return pixels

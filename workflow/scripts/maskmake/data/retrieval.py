@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maskmake.data.archives import CHUNK_BYTES, Member, is_archive, read_images
-from maskmake.data.folders import IMAGE_SUFFIXES, ROLES
+from maskmake.data.folders import IMAGE_SUFFIXES, role_of
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import atomic, sha256
 from maskmake.runtime.log import logger
@@ -19,8 +19,8 @@ def copy_images(
 
     Args:
         objects: paths of image files, folders and archives; folders are searched at all depths.
-        folder: is created; an image from a folder train, validation or test goes to the
-            sub-folder of that name, every other one to the folder itself.
+        folder: is created; an image from a folder whose name is a role, such as train or val, goes
+            to the sub-folder of that name, every other one to the folder itself.
         checksums: the SHA-256 that each object must have, None for any; empty for all.
 
     Raises:
@@ -82,5 +82,5 @@ def _images(path: Path) -> Iterator[Member]:
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".":
             with file.open("rb") as stream:
-                role = file.parent.name if file.parent.name in ROLES else ""
+                role = file.parent.name if role_of(file.parent.name) else ""
                 yield Member(file.name, role, stream)

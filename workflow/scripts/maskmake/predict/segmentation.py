@@ -1,10 +1,11 @@
 """Masks of images without labels, from a trained run."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import keras
@@ -104,13 +105,17 @@ def check_room(image: ImageFile, tile: int | Literal["auto"], out: Path) -> None
 
 
 def _open_all(
-    paths: Iterable[Path], preprocessing: Preprocessing, settings: PredictSettings, out: Path
+    paths: Iterable[Path],
+    names: Mapping[str, str],
+    preprocessing: Preprocessing,
+    settings: PredictSettings,
+    out: Path,
 ) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
     images, faults = [], []
     for path in paths:
         try:
-            found = open_image_files(path)
+            found = open_image_files(path, names.get(str(path)))
         except UserError as error:
             found = [error]
         for image in found:
@@ -144,10 +149,11 @@ def segment_images(
     settings: PredictSettings,
     out: Path,
     run_path: Path | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Write the mask of each image, 0/255, to ``out/<stem>.png``.
+    """Write the mask of each image, 0/255, to ``out/<name>.png``.
 
-    A TIFF stack has a mask for each page: ``out/<stem>_0000.png`` and so on. An image that cannot
+    A TIFF stack has a mask for each page: ``out/<name>_0000.png`` and so on. An image that cannot
     be used does not stop the others.
 
     Args:
@@ -157,6 +163,7 @@ def segment_images(
         settings: tile, overlap, test-time augmentation.
         out: folder of the masks.
         run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
+        names: of masks by the path of the image, where it is not the stem.
 
     Returns:
         Columns id, image, height, width, foreground (share of the mask) and ``EXPECTED``, the Dice
@@ -175,7 +182,7 @@ def segment_images(
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
-    images, faults = _open_all(map(Path, paths), preprocessing, settings, out)
+    images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out)
     total, rows = len(images) + len(faults), []
     if images:
 

@@ -204,12 +204,21 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
     images, labels = dataset["images"], dataset["labels"]
     keys = ("dataset.images", "dataset.labels")
     if dataset["synthesis"] is not None:
-        for other in ("images", "labels", "download", "storage"):
+        for other in ("images", "labels", "table", "download", "storage"):
             if dataset[other] is not None:
                 yield Fault(
                     ("dataset.synthesis", f"dataset.{other}"),
                     f"dataset.synthesis: set together with dataset.{other}; images are either "
                     "made or read; set one of the two to null",
+                )
+        return
+    if dataset["table"] is not None:
+        for other in ("images", "labels", "download", "storage", "groups"):
+            if dataset[other] is not None:
+                yield Fault(
+                    ("dataset.table", f"dataset.{other}"),
+                    f"dataset.table: set together with dataset.{other}; a table names all files "
+                    "and, in its column group, what belongs together; set one of the two to null",
                 )
         return
     if dataset["storage"] is not None:
@@ -245,7 +254,8 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
     elif os.path.normpath(images) == os.path.normpath(labels):
         yield Fault(
             keys,
-            f"dataset.labels: the folder '{labels}' is also dataset.images; expected two folders",
+            f"dataset.labels: '{labels}' is also dataset.images; expected two folders, or two "
+            "patterns such as data/*_image.png and data/*_mask.png",
         )
 
 

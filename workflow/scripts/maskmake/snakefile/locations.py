@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from maskmake.data.folders import list_dataset, synthetic_names
+from maskmake.data.folders import synthetic_names
+from maskmake.data.pair_table import list_dataset_files
 from maskmake.network.run_file import read_folds
 from maskmake.runtime.errors import UserError
 
@@ -17,14 +18,15 @@ FOLD_FOLDER = re.compile(r"fold(0|[1-9]\d*)")
 
 
 class Dataset(NamedTuple):
-    """Folders and files of a data set.
+    """Places and files of a data set.
 
     Attributes:
-        images: folder of the images.
-        labels: folder of the labels.
+        images: folder or pattern of the images; empty where a table names them.
+        labels: folder or pattern of the labels, likewise.
         image_files: every image, even if a rule has yet to make it; for ``storage`` the folder.
         label_files: every label, likewise.
-        origin: ``folders``, ``synthesis``, ``download`` or ``storage``.
+        origin: ``folders`` for files that a user keeps, ``synthesis``, ``download`` or ``storage``.
+        table: path of the table that names the files; None without one.
     """
 
     images: str
@@ -32,6 +34,13 @@ class Dataset(NamedTuple):
     image_files: list[str]
     label_files: list[str]
     origin: str
+    table: str | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """Every file on which the audit depends, in the order in which it records them."""
+        table = [self.table] if self.table else []
+        return [*table, *self.image_files, *self.label_files]
 
     @classmethod
     def locate(cls, section: dict, made: str) -> "Dataset | None":
@@ -47,9 +56,14 @@ class Dataset(NamedTuple):
         Raises:
             UserError: the list of checksums cannot be read.
         """
+        if section["table"]:
+            files = list_dataset_files("", "", section["table"])
+            images, labels = (list(map(str, listed)) for listed in files)
+            return cls("", "", images, labels, "folders", section["table"])
         folders = section["images"], section["labels"]
         if all(folders) and (not section["download"] or all(map(os.path.isdir, folders))):
-            images, labels = (list(map(str, list_dataset(folder))) for folder in folders)
+            files = list_dataset_files(*folders, None)
+            images, labels = (list(map(str, listed)) for listed in files)
             return cls(*folders, images, labels, "folders")
         made_folders = f"{made}/image", f"{made}/label"
         if section["synthesis"]:
@@ -76,21 +90,26 @@ def stored_items(section) -> list[tuple[str, str | None]]:
     ]
 
 
-def list_shards(images: list[str], size: int) -> list[list[str]]:
+def list_shards(images: dict[str, str | None], size: int) -> list[list[str]]:
     """Paths or addresses in shards of at most ``size``, one for each job of ``segment``.
 
+    Args:
+        images: name of the mask by path or address; None for the stem.
+        size: images of a shard.
+
     Raises:
-        UserError: two images have the same stem, so their masks would have the same name.
+        UserError: the masks of two images would have the same name.
     """
-    first_of_stem: dict[str, str] = {}
-    for path in images:
-        stem = Path(urlsplit(path).path).stem if "://" in path else Path(path).stem
-        if (earlier := first_of_stem.setdefault(stem, path)) != path:
+    first_of_name: dict[str, str] = {}
+    for path, name in images.items():
+        name = name or Path(urlsplit(path).path if "://" in path else path).stem
+        if (earlier := first_of_name.setdefault(name, path)) != path:
             raise UserError(
                 f"{path}: has the same stem as {earlier}, and the mask of either would be "
-                f"{stem}.png; expected different stems; rename one of them."
+                f"{name}.png; expected different stems; rename one of them."
             )
-    return [images[start : start + size] for start in range(0, len(images), size)]
+    paths = list(images)
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
 
 
 def trained_folds(run: str) -> list[str]:
@@ -99,9 +118,14 @@ def trained_folds(run: str) -> list[str]:
     A run of 0.1.0 has no such file. Then they are all folders fold0, fold1 and so on.
 
     Raises:
-        UserError: ``run.json`` is damaged, a fold or a file that ``segment`` needs is missing, or
-            folders that nothing lists are not numbered one by one.
+        UserError: ``run.json`` is damaged, a fold or a file that ``segment`` needs is missing,
+            folders that nothing lists are not numbered one by one, or the path has braces.
     """
+    if "{" in run or "}" in run:  # in every input of a rule, and nothing escapes them
+        raise UserError(
+            f"segment.model: found '{run}'; Snakemake takes the braces in this path for wildcards; "
+            "expected a path without braces; rename the folder or name a link to it."
+        )
     listed = Path(run, "run.json")
     if listed.is_file():
         numbers = [fold["fold"] for fold in read_folds(listed)]

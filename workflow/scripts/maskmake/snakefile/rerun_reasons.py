@@ -1,12 +1,15 @@
 """Why Snakemake would run a job again, in words that name the setting, the code or the file."""
 
 import ast
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maskmake.data.file_versions import changes, read_record
 from maskmake.data.folders import list_images
+from maskmake.data.layouts import is_pattern
+from maskmake.data.pair_table import list_dataset_files
 
 # The section of the configuration that a rule has among its params.
 SECTIONS = {
@@ -60,7 +63,7 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
         phrases += _changed_params(rule, before, now)
         if rule == "validate":
             record = Path(outputs[0]).with_name(".contents.csv")
-            phrases += _changed_images(_files_of_folders(record), record)
+            phrases += _changed_images(_files_now(record), record)
         if rule == "retrieve" and any(isinstance(param, list) for param in now):
             phrases.append("the storage holds more or less than it did")
         if rule == "segment_shard":
@@ -105,8 +108,16 @@ def _value(value) -> str:
     return "absent" if value is ABSENT else repr(value)
 
 
-def _files_of_folders(record: Path) -> list[str]:
-    """What is now in the folders of the files in a record."""
+def _files_now(record: Path) -> list[str]:
+    """What the places of a data set hold now, or the folders of the files in a record."""
+    source = record.with_name(".source.json")
+    places = json.loads(source.read_text(encoding="utf-8")) if source.is_file() else {}
+    if [len(places.get(kind, [])) for kind in ("images", "labels")] == [1, 1]:
+        images, labels = places["images"][0], places["labels"][0]
+        table = images if images == labels and Path(images).is_file() else None
+        if table or all(is_pattern(place) or Path(place).is_dir() for place in (images, labels)):
+            found = list_dataset_files(images, labels, table)
+            return [*([table] if table else []), *(str(f) for files in found for f in files)]
     folders = sorted({Path(file).parent for file in read_record(record)})
     return [str(path) for folder in folders for path in list_images(folder)]
 

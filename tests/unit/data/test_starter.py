@@ -1,0 +1,92 @@
+"""A folder as people have it gives a configuration whose pairs are right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from maskmake.data.audit import audit_dataset
+from maskmake.data.starter import configuration, describe, look_at
+from maskmake.runtime.errors import UserError
+
+LAYOUTS = {
+    "two folders": ("imgs/{}.png", "masks/{}.png", 4),
+    "one folder": ("{}.png", "{}_mask.png", 4),
+    "a folder a sample": ("s{}/image.png", "s{}/label.png", 4),
+    "a folder a sample, with folders": ("s{0}/images/s{0}.png", "s{0}/masks/{0}.png", 4),
+    "roles above": ("{1}/images/{0}.png", "{1}/labels/{0}.png", 4),
+    "roles below": ("images/{1}/{0}.png", "labels/{1}/{0}.png", 4),
+    "suffixes": ("x/{}_ch0.png", "y/{}_ch0_seg.png", 4),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def save(path: str, seed: int | None = None) -> None:
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[2:6, 2:6] = 255
+    if seed is not None:
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize(("image", "label", "count"), LAYOUTS.values(), ids=LAYOUTS)
+def test_the_configuration_works(image, label, count):
+    for number in range(4):
+        role = ("train", "train", "val", "test")[number]
+        save("data/" + image.format(number, role), number)
+        save("data/" + label.format(number, role))
+    choice = look_at("data")
+    section = yaml.safe_load(configuration(choice, "mine", describe(choice)))["dataset"]
+    assert section["name"] == "mine"
+    audit = audit_dataset(section["images"], section["labels"], 0.5, 0.01, "refuse", None)
+    assert audit.faults == []
+    assert {Path(path).as_posix() for path in audit.manifest["image"]} == {
+        "data/" + image.format(number, role)
+        for number, role in enumerate(("train", "train", "val", "test"))
+    }
+    assert len(audit.manifest) == count
+
+
+def test_a_table_is_taken():
+    rows = []
+    for number in range(3):
+        save(f"data/a{number}.png", number)
+        save(f"data/b{number}.png")
+        rows.append(f"a{number}.png;b{number}.png\n")
+    Path("data/pairs.csv").write_text("image;label\n" + "".join(rows))
+    assert look_at("data").settings == {"table": "data/pairs.csv"}
+
+
+def test_what_was_found_is_said():
+    for number in range(3):
+        save(f"data/im/{number}.png", number)
+        save(f"data/gt/{number}.png")
+    Path("data/gt/1.png").unlink()
+    lines = describe(look_at("data"))
+    assert lines[:3] == [
+        "images: data/im",
+        "labels: data/gt",
+        "2 images with labels, such as data/im/0.png",
+    ]
+    assert "image: 8 x 8 pixels, grey, uint8 (.png)" in lines
+    assert "values of the labels: 0, 255" in lines
+    assert any(line.startswith("missing: data/im/1.png: image without label") for line in lines)
+
+
+def test_nothing_that_belongs_together():
+    save("data/a/ten.png", 1)
+    save("data/b/four.png")
+    assert look_at("data") is None
+
+
+def test_a_folder_without_images():
+    Path("data").mkdir()
+    with pytest.raises(UserError, match="data: no image file at any depth"):
+        look_at("data")

@@ -1,0 +1,85 @@
+"""Labels that lie in several files, each with one object of an image."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from maskmake.data.images import read_label
+from maskmake.data.label_names import split_files
+from maskmake.data.labels import SIDES
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import sha256
+
+
+def sum_of_files(label: str | Path) -> str:
+    """SHA-256 of the file of a label; of the names and sums of several ones."""
+    files = split_files(label)
+    if len(files) == 1:
+        return sha256(files[0])
+    lines = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(os.fsencode(lines)).hexdigest()
+
+
+def read_label_files(label: str | Path) -> np.ndarray:
+    """Read a label; the objects of several files are united, with lines between those that touch.
+
+    A line is background and one pixel wide. It is taken from the larger of the two objects, so that
+    small ones stay.
+
+    Args:
+        label: text of ``join_files``.
+
+    Returns:
+        As ``read_label`` gives it. Of several files: (H, W), 0 and the values of the objects.
+
+    Raises:
+        UserError: as ``read_label``, or a file has more than one object value, or another size than
+            the first one.
+    """
+    files = split_files(label)
+    if len(files) == 1:
+        return read_label(files[0])
+    united = read_label(files[0])
+    numbers = np.zeros(united.shape, np.int32)
+    for number, file in enumerate(files, start=1):
+        mask = united if number == 1 else read_label(file)
+        _check_object(file, mask, files[0], numbers.shape)
+        inside = (mask > 0) & (numbers == 0)
+        numbers[inside] = number
+        if number > 1:
+            united = np.where(inside, mask, united)
+    return np.where(_lines(numbers), 0, united).astype(united.dtype)
+
+
+def _check_object(file: Path, mask: np.ndarray, first: Path, shape: tuple[int, ...]) -> None:
+    if mask.shape != shape:
+        raise UserError(
+            f"{file}: {mask.shape[0]} x {mask.shape[1]} pixels (height x width), but {first} has "
+            f"{shape[0]} x {shape[1]}; expected masks of one image to have one size; export it "
+            "again."
+        )
+    top = mask.max()
+    other = mask[(mask != 0) & (mask != top)]
+    if other.size:
+        raise UserError(
+            f"{file}: the values {other[0]} and {top} beside 0; expected one value, since its "
+            "image has several masks, one for each object; if the file is a whole label, name only "
+            "such files in dataset.labels."
+        )
+
+
+def _lines(numbers: np.ndarray) -> np.ndarray:
+    """Pixels of an object that touch a smaller one by their side, (H, W) bool."""
+    sizes = np.bincount(numbers.ravel())
+    rank = np.empty(len(sizes), np.int64)
+    rank[np.lexsort((np.arange(len(sizes)), sizes))] = np.arange(len(sizes))
+    lines = np.zeros(numbers.shape, bool)
+    for one, other in SIDES:
+        a, b = numbers[one], numbers[other]
+        touch = (a != b) & (a > 0) & (b > 0)
+        larger = rank[a] > rank[b]
+        lines[one] |= touch & larger
+        lines[other] |= touch & ~larger
+    return lines

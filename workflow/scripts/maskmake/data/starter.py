@@ -1,0 +1,212 @@
+"""What a folder of images and labels holds, and a configuration for it."""
+
+import os
+import re
+from collections import Counter
+from itertools import islice, permutations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from maskmake.data.folders import is_image, role_of
+from maskmake.data.images import read_pixels
+from maskmake.data.layouts import is_pattern
+from maskmake.data.object_masks import read_label_files
+from maskmake.data.pair_table import NEEDED
+from maskmake.data.pairing import Pair, find_pairs
+from maskmake.runtime.errors import UserError, printable
+
+MOST_FILES = 50_000  # that are looked at
+MOST_PLACES = 8
+SHOWN = 5  # images and labels that are read
+FEW_NAMES = 6  # file names that return in every folder of a sample
+
+LABEL = re.compile(r"mask|label|seg|truth|annot|target|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
+IMAGE = re.compile(r"image|img|raw|input|photo|(?<![a-z])im(?![a-z])", re.IGNORECASE)
+ENDING = re.compile(r"[_.\- ][A-Za-z]*(?:mask|label|seg|truth|annot|target|gt)[A-Za-z_]*$", re.I)
+
+
+class Choice(NamedTuple):
+    """Where the images and labels of a folder are.
+
+    Attributes:
+        settings: keys and values of the section ``dataset``.
+        pairs: found there.
+        faults: of their names, one sentence each.
+    """
+
+    settings: dict[str, str]
+    pairs: list[Pair]
+    faults: list[str]
+
+
+def look_at(folder: str | Path) -> Choice | None:
+    """Find the images and the labels in a folder; None if nothing there belongs together.
+
+    Raises:
+        UserError: there is no such folder, or it has no image.
+    """
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder; expected one with images and labels.")
+    choices = [_choice(table=str(path)) for path in _tables(Path(folder))]
+    if not choices:
+        places = _places(Path(folder))
+        if not places:
+            raise UserError(
+                f"{folder}: no image file at any depth; expected PNG, TIFF, JPEG or BMP files."
+            )
+        choices = [
+            _choice(images=images, labels=labels)
+            for images, labels in permutations(places[:MOST_PLACES], 2)
+        ]
+    choices = [choice for choice in choices if choice.pairs]
+    return max(choices, key=_likelihood, default=None)
+
+
+def _choice(**settings: str) -> Choice:
+    faults: list[str] = []
+    pairs = find_pairs(
+        settings.get("images", ""), settings.get("labels", ""), settings.get("table"), faults, []
+    )
+    return Choice(settings, pairs, faults)
+
+
+def _likelihood(choice: Choice) -> tuple:
+    names = choice.settings.get("images", ""), choice.settings.get("labels", "")
+    words = [bool(LABEL.search(names[1])), not LABEL.search(names[0]), bool(IMAGE.search(names[0]))]
+    return len(choice.pairs) - len(choice.faults), sum(words), -_values(choice.pairs[0].label)
+
+
+def _values(label: str | Path) -> int:
+    try:
+        return len(np.unique(read_label_files(label)))
+    except UserError:
+        return 2**16
+
+
+def _tables(folder: Path) -> list[Path]:
+    found = []
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            header = re.split(r"[,;\t]", file.readline().lstrip("\ufeff").strip().lower())
+        if set(NEEDED) <= {name.strip(' "') for name in header}:
+            found.append(path)
+    return found
+
+
+# --- places -----------------------------------------------------------------------------------
+
+
+def _places(folder: Path) -> list[str]:
+    """Folders and patterns that may be the images or the labels, those of most files first."""
+    walk = (
+        (Path(top).relative_to(folder).parts, sorted(filter(is_image, names)))
+        for top, inner, names in os.walk(folder)
+        if not inner.sort() and not any(part[0] == "." for part in Path(top).parts[1:])
+    )
+    files: dict[tuple[str, ...], list[str]] = {}
+    for parts, names in islice(walk, MOST_FILES):
+        if names:
+            files[parts] = names
+    general = _generalized(list(files))
+    merged: dict[tuple[str, ...], list[list[str]]] = {}
+    for parts, names in files.items():
+        merged.setdefault(general[parts], []).append(names)
+    places: Counter[str] = Counter()
+    for parts, lists in merged.items():
+        for place in _places_of(folder, parts, lists):
+            places[place] += sum(map(len, lists))
+    return [place for place, _ in places.most_common()]
+
+
+def _generalized(folders: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """For each folder its path, with ``*`` for names of samples and of roles."""
+    found = {parts: parts for parts in folders}
+    for depth in range(max(map(len, folders), default=0)):
+        starred: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for parts, path in found.items():
+            if len(parts) > depth:
+                starred.setdefault((*path[:depth], "*", *path[depth + 1 :]), []).append(parts)
+        for star, members in starred.items():
+            names = {parts[depth] for parts in members}
+            samples = len(names) > 2 and not any(LABEL.search(n) or IMAGE.search(n) for n in names)
+            if samples or (len(names) > 1 and all(map(role_of, names))):
+                found |= dict.fromkeys(members, star)
+    return found
+
+
+def _places_of(folder: Path, parts: tuple[str, ...], lists: list[list[str]]) -> list[str]:
+    """A folder or patterns for files that lie in folders of one kind."""
+    names = Counter(name for listed in lists for name in listed)
+    stems = [Path(name).stem for name in names]
+    suffixes = {Path(name).suffix for name in names}
+    anything = f"*{suffixes.pop()}" if len(suffixes) == 1 else "*"
+    endings = {match[0] for stem in stems if (match := ENDING.search(stem))}
+    in_samples = "*" in parts
+    return_everywhere = 2 * min(names.values()) > len(lists) and len(names) <= FEW_NAMES
+    if in_samples and len(lists) > 1 and return_everywhere:
+        return [str(Path(folder, *parts, name)) for name in names]
+    if endings and not all(stem.endswith(tuple(endings)) for stem in stems):
+        patterns = [anything, *(f"*{ending}{anything[1:] or '.*'}" for ending in sorted(endings))]
+        return [str(Path(folder, *parts, pattern)) for pattern in patterns]
+    return [str(Path(folder, *parts, anything) if in_samples else Path(folder, *parts))]
+
+
+# --- the configuration ------------------------------------------------------------------------
+
+
+def describe(choice: Choice) -> list[str]:
+    """What was found, one line each: how many pairs, formats, sizes, types and label values."""
+    lines = [f"{key}: {value}" for key, value in choice.settings.items()]
+    lines.append(f"{len(choice.pairs)} images with labels, such as {choice.pairs[0].image}")
+    roles = Counter(pair.role for pair in choice.pairs if pair.role)
+    if roles:
+        lines.append("roles: " + ", ".join(f"{count} {role}" for role, count in roles.items()))
+    images, values = set(), set()
+    for pair in choice.pairs[:SHOWN]:
+        try:
+            pixels = read_pixels(pair.image)
+            kind = "grey" if pixels.ndim == 2 else f"{pixels.shape[2]} channels"
+            size = f"{pixels.shape[0]} x {pixels.shape[1]}"
+            images.add(f"{size} pixels, {kind}, {pixels.dtype} ({pair.image.suffix})")
+            values |= set(np.unique(read_label_files(pair.label)).tolist())
+        except UserError as error:
+            lines.append(f"missing: {error}")
+    lines += [f"image: {text}" for text in sorted(images)]
+    if values:
+        some = ", ".join(map(str, sorted(values)[:FEW_NAMES]))
+        more = f" and {len(values) - FEW_NAMES} more" if len(values) > FEW_NAMES else ""
+        lines.append(f"values of the labels: {some}{more}")
+    return [*lines, *(f"missing: {fault}" for fault in choice.faults)]
+
+
+def configuration(choice: Choice, name: str, found: list[str]) -> str:
+    """The text of a configuration file.
+
+    Args:
+        choice: where the images and labels are.
+        name: of the data set.
+        found: lines of ``describe``, which become comments.
+    """
+    comments = "".join(f"# {' '.join(printable(line).splitlines())}\n" for line in found)
+    settings = "".join(f"  {key}: {_quoted(value)}\n" for key, value in choice.settings.items())
+    roles = any(pair.role for pair in choice.pairs)
+    objects = is_pattern(choice.settings.get("labels", "")) and any(
+        "//" in str(pair.label) for pair in choice.pairs
+    )
+    return (
+        f"# Written by make new. What was found:\n{comments}"
+        "# Check it:  .venv/bin/snakemake validate --cores 4 --configfile THIS_FILE\n"
+        "# Run all:   .venv/bin/snakemake --cores 4 --resources gpu=1 --configfile THIS_FILE\n"
+        f"dataset:\n  name: {_quoted(name)}  # results go to results/<name>\n{settings}"
+        + ("  # Each label is made of several files, one for each object.\n" if objects else "")
+        + "# Every other setting has a default: see config/README.md.\n"
+        + ("# split: {method: folders}  # train, validation and test as the folders say\n" * roles)
+        + "# train: {patch: 128, epochs: 40}  # a smaller patch for images below 256 pixels\n"
+        "# segment: {images: data/new}  # masks of images without labels\n"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
