@@ -11,16 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.folders import list_dataset
-from maskmake.data.images import read_label, read_pixels
-from maskmake.data.labels import (
-    Histogram,
-    foreground_share,
-    label_histogram,
-    label_range,
-    middle_fault,
-    one_sided_faults,
-    one_sided_warning,
-)
+from maskmake.data.images import read_pixels
+from maskmake.data.label_facts import LabelFacts, label_facts
+from maskmake.data.label_files import read_label
+from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.pairing import Pair, group_of, list_folder, pair_up
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
@@ -28,7 +22,7 @@ from maskmake.runtime.log import logger
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
-    "sha256_image", "sha256_label", "foreground", "group", "role",
+    "label_foreground", "sha256_image", "sha256_label", "foreground", "group", "role",
 ]  # fmt: skip
 
 PRINTED_FAULTS = 20
@@ -90,10 +84,11 @@ def validate_dataset(
 def audit_dataset(
     images: str,
     labels: str,
-    threshold: float,
-    tolerance: float,
-    empty_labels: str,
-    groups: str | None,
+    threshold: float | None = None,
+    tolerance: float = 0.01,
+    empty_labels: str = "refuse",
+    groups: str | None = None,
+    foreground: str | int | list[str | int] = "auto",
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -103,9 +98,7 @@ def audit_dataset(
     Args:
         images: folder of images.
         labels: folder of labels.
-        threshold: share of the label range above which a pixel is foreground.
-        tolerance: largest share of a label's pixels in the middle half of the range.
-        empty_labels: "accept" or "refuse" labels that are all background or all foreground.
+        threshold, tolerance, empty_labels, foreground: see ``LabelSettings``.
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
     """
@@ -117,20 +110,27 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     pairs = pair_up(image_files, label_files, Path(images), Path(labels), faults)
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, histograms = _read_all(pairs, faults)
+    rows, labels_found = _read_all(pairs, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
-    shares: dict[str, float] = {}
-    if histograms:
-        top = label_range(max(int(h.values[-1]) for h in histograms.values()))
-        shares = {path: foreground_share(h, threshold, top) for path, h in histograms.items()}
-        for path, histogram in histograms.items():
-            faults.extend(middle_fault(path, histogram, threshold, tolerance, top))
-        if empty_labels == "accept" and len(set(shares.values())) > 1:
-            warnings.extend(one_sided_warning(shares))
-        else:
-            faults.extend(one_sided_faults(histograms, shares, threshold, top))
+    meaning, shares = "", {}
+    if labels_found:
+        settled = settle(
+            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels)
+        )
+        faults.extend(settled.faults)
+        warnings.extend(settled.warnings)
+        meaning = settled.meaning
+        shares = {path: facts.share(meaning) for path, facts in labels_found.items()}
     manifest = pd.DataFrame(
-        [{**row, "group": names[row["id"]], "foreground": shares[row["label"]]} for row in rows],
+        [
+            {
+                **row,
+                "group": names[row["id"]],
+                "label_foreground": meaning,
+                "foreground": shares[row["label"]],
+            }
+            for row in rows
+        ],
         columns=MANIFEST_COLUMNS,
     )
     warnings.extend(_mixture_warnings(manifest))
@@ -150,24 +150,24 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, Histogram]]:
-    """Manifest rows of the pairs that can be read, and the histogram of each readable label."""
+def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, LabelFacts]]:
+    """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
-    histograms: dict[str, Histogram] = {}
+    labels: dict[str, LabelFacts] = {}
     for pair in pairs:
         image = _read(read_pixels, pair.image, faults)
         label = _read(read_label, pair.label, faults)
         if label is not None:
-            histograms[str(pair.label)] = label_histogram(label)
+            labels[str(pair.label)] = label_facts(label, image)
         if image is None or label is None:
             continue
-        if image.shape[:2] != label.shape:
+        if image.shape[:2] != label.shape[:2]:
             faults.append(
                 f"{pair.label}: {_size(label)} pixels (height x width), but {pair.image} has "
                 f"{_size(image)}; expected equal sizes; export the label at the size of the image."
             )
-        rows.append(_row(pair, image, histograms[str(pair.label)]))
-    return rows, histograms
+        rows.append(_row(pair, image, labels[str(pair.label)]))
+    return rows, labels
 
 
 def _read(reader: Callable[[Path], np.ndarray], path: Path, faults: list[str]) -> np.ndarray | None:
@@ -183,7 +183,7 @@ def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
 
 
-def _row(pair: Pair, image: np.ndarray, histogram: Histogram) -> dict:
+def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
     return {
         "id": pair.id,
         "image": str(pair.image),
@@ -192,7 +192,7 @@ def _row(pair: Pair, image: np.ndarray, histogram: Histogram) -> dict:
         "width": image.shape[1],
         "channels": 1 if image.ndim == 2 else image.shape[2],
         "dtype": image.dtype.name,
-        "label_maximum": int(histogram.values[-1]),
+        "label_maximum": int(label.histogram.values[-1]),
         "sha256_image": sha256(pair.image),
         "sha256_label": sha256(pair.label),
         "role": pair.role,
@@ -270,7 +270,7 @@ def _summary(audit: Audit) -> dict:
         "width": _range(manifest["width"]),
         "dtypes": _counts(manifest["dtype"]),
         "channels": _counts(manifest["channels"]),
-        "label_range": label_range(int(manifest["label_maximum"].max())) if len(manifest) else None,
+        "label_foreground": manifest["label_foreground"].iloc[0] if len(manifest) else None,
         "foreground": {
             "minimum": foreground_share.min(),
             "mean": foreground_share.mean(),

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import read_label, read_pixels
-from maskmake.data.labels import foreground, label_range
-from maskmake.data.tables import damaged
+from maskmake.data.images import read_pixels
+from maskmake.data.label_files import read_label
+from maskmake.data.label_values import foreground_mask
+from maskmake.data.tables import check_columns, damaged
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, sha256, writable_array, write_csv
 
@@ -139,7 +140,6 @@ def to_pixel_type(pixels: np.ndarray, dtype: np.dtype, channels: int) -> np.ndar
 
 def build_store(
     manifest: pd.DataFrame,
-    threshold: float,
     images_path: str | Path,
     labels_path: str | Path,
     index_path: str | Path,
@@ -148,7 +148,6 @@ def build_store(
 
     Args:
         manifest: table of ``manifest.csv``.
-        threshold: share of the label range above which a pixel is foreground.
         images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
         labels_path: output, ``uint8``, 0 or 1.
         index_path: output; shape, offsets and SHA-256 of each image and label.
@@ -156,6 +155,7 @@ def build_store(
     Raises:
         UserError: a file cannot be read, or is not the one that was audited.
     """
+    check_columns("manifest.csv", manifest, ["label_foreground"], "validate")
     channels = int(manifest["channels"].max())
     dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
     label_shapes = _shapes_2d(manifest)
@@ -170,7 +170,6 @@ def build_store(
             "label_offset": offsets_of(label_shapes),
         }
     )
-    top = label_range(int(manifest["label_maximum"].max()))
     sums: dict[str, list[str]] = {"sha256_image": [], "sha256_label": []}
     with (
         writable_array(images_path, stacked_shape(image_shapes), dtype) as images,
@@ -182,7 +181,7 @@ def build_store(
             pixels = _audited(read_pixels, row.image, row.sha256_image, size)
             pixels = to_pixel_type(pixels, dtype, channels)
             label = _audited(read_label, row.label, row.sha256_label, size)
-            label = foreground(label, threshold, top)
+            label = foreground_mask(label, str(row.label_foreground))
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
             sums["sha256_image"].append(_sum(pixels))
