@@ -18,6 +18,10 @@ from maskmake.data.label_values import (
 # A square object of 2 x 2 pixels has 0.25; the blurred border of an object is a line and has none.
 REGION_SQUARES = 0.2
 
+# Share of the values but 0 that have to form regions, for the pieces to be counted. Few values of
+# blurred borders do; small objects that are cut by others may not either.
+REGION_VALUES = 0.5
+
 # Object numbers: at least so many in one label, nearly all of them one piece, and none in many.
 MANY_OBJECTS, BROKEN_OBJECTS, MOST_PIECES = 10, 0.1, 5
 
@@ -90,8 +94,11 @@ def label_facts(label: np.ndarray, image: np.ndarray | None) -> LabelFacts:
     if len(values) > 2 and not colour:
         regions = _regions(label, histogram)
         objects = values[values != 0]
-        # Nearly all values of blurred borders form no regions.
-        if objects[0] > 0 and len(objects) > 2 and len(regions - {0}) >= 0.8 * len(objects):
+        if (
+            objects[0] > 0
+            and len(objects) > 2
+            and len(regions - {0}) >= REGION_VALUES * len(objects)
+        ):
             pieces = _pieces(label)
             line_pixels = int(lines_between(label).sum())
     contrast = np.nan

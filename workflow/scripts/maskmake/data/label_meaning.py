@@ -89,7 +89,8 @@ def settle(labels: dict[str, LabelFacts], settings: LabelSettings) -> Settled:
     else:
         settled = _chosen(labels, settings.foreground)
     if settled.faults:  # which values are foreground is open, but a label of one value is not
-        labels = {path: found for path, found in labels.items() if len(_values(found)) == 1}
+        one_value = {path: found for path, found in labels.items() if len(_values(found)) == 1}
+        labels = one_value if settings.empty == "refuse" else {}
     _check_sides(labels, settled, settings)
     return settled
 
