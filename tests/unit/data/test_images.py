@@ -257,7 +257,9 @@ def test_a_label_with_a_value_that_is_no_whole_number_is_refused(tmp_path, value
 
 def test_a_label_compressed_with_loss_is_refused_in_a_tiff_too(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", noise(np.uint8), compression="jpeg")
-    with pytest.raises(UserError, match=r"a\.tif: a label compressed as JPEG; .*without loss"):
+    with pytest.raises(
+        UserError, match=r"a\.tif: a JPEG label inside a TIFF .JPEG.; .*without loss"
+    ):
         read_label(tmp_path / "a.tif")
 
 

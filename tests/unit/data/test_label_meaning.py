@@ -189,7 +189,7 @@ def test_jpeg_in_a_tiff_is_refused():
     write(times(255))
     Path("labels/1.png").unlink()
     tifffile.imwrite("labels/1.tif", times(255)[1], compression="jpeg")
-    assert only_fault().startswith("labels/1.tif: a label compressed as JPEG; ")
+    assert only_fault().startswith("labels/1.tif: a JPEG label inside a TIFF (JPEG); ")
 
 
 def test_a_colour_is_refused_and_can_be_named():

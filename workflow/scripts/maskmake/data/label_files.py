@@ -93,7 +93,7 @@ def _read_tiff(path: Path) -> np.ndarray:
         page = pages[0]
         tiffs.check_single(page)
         if page.compression in tiffs.JPEG | tiffs.JPEG_2000:
-            raise _lossy(path, f"a label compressed as {page.compression.name}")
+            raise _lossy(path, f"a JPEG label inside a TIFF ({page.compression.name})")
         tiffs.check_page(tiff, page, whole=True, types=TYPES)
         if page.photometric in tiffs.TIFFFILE_PHOTOMETRICS:
             pixels = tiffs.read_page(page, stored=True)
