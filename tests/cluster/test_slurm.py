@@ -174,7 +174,7 @@ def test_shards_run_side_by_side_and_come_back(work, trained, cluster):
     shards = [job for job in jobs_of("segment_shard", work, cluster) if job.state == "FAILED"]
     assert max(job.start for job in shards) < min(job.end for job in shards)
     assert not jobs_of("review_masks", work, cluster)  # a local rule
-    assert len(list((work / "results/tiny/segment/a").glob("*.png"))) == 5
+    assert len(list((work / "results/tiny/segment/a/new").glob("*.png"))) == 5
 
 
 def test_gpu_that_the_node_does_not_have_is_named(work, cluster):

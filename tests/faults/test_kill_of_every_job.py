@@ -69,7 +69,9 @@ def test_killed_once_in_every_job(work, finished):
     starts = Counter(re.findall(r"^(?:local)?rule (\w+):", whole, re.MULTILINE))
     for rule, _, _, victim in CHAIN:
         assert starts[rule] == 2, f"{rule}: killed, done again, and no more"
-        lines = re.findall(rf"^{rule}: the last attempt, process \d+, was killed", whole, re.M)
+        lines = re.findall(
+            rf"^{rule}: the last attempt, process \d+ on \S+, was killed", whole, re.M
+        )
         # Without its Snakemake a job may get to its end before it is stopped.
         assert len(lines) == 1 or victim == "snakemake", rule
     assert whole.count("resuming after epoch 1 of 1") == 1

@@ -1,6 +1,7 @@
 """A Snakemake that is killed alone: its jobs end with it, and no two do the same."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_the_same_job_is_done_by_one_process_at_a_time(job):
     assert first.stdout.readline() == "at it\n"
     second = job()
     assert second.stderr.readline() == (
-        f"a_rule: waiting for process {first.pid}, which does the same.\n"
+        f"a_rule: waiting for process {first.pid} on {platform.node()}, which does the same.\n"
     )
     first.stdin.close()
     assert second.stdout.readline() == "at it\n"
@@ -80,7 +81,10 @@ def test_a_killed_job_is_reported_by_the_next(job):
     assert first.stdout.readline() == "at it\n"
     first.kill()
     line = job().stderr.readline()
-    assert line == f"a_rule: the last attempt, process {first.pid}, was killed; it is done again.\n"
+    assert line == (
+        f"a_rule: the last attempt, process {first.pid} on {platform.node()}, was killed; "
+        "it is done again.\n"
+    )
 
 
 SNAKEMAKE = """

@@ -88,7 +88,7 @@ def test_twenty_kills(dataset, tmp_path):
 
 def everything(folder):
     """The results, the masks of new images and the figures; the page is of these and of times."""
-    pictures = digests(folder / "results/tiny", "report/*", "segment/a/*.png")
+    pictures = digests(folder / "results/tiny", "report/*", "segment/a/new/*.png")
     assert len(pictures) == 9
     return final_results(folder) | pictures
 

@@ -31,7 +31,7 @@ def refusal(folder, *arguments):
 def test_the_second_is_refused_and_the_first_undisturbed(first, folder):
     pid = first.process.pid
     sentence, output = refusal(folder, "validate")
-    assert f"another Snakemake is at work here (process {pid} on {platform.node()}: " in sentence
+    assert f"another Snakemake is at work here (process {pid} on {platform.node()})" in sentence
     assert sentence.endswith(f"wait until it has ended, or stop it with: kill {pid}")
     assert "--unlock" not in output
     # A dry run is not work.

@@ -87,7 +87,10 @@ def test_lists_without_end_are_named(kind):
         ({"train": {"seed": 10**4000}}, "has a number of more than 100 digits"),
         ({"runs": {f"r{i}": {} for i in range(3000)}}, "runs: found 3000 entries; expected at"),
         ({"dataset": {**TWO_PATHS, "name": "n" * 300}}, "dataset.name: found 300 characters"),
-        ({"dataset": {**TWO_PATHS, "name": "tiny\n"}}, "dataset.name: found the text 'tiny"),
+        (
+            {"dataset": {**TWO_PATHS, "name": "tiny\n"}},
+            "dataset.name: found the text 'tiny\\n'; expected letters",
+        ),
         ({"runs": {"a\n": {}}}, "runs: found the name 'a"),
         ({"runs": {"n" * 300: {}}}, "runs: found 300 characters; expected at most 100"),
         ({"dataset": {**TWO_PATHS, "groups": f"(a{{{10**30}}})"}}, "is not a regular expression"),

@@ -43,7 +43,9 @@ def whole(tmp_path_factory) -> Path:
     index, splits, images, labels = read_data(folder)
     write_json(folder / "plan.json", fingerprint(index, splits, images, labels))
     write_probabilities(folder, splits, labels)
-    write_json(folder / "decision.json", decide_run(read_run(folder), labels, "dice", "one_level"))
+    plan = read_plan(folder / "plan.json", index)
+    decision = decide_run(read_run(folder), labels, plan, "dice", "one_level", "auto")
+    write_json(folder / "decision.json", decision)
     decision = Decision(0.5, 0, 0)
     table = write_masks(
         read_run(folder), decision, folder / "masks", folder / "probability", folder / "regions"

@@ -41,7 +41,7 @@ def work(server, tmp_path):
     work.mkdir()
     host = f"alice:{PASSWORD}@127.0.0.1:{server.server_port}"
     storage = {k: f"http://{host}/{k}.zip?X-Amz-Signature={KEY}" for k in ("images", "labels")}
-    configure(work, dataset={"name": "tiny", "storage": storage})
+    configure(work, dataset={"name": "tiny", "storage": storage}, runs={"a": {}})
     return work
 
 
@@ -73,10 +73,15 @@ def test_an_address_that_is_wrong_is_named_without_them(work, server, tmp_path):
     assert PASSWORD not in output and KEY not in output
 
 
-def test_a_killed_job_leaves_no_script_with_them(work, tmp_path):
-    """Snakemake hands the configuration to a script in a file."""
+def test_no_setting_has_them_once_the_snakefile_is_read(work, tmp_path):
+    """Snakemake hands the configuration to a script in a file, which a killed job leaves behind."""
     probe = tmp_path / "probe.smk"
-    probe.write_text("import pickle\nassert b'S3CRETpw' not in pickle.dumps(config)\n")
+    probe.write_text(
+        "import pickle\n"
+        "for value in (config, SETTINGS, rules.report.params.settings, SHARDS):\n"
+        "    assert b'S3CRETpw' not in pickle.dumps(value)\n"
+        "    assert b'S1GNATURE' not in pickle.dumps(value)\n"
+    )
     snakefile = tmp_path / "Snakefile"
     snakefile.write_text(f'include: "{ROOT / "Snakefile"}"\ninclude: "{probe}"\n')
     code, output = snakemake(work, "validate", "--dry-run", snakefile=snakefile)

@@ -291,12 +291,29 @@ def test_configuration_that_is_no_set_of_sections_is_refused(text, part, folder)
     assert not (folder / "results").exists()
 
 
+def test_section_that_stands_twice_is_refused(folder):
+    with (folder / "config.yaml").open("a") as file:
+        file.write("train: {epochs: 2}\n")
+    output = refusal(folder, forked=True)
+    assert_told_once(output, "config.yaml: 'train' stands twice", "put what belongs to it into one")
+    assert not (folder / "results").exists()
+
+
 def test_missing_configuration_is_named(folder):
     code, output = snakemake(folder, config="nowhere.yaml", forked=True)
     assert code != 0
     assert "No such file or directory" in output
     assert "nowhere.yaml" in output
     assert not (folder / "results").exists()
+
+
+def test_other_data_under_the_same_name_is_refused(finished_copy):
+    before = digests(finished_copy / "results", "*")
+    (finished_copy / "others").symlink_to("labels")
+    configure(finished_copy, dataset={"name": "tiny", "images": "others", "labels": "images"})
+    output = refusal(finished_copy, "train", forked=True)
+    assert_told_once(output, "results/tiny: made from the images in images", "set dataset.name")
+    assert digests(finished_copy / "results", "*") == before
 
 
 # --- segment ------------------------------------------------------------------------------------
@@ -337,6 +354,12 @@ def test_file_in_place_of_the_results_folder_is_named(folder):
     assert (folder / "results").read_text() == "notes"
 
 
+def test_results_folder_that_is_a_link_to_nothing_is_named(folder):
+    (folder / "results").symlink_to(folder / "disk")
+    output = refusal(folder, "validate", forked=True)
+    assert_told_once(output, f"results: a link to {folder}/disk, which is not there", "mount")
+
+
 def test_folder_without_permission_to_write_is_named(folder):
     prefix = ()
     if os.geteuid() == 0:  # permissions do not bind root unless it gives up a privilege
@@ -372,6 +395,6 @@ def test_full_disk_is_named(target, kilobytes, small_disk, folder):
     small_disk(kilobytes)
     output = refusal(folder, target)
     assert_told_once(output, "No space left on device", "free space")
-    audited = [".contents.csv", "audit.html", "audit.json", "manifest.csv"]
+    audited = [".contents.csv", ".source.json", "audit.html", "audit.json", "manifest.csv"]
     earlier = {"validate": [], "binarize": audited}
     assert sorted(path.name for path in (folder / "results/tiny/data").glob("*")) == earlier[target]

@@ -107,7 +107,10 @@ def test_arrays_hold_the_pixels_of_the_files(results, finished):
         assert (images[i] == read_pixels(finished / f"images/0{i}.png")).all()
         assert (labels[i] == (read_pixels(finished / f"labels/0{i}.png") > 127)).all()
     index = read_csv(results / "data/index.csv")
-    assert list(index) == ["id", "height", "width", "channels", "image_offset", "label_offset"]
+    assert list(index) == [
+        "id", "height", "width", "channels", "image_offset", "label_offset",
+        "sha256_image", "sha256_label",
+    ]  # fmt: skip
     assert index["image_offset"].tolist() == [i * 96 * 96 for i in range(8)]
 
 
@@ -374,10 +377,10 @@ def test_segment_works_in_shards_and_only_once(finished_copy):
     assert planned(finished_copy, "segment") == {"segment-0", "segment-1", "segment-review"}
     finish(finished_copy, "segment", "--cores", "2")
     for i in range(3):
-        mask = read_pixels(finished_copy / f"results/tiny/segment/b/x{i}.png")
+        mask = read_pixels(finished_copy / f"results/tiny/segment/b/new/x{i}.png")
         assert mask.shape == (80 + i, 80 + i)
         assert set(np.unique(mask)) <= {0, 255}
-    review = read_csv(finished_copy / "results/tiny/segment/b/review.csv")
+    review = read_csv(finished_copy / "results/tiny/segment/b/new/review.csv")
     assert list(review) == [
         "id", "image", "height", "width", "foreground", "expected_foreground_dice",
         "expected_background_dice", "expected_mean_dice", "reason",
@@ -410,7 +413,7 @@ def test_segment_needs_no_more_than_the_folder_of_a_run(finished, tmp_path):
 
     new_images(work, 2)
     finish(work)
-    folder = work / "results/mine/segment/handed-on"
+    folder = work / "results/mine/segment/handed-on/new"
     assert {p.name for p in folder.glob("*.png")} == {"x0.png", "x1.png"}
     assert (folder / "review.csv").exists()
     assert CONFIG["dataset"]["name"] not in {p.name for p in (work / "results").iterdir()}

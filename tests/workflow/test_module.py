@@ -79,7 +79,7 @@ def test_new_images_and_a_model_lie_where_the_configuration_says(folder, finishe
     segment = {"images": "images", "model": str(finished / "results/tiny/runs/a")}
     snakefile = two_modules(folder, left={**tiny, "segment": segment})
     finish(folder, "left_segment", snakefile=snakefile)
-    masks = folder / "left/results/tiny/segment/a"
+    masks = folder / "left/results/tiny/segment/a/images"
     assert len(list(masks.glob("*.png"))) == 8
     assert (masks / "review.csv").exists()
     assert planned(folder, "left_segment", snakefile=snakefile) == set()

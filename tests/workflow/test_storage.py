@@ -131,9 +131,10 @@ def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
             json.dumps({"dataset": {"name": name}, "predict": {"tile": 96}, "segment": segment})
         )
         finish(folder, "segment", "--cores", "2")
-    masks = digests(folder / "results/there/segment/a", "*.png")
+    (fetched,) = (folder / "results/there/segment/a").iterdir()  # named after the server
+    masks = digests(fetched, "*.png")
     assert sorted(masks) == ["x0.png", "x1.png", "x2.png"]
-    assert masks == digests(folder / "results/here/segment/a", "*.png")
+    assert masks == digests(folder / "results/here/segment/a/new", "*.png")
     assert NOTHING_TO_DO in finish(folder, "segment")
 
 
@@ -185,7 +186,8 @@ def test_an_address_that_is_wrong_is_named(archives, http, tmp_path):
     sentence = f"{http}/lables.zip: not found; expected an object that can be read; fix"
     assert sentence in refused(wrong, tmp_path)
     finish(work_with(archives, tmp_path), "plan")
-    assert sentence in refused(wrong, tmp_path)  # and no older result is taken for it
+    # No older result is taken for it.
+    assert f"but the configuration names {http}/lables.zip" in refused(wrong, tmp_path)
 
 
 def test_a_server_that_is_away_is_named(tmp_path):

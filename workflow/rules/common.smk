@@ -1,5 +1,6 @@
 # Settings, paths, and the functions that give the inputs and params of rules.
 
+import json
 import os
 import re
 import sys
@@ -15,11 +16,14 @@ sys.path.insert(0, str(WORKFLOW / "scripts"))
 from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
+from maskmake.snakefile.config_files import check_files
+from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.data.folders import list_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
@@ -37,6 +41,9 @@ def user_errors_at_parse_time(function, *arguments):
         raise WorkflowError(printable(str(error))) from None
 
 
+CONFIGURATION_FILES = internals.configuration_files(workflow)
+if internals.is_main_process(workflow):
+    user_errors_at_parse_time(check_files, CONFIGURATION_FILES, sys.argv)
 SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
 # From here on no setting has a user, a password or a key, nor has what Snakemake hands to scripts.
 SETTINGS, SECRET_ADDRESSES = user_errors_at_parse_time(publish, SETTINGS)
@@ -50,13 +57,17 @@ RESULTS = f"results/{SETTINGS['dataset']['name']}"
 # Where this is a module with a prefix, Snakemake puts it before every relative path of a rule, but
 # before no other path.
 PREFIX = internals.module_prefix(workflow)
-if Path("results").exists() and not Path("results").is_dir():
-    raise WorkflowError("results: found a file; expected a folder to write to; move the file away.")
+user_errors_at_parse_time(check_results_folder, f"{PREFIX}{RESULTS}")
 DATASET = user_errors_at_parse_time(Dataset.locate, SETTINGS["dataset"], f"{RESULTS}/source")
 
 # For images that a user keeps; those that a rule makes are inputs of the next one.
 DATASET_RECORD = f"{PREFIX}{RESULTS}/data/.contents.csv"
+SOURCE_RECORD = f"{PREFIX}{RESULTS}/data/.source.json"
 DATASET_FILES = [] if DATASET is None else [*DATASET.image_files, *DATASET.label_files]
+SOURCE = places(SETTINGS["dataset"])
+if DATASET and internals.is_main_process(workflow):
+    listed = DATASET_FILES if DATASET.origin == "folders" else []
+    user_errors_at_parse_time(check_source, f"{PREFIX}{RESULTS}", SOURCE_RECORD, SOURCE, listed)
 DATA_VERSION = None
 if DATASET and DATASET.origin == "folders":
     DATA_VERSION = version_of(DATASET_FILES, DATASET_RECORD)
@@ -66,7 +77,15 @@ SEGMENT = SETTINGS["segment"]
 # A model folder given by its path needs no training data; otherwise a run of this data set is used.
 SEGMENT_RUN = SEGMENT["run"] or next(iter(config.get("runs") or RUNS))
 MODEL = user_path(SEGMENT["model"]) if SEGMENT["model"] else f"{RESULTS}/runs/{SEGMENT_RUN}"
-MASKS = f"{RESULTS}/segment/{Path(MODEL).name}"
+# Named after both, so that masks of other images or of another model do not lie among these.
+MASKS = f"{RESULTS}/segment/{folder_name(MODEL)}/{name_of_images(SEGMENT['images'] or 'images')}"
+MASKS_RECORD = f"{PREFIX}{MASKS}/.shards/source.json"
+MASKS_SOURCE = {
+    "model": [SEGMENT["model"] or MODEL],
+    "images": [SEGMENT["images"]] if isinstance(SEGMENT["images"], str) else SEGMENT["images"],
+}
+if SEGMENT["images"] and internals.is_main_process(workflow):
+    user_errors_at_parse_time(check_source, f"{PREFIX}{MASKS}", MASKS_RECORD, MASKS_SOURCE)
 MODEL_FOLDS = (
     user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]

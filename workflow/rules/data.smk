@@ -80,6 +80,8 @@ rule validate:
     params:
         data=DATA_VERSION,
         contents=DATASET_RECORD,
+        source=json.dumps(SOURCE),
+        source_record=SOURCE_RECORD,
         audit={
             "images": f"{MADE_PREFIX}{DATASET.images}" if DATASET else None,
             "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,

@@ -22,6 +22,8 @@ rule segment_shard:
     params:
         data=version_of_shard,
         contents=contents_of_shard,
+        source=json.dumps(MASKS_SOURCE),
+        source_record=MASKS_RECORD,
         images=images_of_shard,
         predict=SETTINGS["predict"],
         code=code("segment.py"),

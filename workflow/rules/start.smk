@@ -3,7 +3,6 @@
 # folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
 # has the images; each Snakemake lists the folders of images and reads again the images with new times.
 
-from maskmake.snakefile.results_lock import ResultsLock
 from maskmake.runtime.locks import HOLDER
 
 RESULTS_LOCK = ResultsLock(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")

@@ -1,11 +1,12 @@
 """Write the masks of one shard of a folder without labels."""
 
+import json
 from pathlib import Path
 
 from maskmake.data.file_versions import write_scan
 from maskmake.network.device import select_device
 from maskmake.network.settings import PredictSettings, read_training
-from maskmake.runtime.files import write_csv
+from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
@@ -14,6 +15,8 @@ with job(snakemake):
     from maskmake.predict.segmentation import segment_images
 
     write_scan(snakemake.params.images, snakemake.params.contents)
+    # Before the first mask, so that the next start refuses other images or another model here.
+    write_json(snakemake.params.source_record, json.loads(snakemake.params.source))
     table = segment_images(
         [*snakemake.params.images, *snakemake.input.images],
         [Path(model).parent for model in snakemake.input.models],

@@ -1,8 +1,10 @@
 """Audit every image and label of the data set."""
 
+import json
 from pathlib import Path
 
 from maskmake.data.audit import validate_dataset
+from maskmake.runtime.files import write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
@@ -15,3 +17,5 @@ with job(snakemake):
         snakemake.output.page,
         snakemake.output.manifest,
     )
+    # For the next start, which refuses other data under the same name.
+    write_json(snakemake.params.source_record, json.loads(snakemake.params.source))

@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from maskmake.predict.review import review_shards, review_table
+from maskmake.predict.review import move_former_masks, review_shards, review_table
 
 VALIDATION = {"foreground": [0.2, 0.3, 0.4], "expected_mean_dice": [0.95, 0.96, 0.94]}
 
@@ -55,3 +55,18 @@ def test_the_shards_of_a_run_without_a_temperature_are_reviewed_together(caplog,
     assert review["expected_mean_dice"].tolist() == [0.4, 0.5]
     assert review["reason"].tolist() == ["the mask has no foreground"] * 2
     assert caplog.messages[0] == "new/x.png: expected Dice 0.400 (the mask has no foreground)"
+
+
+def test_masks_of_images_that_are_gone_are_moved_away_from_those_of_the_others(tmp_path, caplog):
+    for name in ("x0.png", "x1.png", "x1_0000.png", "review.csv"):
+        (tmp_path / name).write_text(name)
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        move_former_masks(tmp_path, ["x0", "x1_0000"])
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == [
+        "review.csv", "x0.png", "x1_0000.png",
+    ]  # fmt: skip
+    assert (tmp_path / "former/x1.png").read_text() == "x1.png"
+    assert f"were moved to {tmp_path / 'former'}: x1.png." in caplog.text
+    caplog.clear()
+    move_former_masks(tmp_path, ["x0", "x1_0000"])
+    assert caplog.text == ""

@@ -21,7 +21,7 @@ from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import build_store
 from maskmake.masks.regions import region_picture
 from maskmake.masks.run_folds import list_folds
-from maskmake.report import pictures
+from maskmake.report import figures, pictures
 from maskmake.report.inputs import ReportInputs, ReportOutputs
 from maskmake.report.page import write_report
 from maskmake.report.pictures import count_components, select_examples
@@ -329,11 +329,18 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
 def render(folder: Path, settings: dict) -> tuple[str, Page]:
     runs = list(settings["runs"])
     inputs = inputs_of(folder, runs, settings["split"]["folds"])
-    figures = {Path(name).stem: folder / "report" / name for name in FIGURES}
-    outputs = ReportOutputs(page=folder / "report.html", **figures)
+    written = {Path(name).stem: folder / "report" / name for name in FIGURES}
+    outputs = ReportOutputs(page=folder / "report.html", **written)
     write_report(inputs, runs, settings, outputs)
     text = outputs.page.read_text(encoding="utf-8")
     return text, Page(text)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Empty figures, for tests of the text: drawing them is most of the time of a report."""
+    monkeypatch.setattr(figures, "svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr(figures, "png", lambda *_: b"")
 
 
 VARIANTS = {
@@ -432,6 +439,7 @@ def test_the_figures_are_written_as_files(rendered):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_the_result_as_a_sentence(tmp_path):
     _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     expected = "On 5 held-out images the run “unet” labels 90.0\u00a0% of the pixels right"
@@ -440,6 +448,7 @@ def test_the_result_as_a_sentence(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_the_best_value_of_a_row_is_emphasised(tmp_path):
     text, _ = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     terms = {key: term for group in SCORE_TERMS.values() for key, term in group.items()}
@@ -455,6 +464,7 @@ def test_the_best_value_of_a_row_is_emphasised(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_an_interval_stands_under_its_score(tmp_path):
     text, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
     assert text.count('<span class="interval">') == 2  # one score of each run has one
@@ -463,6 +473,7 @@ def test_an_interval_stands_under_its_score(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_the_better_run_is_named_with_its_evidence(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "comparison_pairs.csv"
@@ -475,12 +486,14 @@ def test_the_better_run_is_named_with_its_evidence(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_one_run_is_compared_with_none(tmp_path):
     _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["one test image"]))
     assert "Which run is better" not in page.text
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     text, _ = render(tmp_path, settings)
@@ -504,6 +517,7 @@ def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/fold0/history.csv"
@@ -514,6 +528,7 @@ def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_the_decision_is_explained_in_sentences(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/decision.json"
@@ -529,6 +544,7 @@ def test_the_decision_is_explained_in_sentences(tmp_path):
     assert "Objects are the connected parts of the foreground" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_says_that_objects_are_the_background_and_why(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/decision.json"
@@ -587,6 +603,7 @@ def test_the_calibration_is_explained_in_sentences(temperature, after, verdict, 
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("undrawn")
 def test_masks_of_specks_are_noted(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     checkers = np.indices((40, 40)).sum(axis=0) % 2 == 0

@@ -267,6 +267,26 @@ FAULTS = {
         "decide.xyz: unknown key; known here: objective, method and objects",
     ),
     "key is a number": ("1: 2", "1: the key is 1; expected text; put it in quotes"),
+    "name is a number": (
+        "dataset: {name: 2021, images: a, labels: b}",
+        "dataset.name: found 2021; expected letters, digits, '_', '.' and '-', the first one a "
+        "letter or digit; put it in quotes",
+    ),
+    "name is a truth value": (
+        "segment: {run: no}",
+        "segment.run: found the truth value false (YAML reads no and off as that, too); expected "
+        "text or null; put it in quotes",
+    ),
+    "id is a date": (
+        "split: {test: [2021-01-04]}",
+        "split.test[0]: found the date 2021-01-04; expected text or a whole number; put it in "
+        "quotes",
+    ),
+    "name that quotes do not make right": (
+        "dataset: {name: -5, images: a, labels: b}",
+        "dataset.name: found -5; expected letters, digits, '_', '.' and '-', the first one a "
+        "letter or digit",
+    ),
     "run is a number": (
         "runs: {18: {}}",
         "runs.18: the key is 18; expected text; put it in quotes",
@@ -382,7 +402,7 @@ FAULTS = {
     ),
     "id is a fraction": (
         "split: {test: [3, 1.5]}",
-        "split.test[1]: found 1.5; expected text or a whole number",
+        "split.test[1]: found 1.5; expected text or a whole number; put it in quotes",
     ),
     "no run": ("runs: {}", "runs: empty; expected at least 1 entry"),
     "name of a run": (
@@ -490,7 +510,7 @@ DATASET_FAULTS = {
     ),
     "images of a wrong type": (
         "dataset: {images: 5, labels: b}",
-        "dataset.images: found 5; expected text or null",
+        "dataset.images: found 5; expected text or null; put it in quotes",
     ),
     "name": (
         "dataset: {images: a, labels: b, name: x/y}",

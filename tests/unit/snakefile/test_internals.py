@@ -46,6 +46,7 @@ answers = dict(
     cluster=internals.is_job_of_cluster(workflow),
     dry_run=internals.is_dry_run(workflow),
     prefix=internals.module_prefix(workflow),
+    files=internals.configuration_files(workflow),
     gpu=internals.resource_limit(workflow, "gpu"),
     other=internals.resource_limit(workflow, "disk_mb"),
     here=internals.runs_on_this_machine(workflow),
@@ -87,7 +88,9 @@ use rule * from probe
 def test_the_installed_snakemake_has_every_name(prefix, tmp_path):
     (tmp_path / "probe.smk").write_text(PROBE.format(scripts=str(SCRIPTS)))
     (tmp_path / "module.smk").write_text(MODULE)
+    (tmp_path / "mine.yaml").write_text("split: {}")
     command = [Path(sys.executable).with_name("snakemake"), f"{prefix}done", "--cores", "1"]
+    command += ["--configfile", "mine.yaml"]
     command += ["--resources", "gpu=3", "--snakefile", "module.smk" if prefix else "probe.smk"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -97,6 +100,7 @@ def test_the_installed_snakemake_has_every_name(prefix, tmp_path):
         "cluster": False,
         "dry_run": False,
         "prefix": prefix,
+        "files": [] if prefix else [str(tmp_path / "mine.yaml")],
         "gpu": 3,
         "other": None,
         "here": True,
@@ -140,6 +144,7 @@ FALLBACKS = [
     (internals.is_job_of_cluster, [NEWER], True),
     (internals.is_dry_run, [NEWER], True),
     (internals.module_prefix, [NEWER], ""),
+    (internals.configuration_files, [NEWER], []),
     (internals.check_before_jobs, [NEWER, print], None),
     (internals.explain_lock, [str], None),
     (internals.resource_limit, [NEWER, "gpu"], math.inf),

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Protocol
 
 from maskmake.data.folders import IMAGE_SUFFIXES, ROLES
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, first_line
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ZIP_SIGNATURES = (b"PK\3\4", b"PK\5\6")
@@ -112,7 +112,7 @@ def _explain_damage(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # of the disk; those of a decompressor have no number
         raise UserError(
-            f"{path}: cannot be read as an archive ({_first_line(error)}); expected a whole zip or "
+            f"{path}: cannot be read as an archive ({first_line(error)}); expected a whole zip or "
             "tar without a password; store it again."
         ) from None
 
@@ -126,10 +126,6 @@ class _Stream:
     def read(self, size: int = -1) -> bytes:
         with _explain_damage(self._path):
             return self._stream.read(size)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _budget(path: Path) -> int:

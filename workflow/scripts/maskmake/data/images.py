@@ -33,7 +33,7 @@ from maskmake.data.file_checks import (
 )
 from maskmake.data.folders import list_images
 from maskmake.data.tiff import ONE_IMAGE, TIFFFILE_PHOTOMETRICS, Page
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, first_line
 
 # Pillow's own bound would refuse large scans; ``check_size`` and ``check_memory`` take its place.
 Image.MAX_IMAGE_PIXELS = None
@@ -309,15 +309,14 @@ def explain_decoding_errors(path: Path, page: int | None = None) -> Iterator[Non
         raise error if known else UserError(f"{name}: {error}") from None
     except Exception as error:  # decoders raise errors of many kinds on a damaged file
         raise UserError(
-            f"{name}: cannot be decoded ({_first_line(error)}); expected a whole PNG, TIFF, "
+            f"{name}: cannot be decoded ({_detail(error)}); expected a whole PNG, TIFF, "
             "JPEG or BMP; replace or remove the file."
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _detail(error: Exception) -> str:
     # The message of libvips's errors is always the same, the detail says what was found.
-    text = error.detail if isinstance(error, pyvips.Error) else str(error)
-    return (text.strip().splitlines() or [type(error).__name__])[0]
+    return first_line(error.detail if isinstance(error, pyvips.Error) else error)
 
 
 def _decode(path: Path, kind: str) -> np.ndarray:

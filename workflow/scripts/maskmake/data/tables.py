@@ -126,8 +126,8 @@ def check_ids(
     found = table["id"].tolist()
     if found == list(ids):
         return
-    odd = [i for i in ids if i not in set(found)] + [i for i in found if i not in set(ids)]
-    where = f"'{odd[0]}' is in one of them" if odd else "they differ in their order"
+    odd = set(found) ^ set(ids)
+    where = f"'{min(odd)}' is in one of them" if odd else "they differ in their order"
     raise damaged(path, f"{len(found)} rows for {len(ids)} images of {source}; {where}", step)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from maskmake.network.device import fuses_operations
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.files import atomic
 
 ENCODER_STRIDE = 32
@@ -190,7 +190,7 @@ def _explain_misfit(weights: Path | None, encoder: str):
         if weights is None:
             raise
         raise UserError(
-            f"{weights}: does not fit the encoder {encoder} ({str(error).splitlines()[0]}); "
+            f"{weights}: does not fit the encoder {encoder} ({first_line(error)}); "
             "expected its ImageNet weights without the classifier; remove the file, and it is "
             "fetched again."
         ) from error

@@ -14,7 +14,7 @@ import numpy as np
 
 from maskmake.network.networks import build_network, known_encoders
 from maskmake.network.settings import TrainingRecord, read_training
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, first_line
 
 ARRAYS = "model.weights.h5"
 # Groups and arrays, and bytes beside the numbers. SENet-154 has some 3,200 grouped convolutions,
@@ -52,7 +52,7 @@ def load_network(folder: str | Path) -> tuple[keras.Model, TrainingRecord]:
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: its arrays have other names or shapes than those of the network in "
-            f"{training} ({_first_line(error)}); {REMEDY}"
+            f"{training} ({first_line(error)}); {REMEDY}"
         ) from error
     return network, record
 
@@ -95,9 +95,9 @@ def check_arrays(path: str | Path, parameters: int) -> None:
     except UserError as error:
         raise UserError(f"{path}: {error}; {REMEDY}") from None
     except (KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({_first_line(error)}); {REMEDY}") from error
+        raise UserError(f"{path}: cannot be read ({first_line(error)}); {REMEDY}") from error
     except zipfile.BadZipFile as error:
-        raise UserError(f"{path}: damaged ({_first_line(error)}); {REMEDY}") from error
+        raise UserError(f"{path}: damaged ({first_line(error)}); {REMEDY}") from error
     if found != parameters:
         raise UserError(
             f"{path}: holds {found} numbers, but training.json says {parameters}; {REMEDY}"
@@ -161,7 +161,3 @@ def _check_array(array: h5py.Dataset, most_bytes: int) -> None:
         raise UserError(f"{ARRAYS}: {array.name} has the type {array.dtype}; expected float32")
     if array.dtype.itemsize * array.size > most_bytes:
         raise UserError(f"{ARRAYS}: {array.name} has {array.size} numbers, more than its file")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,12 +1,14 @@
 """Which masks of new images to look at first."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
 from maskmake.masks.decision import LearnedDecision, Validation
 from maskmake.runtime.log import logger
 
+FORMER = "former"  # folder for masks of images that are gone
 SHOWN = 5  # masks that are named in the log
 
 # A mask is unusual if its share of a class is below 1 / LESS of the smallest one of the validation
@@ -33,6 +35,25 @@ def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> p
         reason = f" ({row.reason})" if row.reason else ""
         logger.info("%s: expected Dice %.3f%s", row.image, row.expected_mean_dice, reason)
     return review
+
+
+def move_former_masks(folder: Path, ids: Iterable[str]) -> None:
+    """Move masks of images that are no longer segmented into a folder of their own.
+
+    Args:
+        folder: the masks, ``<id>.png``.
+        ids: of the images that were segmented.
+    """
+    former = sorted(set(folder.glob("*.png")) - {folder / f"{id_}.png" for id_ in ids})
+    for mask in former:
+        (folder / FORMER).mkdir(exist_ok=True)
+        mask.replace(folder / FORMER / mask.name)
+    if former:
+        logger.info(
+            "Masks of images that are no longer there were moved to %s: %s.",
+            folder / FORMER,
+            ", ".join(mask.name for mask in former[:SHOWN]) + ", ..." * (len(former) > SHOWN),
+        )
 
 
 def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:

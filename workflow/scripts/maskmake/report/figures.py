@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
 from maskmake.masks.decision import LearnedDecision
+from maskmake.runtime.errors import printable
 
 INK = "#7c8594"  # text and axes
 FOREGROUND = "#3f8fd2"
@@ -260,7 +261,9 @@ def picture_figure(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Figure:
         for axes_row, row in zip(grid, rows, strict=True):
             for axes, (picture, title) in zip(axes_row, row, strict=False):
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-                axes.set_title(title, loc="left", fontsize=8, color="black", parse_math=False)
+                axes.set_title(
+                    printable(title), loc="left", fontsize=8, color="black", parse_math=False
+                )
     return figure
 
 

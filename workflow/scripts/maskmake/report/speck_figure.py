@@ -18,6 +18,7 @@ from maskmake.masks.decision import (
 from maskmake.masks.objectives import TINY
 from maskmake.masks.specks import CAUSES, WINDOW
 from maskmake.report import figures, pictures
+from maskmake.runtime.errors import printable
 
 COLOURS = {"threshold": "#1a9e8f", "size": "#8f5fd7", "model_or_label": "#d1495b"}
 NAMES = {"threshold": "threshold", "size": "size", "model_or_label": "model or label"}
@@ -48,7 +49,7 @@ def speck_figure(
             axes = figure.add_subplot(panels[place])
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes.set_axis_off()
-            axes.set_title(title, fontsize=9, color="black", parse_math=False)
+            axes.set_title(printable(title), fontsize=9, color="black", parse_math=False)
     return figure
 
 

@@ -25,6 +25,11 @@ def describe_storage_fault(error: OSError) -> str:
     return f"{where}: {error.strerror}; free space or fix the permissions, then run again."
 
 
+def first_line(error: Exception | str) -> str:
+    """The first line of what a library says of an error, or else the kind of the error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def printable(text: str) -> str:
     """A text for a terminal or a log, with the control characters of a file name written out."""
     return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

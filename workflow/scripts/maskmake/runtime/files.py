@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from maskmake.runtime.documents import read_json as read_json  # for those that write JSON as well
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, first_line
 
 # The beginning of a text that spreadsheets calculate, with the apostrophes that are added to it.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -162,7 +162,7 @@ def read_array(path: str | Path, mapped: bool = False) -> np.ndarray:
             return np.lib.format.read_array(handle, allow_pickle=False)
     except (EOFError, SyntaxError, TypeError, UnicodeError, ValueError) as error:
         raise UserError(
-            f"{path}: not a whole array ({str(error).splitlines()[0]}); copy it again from where "
+            f"{path}: not a whole array ({first_line(error)}); copy it again from where "
             "it was made, or remove it and run the step that makes it."
         ) from None
 

@@ -72,6 +72,13 @@ def module_prefix(workflow) -> str:
     return workflow.modifier.path_modifier.prefix or ""
 
 
+@_without_it("the files of a configuration", [])
+def configuration_files(workflow) -> list[str]:
+    """The files that the configuration was read from, in this order; none for a module."""
+    in_module = len(workflow.modifier_stack) > 1
+    return [] if in_module else list(map(str, workflow.configfiles))
+
+
 # --- the start ----------------------------------------------------------------------------------
 
 

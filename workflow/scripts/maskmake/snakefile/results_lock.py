@@ -182,6 +182,27 @@ class ResultsLock:
         return sorted(name for name in names if name.startswith(ours))
 
 
+def check_results_folder(results: str) -> None:
+    """Refuse a results folder that cannot be made.
+
+    Raises:
+        UserError: the folder or one that it lies in is a file, or a link to nothing.
+    """
+    for folder in reversed([Path(results), *Path(results).parents]):
+        if folder.is_dir():
+            continue
+        if folder.is_symlink():
+            target = folder.readlink()
+            raise UserError(
+                f"{folder}: a link to {target}, which is not there; expected a folder to write to; "
+                "mount the disk or remove the link."
+            )
+        if folder.exists():
+            raise UserError(
+                f"{folder}: found a file; expected a folder to write to; move the file away."
+            )
+
+
 def _write_probe(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:

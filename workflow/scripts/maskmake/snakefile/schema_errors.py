@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -126,7 +127,18 @@ def _mismatch(value, schema: dict, root: dict) -> str:
             f"{joined(near, 'or')}"
         )
     question = f"; {_question(_best(value, choices))}" if near else ""
-    return f"found {found}; expected {expected}{question}"
+    quotes = "; put it in quotes" if _is_name_without_quotes(value, schema, root) else ""
+    return f"found {found}; expected {expected}{question}{quotes}"
+
+
+def _is_name_without_quotes(value, schema: dict, root: dict) -> bool:
+    """Whether YAML took what would be right as a text, such as 2021, for something else."""
+    if not isinstance(value, bool | int | float | date):
+        return False
+    return any(
+        "string" in (branch.get("type") or ()) and re.search(branch.get("pattern", ""), str(value))
+        for branch in _branches(schema, root)
+    )
 
 
 def describe_value(value) -> str:
@@ -136,7 +148,8 @@ def describe_value(value) -> str:
         readings = "yes and on" if value else "no and off"
         return f"the truth value {str(value).lower()} (YAML reads {readings} as that, too)"
     if isinstance(value, str):
-        return f"'{shortened(hide_secrets(value))}'"
+        text = shortened(hide_secrets(value)).replace("\n", "\\n")
+        return f"'{text}'"
     if isinstance(value, dict):
         return "a section of settings"
     if isinstance(value, list):

@@ -1,0 +1,69 @@
+"""What Snakemake would lose of a configuration file without a word."""
+
+import pytest
+
+from maskmake.runtime.errors import UserError
+from maskmake.snakefile.config_files import check_files
+
+LOST = "and all but the last would be lost; expected it once in its section"
+OTHER = "expected a number as it is written; put a name in quotes"
+FAULTS = {
+    "a section": (
+        "train: {epochs: 3}\nsplit: {}\ntrain: {batch: 2}\n",
+        [f"'train' stands twice (lines 1 and 3), {LOST}"],
+    ),
+    "a key of a run": (
+        "runs:\n  a:\n    train: {}\n  b: {}\n  a: {}\n",
+        [f"'a' stands twice (lines 2 and 5), {LOST}"],
+    ),
+    "on one line": ("split: {seed: 1, seed: 2}", [f"'seed' stands twice (line 1), {LOST}"]),
+    "in a list": (
+        "dataset: {storage: {images: [{address: a, address: b}]}}",
+        [f"'address' stands twice (line 1), {LOST}"],
+    ),
+    "two at once": (
+        "train:\nsplit:\ntrain:\nsplit:\n",
+        [f"'train' stands twice (lines 1 and 3), {LOST}", "'split' stands twice (lines 2 and 4)"],
+    ),
+    "JSON": ('{"train": {},\n\t"train": {}}', [f"'train' stands twice, {LOST}"]),
+    "octal": ("split: {test: [010]}", [f"line 1: YAML reads 010 as the number 8; {OTHER}"]),
+    "sexagesimal": (
+        "split:\n  test:\n  - 12:30",
+        [f"line 3: YAML reads 12:30 as the number 750; {OTHER}"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "parts"), FAULTS.values(), ids=FAULTS)
+def test_what_would_be_lost_is_named(text, parts, tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "mine.yaml"
+    good.write_text("train: {}\n")
+    bad.write_text(text)
+    with pytest.raises(UserError) as caught:
+        check_files([good, bad], [])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(parts)
+    for line, part in zip(lines, parts, strict=True):
+        assert line.startswith(f"{bad}: ")
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "train: {epochs: 3}\nruns: {a: {train: {epochs: 3}}, b: {train: {epochs: 3}}}\n",
+        "runs: {a: &a {train: {}}, b: *a, c: *a}\n",
+        "\ufeffsplit: {test: [007, '010', 1_000, 0, 00]}\n",
+        '{"train": {},\n\t"split": {}}',
+    ],
+)
+def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    check_files([tmp_path / "mine.yaml"], ["snakemake", "--configfile", "mine.yaml"])
+
+
+@pytest.mark.parametrize("second", ["--configfile", "--configfiles", "--configfile=b.yaml"])
+def test_a_second_option_for_files_is_refused(second):
+    with pytest.raises(UserError, match="--configfile: found it twice in the command"):
+        check_files([], ["snakemake", "--configfile", "a.yaml", second, "b.yaml"])

@@ -1,0 +1,96 @@
+"""What the files of a configuration say that Snakemake does not pass on: keys that stand twice."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from maskmake.runtime.errors import UserError
+from maskmake.snakefile.schema_errors import joined
+
+# YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
+OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
+INTEGER_TAG = "tag:yaml.org,2002:int"
+
+
+def check_files(files: Iterable[str | Path], command: list[str]) -> None:
+    """Refuse configuration files of which a part would be lost without a word.
+
+    Args:
+        files: those that Snakemake has read, YAML or JSON.
+        command: with which Snakemake was started.
+
+    Raises:
+        UserError: files were named by two options, a key stands twice, or a number would be read
+            as another one; a sentence for each.
+    """
+    options = [part for part in command if re.match(r"--configfiles?(=|$)", part)]
+    if len(options) > 1:
+        raise UserError(
+            "--configfile: found it twice in the command, and Snakemake reads only what the last "
+            "one names; name one file, or all of them after one --configfile."
+        )
+    faults = [fault for file in files for fault in _faults(Path(file))]
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _faults(file: Path) -> Iterator[str]:
+    text = file.read_text(encoding="utf-8-sig")
+    try:
+        twice: list[str] = []
+        json.loads(text, object_pairs_hook=lambda pairs: _note_repeated(pairs, twice))
+        yield from (f"{file}: {_stands_twice(name, '')}" for name in twice)
+    except ValueError:
+        yield from (f"{file}: {fault}" for fault in _yaml_faults(text))
+
+
+def _note_repeated(pairs: list[tuple], twice: list[str]) -> dict:
+    names = [name for name, _ in pairs]
+    twice += sorted({name for name in names if names.count(name) > 1})
+    return dict(pairs)
+
+
+def _stands_twice(name: str, lines: str) -> str:
+    return (
+        f"'{name}' stands twice{lines}, and all but the last would be lost; expected it once in "
+        "its section; put what belongs to it into one."
+    )
+
+
+def _yaml_faults(text: str) -> Iterator[str]:
+    # An alias has the node of its anchor, which is looked at once.
+    nodes, known = [yaml.compose(text, Loader=yaml.SafeLoader)], set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or id(node) in known:
+            continue
+        known.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield from _repeated_keys(node)
+            nodes += [part for pair in reversed(node.value) for part in reversed(pair)]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += reversed(node.value)
+        elif node.tag == INTEGER_TAG and OTHER_NUMBER.fullmatch(node.value):
+            number = yaml.safe_load(node.value)
+            if ":" in node.value or int(node.value.replace("_", "")) != number:
+                yield (
+                    f"line {node.start_mark.line + 1}: YAML reads {node.value} as the number "
+                    f"{number}; expected a number as it is written; put a name in quotes, and "
+                    "write a number without leading zeros."
+                )
+
+
+def _repeated_keys(node: yaml.MappingNode) -> Iterator[str]:
+    lines = defaultdict(list)
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            lines[key.value].append(str(key.start_mark.line + 1))
+    for name, found in lines.items():
+        if len(found) > 1:
+            different = list(dict.fromkeys(found))
+            noun = "line" if len(different) == 1 else "lines"
+            yield _stands_twice(name, f" ({noun} {joined(different, 'and')})")
