@@ -99,6 +99,7 @@ def test_an_area_without_data_is_refused():
         label[:, :20] = 255
     write(labels, extratags=[(42113, 2, 0, "255", True)])
     assert "labels/0.tif: 3 values from 0 to 255" in only_fault()
+    assert "such as 1, or" in only_fault()  # although 255 is more frequent
     # Even where objects are much rarer than the tolerance for blurred borders.
     for label in labels:
         label[:, 20:] = 0
@@ -185,11 +186,27 @@ def test_labels_of_two_polarities_are_refused_unless_the_value_is_given():
     assert stored(foreground=255).any()
 
 
-def test_jpeg_in_a_tiff_is_refused():
+def test_jpeg_in_a_tiff_is_refused_in_one_sentence():
     write(times(255))
-    Path("labels/1.png").unlink()
-    tifffile.imwrite("labels/1.tif", times(255)[1], compression="jpeg")
-    assert only_fault().startswith("labels/1.tif: a JPEG label inside a TIFF (JPEG); ")
+    for number in (1, 4):
+        Path(f"labels/{number}.png").unlink()
+        tifffile.imwrite(f"labels/{number}.tif", times(255)[number], compression="jpeg")
+    found = "labels/1.tif and 1 more file: a JPEG label inside a TIFF (JPEG); "
+    assert only_fault().startswith(found)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_label_with_transparent_pixels_is_refused(suffix, colours):
+    write(times(255))
+    Path("labels/3.png").unlink()
+    label = times(255)[3]
+    alpha = np.full_like(label, 255)
+    Image.fromarray(np.dstack([*[label] * colours, alpha])).save(f"labels/3{suffix}")
+    np.testing.assert_array_equal(stored(), MASKS)
+    alpha[: SIDE // 4] = 0
+    Image.fromarray(np.dstack([*[label] * colours, alpha])).save(f"labels/3{suffix}")
+    assert only_fault().startswith(f"labels/3{suffix}: 25 % of the pixels are transparent; ")
 
 
 def test_a_colour_is_refused_and_can_be_named():
@@ -261,4 +278,14 @@ def test_a_ring_around_numbered_objects_is_refused():
     numbers[ndimage.binary_dilation(inside) & ~inside] = 255
     write([numbers] * COUNT)
     assert "37 more values" not in only_fault()
-    assert "if they number objects, set dataset.foreground to nonzero" in only_fault()
+    assert "if they number objects, set dataset.foreground to objects" in only_fault()
+
+
+def test_a_few_object_numbers_are_refused_unless_they_are_said_to_be_objects():
+    numbers = np.zeros((SIDE, SIDE), np.uint8)
+    for number, column in enumerate((10, 30, 50)):
+        numbers[20:60, column : column + 20] = number + 1
+    write([numbers] * COUNT)
+    assert "if they number objects, set dataset.foreground to objects" in only_fault()
+    assert all(separated(found, numbers) for found in stored(foreground="objects"))
+    assert not separated(stored(foreground="nonzero")[0], numbers)

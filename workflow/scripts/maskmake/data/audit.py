@@ -13,6 +13,7 @@ from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.folders import list_dataset
 from maskmake.data.images import read_pixels
 from maskmake.data.label_facts import LabelFacts, label_facts
+from maskmake.data.label_faults import name_labels
 from maskmake.data.label_files import read_label
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.pairing import Pair, group_of, list_folder, pair_up
@@ -154,9 +155,10 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
     """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
+    unreadable: dict[str, list[str]] = {}
     for pair in pairs:
-        image = _read(read_pixels, pair.image, faults)
-        label = _read(read_label, pair.label, faults)
+        image = _read(read_pixels, pair.image, unreadable)
+        label = _read(read_label, pair.label, unreadable)
         if label is not None:
             labels[str(pair.label)] = label_facts(label, image)
         if image is None or label is None:
@@ -167,15 +169,23 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
                 f"{_size(image)}; expected equal sizes; export the label at the size of the image."
             )
         rows.append(_row(pair, image, labels[str(pair.label)]))
+    for fault, paths in unreadable.items():
+        faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
     return rows, labels
 
 
-def _read(reader: Callable[[Path], np.ndarray], path: Path, faults: list[str]) -> np.ndarray | None:
+def _read(
+    reader: Callable[[Path], np.ndarray], path: Path, unreadable: dict[str, list[str]]
+) -> np.ndarray | None:
+    """The pixels, or None; equal faults of several files are collected under one sentence."""
     try:
         check_name(path, path.stem)
         return reader(path)
     except UserError as error:
-        faults.append(str(error))
+        fault, name = str(error), f"{path}: "
+        named = unreadable.setdefault(fault.removeprefix(name), [])
+        if fault.startswith(name):
+            named.append(str(path))
         return None
 
 

@@ -38,7 +38,7 @@ class LabelFacts:
         regions: the values that form regions; looked for if there are three values or more.
         pieces: how many pieces each of ``regions`` but 0 falls into, counted if the values may be
             object numbers, and otherwise empty.
-        line_pixels: pixels of the lines between objects that touch, likewise.
+        line_pixels: pixels of the lines between objects that touch, if every value is an object.
         contrast: mean of the image where the label is in the upper half of its range, less the
             mean elsewhere, in standard deviations of the image; NaN where there is nothing.
     """
@@ -100,7 +100,8 @@ def label_facts(label: np.ndarray, image: np.ndarray | None) -> LabelFacts:
             and len(regions - {0}) >= REGION_VALUES * len(objects)
         ):
             pieces = _pieces(label)
-            line_pixels = int(lines_between(label).sum())
+    if np.count_nonzero(values) > 1 and not colour:
+        line_pixels = int(lines_between(label).sum())
     contrast = np.nan
     if image is not None and image.shape[:2] == label.shape[:2] and len(values) > 1 and not colour:
         contrast = _contrast(image, label, (float(values[0]) + float(values[-1])) / 2)

@@ -56,19 +56,34 @@ def third_value_fault(labels: dict[str, LabelFacts], pool: Histogram) -> str:
     else:
         most = max(labels, key=lambda path: len(labels[path].histogram.values))
         found = f"{most}: {describe_values(labels[most])}"
-    nonzero = pool.values != 0
-    candidate = int(pool.values[nonzero][pool.counts[nonzero].argmax()])
     guess = "set dataset.foreground to the value or the list of values that is foreground"
     if len(pool.values) <= FEW:
-        advice = f"{guess}, such as {candidate}, or to nonzero for all but 0"
-    elif any(facts.pieces for facts in labels.values()):
-        advice = f"if they number objects, set dataset.foreground to nonzero; if classes, {guess}"
+        guess = f"{guess}, such as {_likely_foreground(labels, pool)}, or to nonzero for all but 0"
+    if any(facts.pieces for facts in labels.values()):
+        advice = f"if they number objects, set dataset.foreground to objects; if classes, {guess}"
+    elif len(pool.values) <= FEW:
+        advice = guess
     else:
         advice = f"{guess}, or dataset.label_threshold to {HALF:g} to cut at half of the range"
+    together = f"{_counted(len(labels), 'label')} together have {list_values(pool, False)}"
     return (
-        f"{found}; {_count_labels(len(labels))} together have {list_values(pool, False)}; expected "
+        f"{found}; {together}; expected "
         f"two values, the higher one foreground; {advice}, or convert the labels."
     )
+
+
+def _likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
+    """The commonest value but 0, and but 255 or 65535 beside far lower ones in the same label.
+
+    Many programs mark pixels with these that they know nothing about.
+    """
+    likely, top = pool.values != 0, int(pool.values[-1])
+    found = [facts.histogram.values for facts in labels.values()]
+    if top in (255, 65535) and any(
+        values[-1] == top and ((values != 0) & (values < MIDDLE[0] * top)).any() for values in found
+    ):
+        likely &= pool.values < top
+    return int(pool.values[likely][pool.counts[likely].argmax()])
 
 
 def colour_fault(labels: dict[str, LabelFacts], coloured: list[str]) -> str:
@@ -192,12 +207,11 @@ def describe_values(facts: LabelFacts) -> str:
     return f"{len(values)} values from {values[0]} to {values[-1]}"
 
 
-def name_labels(paths: list[str]) -> str:
-    """The first of some labels, and how many more there are."""
-    if len(paths) == 1:
-        return paths[0]
-    return f"{paths[0]} and {_count_labels(len(paths) - 1, 'more ')}"
+def name_labels(paths: list[str], kind: str = "label") -> str:
+    """The first of some labels or files, and how many more there are."""
+    more = len(paths) - 1
+    return f"{paths[0]} and {_counted(more, f'more {kind}')}" if more else paths[0]
 
 
-def _count_labels(count: int, more: str = "") -> str:
-    return f"{count} {more}label{'s' if count > 1 else ''}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"

@@ -27,16 +27,16 @@ ALPHA = {1, 2}  # ExtraSamples of a TIFF
 def read_label(path: str | Path) -> np.ndarray:
     """Read the values that a label stores.
 
-    A palette gives its indices, a TIFF whose 0 is white is not inverted, and alpha is dropped.
-    Equal channels become one. The label is turned as an image is.
+    A palette gives its indices, a TIFF whose 0 is white is not inverted, and alpha is dropped where
+    it is opaque. Equal channels become one. The label is turned as an image is.
 
     Returns:
         (H, W) of the smallest integer type that holds the values; (H, W, 3) ``uint8`` if the
         channels differ. A 1-bit label has the values 0 and 1.
 
     Raises:
-        UserError: as ``read_pixels``, or the file is compressed with loss, or has values that are
-            no whole numbers, or several channels that are no colours.
+        UserError: as ``read_pixels``, or the file is compressed with loss, or has transparent
+            pixels, values that are no whole numbers, or several channels that are no colours.
     """
     path = Path(path)
     kind = image_format(path)
@@ -44,9 +44,15 @@ def read_label(path: str | Path) -> np.ndarray:
         raise _lossy(path, "a JPEG label")
     if kind == "TIFF":
         with explain_decoding_errors(path):
-            pixels = _read_tiff(path)
+            pixels, alpha = _read_tiff(path)
     else:
         pixels = _stored(path, kind, read_pixels(path))
+        alpha = _alpha(path, kind)
+    if alpha is not None and (clear := alpha < alpha.dtype.type(_opaque(alpha.dtype))).any():
+        raise UserError(
+            f"{path}: {100 * clear.mean():.3g} % of the pixels are transparent; expected an opaque "
+            "label; save it without alpha, with a value for each pixel."
+        )
     if pixels.ndim == 3:
         pixels = _one_channel(path, pixels)
     return _whole(path, pixels)
@@ -85,7 +91,8 @@ def _lossy(path: Path, what: str) -> UserError:
     )
 
 
-def _read_tiff(path: Path) -> np.ndarray:
+def _read_tiff(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The stored values, and alpha where the file has it."""
     with tiffs.open_tiff(path) as tiff:
         pages = [page for _, page in tiffs.list_pages(tiff)]
         if len(pages) > 1:
@@ -97,10 +104,25 @@ def _read_tiff(path: Path) -> np.ndarray:
         tiffs.check_page(tiff, page, whole=True, types=TYPES)
         if page.photometric in tiffs.TIFFFILE_PHOTOMETRICS:
             pixels = tiffs.read_page(page, stored=True)
-            if pixels.ndim == 3 and pixels.shape[2] == 2 and set(page.extrasamples) & ALPHA:
-                pixels = pixels[:, :, 0]
-            return pixels
-    return read_pixels(path)  # other colours are made RGB
+            if pixels.ndim == 3 and set(page.extrasamples) & ALPHA:
+                values = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :-1]
+                return values, pixels[:, :, -1]
+            return pixels, None
+    return read_pixels(path), None  # other colours are made RGB
+
+
+def _alpha(path: Path, kind: str) -> np.ndarray | None:
+    """The alpha channel (H, W) of a PNG or BMP; a palette has none, whatever colours are clear."""
+    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+        if opened.mode not in ("LA", "RGBA"):
+            return None
+        height, width = opened.height, opened.width
+        check_memory(height, width, 5 * height * width)
+        return np.asarray(ImageOps.exif_transpose(opened).getchannel("A"))
+
+
+def _opaque(dtype: np.dtype) -> int | float:
+    return np.iinfo(dtype).max if dtype.kind in "iu" else 1
 
 
 def _stored(path: Path, kind: str, pixels: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ class LabelSettings:
     """The settings of ``dataset`` that say what a label is.
 
     Attributes:
-        foreground: "auto", "nonzero", a value or colour, or a list of these.
+        foreground: "auto", "nonzero", "objects", a value or colour, or a list of these.
         threshold: share of the label range above which a pixel is foreground, in place of
             ``foreground``; None: ``foreground`` counts.
         tolerance: largest share of a label's pixels in the middle half of the range.
@@ -104,10 +104,12 @@ def _chosen(labels: dict[str, LabelFacts], foreground: str | int | list[str | in
     settled = Settled(meaning_of(wanted))
     if wanted == [NONZERO]:
         return settled
-    by_colour = isinstance(wanted[0], str)
+    by_colour = isinstance(wanted[0], str) and wanted != [OBJECTS]
     coloured = [path for path, facts in labels.items() if facts.colour]
     if coloured and not by_colour:
         settled.faults.append(colour_fault(labels, coloured))
+        return settled
+    if wanted == [OBJECTS]:
         return settled
     missing = []
     for value in wanted:
