@@ -379,8 +379,8 @@ FAULTS = {
     "foreground": (
         "dataset: {images: a, labels: b, foreground: red}",
         "dataset.foreground: found 'red'; expected auto, nonzero, objects, a whole number, a "
-        "colour such as '#ff0000' (in quotes), a list of one entry or more (a whole number) or a list of one "
-        "entry or more (a colour such as '#ff0000' (in quotes))",
+        "colour such as '#ff0000' (in quotes), a list of one entry or more (a whole number) or a "
+        "list of one entry or more (a colour such as '#ff0000' (in quotes))",
     ),
     "augmentation value": (
         "train: {augmentation: {rotation: 400}}",
