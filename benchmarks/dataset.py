@@ -31,13 +31,15 @@ def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
     write_dataset(folder / "image", folder / "label", drawn, size, seed=1)
     ids = [f"{number:06d}" for number in range(count)]
     manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": size, "width": size})
-    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255, foreground=0.5)
+    manifest = manifest.assign(
+        channels=1, dtype="uint8", label_maximum=255, label_foreground="255", foreground=0.5
+    )
     for kind in ("image", "label"):
         paths = sorted(map(str, (folder / kind).glob("*.png")))
         manifest[kind] = [paths[number % drawn] for number in range(count)]
         manifest[f"sha256_{kind}"] = [sha256(path) for path in manifest[kind]]
     inputs = input_paths(folder)
-    build_store(manifest, 0.5, inputs["images"], inputs["labels"], inputs["index"])
+    build_store(manifest, inputs["images"], inputs["labels"], inputs["index"])
     splits = split_images(manifest, "block", test=0.1, validation=0.1, folds=1, seed=1)
     write_csv(inputs["splits"], splits)
     index, splits = read_csv(inputs["index"]), read_csv(inputs["splits"])

@@ -18,8 +18,9 @@ from maskmake.data import images
 from maskmake.data.audit import audit_dataset
 from maskmake.data.file_versions import version_of, write_scan
 from maskmake.data.folders import list_images
-from maskmake.data.images import open_image_files, read_label, read_pixels
-from maskmake.data.labels import label_histogram
+from maskmake.data.images import open_image_files, read_pixels
+from maskmake.data.label_files import read_label
+from maskmake.data.label_values import label_histogram
 from maskmake.runtime.errors import UserError
 
 SECONDS, MEMORY = 2, 300  # MiB beyond what Python and the libraries take

@@ -35,9 +35,7 @@ def whole(tmp_path_factory) -> Path:
     """The results of a data set and of a run whose probabilities are its blurred labels."""
     folder = tmp_path_factory.mktemp("results")
     write_dataset(folder / "image", folder / "label", COUNT, SIZE, seed=5)
-    audit = audit_dataset(
-        str(folder / "image"), str(folder / "label"), 0.5, 0.01, "refuse", groups=None
-    )
+    audit = audit_dataset(str(folder / "image"), str(folder / "label"))
     write_audit(audit, folder / "audit.json", folder / "audit.html", folder / "manifest.csv")
     make_store(folder)
     manifest = read_manifest(folder / "manifest.csv", folder / "audit.json")
@@ -69,7 +67,7 @@ def results(whole, tmp_path) -> Path:
 
 def make_store(folder):
     manifest = read_manifest(folder / "manifest.csv", folder / "audit.json")
-    build_store(manifest, 0.5, folder / "images.npy", folder / "labels.npy", folder / "index.csv")
+    build_store(manifest, folder / "images.npy", folder / "labels.npy", folder / "index.csv")
 
 
 def read_data(folder):
@@ -282,7 +280,7 @@ def test_a_file_that_has_changed_since_it_was_audited_is_named(results, kind, ch
     moved[kind] = [str(results / kind / Path(file).name) for file in moved[kind]]
     Image.fromarray(CHANGES[change]).save(path)
     with pytest.raises(UserError, match=rf"{kind}/02\.\w+: changed since validate read it"):
-        build_store(moved, 0.5, *(results / n for n in ("images.npy", "labels.npy", "index.csv")))
+        build_store(moved, *(results / n for n in ("images.npy", "labels.npy", "index.csv")))
     assert not (results / "index.csv").exists()
 
 
@@ -293,10 +291,10 @@ def test_a_file_that_was_cut_or_removed_since_is_named(results):
     outputs = [results / name for name in ("i.npy", "l.npy", "i.csv")]
     cut(path)
     with pytest.raises(UserError, match=r"02\.\w+: changed since validate read it"):
-        build_store(table, 0.5, *outputs)
+        build_store(table, *outputs)
     path.unlink()
     with pytest.raises(UserError, match=r"02\.\w+: no such file"):
-        build_store(table, 0.5, *outputs)
+        build_store(table, *outputs)
 
 
 # --- arrays and tables by themselves ----------------------------------------------------------

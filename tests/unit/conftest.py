@@ -31,14 +31,16 @@ def dataset(tmp_path_factory):
     write_dataset(folder / "image", folder / "label", COUNT, SIZE, seed=5)
     ids = [f"{number:02d}" for number in range(COUNT)]
     manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": SIZE, "width": SIZE})
-    manifest = manifest.assign(channels=1, dtype="uint8", label_maximum=255, foreground=0.5)
+    manifest = manifest.assign(
+        channels=1, dtype="uint8", label_maximum=255, label_foreground="255", foreground=0.5
+    )
     for kind in ("image", "label"):
         manifest[kind] = [str(folder / kind / f"{image_id}.png") for image_id in ids]
         manifest[f"sha256_{kind}"] = [sha256(path) for path in manifest[kind]]
     names = {"images": "npy", "labels": "npy", "index": "csv", "splits": "csv", "plan": "json"}
     inputs = {name: folder / f"{name}.{suffix}" for name, suffix in names.items()}
 
-    build_store(manifest, 0.5, inputs["images"], inputs["labels"], inputs["index"])
+    build_store(manifest, inputs["images"], inputs["labels"], inputs["index"])
     splits = split_images(manifest, "block", test=0.15, validation=0.15, folds=1, seed=1)
     write_csv(inputs["splits"], splits)
     index, splits = read_csv(inputs["index"]), read_csv(inputs["splits"])

@@ -113,7 +113,7 @@ def one_value(folder):
             ["labels/03.png: 90 x 96 pixels", "images/03.png has 96 x 96"],
             marks=slow,
         ),
-        (three_values, ["labels/03.png: 33.33 %", "the value 127", "dataset.label_tolerance"]),
+        (three_values, ["labels/03.png alone has the value 127", "set dataset.foreground"]),
         pytest.param(
             one_value,
             ["labels/03.png: every pixel is foreground", "dataset.empty_labels"],

@@ -86,6 +86,7 @@ rule validate:
             "images": f"{MADE_PREFIX}{DATASET.images}" if DATASET else None,
             "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,
             "table": DATASET.table if DATASET else None,
+            "foreground": SETTINGS["dataset"]["foreground"],
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],
@@ -113,7 +114,6 @@ rule binarize:
     conda:
         "../../envs/images.yaml"
     params:
-        label_threshold=SETTINGS["dataset"]["label_threshold"],
         code=code("binarize.py"),
     script:
         "../scripts/binarize.py"

@@ -8,7 +8,6 @@ from maskmake.runtime.log import job
 with job(snakemake):
     thumbnails = build_store(
         read_manifest(snakemake.input.manifest, snakemake.input.audit),
-        snakemake.params.label_threshold,
         snakemake.output.images,
         snakemake.output.labels,
         snakemake.output.index,

@@ -53,8 +53,8 @@ def dataset(tmp_path, monkeypatch):
     return tmp_path
 
 
-def audit(threshold=0.5, tolerance=0.01, empty_labels="refuse", groups=None) -> Audit:
-    return audit_dataset("images", "labels", threshold, tolerance, empty_labels, groups)
+def audit(**settings) -> Audit:
+    return audit_dataset("images", "labels", **settings)
 
 
 # --- a right data set -----------------------------------------------------------------------
@@ -74,6 +74,7 @@ def test_a_right_data_set_has_no_faults_and_a_manifest(dataset):
         "channels": 1,
         "dtype": "uint8",
         "label_maximum": 255,
+        "label_foreground": "255",
         "sha256_image": sha256("images/0.png"),
         "sha256_label": sha256("labels/0.png"),
         "foreground": 0.5,
@@ -310,16 +311,28 @@ def test_empty_labels_can_be_accepted(dataset):
 def test_a_data_set_without_foreground_is_never_accepted(dataset):
     for number in range(4):
         save(Path(f"labels/{number}.png"), np.zeros((SIDE, SIDE), np.uint8))
-    assert len(audit(empty_labels="accept").faults) == 4
+    assert only_fault(empty_labels="accept").startswith(
+        "labels/0.png and 3 more labels: every pixel is background (the value 0); expected"
+    )
 
 
 def test_label_of_another_range_than_the_others(dataset):
     save(Path("labels/1.png"), half(value=1))
     assert only_fault() == (
+        "labels/1.png alone has the value 1, in 128 pixels; 4 labels together have 0 (50 %), "
+        "1 (12.5 %), 255 (37.5 %); expected two values, the higher one foreground; set "
+        "dataset.foreground to the value or the list of values that is foreground, such as 255, "
+        "or to nonzero for all but 0, or convert the labels."
+    )
+
+
+def test_a_threshold_in_the_configuration_is_a_share_of_the_range_of_all_labels(dataset):
+    save(Path("labels/1.png"), half(value=1))
+    assert only_fault(threshold=0.5) == (
         "labels/1.png: every pixel is background (the values 0 and 1), since the labels of the "
         "data set range from 0 to 255 and dataset.label_threshold 0.5 makes values above 127.5 "
-        "foreground; expected 0 and 255; convert the label (class and instance numbers, too), or "
-        "fix the threshold."
+        "foreground; expected 0 and 255; convert the label (class and instance numbers, too), fix "
+        "the threshold, or set dataset.foreground in its place."
     )
 
 
@@ -328,14 +341,17 @@ def test_class_indices(dataset):
         label = half(value=3)
         label[:4] = np.arange(SIDE) % 4
         save(Path(f"labels/{number}.png"), label)
-    faults = audit().faults
-    assert len(faults) == 4
-    assert "every pixel is background (4 values from 0 to 3), since" in faults[0]
+    assert only_fault().startswith(
+        "labels/0.png: 4 values from 0 to 3; 4 labels together have 0 (43.8 %), 1 (6.25 %), "
+    )
+    assert audit(foreground=[1, 3]).manifest["foreground"].tolist() == [0.5] * 4
 
 
 def test_label_above_the_threshold_throughout(dataset):
     save(Path("labels/1.png"), half(value=250, background=200))
-    assert "every pixel is foreground (the values 200 and 250), since" in only_fault()
+    text = "every pixel is foreground (the values 200 and 250), since"
+    assert text in only_fault(threshold=0.5)
+    assert "labels/1.png alone has the value 250" in only_fault()
 
 
 def test_id_without_group(dataset):
@@ -354,7 +370,7 @@ def test_faults_of_all_kinds_in_one_pass(dataset):
     for part in (
         "images/lonely.png: image without label",
         "images/0.png: cannot be decoded",
-        "labels/0.png: 100 % of the pixels are neither",
+        "labels/0.png alone has the value 127, in 256 pixels",
         "labels/1.png: 16 x 16 pixels",
         "labels/2.png: every pixel is background",
         "images/3.png: dataset.groups",
@@ -425,7 +441,7 @@ def test_files_of_the_audit(dataset):
         "width": {"minimum": 16, "median": 16, "maximum": 20},
         "dtypes": {"uint8": 5},
         "channels": {"1": 5},
-        "label_range": 255,
+        "label_foreground": "255",
         "foreground": {"minimum": 0.5, "mean": 0.5, "maximum": 0.5},
     }
     assert list(read_csv("out/manifest.csv")["id"]) == list(result.manifest["id"])
@@ -440,7 +456,7 @@ def test_files_of_an_audit_that_read_nothing(dataset):
     result = audit()
     write_audit(result, "out/audit.json", "out/audit.html", "out/manifest.csv")
     summary = read_json("out/audit.json")
-    assert (summary["images"], summary["label_range"]) == (0, None)
+    assert (summary["images"], summary["label_foreground"]) == (0, None)
     assert summary["height"]["minimum"] is None
     assert "images: no such folder" in Path("out/audit.html").read_text(encoding="utf-8")
 
@@ -471,7 +487,7 @@ def test_real_data_sets_have_no_faults(name, labels, images, least, most):
     if not (SHARED / name).is_dir():
         pytest.skip(f"{name} is not here")
     folder = SHARED / name
-    result = audit_dataset(str(folder / "image"), str(folder / labels), 0.5, 0.01, "refuse", None)
+    result = audit_dataset(str(folder / "image"), str(folder / labels))
     assert result.faults == []
     assert len(result.manifest) == images
     assert result.manifest["foreground"].between(least, most).all()
@@ -482,7 +498,8 @@ def test_real_data_sets_have_no_faults(name, labels, images, least, most):
 SETTINGS = {
     "images": "images",
     "labels": "labels",
-    "threshold": 0.5,
+    "foreground": "auto",
+    "threshold": None,
     "tolerance": 0.1,
     "empty_labels": "accept",
     "groups": None,

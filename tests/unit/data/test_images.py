@@ -1,6 +1,8 @@
 """Every picture a microscope may hand over is read alike."""
 
 import re
+import struct
+import zlib
 
 import imagecodecs
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from maskmake.data.images import read_label, read_pixels
+from maskmake.data.images import read_pixels
+from maskmake.data.label_files import read_label
 from maskmake.runtime.errors import UserError
 
 HEIGHT, WIDTH = 20, 30
@@ -204,10 +207,60 @@ def test_equal_rgb_channels_of_a_label_become_one(tmp_path, suffix):
     np.testing.assert_array_equal(read_label(path), pixels)
 
 
-def test_a_coloured_label_is_refused(tmp_path):
-    path = save(tmp_path / "a.png", noise(np.uint8, 3))
-    with pytest.raises(UserError, match=r"a\.png: a coloured label"):
-        read_label(path)
+def test_the_channels_of_a_coloured_label_are_kept(tmp_path):
+    pixels = noise(np.uint8, 3)
+    np.testing.assert_array_equal(read_label(save(tmp_path / "a.png", pixels)), pixels)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_a_label_with_a_palette_gives_its_indices(tmp_path, suffix):
+    picture = Image.fromarray(noise(np.uint8, 3)).quantize(16)
+    picture.save(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(read_label(tmp_path / f"a{suffix}"), np.asarray(picture))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_label_gives_the_values_that_a_png_stores(tmp_path, bits):
+    pixels = noise(np.uint8) & (2**bits - 1)
+    pixels[0, :2] = 0, 2**bits - 1
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, bits, 0, 0, 0, 0)
+    digits = np.unpackbits(pixels[..., None], axis=2)[..., -bits:].reshape(HEIGHT, -1)
+    lines = np.pad(np.packbits(digits, axis=1), [(0, 0), (1, 0)])
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    content = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    np.testing.assert_array_equal(read_label(tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint32", "int64", "float16", "float64"])
+def test_a_label_of_whole_numbers_in_any_type_is_read(tmp_path, dtype):
+    pixels = (noise(np.uint8) % 100).astype(dtype)
+    if pixels.dtype.kind != "u":
+        pixels[0] *= -1
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    read = read_label(tmp_path / "a.tif")
+    assert read.dtype.kind in "iu"
+    np.testing.assert_array_equal(read, pixels)
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e30])
+def test_a_label_with_a_value_that_is_no_whole_number_is_refused(tmp_path, value):
+    pixels = np.zeros((HEIGHT, WIDTH), np.float32)
+    pixels[3, 7] = value
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    with pytest.raises(UserError, match=r"a\.tif: the value .* in row 3, column 7; expected whole"):
+        read_label(tmp_path / "a.tif")
+
+
+def test_a_label_compressed_with_loss_is_refused_in_a_tiff_too(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", noise(np.uint8), compression="jpeg")
+    with pytest.raises(
+        UserError, match=r"a\.tif: a JPEG label inside a TIFF .JPEG.; .*without loss"
+    ):
+        read_label(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG"])

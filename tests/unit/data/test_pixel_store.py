@@ -5,14 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskmake.data.images import read_label, read_pixels
+from maskmake.data.images import read_pixels
+from maskmake.data.label_files import read_label
 from maskmake.data.pixel_store import build_store, open_images, open_labels, open_probabilities
 from maskmake.runtime.files import read_csv, sha256, write_csv
 
-THRESHOLD = 0.5
 
-
-def write_set(folder, images, labels):
+def write_set(folder, images, labels, meaning="nonzero"):
     """Write images and labels as PNG; the manifest that describes them."""
     rows = []
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
@@ -29,6 +28,7 @@ def write_set(folder, images, labels):
                 "channels": image.shape[2] if image.ndim == 3 else 1,
                 "dtype": image.dtype.name,
                 "label_maximum": int(label.max()),
+                "label_foreground": meaning,
                 "sha256_image": sha256(paths[0]),
                 "sha256_label": sha256(paths[1]),
             }
@@ -39,7 +39,7 @@ def write_set(folder, images, labels):
 def store_of(folder, manifest):
     """Build the store; the raw arrays, the index and the two readers."""
     paths = [folder / name for name in ("images.npy", "labels.npy", "index.csv")]
-    build_store(manifest, THRESHOLD, *paths)
+    build_store(manifest, *paths)
     index = read_csv(paths[2])
     raw = [np.load(path) for path in paths[:2]]
     return *raw, index, open_images(paths[0], index), open_labels(paths[1], index)
@@ -120,11 +120,10 @@ def test_labels_of_any_range_become_0_and_1(tmp_path, top, dtype):
         np.testing.assert_array_equal(stored[image_id], label > 0)
 
 
-def test_the_threshold_is_a_share_of_the_range_of_all_labels(tmp_path):
-    # The second label alone would pass for one of the range 0..1.
+def test_the_manifest_says_which_values_are_foreground(tmp_path):
     labels = [np.array([[0, 127, 128, 255]], np.uint8), np.array([[0, 1, 1, 0]], np.uint8)]
     images = [noise(seed, (1, 4)) for seed in range(2)]
-    *_, stored = store_of(tmp_path, write_set(tmp_path, images, labels))
+    *_, stored = store_of(tmp_path, write_set(tmp_path, images, labels, "above 127.5"))
     assert stored["000"].tolist() == [[0, 0, 1, 1]]
     assert stored["001"].tolist() == [[0, 0, 0, 0]]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake.data.images import read_label, read_pixels
+from maskmake.data.images import read_pixels
+from maskmake.data.label_files import read_label
 from maskmake.data.synthesis import synthesize, write_dataset
 
 SIZE = 192

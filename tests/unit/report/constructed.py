@@ -156,9 +156,11 @@ def _write_data(folder: Path, labels: dict, roles: list[str], rng: np.random.Gen
         sums = {f"sha256_{kind}": sha256(path) for kind, path in paths.items()}
         rows.append({"id": i, **paths, **sums, "height": SIZE, "width": SIZE})
         rows[-1]["foreground"] = label.mean()
-    manifest = pd.DataFrame(rows).assign(channels=1, dtype="uint8", label_maximum=255, role=None)
+    manifest = pd.DataFrame(rows).assign(
+        channels=1, dtype="uint8", label_maximum=255, label_foreground="255", role=None
+    )
     data = folder / "data"
-    build_store(manifest, 0.5, data / "images.npy", data / "labels.npy", data / "index.csv")
+    build_store(manifest, data / "images.npy", data / "labels.npy", data / "index.csv")
     write_csv(data / "manifest.csv", manifest)
     splits = pd.DataFrame({"id": list(labels), "role": roles})
     splits["fold"] = pd.array([0 if r == "validation" else None for r in roles], dtype="Int64")

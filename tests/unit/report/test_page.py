@@ -148,6 +148,7 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
                 "channels": channels,
                 "dtype": "uint16",
                 "label_maximum": 255,
+                "label_foreground": "255",
                 "sha256_image": sha256(image_path),
                 "sha256_label": sha256(label_path),
                 "foreground": label.mean(),
@@ -157,7 +158,7 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
         )
     manifest = pd.DataFrame(rows)
     data = folder / "data"
-    build_store(manifest, 0.5, data / "images.npy", data / "labels.npy", data / "index.csv")
+    build_store(manifest, data / "images.npy", data / "labels.npy", data / "index.csv")
     write_csv(data / "manifest.csv", manifest)
     last_train = len(sizes) - test_images - (folds == 1)
     roles = ["train"] * last_train + ["validation"] * (folds == 1) + ["test"] * test_images

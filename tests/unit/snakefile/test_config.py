@@ -83,6 +83,7 @@ def test_every_pattern_of_the_schema_has_words():
     patterns = {node_of(node).get("pattern") for _, node in ALL_SETTINGS} - {None}
     patterns.add(SCHEMA["properties"]["runs"]["propertyNames"]["pattern"])
     patterns.add(SCHEMA["$defs"]["address"]["pattern"])
+    patterns.add(SCHEMA["$defs"]["colour"]["pattern"])
     assert patterns == set(PATTERN_WORDS)
 
 
@@ -96,7 +97,8 @@ def test_two_paths_are_enough():
         "empty_labels": "refuse",
         "groups": None,
         "images": "data/images",
-        "label_threshold": 0.5,
+        "foreground": "auto",
+        "label_threshold": None,
         "label_tolerance": 0.01,
         "labels": "data/labels",
         "name": "mine",
@@ -375,6 +377,12 @@ FAULTS = {
         "train.augmentation: found 'defualt'; expected default, none, article or a section of "
         "settings; did you mean 'default'?",
     ),
+    "foreground": (
+        "dataset: {images: a, labels: b, foreground: red}",
+        "dataset.foreground: found 'red'; expected auto, nonzero, objects, a whole number, a "
+        "colour such as '#ff0000' (in quotes), a list of one entry or more (a whole number) or a "
+        "list of one entry or more (a colour such as '#ff0000' (in quotes))",
+    ),
     "augmentation value": (
         "train: {augmentation: {rotation: 400}}",
         "train.augmentation.rotation: found 400; expected a number from 0 to 180",
@@ -487,6 +495,11 @@ DATASET_FAULTS = {
         "dataset: {images: a/b, labels: ./a/c/../b/}",
         "dataset.labels: './a/c/../b/' is also dataset.images; expected two folders, or two "
         "patterns such as data/*_image.png and data/*_mask.png",
+    ),
+    "value and threshold": (
+        "dataset: {images: a, labels: b, foreground: 1, label_threshold: 0}",
+        "dataset.label_threshold: found together with dataset.foreground; expected one of them; "
+        "remove the threshold where values are named",
     ),
     "made and read": (
         "dataset: {synthesis: {}, images: a}",

@@ -11,16 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.images import read_pixels
+from maskmake.data.label_facts import LabelFacts, label_facts
+from maskmake.data.label_faults import name_labels
+from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import describe_files, split_files
-from maskmake.data.labels import (
-    Histogram,
-    foreground_share,
-    label_histogram,
-    label_range,
-    middle_fault,
-    one_sided_faults,
-    one_sided_warning,
-)
 from maskmake.data.object_masks import read_label_files, sum_of_files
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
@@ -30,7 +24,7 @@ from maskmake.runtime.log import logger
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
-    "sha256_image", "sha256_label", "foreground", "group", "role",
+    "label_foreground", "sha256_image", "sha256_label", "foreground", "group", "role",
 ]  # fmt: skip
 
 PRINTED_FAULTS = 20
@@ -103,19 +97,18 @@ def _files_of(settings: dict) -> list[str]:
 def audit_dataset(
     images: str,
     labels: str,
-    threshold: float,
-    tolerance: float,
-    empty_labels: str,
-    groups: str | None,
+    threshold: float | None = None,
+    tolerance: float = 0.01,
+    empty_labels: str = "refuse",
+    groups: str | None = None,
+    foreground: str | int | list[str | int] = "auto",
     table: str | None = None,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
     Args:
         images, labels: folders or patterns, see ``pairing.find_pairs``.
-        threshold: share of the label range above which a pixel is foreground.
-        tolerance: largest share of a label's pixels in the middle half of the range.
-        empty_labels: "accept" or "refuse" labels that are all background or all foreground.
+        threshold, tolerance, empty_labels, foreground: see ``LabelSettings``.
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
         table: path of a table of pairs, instead of the folders.
@@ -126,20 +119,27 @@ def audit_dataset(
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, histograms = _read_all(pairs, faults)
+    rows, labels_found = _read_all(pairs, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
-    shares: dict[str, float] = {}
-    if histograms:
-        top = label_range(max(int(h.values[-1]) for h in histograms.values()))
-        shares = {path: foreground_share(h, threshold, top) for path, h in histograms.items()}
-        for path, histogram in histograms.items():
-            faults.extend(middle_fault(path, histogram, threshold, tolerance, top))
-        if empty_labels == "accept" and len(set(shares.values())) > 1:
-            warnings.extend(one_sided_warning(shares))
-        else:
-            faults.extend(one_sided_faults(histograms, shares, threshold, top))
+    meaning, shares = "", {}
+    if labels_found:
+        settled = settle(
+            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels)
+        )
+        faults.extend(settled.faults)
+        warnings.extend(settled.warnings)
+        meaning = settled.meaning
+        shares = {path: facts.share(meaning) for path, facts in labels_found.items()}
     manifest = pd.DataFrame(
-        [{**row, "group": names[row["id"]], "foreground": shares[row["label"]]} for row in rows],
+        [
+            {
+                **row,
+                "group": names[row["id"]],
+                "label_foreground": meaning,
+                "foreground": shares[row["label"]],
+            }
+            for row in rows
+        ],
         columns=MANIFEST_COLUMNS,
     )
     warnings.extend(_mixture_warnings(manifest))
@@ -159,37 +159,49 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, Histogram]]:
-    """Manifest rows of the pairs that can be read, and the histogram of each readable label."""
+def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, LabelFacts]]:
+    """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
-    histograms: dict[str, Histogram] = {}
+    labels: dict[str, LabelFacts] = {}
+    unreadable: dict[str, list[str]] = {}
     for pair in pairs:
-        image = _read(read_pixels, pair.image, pair.id, faults)
-        label = _read(read_label_files, pair.label, pair.id, faults)
+        image = _read(read_pixels, pair.image, pair.id, unreadable)
+        label = _read(read_label_files, pair.label, pair.id, unreadable)
         if label is not None:
-            histograms[str(pair.label)] = label_histogram(label)
+            labels[str(pair.label)] = label_facts(label, image)
         if image is None or label is None:
             continue
-        if image.shape[:2] != label.shape:
+        if image.shape[:2] != label.shape[:2]:
             faults.append(
                 f"{describe_files(pair.label)}: {_size(label)} pixels (height x width), but "
                 f"{pair.image} has {_size(image)}; expected equal sizes; export the "
                 "label at the size of the image."
             )
-        rows.append(_row(pair, image, histograms[str(pair.label)]))
-    return rows, histograms
+        rows.append(_row(pair, image, labels[str(pair.label)]))
+    for fault, paths in unreadable.items():
+        faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
+    return rows, labels
 
 
 def _read(
-    reader: Callable[..., np.ndarray], path: str | Path, name: str, faults: list[str]
+    reader: Callable[..., np.ndarray],
+    path: str | Path,
+    name: str,
+    unreadable: dict[str, list[str]],
 ) -> np.ndarray | None:
-    """Pixels of an image or label whose mask will have a name; None, and a fault, if it has one."""
+    """Pixels of an image or label whose mask will have a name, or None.
+
+    Equal faults of several files are collected under one sentence.
+    """
     try:
         for file in split_files(path):
             check_name(file, name)
         return reader(path)
     except UserError as error:
-        faults.append(str(error))
+        fault, start = str(error), f"{path}: "
+        named = unreadable.setdefault(fault.removeprefix(start), [])
+        if fault.startswith(start):
+            named.append(str(path))
         return None
 
 
@@ -197,7 +209,7 @@ def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
 
 
-def _row(pair: Pair, image: np.ndarray, histogram: Histogram) -> dict:
+def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
     return {
         "id": pair.id,
         "image": str(pair.image),
@@ -206,7 +218,7 @@ def _row(pair: Pair, image: np.ndarray, histogram: Histogram) -> dict:
         "width": image.shape[1],
         "channels": 1 if image.ndim == 2 else image.shape[2],
         "dtype": image.dtype.name,
-        "label_maximum": int(histogram.values[-1]),
+        "label_maximum": int(label.histogram.values[-1]),
         "sha256_image": sha256(pair.image),
         "sha256_label": sum_of_files(pair.label),
         "role": pair.role,
@@ -285,7 +297,7 @@ def _summary(audit: Audit) -> dict:
         "width": _range(manifest["width"]),
         "dtypes": _counts(manifest["dtype"]),
         "channels": _counts(manifest["channels"]),
-        "label_range": label_range(int(manifest["label_maximum"].max())) if len(manifest) else None,
+        "label_foreground": manifest["label_foreground"].iloc[0] if len(manifest) else None,
         "foreground": {
             "minimum": foreground_share.min(),
             "mean": foreground_share.mean(),

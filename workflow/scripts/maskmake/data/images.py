@@ -1,4 +1,4 @@
-"""Reading images, whole or band by band, and labels.
+"""Reading images, whole or band by band.
 
 A large image is read in bands so that memory does not grow with its size. libvips reads PNG and
 JPEG files this way, tifffile reads TIFF files of strips or tiles. Other kinds (BMP, a TIFF with a
@@ -369,27 +369,3 @@ def standard_channels(path: Path, pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] == 3):
         raise UserError(f"{path}: array of shape {'x'.join(map(str, pixels.shape))}; {ONE_IMAGE}")
     return pixels
-
-
-def read_label(path: str | Path) -> np.ndarray:
-    """Read a label as one channel, (H, W) ``uint8`` or ``uint16``; equal RGB channels become one.
-
-    Raises:
-        UserError: as ``read_pixels``, or the label is a JPEG or has colours.
-    """
-    path = Path(path)
-    if image_format(path) == "JPEG":
-        raise UserError(
-            f"{path}: a JPEG label; JPEG blurs the borders of a mask; save labels as PNG or TIFF."
-        )
-    pixels = read_pixels(path)
-    if pixels.ndim == 2:
-        return pixels
-    rows = band_rows(pixels.shape[1])
-    bands = (pixels[start : start + rows] for start in range(0, len(pixels), rows))
-    if not all((band == band[:, :, :1]).all() for band in bands):
-        raise UserError(
-            f"{path}: a coloured label; expected one grey channel with background 0 and "
-            "foreground 255; convert the file."
-        )
-    return pixels[:, :, 0]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from maskmake.data.images import read_label
+from maskmake.data.label_files import read_label
 from maskmake.data.label_names import split_files
-from maskmake.data.labels import SIDES
+from maskmake.data.label_values import lines_between
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256
 
@@ -50,7 +50,7 @@ def read_label_files(label: str | Path) -> np.ndarray:
         numbers[inside] = number
         if number > 1:
             united = np.where(inside, mask, united)
-    return np.where(_lines(numbers), 0, united).astype(united.dtype)
+    return np.where(lines_between(numbers), 0, united).astype(united.dtype)
 
 
 def _check_object(file: Path, mask: np.ndarray, first: Path, shape: tuple[int, ...]) -> None:
@@ -68,18 +68,3 @@ def _check_object(file: Path, mask: np.ndarray, first: Path, shape: tuple[int, .
             "image has several masks, one for each object; if the file is a whole label, name only "
             "such files in dataset.labels."
         )
-
-
-def _lines(numbers: np.ndarray) -> np.ndarray:
-    """Pixels of an object that touch a smaller one by their side, (H, W) bool."""
-    sizes = np.bincount(numbers.ravel())
-    rank = np.empty(len(sizes), np.int64)
-    rank[np.lexsort((np.arange(len(sizes)), sizes))] = np.arange(len(sizes))
-    lines = np.zeros(numbers.shape, bool)
-    for one, other in SIDES:
-        a, b = numbers[one], numbers[other]
-        touch = (a != b) & (a > 0) & (b > 0)
-        larger = rank[a] > rank[b]
-        lines[one] |= touch & larger
-        lines[other] |= touch & ~larger
-    return lines

@@ -9,9 +9,9 @@ import pandas as pd
 
 from maskmake.data.images import read_pixels
 from maskmake.data.label_names import describe_files, split_files
-from maskmake.data.labels import foreground, label_range
+from maskmake.data.label_values import foreground_mask
 from maskmake.data.object_masks import read_label_files, sum_of_files
-from maskmake.data.tables import damaged
+from maskmake.data.tables import check_columns, damaged
 from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, writable_array, write_csv
@@ -142,7 +142,6 @@ def to_pixel_type(pixels: np.ndarray, dtype: np.dtype, channels: int) -> np.ndar
 
 def build_store(
     manifest: pd.DataFrame,
-    threshold: float,
     images_path: str | Path,
     labels_path: str | Path,
     index_path: str | Path,
@@ -151,7 +150,6 @@ def build_store(
 
     Args:
         manifest: table of ``manifest.csv``.
-        threshold: share of the label range above which a pixel is foreground.
         images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
         labels_path: output, ``uint8``, 0 or 1.
         index_path: output; shape, offsets and SHA-256 of each image and label.
@@ -162,6 +160,7 @@ def build_store(
     Raises:
         UserError: a file cannot be read, or is not the one that was audited.
     """
+    check_columns("manifest.csv", manifest, ["label_foreground"], "validate")
     channels = int(manifest["channels"].max())
     dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
     label_shapes = _shapes_2d(manifest)
@@ -176,7 +175,6 @@ def build_store(
             "label_offset": offsets_of(label_shapes),
         }
     )
-    top = label_range(int(manifest["label_maximum"].max()))
     thumbnails: list[np.ndarray] = []
     sums: dict[str, list[str]] = {"sha256_image": [], "sha256_label": []}
     with (
@@ -190,7 +188,7 @@ def build_store(
             pixels = to_pixel_type(pixels, dtype, channels)
             thumbnails.append(thumbnail(pixels))
             label = _audited(read_label_files, row.label, row.sha256_label, size)
-            label = foreground(label, threshold, top)
+            label = foreground_mask(label, str(row.label_foreground))
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
             sums["sha256_image"].append(_sum(pixels))

@@ -9,7 +9,7 @@ import logging
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ GREY = {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK}
 PLAIN_COLOURS = GREY | {tifffile.PHOTOMETRIC.RGB}
 TIFFFILE_PHOTOMETRICS = PLAIN_COLOURS | {tifffile.PHOTOMETRIC.PALETTE}
 
+IMAGE_TYPES = frozenset(map(np.dtype, (bool, np.uint8, np.uint16)))
 ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as a file of its own."
 
 # The decoders that may be asked. tifffile gives them a buffer of the size that the tags say, but
@@ -132,22 +133,27 @@ def refuse_stack(pages: list[tifffile.TiffPage]) -> None:
 # --- what the tags claim ------------------------------------------------------------------------
 
 
-def check_page(tiff: tifffile.TiffFile, page: tifffile.TiffPage, whole: bool) -> None:
+def check_page(
+    tiff: tifffile.TiffFile,
+    page: tifffile.TiffPage,
+    whole: bool,
+    types: Collection[np.dtype] = IMAGE_TYPES,
+) -> None:
     """Refuse a page whose tags contradict each other, the file or the memory of the machine.
 
     Args:
         tiff: the file.
         page: to be read.
         whole: whether all pixels are to be in memory at once.
+        types: of pixels that are read.
 
     Raises:
         UserError: naming the tag.
     """
-    if page.dtype not in (bool, np.uint8, np.uint16) or not isinstance(page.bitspersample, int):
+    if page.dtype not in types or not isinstance(page.bitspersample, int):
         kind = page.dtype or f"of {str(page.bitspersample)[:20]} bits"
-        raise UserError(
-            f"pixel type {kind}; expected 8- or 16-bit unsigned integers; convert the file."
-        )
+        expected = "8- or 16-bit unsigned integers" if types is IMAGE_TYPES else "whole numbers"
+        raise UserError(f"pixel type {kind}; expected {expected}; convert the file.")
     if page.axes not in ("YX", "YXS", "SYX"):
         raise UserError(f"array of shape {'x'.join(map(str, page.shape))}; {ONE_IMAGE}")
     if page.compression not in PLAIN | JPEG | JPEG_2000:
@@ -315,8 +321,13 @@ def _decoded_rows(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Iterator[
         yield band
 
 
-def read_page(page: tifffile.TiffPage) -> np.ndarray:
+def read_page(page: tifffile.TiffPage, stored: bool = False) -> np.ndarray:
     """All pixels of a page of ``TIFFFILE_PHOTOMETRICS``, as they are to be seen.
+
+    Args:
+        page: of the file.
+        stored: whether to give the values in the file, which may be indices of a palette or have
+            white as 0, instead of the colours that are seen.
 
     Returns:
         (H, W) or (H, W, samples) of the pixel type of the page.
@@ -324,10 +335,10 @@ def read_page(page: tifffile.TiffPage) -> np.ndarray:
     pixels = page.asarray()
     if page.axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)  # planar samples
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not stored:
         colours = (np.asarray(page.colormap) >> 8).astype(np.uint8)
         pixels = np.moveaxis(colours[:, pixels.reshape(pixels.shape[:2])], 0, -1)
-    return turned(_black_is_zero(page, pixels), orientation(page))
+    return turned(pixels if stored else _black_is_zero(page, pixels), orientation(page))
 
 
 def turned(pixels: np.ndarray, turn: int) -> np.ndarray:

@@ -203,6 +203,12 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
 def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
     images, labels = dataset["images"], dataset["labels"]
     keys = ("dataset.images", "dataset.labels")
+    if dataset["label_threshold"] is not None and dataset["foreground"] != "auto":
+        yield Fault(
+            ("dataset.foreground", "dataset.label_threshold"),
+            "dataset.label_threshold: found together with dataset.foreground; expected one of "
+            "them; remove the threshold where values are named",
+        )
     if dataset["synthesis"] is not None:
         for other in ("images", "labels", "table", "download", "storage"):
             if dataset[other] is not None:

@@ -25,6 +25,7 @@ PATTERN_WORDS = {
     ),
     r"^https?://[^{}\x00-\x1f]+$(?!\n)": "an address that begins with http:// or https://",
     r"^[0-9a-fA-F]{64}$(?!\n)": "64 hexadecimal digits",
+    r"^#[0-9a-fA-F]{6}$(?!\n)": "a colour such as '#ff0000' (in quotes)",
 }
 
 LONGEST_CHOICE_LIST = 8

@@ -1,0 +1,140 @@
+"""What one label looks like, in the numbers from which the audit settles what its values mean."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.measure import label as number_pieces
+
+from maskmake.data.label_values import (
+    COUNTED,
+    OBJECTS,
+    Histogram,
+    is_foreground,
+    label_histogram,
+    lines_between,
+)
+
+# A value forms regions if at least so many squares of 2 x 2 pixels have it, for each of its pixels.
+# A square object of 2 x 2 pixels has 0.25; the blurred border of an object is a line and has none.
+REGION_SQUARES = 0.2
+
+# Share of the values but 0 that have to form regions, for the pieces to be counted. Few values of
+# blurred borders do; small objects that are cut by others may not either.
+REGION_VALUES = 0.5
+
+# Object numbers: at least so many in one label, nearly all of them one piece, and none in many.
+MANY_OBJECTS, BROKEN_OBJECTS, MOST_PIECES = 10, 0.1, 5
+
+CONTRAST_PIXELS = 2**18  # about so many pixels of an image give its contrast
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What one label looks like.
+
+    Attributes:
+        histogram: its values; colours as ``label_histogram`` counts them.
+        colour: whether it has colours.
+        regions: the values that form regions; looked for if there are three values or more.
+        pieces: how many pieces each of ``regions`` but 0 falls into, counted if the values may be
+            object numbers, and otherwise empty.
+        line_pixels: pixels of the lines between objects that touch, if every value is an object.
+        contrast: mean of the image where the label is in the upper half of its range, less the
+            mean elsewhere, in standard deviations of the image; NaN where there is nothing.
+    """
+
+    histogram: Histogram
+    colour: bool
+    regions: frozenset[int]
+    pieces: tuple[int, ...]
+    line_pixels: int
+    contrast: float
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return int(self.histogram.counts.sum())
+
+    @property
+    def has_object_numbers(self) -> bool:
+        """Whether this label alone shows that its values number objects."""
+        return len(self.pieces) >= MANY_OBJECTS and self.may_have_object_numbers
+
+    @property
+    def may_have_object_numbers(self) -> bool:
+        """Whether nothing in this label speaks against object numbers."""
+        found = self.histogram.values
+        if not self.pieces:
+            # Too few values to tell: background and at most a region for each of two numbers.
+            return found[0] >= 0 and len(found[found != 0]) < 3
+        broken = sum(count > 1 for count in self.pieces)
+        return broken <= BROKEN_OBJECTS * len(self.pieces) and max(self.pieces) <= MOST_PIECES
+
+    def share(self, meaning: str) -> float:
+        """Share of foreground, for a meaning of ``label_values``."""
+        found = self.histogram
+        inside = is_foreground(found.values, meaning, self.colour)
+        lines = self.line_pixels if meaning == OBJECTS else 0
+        return float((found.counts[inside].sum() - lines) / self.pixels)
+
+
+def label_facts(label: np.ndarray, image: np.ndarray | None) -> LabelFacts:
+    """Look at one label.
+
+    Args:
+        label: as ``read_label`` gives it.
+        image: of the same size, or None where it cannot be read.
+    """
+    histogram = label_histogram(label)
+    colour = label.ndim == 3
+    values = histogram.values
+    regions: frozenset[int] = frozenset()
+    pieces: tuple[int, ...] = ()
+    line_pixels = 0
+    if len(values) > 2 and not colour:
+        regions = _regions(label, histogram)
+        objects = values[values != 0]
+        if (
+            objects[0] > 0
+            and len(objects) > 2
+            and len(regions - {0}) >= REGION_VALUES * len(objects)
+        ):
+            pieces = _pieces(label)
+    if np.count_nonzero(values) > 1 and not colour:
+        line_pixels = int(lines_between(label).sum())
+    contrast = np.nan
+    if image is not None and image.shape[:2] == label.shape[:2] and len(values) > 1 and not colour:
+        contrast = _contrast(image, label, (float(values[0]) + float(values[-1])) / 2)
+    return LabelFacts(histogram, colour, regions, pieces, line_pixels, contrast)
+
+
+def _regions(label: np.ndarray, histogram: Histogram) -> frozenset[int]:
+    squares = np.zeros(len(histogram.values), np.int64)
+    rows = max(1, COUNTED // label.shape[1])
+    for start in range(0, len(label) - 1, rows):
+        band = label[start : start + rows + 1]
+        corner = band[:-1, :-1]
+        same = (corner == band[1:, :-1]) & (corner == band[:-1, 1:]) & (corner == band[1:, 1:])
+        found, counts = np.unique(corner[same], return_counts=True)
+        squares[np.searchsorted(histogram.values, found)] += counts
+    return frozenset(histogram.values[squares >= REGION_SQUARES * histogram.counts].tolist())
+
+
+def _pieces(label: np.ndarray) -> tuple[int, ...]:
+    """How many pieces, connected by sides and corners, each value but 0 falls into."""
+    numbers = number_pieces(label, background=0, connectivity=2)
+    value = np.zeros(int(numbers.max()) + 1, label.dtype)
+    value[numbers.reshape(-1)] = label.reshape(-1)
+    return tuple(np.unique(value[1:], return_counts=True)[1].tolist())
+
+
+def _contrast(image: np.ndarray, label: np.ndarray, middle: float) -> float:
+    step = max(1, int((label.size / CONTRAST_PIXELS) ** 0.5))
+    pixels = image[::step, ::step].astype(np.float32)
+    if pixels.ndim == 3:
+        pixels = pixels.mean(axis=2)
+    upper = label[::step, ::step] > middle
+    deviation = pixels.std()
+    if not deviation or not upper.any() or upper.all():
+        return np.nan
+    return float((pixels[upper].mean() - pixels[~upper].mean()) / deviation)
