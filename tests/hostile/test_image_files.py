@@ -402,8 +402,10 @@ def test_the_audit_names_every_odd_file(tmp_path, monkeypatch):
         Path(folder, "loop.png").symlink_to("loop.png")
         Path(folder, "lost.png").symlink_to("nowhere.png")
     faults = audit_dataset("images", "labels", 0.5, 0.05, "accept", None).faults
-    for name in ("caf\\udce9", "b" * 250, "loop.png", "lost.png"):
+    for name in ("caf\\udce9", "loop.png", "lost.png"):
         assert sum(name in fault for fault in faults) == 2, name
+    (long,) = [fault for fault in faults if "b" * 250 in fault]
+    assert ".png and 1 more file: " in long
 
 
 def test_an_image_larger_than_the_memory_is_named(tmp_path, monkeypatch):

@@ -197,7 +197,7 @@ def objects():
 
 def test_objects_are_united_with_a_line_between_those_that_touch(objects):
     table = audit_dataset(*objects, 0.5, 0.01, "refuse", None).manifest
-    build_store(table, 0.5, "i.npy", "l.npy", "index.csv")
+    build_store(table, "i.npy", "l.npy", "index.csv")
     united = open_labels("l.npy", read_csv("index.csv"))["0"]
     expected = label(2, 12) > 0
     expected[:, 6] = False  # of the larger object
@@ -259,7 +259,7 @@ def test_a_file_that_changed_after_the_audit_is_noticed(objects):
     table = audit_dataset(*objects, 0.5, 0.01, "refuse", None).manifest
     save("d/1/masks/b.png", label(6, 13))
     with pytest.raises(Exception, match=r"d/1/masks/a\.png and 1 more: changed since validate"):
-        build_store(table, 0.5, "i.npy", "l.npy", "index.csv")
+        build_store(table, "i.npy", "l.npy", "index.csv")
 
 
 # --- constant beginnings and ends -----------------------------------------------------------------
