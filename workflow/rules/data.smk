@@ -86,6 +86,7 @@ rule validate:
             "images": f"{MADE_PREFIX}{DATASET.images}" if DATASET else None,
             "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,
             "foreground": SETTINGS["dataset"]["foreground"],
+            "ignore": SETTINGS["dataset"]["ignore"],
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],

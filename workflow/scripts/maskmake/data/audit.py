@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from maskmake.data.folders import list_dataset
 from maskmake.data.images import read_pixels
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
-from maskmake.data.label_files import read_label
+from maskmake.data.label_files import LabelFile, read_label
+from maskmake.data.label_ignored import Ignore, ignored_text
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.pairing import Pair, group_of, list_folder, pair_up
 from maskmake.runtime.errors import UserError
@@ -23,8 +25,16 @@ from maskmake.runtime.log import logger
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
-    "label_foreground", "sha256_image", "sha256_label", "foreground", "group", "role",
+    "label_foreground", "label_ignored", "sha256_image", "sha256_label", "foreground", "ignored",
+    "group", "role",
 ]  # fmt: skip
+
+Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
+
+NOTHING_LABELLED = (
+    "no pixel is labelled, all are ignored; expected some that count; remove the pair, or correct "
+    "dataset.ignore."
+)
 
 PRINTED_FAULTS = 20
 TABLE_ROWS = 500
@@ -90,6 +100,7 @@ def audit_dataset(
     empty_labels: str = "refuse",
     groups: str | None = None,
     foreground: str | int | list[str | int] = "auto",
+    ignore: Ignore = None,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -99,7 +110,7 @@ def audit_dataset(
     Args:
         images: folder of images.
         labels: folder of labels.
-        threshold, tolerance, empty_labels, foreground: see ``LabelSettings``.
+        threshold, tolerance, empty_labels, foreground, ignore: see ``LabelSettings``.
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
     """
@@ -111,12 +122,12 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     pairs = pair_up(image_files, label_files, Path(images), Path(labels), faults)
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, labels_found = _read_all(pairs, faults)
+    rows, labels_found = _read_all(pairs, ignore, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares = "", {}
     if labels_found:
         settled = settle(
-            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels)
+            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels, ignore)
         )
         faults.extend(settled.faults)
         warnings.extend(settled.warnings)
@@ -128,7 +139,7 @@ def audit_dataset(
                 **row,
                 "group": names[row["id"]],
                 "label_foreground": meaning,
-                "foreground": shares[row["label"]],
+                "foreground": shares.get(row["label"]),
             }
             for row in rows
         ],
@@ -151,7 +162,9 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, LabelFacts]]:
+def _read_all(
+    pairs: list[Pair], ignore: Ignore, faults: list[str]
+) -> tuple[list[dict], dict[str, LabelFacts]]:
     """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
@@ -160,7 +173,12 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
         image = _read(read_pixels, pair.image, unreadable)
         label = _read(read_label, pair.label, unreadable)
         if label is not None:
-            labels[str(pair.label)] = label_facts(label, image)
+            text = ignored_text(ignore, label)
+            facts = label_facts(label, image, text)
+            if not facts.pixels:
+                unreadable.setdefault(NOTHING_LABELLED, []).append(str(pair.label))
+                continue
+            labels[str(pair.label)] = facts
         if image is None or label is None:
             continue
         if image.shape[:2] != label.shape[:2]:
@@ -168,15 +186,15 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
                 f"{pair.label}: {_size(label)} pixels (height x width), but {pair.image} has "
                 f"{_size(image)}; expected equal sizes; export the label at the size of the image."
             )
-        rows.append(_row(pair, image, labels[str(pair.label)]))
+        rows.append({**_row(pair, image, facts), "label_ignored": text})
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
     return rows, labels
 
 
 def _read(
-    reader: Callable[[Path], np.ndarray], path: Path, unreadable: dict[str, list[str]]
-) -> np.ndarray | None:
+    reader: Callable[[Path], Pixels], path: Path, unreadable: dict[str, list[str]]
+) -> Pixels | None:
     """The pixels, or None; equal faults of several files are collected under one sentence."""
     try:
         check_name(path, path.stem)
@@ -189,7 +207,7 @@ def _read(
         return None
 
 
-def _size(pixels: np.ndarray) -> str:
+def _size(pixels: np.ndarray | LabelFile) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
 
 
@@ -203,6 +221,7 @@ def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
         "channels": 1 if image.ndim == 2 else image.shape[2],
         "dtype": image.dtype.name,
         "label_maximum": int(label.histogram.values[-1]),
+        "ignored": label.ignored / (label.ignored + label.pixels),
         "sha256_image": sha256(pair.image),
         "sha256_label": sha256(pair.label),
         "role": pair.role,
