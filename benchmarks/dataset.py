@@ -32,7 +32,13 @@ def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
     ids = [f"{number:06d}" for number in range(count)]
     manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": size, "width": size})
     manifest = manifest.assign(
-        channels=1, dtype="uint8", label_maximum=255, label_foreground="255", foreground=0.5
+        channels=1,
+        dtype="uint8",
+        label_maximum=255,
+        label_foreground="255",
+        label_ignored="none",
+        foreground=0.5,
+        ignored=0.0,
     )
     for kind in ("image", "label"):
         paths = sorted(map(str, (folder / kind).glob("*.png")))

@@ -32,7 +32,13 @@ def dataset(tmp_path_factory):
     ids = [f"{number:02d}" for number in range(COUNT)]
     manifest = pd.DataFrame({"id": ids, "group": ids, "role": "", "height": SIZE, "width": SIZE})
     manifest = manifest.assign(
-        channels=1, dtype="uint8", label_maximum=255, label_foreground="255", foreground=0.5
+        channels=1,
+        dtype="uint8",
+        label_maximum=255,
+        label_foreground="255",
+        label_ignored="none",
+        foreground=0.5,
+        ignored=0.0,
     )
     for kind in ("image", "label"):
         manifest[kind] = [str(folder / kind / f"{image_id}.png") for image_id in ids]

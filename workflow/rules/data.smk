@@ -87,6 +87,7 @@ rule validate:
             "labels": f"{MADE_PREFIX}{DATASET.labels}" if DATASET else None,
             "table": DATASET.table if DATASET else None,
             "foreground": SETTINGS["dataset"]["foreground"],
+            "ignore": SETTINGS["dataset"]["ignore"],
             "threshold": SETTINGS["dataset"]["label_threshold"],
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],

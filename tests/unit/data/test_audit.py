@@ -75,9 +75,11 @@ def test_a_right_data_set_has_no_faults_and_a_manifest(dataset):
         "dtype": "uint8",
         "label_maximum": 255,
         "label_foreground": "255",
+        "label_ignored": "none",
         "sha256_image": sha256("images/0.png"),
         "sha256_label": sha256("labels/0.png"),
         "foreground": 0.5,
+        "ignored": 0.0,
         "group": "0",
         "role": "",
     }
@@ -503,6 +505,7 @@ SETTINGS = {
     "tolerance": 0.1,
     "empty_labels": "accept",
     "groups": None,
+    "ignore": None,
 }
 RESULTS = ("audit.json", "audit.html", "manifest.csv")
 

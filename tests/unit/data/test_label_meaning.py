@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from maskmake.data.audit import Audit, audit_dataset
+from maskmake.data.labels import IGNORED
 from maskmake.data.pixel_store import build_store
 from maskmake.runtime.files import read_csv, write_csv
 
@@ -65,7 +66,10 @@ def stored(**settings) -> np.ndarray:
     write_csv("manifest.csv", found.manifest)
     build_store(read_csv("manifest.csv"), "images.npy", "labels.npy", "index.csv")
     labels = np.load("labels.npy")
-    np.testing.assert_allclose(labels.mean(axis=(1, 2)), found.manifest["foreground"])
+    shares = [(label == 1).sum() / (label != IGNORED).sum() for label in labels]
+    np.testing.assert_allclose(shares, found.manifest["foreground"])
+    ignored = (labels == IGNORED).mean(axis=(1, 2))
+    np.testing.assert_allclose(ignored, found.manifest["ignored"])
     return labels
 
 
@@ -97,9 +101,10 @@ def test_an_area_without_data_is_refused():
     labels = times(1)
     for label in labels:
         label[:, :20] = 255
-    write(labels, extratags=[(42113, 2, 0, "255", True)])
+    write(labels, compression="zlib")
     assert "labels/0.tif: 3 values from 0 to 255" in only_fault()
     assert "such as 1, or" in only_fault()  # although 255 is more frequent
+    assert "if 255 marks pixels to be ignored, set dataset.ignore to 255" in only_fault()
     # Even where objects are much rarer than the tolerance for blurred borders.
     for label in labels:
         label[:, 20:] = 0
@@ -195,20 +200,6 @@ def test_jpeg_in_a_tiff_is_refused_in_one_sentence():
     assert only_fault().startswith(found)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("colours", [1, 3])
-def test_a_label_with_transparent_pixels_is_refused(suffix, colours):
-    write(times(255))
-    Path("labels/3.png").unlink()
-    label = times(255)[3]
-    alpha = np.full_like(label, 255)
-    Image.fromarray(np.dstack([*[label] * colours, alpha])).save(f"labels/3{suffix}")
-    np.testing.assert_array_equal(stored(), MASKS)
-    alpha[: SIDE // 4] = 0
-    Image.fromarray(np.dstack([*[label] * colours, alpha])).save(f"labels/3{suffix}")
-    assert only_fault().startswith(f"labels/3{suffix}: 25 % of the pixels are transparent; ")
-
-
 def test_a_colour_is_refused_and_can_be_named():
     write([np.dstack([label, np.zeros_like(label), label // 2]) for label in times(200)])
     fault = only_fault()
@@ -289,3 +280,87 @@ def test_a_few_object_numbers_are_refused_unless_they_are_said_to_be_objects():
     assert "if they number objects, set dataset.foreground to objects" in only_fault()
     assert all(separated(found, numbers) for found in stored(foreground="objects"))
     assert not separated(stored(foreground="nonzero")[0], numbers)
+
+
+# --- ignored pixels -------------------------------------------------------------------------------
+
+CORNER = np.s_[: SIDE // 2, : SIDE // 3]
+EXPECTED = np.array(MASKS, np.uint8)
+EXPECTED[:, *CORNER] = IGNORED
+
+
+def with_corner(value: int) -> list[np.ndarray]:
+    labels = times(1)
+    for label in labels:
+        label[CORNER] = value
+    return labels
+
+
+def test_a_value_is_ignored_where_that_is_set():
+    write(with_corner(7))
+    assert "3 values from 0 to 7" in only_fault()
+    np.testing.assert_array_equal(stored(ignore=7), EXPECTED)
+    np.testing.assert_array_equal(stored(ignore=[7]), EXPECTED)
+    assert only_fault(ignore=[7, 9]).startswith("dataset.ignore: no label has 9 pixels")
+
+
+def test_no_data_of_a_geotiff_is_ignored_with_a_warning():
+    write(with_corner(255), extratags=[(42113, 2, 0, "255", True)])
+    np.testing.assert_array_equal(stored(), EXPECTED)
+    (warning,) = audit().warnings
+    assert "labels/0.tif and 5 more labels: the file says that 255 is no data; 16.7 %" in warning
+    assert "3 values" in only_fault(ignore=[])
+
+
+def test_no_data_that_leaves_one_value_is_asked_about():
+    write(times(1), extratags=[(42113, 2, 0, "0", True)])
+    assert only_fault().startswith("labels/0.tif and 5 more labels: the file says that 0 is no")
+    np.testing.assert_array_equal(stored(ignore=[]), MASKS)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_transparent_pixels_are_asked_about_or_ignored(suffix, colours):
+    for number, label in enumerate(times(255)):
+        alpha = np.full_like(label, 255)
+        alpha[CORNER] = 0
+        picture = Image.fromarray(np.dstack([*[label] * colours, alpha]))
+        picture.save(f"labels/{number}{suffix}")
+    assert only_fault().startswith(f"labels/0{suffix} and 5 more labels: pixels are transparent; ")
+    np.testing.assert_array_equal(stored(ignore="transparent"), EXPECTED)
+    np.testing.assert_array_equal(stored(ignore=[]), MASKS)
+
+
+def test_labels_without_a_labelled_pixel_are_named():
+    labels = with_corner(7)
+    labels[2][:] = labels[4][:] = 7
+    write(labels)
+    assert only_fault(ignore=7).startswith(
+        "labels/2.png and 1 more file: no pixel is labelled, all are ignored; "
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_stands_under_ignored_pixels_changes_no_byte(seed):
+    """Not the audit, but for the sums of the files, and not the pixel store."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for fill in (np.zeros, lambda shape: rng.integers(0, 256, shape)):
+        for number, label in enumerate(times(255)):
+            ignored = np.zeros(label.shape, bool)
+            ignored[CORNER] = True
+            label[ignored] = fill(ignored.sum())
+            alpha = np.where(ignored, 0, 255).astype(np.uint8)
+            Image.fromarray(np.dstack([label, alpha])).save(f"labels/{number}.png")
+        stored(ignore="transparent")
+        manifest = read_csv("manifest.csv").drop(columns="sha256_label")
+        found.append((manifest.to_csv(), Path("labels.npy").read_bytes()))
+    assert found[0] == found[1]
+
+
+def test_an_ignored_object_number_makes_no_line():
+    numbers = np.zeros((SIDE, SIDE), np.uint8)
+    numbers[10:, 10:40], numbers[10:, 40:70] = 3, 200
+    write([numbers] * COUNT)
+    expected = np.where(numbers == 200, IGNORED, numbers == 3)
+    np.testing.assert_array_equal(stored(foreground="objects", ignore=200)[0], expected)

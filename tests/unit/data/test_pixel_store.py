@@ -29,6 +29,7 @@ def write_set(folder, images, labels, meaning="nonzero"):
                 "dtype": image.dtype.name,
                 "label_maximum": int(label.max()),
                 "label_foreground": meaning,
+                "label_ignored": "none",
                 "sha256_image": sha256(paths[0]),
                 "sha256_label": sha256(paths[1]),
             }
@@ -144,7 +145,7 @@ def test_the_store_reads_what_the_files_hold(tmp_path):
     *_, stored_images, stored_labels = store_of(tmp_path, read_csv(tmp_path / "manifest.csv"))
     for row in manifest.itertuples():
         np.testing.assert_array_equal(stored_images[row.id], read_pixels(row.image))
-        np.testing.assert_array_equal(stored_labels[row.id], read_label(row.label) // 255)
+        np.testing.assert_array_equal(stored_labels[row.id], read_label(row.label).values // 255)
 
 
 @pytest.mark.parametrize("planes", [[(4, 6)] * 3, [(4, 6), (2, 3), (5, 5)]], ids=["equal", "mixed"])

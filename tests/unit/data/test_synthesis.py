@@ -88,4 +88,4 @@ def test_dataset_holds_images_and_labels_under_equal_names(tmp_path):
         assert sorted(path.name for path in (tmp_path / folder).iterdir()) == expected
     image, label = synthesize(2, 64, seed=5)
     np.testing.assert_array_equal(read_pixels(tmp_path / "images/02.png"), image)
-    np.testing.assert_array_equal(read_label(tmp_path / "labels/02.png"), label)
+    np.testing.assert_array_equal(read_label(tmp_path / "labels/02.png").values, label)

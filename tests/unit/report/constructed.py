@@ -157,7 +157,13 @@ def _write_data(folder: Path, labels: dict, roles: list[str], rng: np.random.Gen
         rows.append({"id": i, **paths, **sums, "height": SIZE, "width": SIZE})
         rows[-1]["foreground"] = label.mean()
     manifest = pd.DataFrame(rows).assign(
-        channels=1, dtype="uint8", label_maximum=255, label_foreground="255", role=None
+        channels=1,
+        dtype="uint8",
+        label_maximum=255,
+        label_foreground="255",
+        label_ignored="none",
+        ignored=0.0,
+        role=None,
     )
     data = folder / "data"
     build_store(manifest, data / "images.npy", data / "labels.npy", data / "index.csv")

@@ -149,6 +149,8 @@ def _write_data(folder, rng, sizes, test_images, folds, channels) -> pd.DataFram
                 "dtype": "uint16",
                 "label_maximum": 255,
                 "label_foreground": "255",
+                "label_ignored": "none",
+                "ignored": 0.0,
                 "sha256_image": sha256(image_path),
                 "sha256_label": sha256(label_path),
                 "foreground": label.mean(),

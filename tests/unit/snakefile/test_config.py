@@ -98,6 +98,7 @@ def test_two_paths_are_enough():
         "groups": None,
         "images": "data/images",
         "foreground": "auto",
+        "ignore": None,
         "label_threshold": None,
         "label_tolerance": 0.01,
         "labels": "data/labels",
@@ -376,6 +377,11 @@ FAULTS = {
         "train: {augmentation: defualt}",
         "train.augmentation: found 'defualt'; expected default, none, article or a section of "
         "settings; did you mean 'default'?",
+    ),
+    "ignored foreground": (
+        "dataset: {images: a, labels: b, foreground: [1, 3], ignore: [3, 9]}",
+        "dataset.ignore: found 3, which dataset.foreground has too; expected other values; remove "
+        "them from one of the two",
     ),
     "foreground": (
         "dataset: {images: a, labels: b, foreground: red}",

@@ -12,9 +12,9 @@ LOGITS = np.log(PROBABILITIES / (1 - PROBABILITIES))
 BORDERS = np.array([0, 51, 102, 255], "float32").reshape(1, 2, 2, 1)
 
 
-def loss_of(name, labels, logits):
+def loss_of(name, labels, logits, labelled=None):
     borders = [tf.constant(BORDERS)] if name == "bce_borders" else []
-    return LOSSES[name](tf.constant(labels), logits, *borders)
+    return LOSSES[name](tf.constant(labels), logits, *borders, labelled=labelled)
 
 
 def loss(name, labels=LABELS, logits=LOGITS):
@@ -73,3 +73,23 @@ def test_tversky_counts_missed_foreground_more_than_false():
 def test_labels_of_one_class_give_finite_losses(name):
     for label in (np.zeros_like(LABELS), np.ones_like(LABELS)):
         assert np.isfinite(loss(name, label))
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_pixels_that_are_not_labelled_count_nowhere(name):
+    """The loss and its gradients are those of the labelled pixels alone."""
+    labelled = tf.constant(np.array([1, 1, 0, 1], "float32").reshape(1, 2, 2, 1))
+    found = []
+    for label, logit in ((0, 0), (1, -7)):
+        labels, logits = LABELS.copy(), LOGITS.copy()
+        labels[0, 1, 0], logits[0, 1, 0] = label, logit
+        logits = tf.Variable(logits)
+        with tf.GradientTape() as tape:
+            value = loss_of(name, labels, logits, labelled)
+        found.append((float(value), tape.gradient(value, logits).numpy()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert found[0][1][0, 1, 0] == 0
+    everything = tf.ones_like(labelled)
+    assert float(loss_of(name, LABELS, LOGITS, everything)) == pytest.approx(loss(name), rel=1e-6)
+    assert np.isfinite(loss_of(name, LABELS, LOGITS, tf.zeros_like(labelled)))

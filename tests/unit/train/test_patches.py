@@ -1,14 +1,16 @@
 """A patch follows from seed and step; every pixel of an image can be seen."""
 
+import itertools
 from collections import Counter
 from itertools import islice
 
 import numpy as np
 import pytest
 
+from maskmake.data.labels import IGNORED, is_foreground
 from maskmake.runtime.errors import UserError
 from maskmake.train.border_weights import with_border_weights
-from maskmake.train.patches import FixedPatches, ForegroundPixels, PatchSource, random_batches
+from maskmake.train.patches import ChosenPixels, FixedPatches, PatchSource, random_batches
 
 PATCH, BATCH = 16, 8
 
@@ -102,7 +104,7 @@ def rare(make_stores):
 
 
 def test_every_foreground_pixel_is_drawn_equally_often(rare):
-    foreground = ForegroundPixels(rare[1], list("abc"), rows=7)
+    foreground = ChosenPixels(rare[1], list("abc"), 7, is_foreground, "foreground")
     random = np.random.default_rng(1)
     drawn = Counter(tuple(int(n) for n in foreground.draw(random)) for _ in range(2000))
     assert set(drawn) == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
@@ -112,7 +114,7 @@ def test_every_foreground_pixel_is_drawn_equally_often(rare):
 def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
     both = with_border_weights(rare[1], list("ab"), tmp_path / "borders.npy")
     random = np.random.default_rng(1)
-    drawn = {ForegroundPixels(both, list("ab"), rows=50).draw(random) for _ in range(40)}
+    drawn = {ChosenPixels(both, list("ab"), 50, is_foreground, "x").draw(random) for _ in range(40)}
     assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
 
 
@@ -203,3 +205,15 @@ def test_thinned_patches_are_spread_over_all_images(stores):
     widths = batch[:, 0, -1, 0] % 256
     assert len(np.unique(batch[:, 0, 0, 0])) == 4
     assert widths.max() == 89  # the last patch of the last image
+
+
+def test_with_ignored_pixels_each_patch_has_a_labelled_one(make_stores):
+    label = np.full((200, 300), IGNORED, np.uint8)
+    label[150:160, 20:30], label[155:158, 22:25] = 0, 1
+    image = np.zeros(label.shape, np.uint8)
+    _, *stores = make_stores({"a": image}, {"a": label})
+    source = PatchSource(*stores, ["a"], 64, partial=True)
+    for batch in itertools.islice(random_batches(source, 4, seed=1), 10):
+        assert (batch[..., 1] != IGNORED).any(axis=(1, 2)).all()
+    (validation,) = [patches for (patches,) in FixedPatches(source, 32, most=100)]
+    assert (validation[..., 1] != IGNORED).any(axis=(1, 2)).all()

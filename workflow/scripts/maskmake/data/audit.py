@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.images import read_pixels
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
+from maskmake.data.label_files import LabelFile
+from maskmake.data.label_ignored import Ignore, ignored_text
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.object_masks import read_label_files, sum_of_files
@@ -24,8 +27,16 @@ from maskmake.runtime.log import logger
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
-    "label_foreground", "sha256_image", "sha256_label", "foreground", "group", "role",
+    "label_foreground", "label_ignored", "sha256_image", "sha256_label", "foreground", "ignored",
+    "group", "role",
 ]  # fmt: skip
+
+Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
+
+NOTHING_LABELLED = (
+    "no pixel is labelled, all are ignored; expected some that count; remove the pair, or correct "
+    "dataset.ignore."
+)
 
 PRINTED_FAULTS = 20
 TABLE_ROWS = 500
@@ -102,13 +113,14 @@ def audit_dataset(
     empty_labels: str = "refuse",
     groups: str | None = None,
     foreground: str | int | list[str | int] = "auto",
+    ignore: Ignore = None,
     table: str | None = None,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
     Args:
         images, labels: folders or patterns, see ``pairing.find_pairs``.
-        threshold, tolerance, empty_labels, foreground: see ``LabelSettings``.
+        threshold, tolerance, empty_labels, foreground, ignore: see ``LabelSettings``.
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
         table: path of a table of pairs, instead of the folders.
@@ -119,12 +131,12 @@ def audit_dataset(
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, labels_found = _read_all(pairs, faults)
+    rows, labels_found = _read_all(pairs, ignore, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares = "", {}
     if labels_found:
         settled = settle(
-            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels)
+            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels, ignore)
         )
         faults.extend(settled.faults)
         warnings.extend(settled.warnings)
@@ -136,7 +148,7 @@ def audit_dataset(
                 **row,
                 "group": names[row["id"]],
                 "label_foreground": meaning,
-                "foreground": shares[row["label"]],
+                "foreground": shares.get(row["label"]),
             }
             for row in rows
         ],
@@ -159,7 +171,9 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, LabelFacts]]:
+def _read_all(
+    pairs: list[Pair], ignore: Ignore, faults: list[str]
+) -> tuple[list[dict], dict[str, LabelFacts]]:
     """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
@@ -168,7 +182,12 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
         image = _read(read_pixels, pair.image, pair.id, unreadable)
         label = _read(read_label_files, pair.label, pair.id, unreadable)
         if label is not None:
-            labels[str(pair.label)] = label_facts(label, image)
+            text = ignored_text(ignore, label)
+            facts = label_facts(label, image, text)
+            if not facts.pixels:
+                unreadable.setdefault(NOTHING_LABELLED, []).append(str(pair.label))
+                continue
+            labels[str(pair.label)] = facts
         if image is None or label is None:
             continue
         if image.shape[:2] != label.shape[:2]:
@@ -177,18 +196,18 @@ def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[st
                 f"{pair.image} has {_size(image)}; expected equal sizes; export the "
                 "label at the size of the image."
             )
-        rows.append(_row(pair, image, labels[str(pair.label)]))
+        rows.append({**_row(pair, image, facts), "label_ignored": text})
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
     return rows, labels
 
 
 def _read(
-    reader: Callable[..., np.ndarray],
+    reader: Callable[[str | Path], Pixels],
     path: str | Path,
     name: str,
     unreadable: dict[str, list[str]],
-) -> np.ndarray | None:
+) -> Pixels | None:
     """Pixels of an image or label whose mask will have a name, or None.
 
     Equal faults of several files are collected under one sentence.
@@ -205,7 +224,7 @@ def _read(
         return None
 
 
-def _size(pixels: np.ndarray) -> str:
+def _size(pixels: np.ndarray | LabelFile) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
 
 
@@ -219,6 +238,7 @@ def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
         "channels": 1 if image.ndim == 2 else image.shape[2],
         "dtype": image.dtype.name,
         "label_maximum": int(label.histogram.values[-1]),
+        "ignored": label.ignored / (label.ignored + label.pixels),
         "sha256_image": sha256(pair.image),
         "sha256_label": sum_of_files(pair.label),
         "role": pair.role,

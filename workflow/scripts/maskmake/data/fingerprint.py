@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict, cast
 import numpy as np
 import pandas as pd
 
+from maskmake.data.labels import is_labelled
 from maskmake.data.object_class import ObjectName, Pieces, find_object_class
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.tables import damaged
@@ -40,7 +41,9 @@ class Plan(TypedDict):
     """Contents of ``plan.json``, the fingerprint of a data set.
 
     Attributes:
+        foreground: share of the labelled pixels.
         objects, pieces: see ``object_class.ObjectClass``; absent from old files.
+        ignored: share of the pixels that the labels ignore; absent where there are none.
     """
 
     images: Length
@@ -53,6 +56,7 @@ class Plan(TypedDict):
     largest_patch: Annotated[int, Keywords(minimum=0)]
     objects: NotRequired[ObjectName]
     pieces: NotRequired[Pieces]
+    ignored: NotRequired[Annotated[float, Keywords(exclusiveMinimum=0, exclusiveMaximum=1)]]
 
 
 def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:
@@ -102,7 +106,7 @@ def fingerprint(
     seen = splits.loc[splits["role"] != "test", "id"]
     channels = int(index["channels"].iloc[0])
     total, sum_squares = np.zeros(channels), np.zeros(channels)
-    pixels, foreground = 0, 0
+    pixels, labelled, foreground = 0, 0, 0
     low, high = np.inf, -np.inf
     for image_id in seen:
         image = images[image_id].reshape(-1, channels).astype(np.float64)
@@ -110,17 +114,18 @@ def fingerprint(
         sum_squares += (image**2).sum(axis=0)
         low, high = min(low, image.min()), max(high, image.max())
         pixels += len(image)
-        foreground += int(labels[image_id].sum())
+        labelled += int(np.count_nonzero(is_labelled(labels[image_id])))
+        foreground += int(np.count_nonzero(labels[image_id] == 1))
     mean = total / pixels
     variance = np.maximum(sum_squares / pixels - mean**2, 0)
     smallest = int(index[["height", "width"]].to_numpy().min())
-    return {
+    plan: Plan = {
         "images": len(index),
         "height": _range(index["height"]),
         "width": _range(index["width"]),
         "channels": cast(Literal[1, 3], channels),
         "dtype": cast(Literal["uint8", "uint16"], images.dtype.name),
-        "foreground": foreground / pixels,
+        "foreground": foreground / labelled,
         "intensity": {
             "mean": mean.tolist(),
             "std": np.sqrt(variance).tolist(),
@@ -130,6 +135,9 @@ def fingerprint(
         "largest_patch": smallest // PATCH_STEP * PATCH_STEP,
         **find_object_class(labels[image_id] for image_id in seen),
     }
+    if labelled < pixels:
+        plan["ignored"] = 1 - labelled / pixels
+    return plan
 
 
 def _range(lengths: pd.Series) -> Lengths:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.measure import label as number_pieces
 
+from maskmake.data.label_files import LabelFile
+from maskmake.data.label_ignored import NONE, ignored_pixels, occurring, without_ignored
 from maskmake.data.label_values import (
     COUNTED,
     OBJECTS,
@@ -39,6 +41,10 @@ class LabelFacts:
         pieces: how many pieces each of ``regions`` but 0 falls into, counted if the values may be
             object numbers, and otherwise empty.
         line_pixels: pixels of the lines between objects that touch, if every value is an object.
+        ignored: pixels that are ignored; nothing above or below counts them.
+        ignored_by: what of the text of ``label_ignored`` they are.
+        clear: whether pixels are transparent.
+        nodata: the value that the file says is no data.
         contrast: mean of the image where the label is in the upper half of its range, less the
             mean elsewhere, in standard deviations of the image; NaN where there is nothing.
     """
@@ -49,10 +55,14 @@ class LabelFacts:
     pieces: tuple[int, ...]
     line_pixels: int
     contrast: float
+    ignored: int = 0
+    ignored_by: frozenset[str] = frozenset()
+    clear: bool = False
+    nodata: int | None = None
 
     @property
     def pixels(self) -> int:
-        """Number of pixels."""
+        """Number of pixels that are not ignored."""
         return int(self.histogram.counts.sum())
 
     @property
@@ -78,21 +88,25 @@ class LabelFacts:
         return float((found.counts[inside].sum() - lines) / self.pixels)
 
 
-def label_facts(label: np.ndarray, image: np.ndarray | None) -> LabelFacts:
+def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> LabelFacts:
     """Look at one label.
 
     Args:
-        label: as ``read_label`` gives it.
+        file: as ``read_label`` gives it.
         image: of the same size, or None where it cannot be read.
+        text: of ``label_ignored``, what is ignored.
     """
-    histogram = label_histogram(label)
+    ignored = ignored_pixels(file, text)
+    label = without_ignored(file, ignored)
+    whole, count = label_histogram(label), 0 if ignored is None else int(ignored.sum())
+    histogram = _less(whole, count)
     colour = label.ndim == 3
     values = histogram.values
     regions: frozenset[int] = frozenset()
     pieces: tuple[int, ...] = ()
     line_pixels = 0
     if len(values) > 2 and not colour:
-        regions = _regions(label, histogram)
+        regions = _regions(label, whole)
         objects = values[values != 0]
         if (
             objects[0] > 0
@@ -104,8 +118,25 @@ def label_facts(label: np.ndarray, image: np.ndarray | None) -> LabelFacts:
         line_pixels = int(lines_between(label).sum())
     contrast = np.nan
     if image is not None and image.shape[:2] == label.shape[:2] and len(values) > 1 and not colour:
-        contrast = _contrast(image, label, (float(values[0]) + float(values[-1])) / 2)
-    return LabelFacts(histogram, colour, regions, pieces, line_pixels, contrast)
+        contrast = _contrast(image, label, (float(values[0]) + float(values[-1])) / 2, ignored)
+    return LabelFacts(
+        histogram=histogram,
+        colour=colour,
+        regions=regions,
+        pieces=pieces,
+        line_pixels=line_pixels,
+        contrast=contrast,
+        ignored=count,
+        ignored_by=frozenset(occurring(file, text)),
+        clear=file.clear is not None,
+        nodata=file.nodata,
+    )
+
+
+def _less(histogram: Histogram, ignored: int) -> Histogram:
+    """A histogram without the ignored pixels, which are 0 in it."""
+    counts = histogram.counts - ignored * (histogram.values == 0)
+    return Histogram(histogram.values[counts > 0], counts[counts > 0])
 
 
 def _regions(label: np.ndarray, histogram: Histogram) -> frozenset[int]:
@@ -128,13 +159,18 @@ def _pieces(label: np.ndarray) -> tuple[int, ...]:
     return tuple(np.unique(value[1:], return_counts=True)[1].tolist())
 
 
-def _contrast(image: np.ndarray, label: np.ndarray, middle: float) -> float:
+def _contrast(
+    image: np.ndarray, label: np.ndarray, middle: float, ignored: np.ndarray | None
+) -> float:
     step = max(1, int((label.size / CONTRAST_PIXELS) ** 0.5))
     pixels = image[::step, ::step].astype(np.float32)
     if pixels.ndim == 3:
         pixels = pixels.mean(axis=2)
     upper = label[::step, ::step] > middle
-    deviation = pixels.std()
+    if ignored is not None:
+        counted = ~ignored[::step, ::step]
+        pixels, upper = pixels[counted], upper[counted]
+    deviation = pixels.std() if pixels.size else 0
     if not deviation or not upper.any() or upper.all():
         return np.nan
     return float((pixels[upper].mean() - pixels[~upper].mean()) / deviation)

@@ -6,6 +6,7 @@ import numpy as np
 
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_files import is_shown_inverted
+from maskmake.data.label_ignored import TRANSPARENT, Ignore
 from maskmake.data.label_names import split_files
 from maskmake.data.label_values import NONZERO, Histogram, colour_name, merged
 
@@ -17,6 +18,8 @@ MIDDLE = (0.25, 0.75)
 FEW = 8  # so many values may be classes, and each of them is looked for in the labels
 
 LISTED = 6  # values in a sentence
+
+VOIDS = (255, 65535)  # many programs give them to pixels that they know nothing about
 
 # Two polarities: the shares of foreground lie on both sides of a half, so far apart, those of one
 # side are the complement of the other's, and the contrast in the images has the opposite sign.
@@ -59,7 +62,11 @@ def third_value_fault(labels: dict[str, LabelFacts], pool: Histogram) -> str:
         found = f"{most}: {describe_values(labels[most])}"
     guess = "set dataset.foreground to the value or the list of values that is foreground"
     if len(pool.values) <= FEW:
-        guess = f"{guess}, such as {_likely_foreground(labels, pool)}, or to nonzero for all but 0"
+        likely = _likely_foreground(labels, pool)
+        guess = f"{guess}, such as {likely}, or to nonzero for all but 0"
+        void = int(pool.values[-1])
+        if likely < void and void in VOIDS:
+            guess = f"{guess}; if {void} marks pixels to be ignored, set dataset.ignore to {void}"
     if any(facts.pieces for facts in labels.values()):
         advice = f"if they number objects, set dataset.foreground to objects; if classes, {guess}"
     elif len(pool.values) <= FEW:
@@ -80,7 +87,7 @@ def _likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
     """
     likely, top = pool.values != 0, int(pool.values[-1])
     found = [facts.histogram.values for facts in labels.values()]
-    if top in (255, 65535) and any(
+    if top in VOIDS and any(
         values[-1] == top and ((values != 0) & (values < MIDDLE[0] * top)).any() for values in found
     ):
         likely &= pool.values < top
@@ -206,6 +213,45 @@ def describe_values(facts: LabelFacts) -> str:
     if len(values) == 2:
         return f"the values {values[0]} and {values[1]}"
     return f"{len(values)} values from {values[0]} to {values[-1]}"
+
+
+def ignore_faults(labels: dict[str, LabelFacts], ignore: Ignore) -> Iterator[str]:
+    """Ignored values that no label has, transparent pixels, and no data where all is labelled."""
+    listed = ignore if isinstance(ignore, list) else [] if ignore is None else [ignore]
+    found = frozenset().union(*(facts.ignored_by for facts in labels.values()))
+    if missing := [str(value) for value in listed if str(value).lower() not in found]:
+        yield (
+            f"dataset.ignore: no label has {' or '.join(missing)} pixels; expected what labels "
+            "have; correct the setting."
+        )
+    clear = [path for path, facts in labels.items() if facts.clear]
+    if clear and TRANSPARENT not in listed and ignore != []:
+        yield (
+            f"{name_labels(clear)}: pixels are transparent; expected opaque labels; set "
+            "dataset.ignore to transparent if these pixels are not to count, to [] to drop the "
+            "transparency, or save the labels without it."
+        )
+    left = pool_values(labels).values
+    tagged = [path for path, facts in labels.items() if facts.ignored]
+    if ignore is None and tagged and len(left) == 1:
+        nodata = labels[tagged[0]].nodata
+        yield (
+            f"{name_labels(tagged)}: the file says that {nodata} is no data, and all other pixels "
+            f"are {left[0]}; expected background and foreground; set dataset.ignore to [] if "
+            f"{nodata} is background, or correct the nodata tag."
+        )
+
+
+def nodata_warning(labels: dict[str, LabelFacts], ignore: Ignore) -> Iterator[str]:
+    """Labels of which pixels are ignored because the file says that they have no data."""
+    tagged = [path for path, facts in labels.items() if facts.ignored]
+    if ignore is None and tagged:
+        counts = np.sum([[labels[path].ignored, labels[path].pixels] for path in tagged], axis=0)
+        yield (
+            f"{name_labels(tagged)}: the file says that {labels[tagged[0]].nodata} is no data; "
+            f"{100 * counts[0] / counts.sum():.3g} % of the pixels are ignored; to count them, set "
+            "dataset.ignore to []."
+        )
 
 
 def name_labels(paths: list[str], kind: str = "label") -> str:

@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -22,21 +23,38 @@ TYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefd"))
 
 GREY_PNG = 0  # colour type
 ALPHA = {1, 2}  # ExtraSamples of a TIFF
+GDAL_NODATA = 42113
 
 
-def read_label(path: str | Path) -> np.ndarray:
+class LabelFile(NamedTuple):
+    """What a label's file has.
+
+    Attributes:
+        values: (H, W) of the smallest integer type that holds them; (H, W, 3) ``uint8`` if the
+            channels differ. A 1-bit label has the values 0 and 1.
+        clear: (H, W) bool, the pixels that are not opaque; None without any.
+        nodata: the value that stands for no data, by GDAL's tag of a TIFF.
+    """
+
+    values: np.ndarray
+    clear: np.ndarray | None = None
+    nodata: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the values."""
+        return self.values.shape
+
+
+def read_label(path: str | Path) -> LabelFile:
     """Read the values that a label stores.
 
-    A palette gives its indices, a TIFF whose 0 is white is not inverted, and alpha is dropped where
-    it is opaque. Equal channels become one. The label is turned as an image is.
-
-    Returns:
-        (H, W) of the smallest integer type that holds the values; (H, W, 3) ``uint8`` if the
-        channels differ. A 1-bit label has the values 0 and 1.
+    A palette gives its indices, and a TIFF whose 0 is white is not inverted. Equal channels become
+    one. The label is turned as an image is.
 
     Raises:
-        UserError: as ``read_pixels``, or the file is compressed with loss, or has transparent
-            pixels, values that are no whole numbers, or several channels that are no colours.
+        UserError: as ``read_pixels``, or the file is compressed with loss, or has values that are
+            no whole numbers, or several channels that are no colours.
     """
     path = Path(path)
     kind = image_format(path)
@@ -44,18 +62,16 @@ def read_label(path: str | Path) -> np.ndarray:
         raise _lossy(path, "a JPEG label")
     if kind == "TIFF":
         with explain_decoding_errors(path):
-            pixels, alpha = _read_tiff(path)
+            pixels, alpha, nodata = _read_tiff(path)
     else:
         pixels = _stored(path, kind, read_pixels(path))
-        alpha = _alpha(path, kind)
-    if alpha is not None and (clear := alpha < alpha.dtype.type(_opaque(alpha.dtype))).any():
-        raise UserError(
-            f"{path}: {100 * clear.mean():.3g} % of the pixels are transparent; expected an opaque "
-            "label; save it without alpha, with a value for each pixel."
-        )
+        alpha, nodata = _alpha(path, kind), None
+    clear = None if alpha is None else alpha < _opaque(alpha.dtype)
     if pixels.ndim == 3:
         pixels = _one_channel(path, pixels)
-    return _whole(path, pixels)
+    return LabelFile(
+        _whole(path, pixels), clear if clear is not None and clear.any() else None, nodata
+    )
 
 
 def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
@@ -91,8 +107,8 @@ def _lossy(path: Path, what: str) -> UserError:
     )
 
 
-def _read_tiff(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The stored values, and alpha where the file has it."""
+def _read_tiff(path: Path) -> tuple[np.ndarray, np.ndarray | None, int | None]:
+    """The stored values, and alpha and the value of no data where the file has them."""
     with tiffs.open_tiff(path) as tiff:
         pages = [page for _, page in tiffs.list_pages(tiff)]
         if len(pages) > 1:
@@ -106,9 +122,18 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             pixels = tiffs.read_page(page, stored=True)
             if pixels.ndim == 3 and set(page.extrasamples) & ALPHA:
                 values = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :-1]
-                return values, pixels[:, :, -1]
-            return pixels, None
-    return read_pixels(path), None  # other colours are made RGB
+                return values, pixels[:, :, -1], _nodata(page)
+            return pixels, None, _nodata(page)
+    return read_pixels(path), None, None  # other colours are made RGB
+
+
+def _nodata(page: tifffile.TiffPage) -> int | None:
+    tag = page.tags.get(GDAL_NODATA)
+    try:
+        value = float(tag.value) if tag else np.nan
+    except (TypeError, ValueError):  # no number
+        return None
+    return int(value) if value.is_integer() else None
 
 
 def _alpha(path: Path, kind: str) -> np.ndarray | None:

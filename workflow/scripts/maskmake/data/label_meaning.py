@@ -16,16 +16,19 @@ from maskmake.data.label_faults import (
     MIDDLE,
     colour_fault,
     describe_values,
+    ignore_faults,
     inversion_warning,
     label_range,
     list_values,
     middle_fault,
     name_labels,
+    nodata_warning,
     polarity_findings,
     pool_values,
     third_value_fault,
     wrong_range_fault,
 )
+from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_values import (
     ABOVE,
     NONZERO,
@@ -50,12 +53,15 @@ class LabelSettings:
             ``foreground``; None: ``foreground`` counts.
         tolerance: largest share of a label's pixels in the middle half of the range.
         empty: "accept" or "refuse" labels that are all background or all foreground.
+        ignore: values, colours or "transparent" that count nowhere; None: what a file says is no
+            data.
     """
 
     foreground: str | int | list[str | int] = "auto"
     threshold: float | None = None
     tolerance: float = 0.01
     empty: str = "refuse"
+    ignore: Ignore = None
 
 
 @dataclass
@@ -79,6 +85,8 @@ def settle(labels: dict[str, LabelFacts], settings: LabelSettings) -> Settled:
         labels: what each label looks like, by its path; at least one.
         settings: of the user.
     """
+    if faults := list(ignore_faults(labels, settings.ignore)):
+        return Settled(NONZERO, faults)
     threshold = settings.threshold
     if settings.foreground == "auto" and threshold is None and settings.tolerance == 1:
         threshold = HALF  # the tolerance accepts any label
@@ -92,6 +100,7 @@ def settle(labels: dict[str, LabelFacts], settings: LabelSettings) -> Settled:
         one_value = {path: found for path, found in labels.items() if len(_values(found)) == 1}
         labels = one_value if settings.empty == "refuse" else {}
     _check_sides(labels, settled, settings)
+    settled.warnings.extend(nodata_warning(labels, settings.ignore))
     return settled
 
 

@@ -49,9 +49,9 @@ def find_object_class(labels: Iterable[np.ndarray]) -> ObjectClass:
     neither, objects are the foreground.
 
     Args:
-        labels: (H, W) ``uint8``, 0 or 1.
+        labels: (H, W) ``uint8``, 0, 1 or, for pixels of neither class, 255.
     """
-    counted = [(_count(label > 0), _count(label == 0)) for label in labels]
+    counted = [(_count(label == 1), _count(label == 0)) for label in labels]
     foreground, background = (
         _pooled([pair[place] for pair in counted if pair[place].pixels]) for place in (0, 1)
     )

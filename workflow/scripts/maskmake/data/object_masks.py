@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from maskmake.data.label_files import read_label
+from maskmake.data.label_files import LabelFile, read_label
 from maskmake.data.label_names import split_files
-from maskmake.data.label_values import lines_between
+from maskmake.data.label_values import lines_between, packed
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256
 
@@ -22,11 +22,11 @@ def sum_of_files(label: str | Path) -> str:
     return hashlib.sha256(os.fsencode(lines)).hexdigest()
 
 
-def read_label_files(label: str | Path) -> np.ndarray:
+def read_label_files(label: str | Path) -> LabelFile:
     """Read a label; the objects of several files are united, with lines between those that touch.
 
     A line is background and one pixel wide. It is taken from the larger of the two objects, so that
-    small ones stay.
+    small ones stay. Of several files, what is clear in each of them is clear.
 
     Args:
         label: text of ``join_files``.
@@ -39,18 +39,21 @@ def read_label_files(label: str | Path) -> np.ndarray:
             the first one.
     """
     files = split_files(label)
+    first = read_label(files[0])
     if len(files) == 1:
-        return read_label(files[0])
-    united = read_label(files[0])
+        return first
+    united, clear = packed(first.values), first.clear
     numbers = np.zeros(united.shape, np.int32)
     for number, file in enumerate(files, start=1):
-        mask = united if number == 1 else read_label(file)
+        found = first if number == 1 else read_label(file)
+        mask = packed(found.values)
         _check_object(file, mask, files[0], numbers.shape)
         inside = (mask > 0) & (numbers == 0)
         numbers[inside] = number
         if number > 1:
             united = np.where(inside, mask, united)
-    return np.where(lines_between(numbers), 0, united).astype(united.dtype)
+            clear = None if clear is None or found.clear is None else clear & found.clear
+    return LabelFile(np.where(lines_between(numbers), 0, united), clear, first.nodata)
 
 
 def _check_object(file: Path, mask: np.ndarray, first: Path, shape: tuple[int, ...]) -> None:

@@ -3,18 +3,24 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from maskmake.data.images import read_pixels
+from maskmake.data.label_files import LabelFile
+from maskmake.data.label_ignored import ignored_pixels, without_ignored
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.label_values import foreground_mask
+from maskmake.data.labels import IGNORED
 from maskmake.data.object_masks import read_label_files, sum_of_files
 from maskmake.data.tables import check_columns, damaged
 from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, writable_array, write_csv
+
+Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
 
 
 class PixelStore:
@@ -98,7 +104,7 @@ def open_images(path: str | Path, index: pd.DataFrame) -> PixelStore:
 
 
 def open_labels(path: str | Path, index: pd.DataFrame) -> PixelStore:
-    """Labels of ``index.csv``: (H, W) ``uint8``, 0 or 1."""
+    """Labels of ``index.csv``: (H, W) ``uint8``, 0, 1 or ``IGNORED``."""
     shapes = _shapes_2d(index)
     return PixelStore(path, index["id"], shapes, index["label_offset"], index.get("sha256_label"))
 
@@ -151,7 +157,7 @@ def build_store(
     Args:
         manifest: table of ``manifest.csv``.
         images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
-        labels_path: output, ``uint8``, 0 or 1.
+        labels_path: output, ``uint8``, 0, 1 or ``IGNORED``.
         index_path: output; shape, offsets and SHA-256 of each image and label.
 
     Returns:
@@ -160,7 +166,7 @@ def build_store(
     Raises:
         UserError: a file cannot be read, or is not the one that was audited.
     """
-    check_columns("manifest.csv", manifest, ["label_foreground"], "validate")
+    check_columns("manifest.csv", manifest, ["label_foreground", "label_ignored"], "validate")
     channels = int(manifest["channels"].max())
     dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
     label_shapes = _shapes_2d(manifest)
@@ -187,8 +193,8 @@ def build_store(
             pixels = _audited(read_pixels, row.image, row.sha256_image, size)
             pixels = to_pixel_type(pixels, dtype, channels)
             thumbnails.append(thumbnail(pixels))
-            label = _audited(read_label_files, row.label, row.sha256_label, size)
-            label = foreground_mask(label, str(row.label_foreground))
+            file = _audited(read_label_files, row.label, row.sha256_label, size)
+            label = binary_label(file, str(row.label_foreground), str(row.label_ignored))
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
             sums["sha256_image"].append(_sum(pixels))
@@ -197,13 +203,28 @@ def build_store(
     return np.stack(thumbnails)
 
 
+def binary_label(file: LabelFile, meaning: str, ignored: str) -> np.ndarray:
+    """A label as the pixel store has it, (H, W) ``uint8``: 0, 1 and ``IGNORED``.
+
+    Args:
+        file: as ``read_label`` gives it.
+        meaning: text of ``label_values``.
+        ignored: text of ``label_ignored``.
+    """
+    left_out = ignored_pixels(file, ignored)
+    label = foreground_mask(without_ignored(file, left_out), meaning).astype(np.uint8)
+    if left_out is not None:
+        label[left_out] = IGNORED
+    return label
+
+
 def _sum(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _audited(
-    read: Callable[[str], np.ndarray], path: str, sha256_of_file: str, size: tuple[int, int]
-) -> np.ndarray:
+    read: Callable[[str], Pixels], path: str, sha256_of_file: str, size: tuple[int, int]
+) -> Pixels:
     """The pixels of a file that still has the bytes that were audited.
 
     They are compared after the file was decoded, so that a change until then is seen.

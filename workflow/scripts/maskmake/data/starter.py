@@ -80,7 +80,7 @@ def _likelihood(choice: Choice) -> tuple:
 
 def _values(label: str | Path) -> int:
     try:
-        return len(np.unique(read_label_files(label)))
+        return len(np.unique(read_label_files(label).values))
     except UserError:
         return 2**16
 
@@ -170,7 +170,7 @@ def describe(choice: Choice) -> list[str]:
             kind = "grey" if pixels.ndim == 2 else f"{pixels.shape[2]} channels"
             size = f"{pixels.shape[0]} x {pixels.shape[1]}"
             images.add(f"{size} pixels, {kind}, {pixels.dtype} ({pair.image.suffix})")
-            values |= set(np.unique(read_label_files(pair.label)).tolist())
+            values |= set(np.unique(read_label_files(pair.label).values).tolist())
         except UserError as error:
             lines.append(f"missing: {error}")
     lines += [f"image: {text}" for text in sorted(images)]

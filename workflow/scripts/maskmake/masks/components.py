@@ -12,7 +12,12 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
+from maskmake.data.labels import (
+    HOLE_CONNECTIVITY,
+    OBJECT_CONNECTIVITY,
+    SIDES,
+    is_labelled,
+)
 from maskmake.scores.pixels import Confusion
 
 # A piece is true if at least this share of its pixels is of its class in the label.
@@ -28,12 +33,14 @@ class Components(NamedTuple):
         pieces: (H, W) ``int32``, the piece of each pixel, from 0.
         holes: how many holes there are; larger numbers are objects.
         sizes: pixels of each piece.
+        labelled: how many of them the label does not ignore.
         foreground: how many of them are foreground in the label.
     """
 
     pieces: np.ndarray
     holes: int
     sizes: np.ndarray
+    labelled: np.ndarray
     foreground: np.ndarray
 
     @property
@@ -43,15 +50,21 @@ class Components(NamedTuple):
 
     @property
     def overlaps(self) -> np.ndarray:
-        """Share of each piece's pixels that are of its class in the label."""
-        shares = self.foreground / self.sizes
+        """Share of each piece's labelled pixels that are of its class in the label."""
+        shares = self.foreground / np.maximum(self.labelled, 1)
         return np.where(self.is_object, shares, 1 - shares)
+
+    @property
+    def is_false(self) -> np.ndarray:
+        """(piece,) bool: less than ``TRUE_SHARE`` is of its class; without labelled pixels not."""
+        return (self.labelled > 0) & (self.overlaps < TRUE_SHARE)
 
 
 def find_components(mask: np.ndarray, label: np.ndarray) -> Components:
-    """Label the objects and holes of a mask (H, W) bool; the label (H, W) is 0 or 1.
+    """Label the objects and holes of a mask (H, W) bool; the label (H, W) is 0, 1 or 255.
 
-    A hole is any piece of background, one at the edge of the image included.
+    A hole is any piece of background, one at the edge of the image included. Ignored pixels belong
+    to pieces too, because a clean-up sees whole masks, but they are not counted as labelled.
     """
     structures = [
         ndimage.generate_binary_structure(2, n) for n in (HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY)
@@ -61,8 +74,11 @@ def find_components(mask: np.ndarray, label: np.ndarray) -> Components:
     np.add(objects, holes, out=pieces, where=mask)
     pieces -= 1
     sizes = np.bincount(pieces.ravel(), minlength=holes + count)
-    foreground = np.bincount(pieces[label > 0], minlength=holes + count)
-    return Components(pieces, holes, sizes, foreground)
+    labelled, foreground = (
+        np.bincount(pieces[selected], minlength=holes + count)
+        for selected in (is_labelled(label), label == 1)
+    )
+    return Components(pieces, holes, sizes, labelled, foreground)
 
 
 def clean_up_counts(
@@ -72,7 +88,7 @@ def clean_up_counts(
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255.
         sizes: smallest objects and smallest holes to try, ascending.
 
     Returns:
@@ -108,11 +124,13 @@ def _remove_then_fill(
     graph = coo_array((np.ones(joined.shape[1], bool), tuple(joined)), (total, total))
     group = connected_components(graph, directed=False)[1]
     empty = ~is_object | gone
-    areas, true_areas = (
+    areas, labelled_areas, true_areas = (
         np.bincount(group[empty], weights=pixels[empty]).astype(np.int64)
-        for pixels in (found.sizes, found.foreground)
+        for pixels in (found.sizes, found.labelled, found.foreground)
     )
-    areas, true_areas = areas[areas > 0], true_areas[areas > 0]
+    areas, labelled_areas, true_areas = (
+        pixels[areas > 0] for pixels in (areas, labelled_areas, true_areas)
+    )
 
     def up_to_each_size(values: np.ndarray) -> np.ndarray:
         # A hole is filled at the first size above its area and at all larger ones.
@@ -122,16 +140,17 @@ def _remove_then_fill(
 
     kept = is_object & ~gone
     tp = found.foreground[kept].sum() + up_to_each_size(true_areas)
-    fp = found.sizes[kept].sum() + up_to_each_size(areas) - tp
+    fp = found.labelled[kept].sum() + up_to_each_size(labelled_areas) - tp
     fn = found.foreground.sum() - tp
-    counts = Confusion(tp, fp, fn, found.sizes.sum() - tp - fp - fn)
+    counts = Confusion(tp, fp, fn, found.labelled.sum() - tp - fp - fn)
 
-    true_hole = areas - true_areas >= TRUE_SHARE * areas
-    true_object = found.overlaps[gone] >= TRUE_SHARE
+    true_hole = labelled_areas - true_areas >= TRUE_SHARE * labelled_areas
+    is_known = labelled_areas > 0
+    false_object = found.is_false[gone]
     removed = [
-        np.full(len(sizes), true_object.sum()),
-        np.full(len(sizes), (~true_object).sum()),
-        up_to_each_size(true_hole),
+        np.full(len(sizes), ((found.labelled[gone] > 0) & ~false_object).sum()),
+        np.full(len(sizes), false_object.sum()),
+        up_to_each_size(true_hole & is_known),
         up_to_each_size(~true_hole),
     ]
     return counts, np.array(removed)

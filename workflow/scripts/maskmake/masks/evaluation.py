@@ -29,7 +29,7 @@ class Metrics:
 
     Attributes:
         images: how many were scored.
-        foreground: share of their labels' pixels.
+        foreground: share of their labelled pixels.
         decision: the one that made the masks.
         temperature: of the calibration.
         scores: ``ScoreCard.scores``.
@@ -97,9 +97,10 @@ def evaluate_run(
     Raises:
         UserError: the labels of the test images have one class alone.
     """
-    foreground = sum(int(np.count_nonzero(labels[i])) for i in run.test_ids)
-    pixels = sum(labels[i].size for i in run.test_ids)
-    check_classes("test", pixels - foreground, foreground)
+    background, foreground = (
+        sum(int(np.count_nonzero(labels[i] == value)) for i in run.test_ids) for value in (0, 1)
+    )
+    check_classes("test", background, foreground)
 
     def cases() -> Iterator[Case]:
         for i in run.test_ids:
@@ -110,7 +111,7 @@ def evaluate_run(
     reliability, expected = assess_calibration(cases(), learned["temperature"])
     metrics = Metrics(
         images=len(run.test_ids),
-        foreground=foreground / pixels,
+        foreground=foreground / (background + foreground),
         decision=decision,
         temperature=learned["temperature"],
         scores=card.scores,

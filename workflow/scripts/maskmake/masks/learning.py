@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from maskmake.data.fingerprint import Plan
+from maskmake.data.labels import is_labelled, where_labelled
 from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.splits import check_classes
@@ -222,10 +223,10 @@ def learn_calibration(cases: Cases, decision: Decision) -> Calibration:
     histogram, _ = pooled_histogram(cases())
     temperature = learn_temperature(histogram)
     foreground, expected = [], []
-    for _, _, probability, _ in cases():
+    for _, label, probability, _ in cases():
         mask = apply_decision(probability, decision)
-        mask_histogram = probability_histogram(probability, mask)
-        foreground.append(mask.mean())
+        mask_histogram = probability_histogram(probability, where_labelled(mask, label))
+        foreground.append(mask[is_labelled(label)].mean())
         expected.append(expected_dice(mask_histogram, temperature)["expected_mean_dice"])
     return {
         "temperature": temperature,

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
+
 from maskmake.data.fingerprint import Plan
+from maskmake.data.labels import where_labelled
 from maskmake.data.object_class import MANY, ObjectName
 from maskmake.masks.decision import (
     Curve,
@@ -62,12 +65,18 @@ def other_class(objects: ObjectName) -> ObjectName:
     return "background" if objects == "foreground" else "foreground"
 
 
+def object_label(label: np.ndarray, objects: ObjectName) -> np.ndarray:
+    """A label as one in which objects are foreground, and the other way round."""
+    return label if objects == "foreground" else where_labelled(label == 0, label)
+
+
 def object_case(case: Case, objects: ObjectName) -> Case:
     """A case as if its objects were foreground; rounding may change a probability below 0.5."""
     if objects == "foreground":
         return case
     mask = case.mask if case.mask is None else object_mask(case.mask, objects)
-    return Case(case.id, 1 - case.label, object_probability(case.probability, objects), mask)
+    label = object_label(case.label, objects)
+    return Case(case.id, label, object_probability(case.probability, objects), mask)
 
 
 def object_cases(cases: Cases, objects: ObjectName) -> Cases:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from maskmake.masks.components import TRUE_SHARE, Components, find_components
+from maskmake.masks.components import Components, find_components
 from maskmake.masks.decision import (
     Decision,
     LearnedDecision,
@@ -31,7 +31,8 @@ OVERLAPS = (0, 0.1, 0.2, 0.3, 0.4)
 def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
     """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
 
-    A piece is false if less than half of its pixels are of its class in the label. The masks are
+    A piece is false if less than half of its labelled pixels are of its class in the label; one
+    without any is left out. The masks are
     cut at the learned threshold; false pieces of the masks at 0.5 that this threshold removes are
     added. The cause of a false piece is ``threshold`` if it is gone at a threshold that costs no
     more than 0.002 of the objective; else ``size`` if the learned clean-up removes it or if it is
@@ -43,9 +44,9 @@ def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
 
     Returns:
         One row a piece: id (of the image), kind (object or hole), row and column of its centre,
-        size in pixels, mean_probability (of foreground), overlap (share of its pixels that are of
-        its class in the label), threshold (at which it was cut), cleaned (whether the learned
-        clean-up removes it), false, and cause (empty if true).
+        size in pixels, mean_probability (of foreground), overlap (share of its labelled pixels
+        that are of its class in the label), threshold (at which it was cut), cleaned (whether the
+        learned clean-up removes it), false, and cause (empty if true).
     """
     decision = stored_decision(learned)
     threshold, objects = decision.threshold, decision.objects
@@ -111,10 +112,10 @@ def _pieces(
             "overlap": found.overlaps,
             "threshold": threshold,
             "cleaned": cleaned,
-            "false": found.overlaps < TRUE_SHARE,
+            "false": found.is_false,
             "free": kept == 0,
         }
-    )
+    )[found.labelled > 0]
 
 
 def _pixels(found: Components, values: np.ndarray) -> np.ndarray:

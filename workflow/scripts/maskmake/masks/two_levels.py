@@ -112,7 +112,7 @@ def score_candidates(
     """Score decisions; those in a row with the same mask before separation share its making."""
     numbers_by_image, v_rands_by_image = [], []
     for _, label, probability, _ in cases:
-        truth = label_components(label > 0, connectivity=OBJECT_CONNECTIVITY)
+        truth = label_components(label == 1, connectivity=OBJECT_CONNECTIVITY)
         measured = []
         for unseparated, group in groupby(
             decisions, lambda each: replace(each, upper=None, min_seed=0)

@@ -12,9 +12,9 @@ from skimage.measure import label as label_components
 from skimage.segmentation import find_boundaries
 
 from maskmake.data.images import read_pixels
+from maskmake.data.labels import IGNORED, where_labelled
 from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
-from maskmake.masks.decision import object_mask
 from maskmake.runtime.files import read_array
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
@@ -115,10 +115,9 @@ def example_panels(
         read_pixels(pictures[kind] / f"{image_id}.png")
         for kind in ("masks", "probability", "regions")
     )
-    white_label = sampled(label) * np.uint8(255)
     panels = [
         ("image", thumbnail(stretched(image)), False),
-        ("label", thumbnail(white_label), True),
+        ("label", thumbnail(label_picture(sampled(label))), True),
         ("probability", thumbnail(sampled(probability)), False),
         ("mask", thumbnail(sampled(mask)), True),
         ("errors", error_map(image, label, mask), False),
@@ -133,15 +132,20 @@ def example_panels(
             for title, picture, lossless in panels
         ],
         "label_components": count_components(label, objects),
-        "mask_components": count_components(mask, objects),
+        "mask_components": count_components(where_labelled(mask > 0, label), objects),
     }
 
 
-def count_components(mask: np.ndarray, objects: ObjectName = "foreground") -> int:
-    """Number of 4-connected components of a class in the middle of a mask, (H, W)."""
-    top, left = (max(0, (side - COUNTED_SIDE) // 2) for side in mask.shape)
-    middle = mask[top : top + COUNTED_SIDE, left : left + COUNTED_SIDE]
-    return int(label_components(object_mask(middle > 0, objects), connectivity=1).max())
+def count_components(label: np.ndarray, objects: ObjectName = "foreground") -> int:
+    """Number of 4-connected components of a class in the middle of a label (H, W), 0, 1 or 255."""
+    top, left = (max(0, (side - COUNTED_SIDE) // 2) for side in label.shape)
+    middle = label[top : top + COUNTED_SIDE, left : left + COUNTED_SIDE]
+    return int(label_components(middle == (objects == "foreground"), connectivity=1).max())
+
+
+def label_picture(label: np.ndarray) -> np.ndarray:
+    """A label (H, W), 0, 1 or 255, in black and white, and grey where it is ignored; ``uint8``."""
+    return np.array([0, 255], np.uint8)[label % IGNORED] | (label == IGNORED) * np.uint8(128)
 
 
 def sampled(pixels: np.ndarray) -> np.ndarray:
@@ -173,17 +177,20 @@ def thumbnail(picture: np.ndarray) -> np.ndarray:
 
 
 def outlined(image: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Thumbnail of an image with the border of its label drawn on it.
+    """Thumbnail of an image with the border of its label drawn on it, dark where it is ignored.
 
     Args:
         image: (H, W) or (H, W, 3), any unsigned type.
-        label: (H, W), 0 or 1.
+        label: (H, W), 0, 1 or 255.
 
     Returns:
         (h, w, 3) ``uint8``.
     """
     picture = _as_colour(thumbnail(stretched(image)))
-    small_label = thumbnail(sampled(label) * np.uint8(255)) > 127
+    small_label, ignored = (
+        thumbnail((sampled(label) == value) * np.uint8(255)) > 127 for value in (1, IGNORED)
+    )
+    picture[ignored] //= 3
     picture[find_boundaries(small_label, mode="inner")] = OUTLINE
     return picture
 
@@ -193,7 +200,7 @@ def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndar
 
     Args:
         image: (H, W) or (H, W, 3), any unsigned type.
-        label: (H, W), 0 or 1.
+        label: (H, W), 0, 1 or, where nothing is painted, 255.
         mask: (H, W), 0 or not 0.
 
     Returns:
@@ -203,9 +210,9 @@ def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndar
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
     # Pale and with a third of the contrast, or the colours would be hard to see in a sharp image.
     painted = _as_colour((150 + grey / 3).astype(np.uint8))
-    is_label, is_mask = sampled(label) > 0, sampled(mask) > 0
-    painted[is_label & ~is_mask] = MISSED
-    painted[~is_label & is_mask] = FALSE
+    small_label, is_mask = sampled(label), sampled(mask) > 0
+    painted[(small_label == 1) & ~is_mask] = MISSED
+    painted[(small_label == 0) & is_mask] = FALSE
     return thumbnail(painted)
 
 

@@ -32,6 +32,10 @@ MANY_COMPONENTS = 20
 HONEST = 1.05
 
 
+def _labelled(table: pd.DataFrame) -> pd.Series:
+    return table["height"] * table["width"] * (1 - table["ignored"])
+
+
 def result_sentence(best: Run, table: pd.DataFrame) -> str:
     """The result of the best run.
 
@@ -41,7 +45,7 @@ def result_sentence(best: Run, table: pd.DataFrame) -> str:
     """
     metrics = best.metrics
     test = table[table["role"] == "test"]
-    share = np.average(test["foreground"], weights=test["height"] * test["width"])
+    share = np.average(test["foreground"], weights=_labelled(test))
     majority = "foreground" if share >= 0.5 else "background"
     if headline_score(metrics) == "foreground_dice":
         return (

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from maskmake.masks.components import TRUE_SHARE, find_components
+from maskmake.masks.components import find_components
 from maskmake.masks.decision import (
     Decision,
     apply_decision,
@@ -15,6 +15,7 @@ from maskmake.masks.decision import (
     object_probability,
     other_level,
 )
+from maskmake.masks.object_terms import object_label
 from maskmake.masks.objectives import TINY
 from maskmake.masks.specks import CAUSES, WINDOW
 from maskmake.report import figures, pictures
@@ -104,7 +105,7 @@ def crop_panels(
 
     Args:
         image: (H, W) or (H, W, 3), any unsigned type.
-        label: (H, W), 0 or 1.
+        label: (H, W), 0, 1 or 255.
         probability: (H, W) ``float16``, 0 to 1.
         worst: image, row and column of the middle.
         decision: the learned decision.
@@ -115,13 +116,13 @@ def crop_panels(
     )
     objects = decision.objects
     found_objects = object_probability(probability, objects) > decision.threshold
-    found = find_components(found_objects, object_mask(label > 0, objects))
-    false = (found.overlaps < TRUE_SHARE)[found.pieces]
+    found = find_components(found_objects, object_label(label, objects))
+    false = found.is_false[found.pieces]
     before = object_mask(found_objects, objects)
     after = apply_decision(probability, decision)
     return {
         f"image {worst['image']}": pictures.stretched(image[window]),
-        "label": label[window] * np.uint8(255),
+        "label": pictures.label_picture(label[window]),
         "probability": (probability[window].astype(np.float32) * 255).astype(np.uint8),
         f"mask at {_foreground_threshold(decision):.3f}": _painted(before[window], false[window]),
         "mask as decided": _painted(after[window], (false & (after == before))[window]),

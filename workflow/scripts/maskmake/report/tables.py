@@ -126,7 +126,8 @@ def data_facts(table: pd.DataFrame) -> list[tuple[str, str]]:
         for row in (areas.idxmin(), areas.idxmax())
     ]
     bits = 8 * max(np.dtype(name).itemsize for name in table["dtype"])
-    share = table["foreground"]
+    share, ignored = table["foreground"], table["ignored"]
+    rest = f"{percent(ignored.mean())} of an image on average"
     return [
         ("Images", number(len(table), 0)),
         ("Cross-validation", f"{folds} folds" if folds > 1 else "none"),
@@ -137,6 +138,7 @@ def data_facts(table: pd.DataFrame) -> list[tuple[str, str]]:
             f"{percent(share.mean())} of an image on average, "
             f"{percent(share.min())} to {percent(share.max())}",
         ),
+        *([("Ignored by labels", rest)] if ignored.any() else []),
     ]
 
 

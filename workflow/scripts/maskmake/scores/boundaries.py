@@ -2,11 +2,16 @@
 
 A border pixel is a foreground pixel with one of its four neighbours in the background; the edge of
 the image is not a border. A mask that is all foreground or all background has none.
+
+Where pixels of the label are ignored, only those that are labelled make borders. A border pixel
+nearer to an ignored pixel than to the other border is left out, because its counterpart may lie
+there.
 """
 
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import find_boundaries
+
+from maskmake.data.labels import is_labelled
 
 PERCENTILE = 95
 
@@ -21,7 +26,7 @@ def boundary_f1(mask: np.ndarray, label: np.ndarray, tolerance: float = 2) -> fl
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255.
         tolerance: Euclidean distance in pixels.
 
     Returns:
@@ -49,7 +54,7 @@ def hausdorff_95(mask: np.ndarray, label: np.ndarray) -> float:
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255.
 
     Returns:
         0 or more. If only one of the two has a border, the diagonal of the image, from the middle
@@ -69,9 +74,23 @@ def _border_distances(mask: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, 
 
     The array of a missing border is empty, and the other one then means nothing.
     """
-    border = find_boundaries(mask, connectivity=1, mode="inner")
-    true_border = find_boundaries(label > 0, connectivity=1, mode="inner")
+    labelled = is_labelled(label)
+    border = _border(mask & labelled, ~mask & labelled)
+    true_border = _border(label == 1, label == 0)
     return (
-        ndimage.distance_transform_edt(~true_border)[border],
-        ndimage.distance_transform_edt(~border)[true_border],
+        _distances(border, true_border, labelled),
+        _distances(true_border, border, labelled),
     )
+
+
+def _border(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    return inside & ndimage.binary_dilation(outside)  # by the four neighbours
+
+
+def _distances(border: np.ndarray, other: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Distance to the other border of each pixel of a border that is judged."""
+    distances = ndimage.distance_transform_edt(~other)[border]
+    if labelled.all():
+        return distances
+    to_ignored = ndimage.distance_transform_edt(labelled)[border]
+    return distances[other.any() & (distances <= to_ignored)]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from maskmake.data.labels import where_labelled
 from maskmake.scores.cases import Case
 from maskmake.scores.probabilities import (
     CALIBRATION_BINS,
@@ -79,7 +80,7 @@ def assess_calibration(
     for image_id, label, probability, mask in cases:
         assert mask is not None  # images that are scored have one
         pooled += probability_histogram(probability, label)
-        mask_histogram = probability_histogram(probability, mask)
+        mask_histogram = probability_histogram(probability, where_labelled(mask, label))
         rows.append({"id": image_id, **expected_dice(mask_histogram, temperature)})
     return reliability(pooled, temperature), pd.DataFrame(rows, columns=["id", *EXPECTED])
 

@@ -11,7 +11,7 @@ class Case(NamedTuple):
 
     Attributes:
         id: of the image.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or 255, see ``data.labels``.
         probability: (H, W) ``float16``, 0 to 1.
         mask: (H, W) bool; None where it is not made yet.
     """

@@ -11,6 +11,8 @@ from skimage import measure
 from skimage.metrics import contingency_table
 from skimage.segmentation import watershed
 
+from maskmake.data.labels import is_labelled
+
 RAND_SCORES = ("v_rand", "v_info", "v_split", "v_merge", "v_info_split", "v_info_merge")
 MATCHING_IOU = 0.5
 
@@ -96,7 +98,7 @@ def rand_and_information(mask: np.ndarray, label: np.ndarray) -> dict[str, float
 
     Args:
         mask: (H, W) bool, True inside a segment.
-        label: (H, W) ``uint8``, 1 inside a segment, 0 between segments.
+        label: (H, W) ``uint8``, 1 inside a segment; all else does not count.
 
     Returns:
         v_rand, v_split (low where true segments are split) and v_merge (low where they are merged);
@@ -105,7 +107,7 @@ def rand_and_information(mask: np.ndarray, label: np.ndarray) -> dict[str, float
         full mask is one segment: v_split 1. v_info is 0 where either side is one segment and the
         other is not, and 1 where both are: of one segment nothing can be split or merged.
     """
-    truth = measure.label(label > 0, connectivity=1)
+    truth = measure.label(label == 1, connectivity=1)
     found = SegmentOverlaps.from_segments(truth, thin_borders(mask))
     if found.pixels == 0:
         return dict.fromkeys(RAND_SCORES, np.nan)
@@ -142,17 +144,19 @@ def object_f1(mask: np.ndarray, label: np.ndarray) -> float:
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255. Pieces of an object
+            of the mask that are connected through such pixels are one object.
 
     Returns:
         0 to 1: twice the matches over the objects of both; NaN if neither has an object.
     """
-    truth, objects = measure.label(label > 0, connectivity=1), measure.label(mask, connectivity=1)
-    count = int(truth.max()) + int(objects.max())
+    truth, objects = measure.label(label == 1, connectivity=1), measure.label(mask, connectivity=1)
+    objects[~is_labelled(label)] = 0
+    true_sizes, sizes = np.bincount(truth.ravel()), np.bincount(objects.ravel())
+    count = np.count_nonzero(true_sizes[1:]) + np.count_nonzero(sizes[1:])
     if count == 0:
         return float("nan")
     table = contingency_table(truth, objects, sparse_type="array").tocoo()
-    true_sizes, sizes = np.bincount(truth.ravel()), np.bincount(objects.ravel())
     row, column = table.coords
     unions = true_sizes[row] + sizes[column] - table.data
     matches = (row > 0) & (column > 0) & (table.data > MATCHING_IOU * unions)

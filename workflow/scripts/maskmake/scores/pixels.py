@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskmake.data.labels import is_labelled
+
 PIXEL_SCORES = (
     "pixel_accuracy",
     "majority_accuracy",
@@ -43,17 +45,19 @@ def confusion(mask: np.ndarray, label: np.ndarray) -> Confusion:
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255.
 
     Raises:
         ValueError: the shapes differ.
     """
     if mask.shape != label.shape:
         raise ValueError(f"mask of shape {mask.shape}, label of shape {label.shape}")
-    true = int(np.count_nonzero(label))
-    positive = int(np.count_nonzero(mask))
-    tp = int(np.count_nonzero(mask & (label > 0)))
-    return Confusion(tp, positive - tp, true - tp, mask.size - positive - true + tp)
+    foreground, labelled = label == 1, is_labelled(label)
+    true = int(np.count_nonzero(foreground))
+    positive = int(np.count_nonzero(mask & labelled))
+    tp = int(np.count_nonzero(mask & foreground))
+    total = int(np.count_nonzero(labelled))
+    return Confusion(tp, positive - tp, true - tp, total - positive - true + tp)
 
 
 def pixel_scores(counts: Confusion) -> dict[str, np.ndarray]:

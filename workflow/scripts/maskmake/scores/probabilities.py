@@ -32,7 +32,7 @@ def probability_histogram(probability: np.ndarray, label: np.ndarray) -> np.ndar
 
     Args:
         probability: (H, W) ``float16``, 0 to 1.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8`` or bool, 0, 1 or, for pixels that are not counted, 255.
 
     Returns:
         (2, 15361) ``int64``: row 0 counts label 0, row 1 label 1; columns as ``FLOAT16_LEVELS``.
@@ -45,9 +45,8 @@ def probability_histogram(probability: np.ndarray, label: np.ndarray) -> np.ndar
     levels = np.ascontiguousarray(probability).view(np.uint16)
     if levels.size and levels.max() >= FLOAT16_LEVELS.size:
         raise ValueError("a probability is not between 0 and 1")
-    true = label > 0
     return np.stack(
-        [np.bincount(levels[selected], minlength=FLOAT16_LEVELS.size) for selected in (~true, true)]
+        [np.bincount(levels[label == value], minlength=FLOAT16_LEVELS.size) for value in (0, 1)]
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from maskmake.data.labels import is_labelled, where_labelled
 from maskmake.data.object_class import ObjectName
 from maskmake.scores.bootstrap import interval, resampled_means, resampling_weights
 from maskmake.scores.boundaries import boundary_f1, hausdorff_95
@@ -140,15 +141,16 @@ def image_scores(
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255.
         objects: the class whose objects, holes and borders are scored.
     """
+    labelled = is_labelled(label)
     cldices = {
-        "foreground_cldice": cldice(mask, label > 0),
-        "background_cldice": cldice(~mask, label == 0),
+        "foreground_cldice": cldice(mask & labelled, label == 1),
+        "background_cldice": cldice(~mask & labelled, label == 0),
     }
     if objects == "background":
-        mask, label = ~mask, 1 - label
+        mask, label = ~mask, where_labelled(label == 0, label)
     betti_0, betti_1 = betti_errors(mask, label)
     return {
         "boundary_f1": boundary_f1(mask, label),

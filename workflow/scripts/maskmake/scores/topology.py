@@ -8,7 +8,7 @@ import numpy as np
 from skimage import measure
 from skimage.morphology import skeletonize
 
-from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
+from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, is_labelled
 
 
 def cldice(mask: np.ndarray, label: np.ndarray) -> float:
@@ -45,13 +45,14 @@ def betti_errors(mask: np.ndarray, label: np.ndarray) -> tuple[int, int]:
 
     Args:
         mask: (H, W) bool.
-        label: (H, W) ``uint8``, 0 or 1.
+        label: (H, W) ``uint8``, 0, 1 or, for pixels that are not counted, 255; in both masks these
+            are background.
 
     Returns:
         Absolute differences of Betti 0 and Betti 1; 0 where the numbers are equal, as in two empty
         masks.
     """
-    found, true = betti_numbers(mask), betti_numbers(label > 0)
+    found, true = betti_numbers(mask & is_labelled(label)), betti_numbers(label == 1)
     return abs(found[0] - true[0]), abs(found[1] - true[1])
 
 

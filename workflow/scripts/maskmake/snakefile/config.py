@@ -200,15 +200,29 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
         yield Fault(("segment.run", "runs"), f"segment.run: found '{run}'; {expected}")
 
 
-def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
-    images, labels = dataset["images"], dataset["labels"]
-    keys = ("dataset.images", "dataset.labels")
+def _label_faults(dataset: dict) -> Iterator[Fault]:
+    foreground, ignore = (
+        set(value if isinstance(value, list) else [value])
+        for value in (dataset["foreground"], dataset["ignore"])
+    )
+    if both := sorted(map(str, foreground & ignore)):
+        yield Fault(
+            ("dataset.foreground", "dataset.ignore"),
+            f"dataset.ignore: found {' and '.join(both)}, which dataset.foreground has too; "
+            "expected other values; remove them from one of the two",
+        )
     if dataset["label_threshold"] is not None and dataset["foreground"] != "auto":
         yield Fault(
             ("dataset.foreground", "dataset.label_threshold"),
             "dataset.label_threshold: found together with dataset.foreground; expected one of "
             "them; remove the threshold where values are named",
         )
+
+
+def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
+    images, labels = dataset["images"], dataset["labels"]
+    keys = ("dataset.images", "dataset.labels")
+    yield from _label_faults(dataset)
     if dataset["synthesis"] is not None:
         for other in ("images", "labels", "table", "download", "storage"):
             if dataset[other] is not None:

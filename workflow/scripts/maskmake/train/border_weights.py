@@ -21,12 +21,12 @@ def border_map(label: np.ndarray) -> np.ndarray:
     2015, U-Net.
 
     Args:
-        label: (H, W), 0 or 1.
+        label: (H, W), 0, 1 or 255.
 
     Returns:
         (H, W) ``uint8``; 0 everywhere with fewer than two objects.
     """
-    objects, _ = ndimage.label(label)
+    objects, _ = ndimage.label(label == 1)
     nearest, second = np.full((2, *label.shape), np.inf, np.float32)
     for number, box in enumerate(ndimage.find_objects(objects), start=1):
         around = tuple(slice(max(side.start - REACH, 0), side.stop + REACH) for side in box)

@@ -29,7 +29,7 @@ OPPOSITE_EPOCHS = 2
 
 
 class PixelStatistics(keras.metrics.Metric):
-    """How well probabilities agree with labels, over all pixels since the last reset.
+    """How well probabilities agree with labels, over all labelled pixels since the last reset.
 
     The result has ``accuracy`` at probability 0.5; ``foreground``, the share of foreground pixels;
     ``predicted``, the share of pixels above 0.5; ``correlation`` of probability and label
@@ -39,18 +39,21 @@ class PixelStatistics(keras.metrics.Metric):
     def __init__(self):
         super().__init__(name="pixels")
         self._sums = self.add_variable((6,), "zeros", name="sums")
+        # With ignored pixels, a batch counts by its share of labelled ones.
         self._batches = self.add_variable((), "zeros", name="batches")
 
-    def update_state(self, labels, logits):
+    def update_state(self, labels, logits, labelled=None):
         probability = ops.sigmoid(logits)
         predicted = ops.cast(logits > 0, "float32")
         agreement = ops.cast(ops.equal(predicted, labels), "float32")
         terms = [agreement, labels, predicted, probability, probability**2, probability * labels]
+        if labelled is not None:
+            terms = [term * labelled for term in terms]
         self._sums.assign_add(ops.stack([ops.mean(term) for term in terms]))
-        self._batches.assign_add(1.0)
+        self._batches.assign_add(1.0 if labelled is None else ops.mean(labelled))
 
     def result(self):
-        means = self._sums / ops.maximum(self._batches, 1.0)
+        means = ops.divide_no_nan(self._sums, self._batches)
         agreement, label, predicted, probability, square, product = ops.unstack(means)
         std = ops.sqrt(ops.maximum(square - probability**2, 0.0))
         label_std = ops.sqrt(ops.maximum(label - label**2, 0.0))  # of zeros and ones
@@ -111,8 +114,8 @@ def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
     batches = random_batches(source, settings.batch, settings.seed, foreground_share=0.5)
 
     def rarer_share(batch: np.ndarray) -> float:
-        foreground = float(batch[..., channels].mean())
-        return min(foreground, 1 - foreground)
+        label = batch[..., channels]
+        return min(np.count_nonzero(label == value) for value in (0, 1)) / label.size
 
     chosen = max(itertools.islice(batches, CANDIDATES), key=rarer_share)
     if rarer_share(chosen) == 0:

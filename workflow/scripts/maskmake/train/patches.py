@@ -1,12 +1,13 @@
 """Patches cut from the pixel store, with the label as the last channel."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from maskmake.data.labels import is_foreground, is_labelled
 from maskmake.data.pixel_store import PixelStore
 from maskmake.network.device import device_count
 from maskmake.runtime.errors import UserError
@@ -22,12 +23,14 @@ class PatchSource:
             besides.
         ids: the images that patches are cut from.
         patch: height and width in pixels.
+        partial: whether the labels may have ignored pixels; then each patch has a labelled one.
     """
 
     images: PixelStore
     labels: PixelStore
     ids: list[str]
     patch: int
+    partial: bool = False
 
     @property
     def channels(self) -> int:
@@ -40,9 +43,14 @@ class PatchSource:
         image, label = self.images[image_id][window], self.labels[image_id][window]
         return np.dstack([image, label.astype(image.dtype)])
 
+    def has_labelled(self, image_id: str, y: int, x: int) -> bool:
+        """Whether a patch has a labelled pixel."""
+        label = self.labels[image_id][y : y + self.patch, x : x + self.patch]
+        return bool(is_labelled(label if label.ndim == 2 else label[..., 0]).any())
 
-class ForegroundPixels:
-    """The foreground pixels of some images, from which one can be drawn without listing them all.
+
+class ChosenPixels:
+    """Pixels of some images, from which one can be drawn without listing them all.
 
     Memory holds only one count for each band of rows of an image.
 
@@ -50,13 +58,22 @@ class ForegroundPixels:
         labels: pixel store of the labels.
         ids: the images.
         rows: height of a band.
+        chosen: says which pixels of a label these are, as bool.
+        kind: what an error calls them.
 
     Raises:
-        UserError: none of the images has foreground.
+        UserError: none of the images has such a pixel.
     """
 
-    def __init__(self, labels: PixelStore, ids: list[str], rows: int):
-        self._labels, self._ids, self._rows = labels, ids, rows
+    def __init__(
+        self,
+        labels: PixelStore,
+        ids: list[str],
+        rows: int,
+        chosen: Callable[[np.ndarray], np.ndarray],
+        kind: str,
+    ):
+        self._labels, self._ids, self._rows, self._chosen = labels, ids, rows, chosen
         bands = [
             (i, y) for i, name in enumerate(ids) for y in range(0, labels.shape(name)[0], rows)
         ]
@@ -64,16 +81,16 @@ class ForegroundPixels:
         self._ends = np.cumsum([np.count_nonzero(self._band(i, y)) for i, y in bands])
         if not self._ends[-1]:
             raise UserError(
-                "dataset.labels: found no foreground in the training images; expected some; fix "
-                "the labels or the split."
+                f"dataset.labels: found no {kind} in the training images; expected some; fix the "
+                "labels or the split."
             )
 
     def _band(self, i: int, y: int) -> np.ndarray:
         band = self._labels[self._ids[i]][y : y + self._rows]
-        return band if band.ndim == 2 else band[..., 0]
+        return self._chosen(band if band.ndim == 2 else band[..., 0])
 
     def draw(self, random: np.random.Generator) -> tuple[int, int, int]:
-        """Position in ``ids``, row and column of a foreground pixel, all equally likely."""
+        """Position in ``ids``, row and column of such a pixel, all equally likely."""
         pixel = random.integers(self._ends[-1])
         number = np.searchsorted(self._ends, pixel, side="right")
         i, top = self._bands[number]
@@ -91,6 +108,9 @@ def random_batches(
     first_step: int = 0,
 ) -> Iterator[np.ndarray]:
     """Endless batches of random patches, every pixel position of every image equally likely.
+
+    Where labels have ignored pixels, a labelled pixel is drawn first, all equally likely, and then
+    a patch that has it, as far as the borders of its image allow.
 
     A batch follows from the seed and its step alone, so a resumed training sees what an
     uninterrupted one would have seen.
@@ -110,7 +130,11 @@ def random_batches(
         UserError: patches should be centred on foreground, and there is none.
     """
     ids, patch = source.ids, source.patch
-    foreground = ForegroundPixels(source.labels, ids, rows=patch) if foreground_share else None
+    foreground = labelled = None
+    if foreground_share:
+        foreground = ChosenPixels(source.labels, ids, patch, is_foreground, "foreground")
+    if source.partial:
+        labelled = ChosenPixels(source.labels, ids, patch, is_labelled, "labelled pixel")
     shapes = np.array([source.images.shape(image_id)[:2] for image_id in ids])
     positions = shapes - patch + 1
     share = positions.prod(axis=1) / positions.prod(axis=1).sum()
@@ -118,6 +142,11 @@ def random_batches(
         random = np.random.default_rng([seed, step])
         chosen = random.choice(len(ids), size=batch, p=share)
         corners = random.integers(0, positions[chosen])
+        if labelled:
+            for place in np.arange(batch):
+                chosen[place], *pixel = labelled.draw(random)
+                before = np.array(pixel) - random.integers(0, patch, 2)
+                corners[place] = np.clip(before, 0, positions[chosen[place]] - 1)
         if foreground:
             for place in np.flatnonzero(random.random(batch) < foreground_share):
                 chosen[place], *pixel = foreground.draw(random)
@@ -139,7 +168,7 @@ class FixedPatches(keras.utils.PyDataset):
 
     All batches have one size, so that a step is compiled once: up to ``batch - 1`` patches are left
     out. Fewer patches than ``batch`` make one smaller batch, with some of them twice if several
-    devices have to share it equally.
+    devices have to share it equally. Patches without a labelled pixel are left out.
 
     Args:
         source: what patches are cut from: the validation images.
@@ -155,6 +184,7 @@ class FixedPatches(keras.utils.PyDataset):
             for image_id in source.ids
             for y in _starts(images.shape(image_id)[0], patch)
             for x in _starts(images.shape(image_id)[1], patch)
+            if not source.partial or source.has_labelled(image_id, y, x)
         ]
         count = min(len(places), most)
         devices = device_count()

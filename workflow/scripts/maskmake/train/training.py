@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from maskmake.data.fingerprint import Plan, read_plan
+from maskmake.data.labels import IGNORED
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
 from maskmake.data.tables import read_index, read_splits
@@ -37,6 +38,9 @@ from maskmake.train.losses import LOSSES
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
 
+# An interpolated pixel is labelled if this share of it is; 1 but for rounding.
+WHOLE = 0.999
+
 SAMPLES = 6  # augmented patches that are kept for the user to see
 
 
@@ -47,13 +51,23 @@ class Engine(keras.Model):
     what the loss needs besides. Its output is (B, H, W, 1 + K): logits and those channels after
     augmentation. So image and label are changed together on the device, and the host only cuts
     patches.
+
+    Args:
+        network: to be trained.
+        settings: of the run.
+        std: standard deviation of the training images for each channel.
+        partial: whether labels have ignored pixels. Then the output has a channel more, the last
+            one: 1 where a pixel is labelled, and 0 where it is not or comes from one that is not.
     """
 
-    def __init__(self, network: keras.Model, settings: TrainSettings, std: np.ndarray):
+    def __init__(
+        self, network: keras.Model, settings: TrainSettings, std: np.ndarray, partial: bool = False
+    ):
         super().__init__()
         self.network = network
         self._settings = settings
         self._std = np.asarray(std, "float32")
+        self._partial = partial
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
         self._statistics = PixelStatistics()
@@ -62,6 +76,8 @@ class Engine(keras.Model):
         batch = ops.cast(batch, "float32")
         channels = self._std.size
         images, labels = batch[..., :channels], batch[..., channels:]
+        if self._partial:
+            labels = split_ignored(labels)
         if training:
             side = self._settings.patch
             fixed = (self._settings.batch, side, side)
@@ -70,16 +86,37 @@ class Engine(keras.Model):
             images, labels = augment(
                 images, labels, self._settings.augmentation, self._std, self.seeds
             )
+            if self._partial:
+                labels = ops.concatenate([labels[..., :-1], _whole(labels[..., -1:])], axis=-1)
             images, labels = shard(images), shard(labels)
         return ops.concatenate([self.network(images, training=training), labels], axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        logits, labels, *borders = ops.split(y_pred, y_pred.shape[-1], axis=-1)
-        return self._loss(labels * self._settings.label_scale, logits, *borders)
+        logits, labels, *others = ops.split(y_pred, y_pred.shape[-1], axis=-1)
+        labelled = others.pop() if self._partial else None
+        labels = labels * self._settings.label_scale
+        return self._loss(labels, logits, *others, labelled=labelled)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self._statistics.update_state(y_pred[..., 1:2], y_pred[..., :1])
+        labelled = y_pred[..., -1:] if self._partial else None
+        self._statistics.update_state(y_pred[..., 1:2], y_pred[..., :1], labelled)
         return self.get_metrics_result()
+
+
+def split_ignored(labels):
+    """Labels (B, H, W, K), of which the first channel may be ``IGNORED``, with one channel more.
+
+    The first channel is then 0 or 1, and the last one 1 where it was labelled and otherwise 0.
+    """
+    first = labels[..., :1]
+    foreground, labelled = ops.equal(first, 1), ops.not_equal(first, IGNORED)
+    parts = [ops.cast(foreground, "float32"), labels[..., 1:], ops.cast(labelled, "float32")]
+    return ops.concatenate(parts, axis=-1)
+
+
+def _whole(labelled):
+    """1 for pixels that were interpolated from labelled ones alone, and otherwise 0."""
+    return ops.cast(labelled > WHOLE, "float32")
 
 
 def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
@@ -115,7 +152,7 @@ def build_engine(
         precision=precision,
         encoder_weights=encoder_weights,
     )
-    engine = Engine(network, settings, std_of(plan))
+    engine = Engine(network, settings, std_of(plan), partial="ignored" in plan)
     engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
     engine.optimizer.build(network.trainable_variables)
     return engine
@@ -145,7 +182,7 @@ def train_fold(
             into memory, or the training collapses.
     """
     plan = read_plan(inputs["plan"], read_index(inputs["index"]))
-    training, validation = _patch_sources(settings, fold, inputs)
+    training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
     engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
     check_batch(engine.network, settings)
@@ -182,14 +219,15 @@ def train_fold(
 
 
 def _patch_sources(
-    settings: TrainSettings, fold: int, inputs: dict[str, Path]
+    settings: TrainSettings, fold: int, inputs: dict[str, Path], partial: bool
 ) -> tuple[PatchSource, PatchSource]:
     """What the training and the validation patches of a fold are cut from."""
     index = read_index(inputs["index"])
     stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
     roles = fold_ids(read_splits(inputs["splits"], index), fold)
     training, validation = (
-        PatchSource(*stores, ids, settings.patch) for ids in (roles.train, roles.validation)
+        PatchSource(*stores, ids, settings.patch, partial)
+        for ids in (roles.train, roles.validation)
     )
     return training, validation
 
@@ -251,7 +289,7 @@ def _write_augmented(
     """Keep a few patches as training sees them.
 
     ``path`` is (SAMPLES, patch, patch, C + 1) in the images' pixel type, the last channel the
-    label; values outside the range of the pixel type are clipped.
+    label: 0, 1 or ``IGNORED``; values outside the range of the pixel type are clipped.
     """
     patches = next(random_batches(source, SAMPLES, settings.seed))
     dtype = source.images.dtype
@@ -262,12 +300,14 @@ def _write_augmented(
             batch = ops.cast(patch[None], "float32")
             changed = augment(
                 batch[..., :-1],
-                batch[..., -1:],
+                split_ignored(batch[..., -1:]),
                 settings.augmentation,
                 std.astype("float32"),
                 seeds,
             )
-            sample = ops.convert_to_numpy(ops.concatenate(changed, axis=-1))[0]
+            image, labels = (ops.convert_to_numpy(part)[0] for part in changed)
+            label = np.where(labels[..., 1:] > WHOLE, labels[..., :1], IGNORED)
+            sample = np.concatenate([image, label], axis=-1)
             samples[place] = sample.round().clip(0, highest)
 
 
