@@ -413,7 +413,7 @@ def test_segment_needs_no_more_than_the_folder_of_a_run(finished, tmp_path):
 
     new_images(work, 2)
     finish(work)
-    folder = work / "results/mine/segment/handed-on/new"
+    folder = work / "results/config/segment/handed-on/new"
     assert {p.name for p in folder.glob("*.png")} == {"x0.png", "x1.png"}
     assert (folder / "review.csv").exists()
     assert CONFIG["dataset"]["name"] not in {p.name for p in (work / "results").iterdir()}

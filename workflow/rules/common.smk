@@ -16,7 +16,7 @@ sys.path.insert(0, str(WORKFLOW / "scripts"))
 from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
 from maskmake.snakefile import internals
 from maskmake.snakefile.config import resolve
-from maskmake.snakefile.config_files import check_files
+from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
@@ -44,7 +44,10 @@ def user_errors_at_parse_time(function, *arguments):
 CONFIGURATION_FILES = internals.configuration_files(workflow)
 if internals.is_main_process(workflow):
     user_errors_at_parse_time(check_files, CONFIGURATION_FILES, sys.argv)
-SETTINGS = user_errors_at_parse_time(resolve, config, SCHEMA)
+NAMED_FILES = internals.named_files(workflow)
+NAME_PATTERN = SCHEMA["properties"]["dataset"]["properties"]["name"]["pattern"]
+NAMED_CONFIG = user_errors_at_parse_time(with_name, config, NAMED_FILES, NAME_PATTERN)
+SETTINGS = user_errors_at_parse_time(resolve, NAMED_CONFIG, SCHEMA)
 # From here on no setting has a user, a password or a key, nor has what Snakemake hands to scripts.
 SETTINGS, SECRET_ADDRESSES = user_errors_at_parse_time(publish, SETTINGS)
 keep_for_jobs(SECRET_ADDRESSES)

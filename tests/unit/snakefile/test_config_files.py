@@ -3,7 +3,7 @@
 import pytest
 
 from maskmake.runtime.errors import UserError
-from maskmake.snakefile.config_files import check_files
+from maskmake.snakefile.config_files import check_files, with_name
 
 LOST = "and all but the last would be lost; expected it once in its section"
 OTHER = "expected a number as it is written; put a name in quotes"
@@ -67,3 +67,26 @@ def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
 def test_a_second_option_for_files_is_refused(second):
     with pytest.raises(UserError, match="--configfile: found it twice in the command"):
         check_files([], ["snakemake", "--configfile", "a.yaml", second, "b.yaml"])
+
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)"
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "expected"),
+    [
+        ({}, ["/a/first.yaml", "/a/cells.v2.yaml"], {"dataset": {"name": "cells.v2"}}),
+        ({"dataset": None}, ["cells.yaml"], {"dataset": {"name": "cells"}}),
+        ({"dataset": {"name": "x"}}, ["my cells.yaml"], {"dataset": {"name": "x"}}),
+        ({"dataset": 3}, ["cells.yaml"], {"dataset": 3}),
+        ({}, [], {}),
+    ],
+)
+def test_the_name_of_a_data_set_is_that_of_the_last_file(config, files, expected):
+    assert with_name(config, files, NAME) == expected
+
+
+@pytest.mark.parametrize("stem", ["my cells", "Gr\u00f6\u00dfe", "x" * 101])
+def test_a_file_whose_name_cannot_be_that_of_a_data_set_is_named(stem):
+    with pytest.raises(UserError, match=f"dataset.name: missing, and '{stem}', from {stem}.yaml"):
+        with_name({}, [f"/a/{stem}.yaml"], NAME)

@@ -145,6 +145,7 @@ FALLBACKS = [
     (internals.is_dry_run, [NEWER], True),
     (internals.module_prefix, [NEWER], ""),
     (internals.configuration_files, [NEWER], []),
+    (internals.named_files, [NEWER], []),
     (internals.check_before_jobs, [NEWER, print], None),
     (internals.explain_lock, [str], None),
     (internals.resource_limit, [NEWER, "gpu"], math.inf),

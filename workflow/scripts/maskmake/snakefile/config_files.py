@@ -9,10 +9,11 @@ from pathlib import Path
 import yaml
 
 from maskmake.runtime.errors import UserError
-from maskmake.snakefile.schema_errors import joined
+from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined
 
 # YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
+LONGEST_NAME = 100
 INTEGER_TAG = "tag:yaml.org,2002:int"
 
 
@@ -94,3 +95,26 @@ def _repeated_keys(node: yaml.MappingNode) -> Iterator[str]:
             different = list(dict.fromkeys(found))
             noun = "line" if len(different) == 1 else "lines"
             yield _stands_twice(name, f" ({noun} {joined(different, 'and')})")
+
+
+def with_name(config: dict, files: list[str], pattern: str) -> dict:
+    """A configuration whose data set has a name: without one, that of its last file.
+
+    Args:
+        config: as Snakemake read it.
+        files: that the user named; without any, the default of the schema stays.
+        pattern: of valid names.
+
+    Raises:
+        UserError: the name of the file is no valid name.
+    """
+    dataset = config.get("dataset") or {}
+    if not files or not isinstance(dataset, dict) or "name" in dataset:
+        return config
+    name = Path(files[-1]).stem
+    if not re.search(pattern, name) or len(name) > LONGEST_NAME:
+        raise UserError(
+            f"dataset.name: missing, and '{name}', from {Path(files[-1]).name}, is no valid name; "
+            f"expected {PATTERN_WORDS[pattern]}; set dataset.name or rename the file."
+        )
+    return {**config, "dataset": {**dataset, "name": name}}

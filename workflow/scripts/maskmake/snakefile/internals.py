@@ -79,6 +79,12 @@ def configuration_files(workflow) -> list[str]:
     return [] if in_module else list(map(str, workflow.configfiles))
 
 
+@_without_it("the files given with --configfile", [])
+def named_files(workflow) -> list[str]:
+    """Those of ``configuration_files`` that the command names; none if it names none."""
+    return configuration_files(workflow) if workflow.overwrite_configfiles else []
+
+
 # --- the start ----------------------------------------------------------------------------------
 
 
