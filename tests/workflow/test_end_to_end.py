@@ -92,7 +92,8 @@ def test_audit_and_manifest_describe_every_image(results):
     manifest = read_csv(results / "data/manifest.csv")
     assert list(manifest) == [
         "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
-        "sha256_image", "sha256_label", "foreground", "group", "role",
+        "label_foreground", "label_ignored", "sha256_image", "sha256_label", "foreground",
+        "ignored", "group", "role",
     ]  # fmt: skip
     assert manifest["id"].tolist() == [f"0{i}" for i in range(8)]
     assert manifest["image"].tolist() == [f"images/0{i}.png" for i in range(8)]
@@ -303,7 +304,7 @@ def test_same_seed_gives_the_same_bytes_in_another_folder(finished, folder):
     patterns = ("splits.csv", "*.npy", "decision.json", "runs/a/masks/*.png")
     patterns += ("runs/a/regions/*.png",)
     made = digests(folder / "results", *patterns)
-    assert len(made) == 10
+    assert len(made) == 11
     there = digests(finished / "results", *patterns)
     assert made == {name: there[name] for name in made}
     assert digest_of_weights(folder) == digest_of_weights(finished)
