@@ -15,8 +15,8 @@ from maskmake.runtime.files import write_png
 CHAIN = [
     ("synthesize", "validate", "os.rename label/03.png$", "both"),
     ("validate", "validate", "os.rename audit.html$", "snakemake"),
-    ("split", "split", "os.rename splits.csv$", "both"),
     ("binarize", "binarize", "os.rename labels.npy$", "job"),
+    ("split", "split", "os.rename splits.csv$", "both"),
     ("plan", "plan", "os.rename plan.json$", "snakemake"),
     ("check_patch", "results/tiny/data/.patch-32", "open index.csv$", "both"),
     ("train_fold", "train", "os.rename model.keras$", "both"),
