@@ -14,7 +14,7 @@ import pyvips
 import tifffile
 from PIL import ExifTags, Image, ImageOps
 
-from maskmake.data import images
+from maskmake.data import file_decoders, images
 from maskmake.data.images import open_image_files, read_pixels
 from maskmake.data.png_writer import png_rows
 from maskmake.runtime.errors import UserError
@@ -26,7 +26,7 @@ HEIGHT, WIDTH = 90, 61
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch):
     monkeypatch.setattr(images, "WHOLE_PIXELS", 100)
-    monkeypatch.setattr(images, "BAND_PIXELS", 7 * WIDTH + 3)
+    monkeypatch.setattr(file_decoders, "BAND_PIXELS", 7 * WIDTH + 3)
 
 
 def smooth(dtype, channels=None, height=HEIGHT):

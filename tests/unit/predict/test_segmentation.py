@@ -14,7 +14,7 @@ import tifffile
 from saved_runs import build_small_network, write_fold
 from scipy.special import expit
 
-from maskmake.data import images
+from maskmake.data import file_decoders, images
 from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
 from maskmake.network import saved_networks
@@ -211,8 +211,8 @@ def test_a_page_with_the_name_of_another_image_is_refused(grey_run, tmp_path):
 def test_a_large_image_that_is_cut_short_is_named_and_leaves_nothing(
     suffix, grey_run, tmp_path, monkeypatch
 ):
-    for name in ("WHOLE_PIXELS", "BAND_PIXELS"):
-        monkeypatch.setattr(images, name, 1000)
+    monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(file_decoders, "BAND_PIXELS", 1000)
     paths = [tmp_path / f"{name}{suffix}" for name in "abc"]
     for path in paths:
         if suffix == ".png":

@@ -8,22 +8,24 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.folders import list_dataset
-from maskmake.data.images import read_pixels
+from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
+from maskmake.data.image_samples import is_grey
+from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
-from maskmake.data.label_files import read_label
 from maskmake.data.label_meaning import LabelSettings, settle
-from maskmake.data.pairing import Pair, group_of, list_folder, pair_up
+from maskmake.data.pair_pixels import PairedImage, open_pair
+from maskmake.data.pairing import MIN_PAIRS, Pair, group_of, list_folder, pair_up
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
 from maskmake.runtime.log import logger
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
-    "label_foreground", "sha256_image", "sha256_label", "foreground", "group", "role",
+    "label_foreground", "sha256_image", "sha256_label", "foreground", "group", "role", "page",
+    "minimum", "maximum",
 ]  # fmt: skip
 
 PRINTED_FAULTS = 20
@@ -90,6 +92,9 @@ def audit_dataset(
     empty_labels: str = "refuse",
     groups: str | None = None,
     foreground: str | int | list[str | int] = "auto",
+    channels: list[int] | None = None,
+    value_range: int | None = None,
+    image_normalization: bool = False,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -102,6 +107,8 @@ def audit_dataset(
         threshold, tolerance, empty_labels, foreground: see ``LabelSettings``.
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
+        channels: which channels of the images are used, counted from 1; None: all.
+        value_range, image_normalization: see ``image_findings.range_faults``.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -111,7 +118,7 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     pairs = pair_up(image_files, label_files, Path(images), Path(labels), faults)
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, labels_found = _read_all(pairs, faults)
+    rows, labels_found = _read_all(pairs, channels, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares = "", {}
     if labels_found:
@@ -126,15 +133,19 @@ def audit_dataset(
         [
             {
                 **row,
-                "group": names[row["id"]],
+                "group": row["id"] if groups is None else names[row["pair"]],
                 "label_foreground": meaning,
-                "foreground": shares[row["label"]],
+                "foreground": shares[_page_name(row["label"], row["page"])],
             }
             for row in rows
         ],
-        columns=MANIFEST_COLUMNS,
+        columns=[*MANIFEST_COLUMNS, "turned", "transparent"],
     )
-    warnings.extend(_mixture_warnings(manifest))
+    faults.extend(_count_faults(Path(images), manifest, pairs))
+    faults.extend(range_faults(manifest, value_range, image_normalization))
+    faults.extend(channel_faults(manifest))
+    warnings.extend(image_warnings(manifest, selected=channels is not None))
+    manifest = manifest[MANIFEST_COLUMNS]
     warnings.extend(_copy_warnings(manifest))
     return Audit(faults, warnings, manifest)
 
@@ -151,36 +162,57 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, LabelFacts]]:
+def _read_all(
+    pairs: list[Pair], channels: list[int] | None, faults: list[str]
+) -> tuple[list[dict], dict[str, LabelFacts]]:
     """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
     unreadable: dict[str, list[str]] = {}
     for pair in pairs:
-        image = _read(read_pixels, pair.image, unreadable)
-        label = _read(read_label, pair.label, unreadable)
-        if label is not None:
-            labels[str(pair.label)] = label_facts(label, image)
-        if image is None or label is None:
-            continue
-        if image.shape[:2] != label.shape[:2]:
-            faults.append(
-                f"{pair.label}: {_size(label)} pixels (height x width), but {pair.image} has "
-                f"{_size(image)}; expected equal sizes; export the label at the size of the image."
-            )
-        rows.append(_row(pair, image, labels[str(pair.label)]))
+        sums: dict[str, str] = {}
+        for part in _open(pair, channels, faults):
+            image = _read(part.read_image, pair.image, unreadable)
+            label = _read(part.read_label, pair.label, unreadable)
+            named = _page_name(pair.label, part.page)
+            if label is not None:
+                labels[named] = label_facts(label, image)
+            if image is None or label is None:
+                continue
+            if image.shape[:2] != label.shape[:2]:
+                faults.append(
+                    f"{named}: {_size(label)} pixels (height x width), but {pair.image} has "
+                    f"{_size(image)}; expected equal sizes; export the label at the size of the "
+                    "image."
+                )
+            sums = sums or {
+                "sha256_image": sha256(pair.image),
+                "sha256_label": sha256(pair.label),
+            }
+            rows.append({**_row(pair, part, image, labels[named]), **sums})
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
     return rows, labels
 
 
+def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[PairedImage]:
+    try:
+        return open_pair(pair.id, pair.image, pair.label, channels)
+    except UserError as error:
+        faults.append(str(error))
+        return []
+
+
+def _page_name(label: str | Path, page: int | None) -> str:
+    return str(label) if page is None else f"{label}, page {page}"
+
+
 def _read(
-    reader: Callable[[Path], np.ndarray], path: Path, unreadable: dict[str, list[str]]
+    reader: Callable[[], np.ndarray], path: Path, unreadable: dict[str, list[str]]
 ) -> np.ndarray | None:
     """The pixels, or None; equal faults of several files are collected under one sentence."""
     try:
-        check_name(path, path.stem)
-        return reader(path)
+        return reader()
     except UserError as error:
         fault, name = str(error), f"{path}: "
         named = unreadable.setdefault(fault.removeprefix(name), [])
@@ -189,22 +221,42 @@ def _read(
         return None
 
 
+def _count_faults(images: Path, manifest: pd.DataFrame, pairs: list[Pair]) -> Iterator[str]:
+    """Too few images, where the pages of stacks count, or two of one name."""
+    if len(pairs) < MIN_PAIRS and 0 < len(manifest) < MIN_PAIRS:
+        yield (
+            f"{images}: {len(manifest)} images with labels; expected at least {MIN_PAIRS}: to "
+            "train on, to learn the threshold on and to score."
+        )
+    for name, rows in manifest.groupby("id")["image"]:
+        if len(rows) > 1:
+            yield (
+                f"{rows.iloc[0]}: a page of it would have the name {name}, as {rows.iloc[1]}; "
+                "expected different names; rename one of the files, and its label."
+            )
+
+
 def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
 
 
-def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
+def _row(pair: Pair, part: PairedImage, image: np.ndarray, label: LabelFacts) -> dict:
+    assert isinstance(part.image, ImageFile)  # its pixels were read
     return {
-        "id": pair.id,
+        "id": part.id,
+        "pair": pair.id,
         "image": str(pair.image),
         "label": str(pair.label),
+        "page": part.page,
         "height": image.shape[0],
         "width": image.shape[1],
-        "channels": 1 if image.ndim == 2 else image.shape[2],
-        "dtype": image.dtype.name,
+        "channels": 1 if is_grey(image) else image.shape[2],
+        "dtype": part.image.file_dtype.name,
+        "minimum": float(image.min()),
+        "maximum": float(image.max()),
+        "turned": part.image.turned,
+        "transparent": "transparent" in part.image.notes,
         "label_maximum": int(label.histogram.values[-1]),
-        "sha256_image": sha256(pair.image),
-        "sha256_label": sha256(pair.label),
         "role": pair.role,
     }
 
@@ -212,25 +264,10 @@ def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
 # --- warnings -------------------------------------------------------------------------------
 
 
-def _mixture_warnings(manifest: pd.DataFrame) -> Iterator[str]:
-    """Images that differ in channels or pixel type: they are converted, not refused."""
-    channels = manifest["channels"].map({1: "grey", 3: "RGB"}).value_counts()
-    if len(channels) > 1:
-        yield (
-            f"{channels['grey']} grey and {channels['RGB']} RGB images; the grey ones are repeated "
-            "in three channels."
-        )
-    dtypes = manifest["dtype"].value_counts()
-    if len(dtypes) > 1:
-        yield (
-            f"{dtypes['uint8']} images of 8 and {dtypes['uint16']} of 16 bits a channel; the "
-            "former are multiplied by 257."
-        )
-
-
 def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
     """Images that are the same file byte for byte."""
-    for _, copies in manifest.groupby("sha256_image", sort=False)["image"]:
+    files = manifest.drop_duplicates("image")  # of a stack, each page has a row
+    for _, copies in files.groupby("sha256_image", sort=False)["image"]:
         if len(copies) > 1:
             named = ", ".join(copies[:NAMED_COPIES])
             more = f" and {len(copies) - NAMED_COPIES} more" if len(copies) > NAMED_COPIES else ""

@@ -84,6 +84,9 @@ def pair_up(
     faults: list[str],
 ) -> list[Pair]:
     """Images with their labels, in natural order of the ids, each id once."""
+    if len(images) == len(labels) == 1:  # two stacks, say, such as train-volume and train-labels
+        ((role, stem), image), label = next(iter(images.items())), next(iter(labels.values()))
+        return [Pair(stem, role, image, label)]
     common = images.keys() & labels.keys()
     if not common:
         faults.append(
@@ -94,11 +97,6 @@ def pair_up(
         return []
     faults.extend(_unpaired(images, common, "image", "label", label_folder))
     faults.extend(_unpaired(labels, common, "label", "image", image_folder))
-    if len(common) < MIN_PAIRS:
-        faults.append(
-            f"{image_folder}: {len(common)} images with labels; expected at least "
-            f"{MIN_PAIRS}: to train on, to learn the threshold on and to score."
-        )
     pairs: dict[str, Pair] = {}
     for role, stem in sorted(common, key=lambda key: (natural_key(key[1]), key[0])):
         pair = Pair(stem, role, images[role, stem], labels[role, stem])

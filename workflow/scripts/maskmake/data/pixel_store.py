@@ -1,15 +1,15 @@
 """The pixel store: all images of a data set in one memory-mapped array, found by an index."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import read_pixels
-from maskmake.data.label_files import read_label
+from maskmake.data.image_samples import kept_type, with_channels
 from maskmake.data.label_values import foreground_mask
+from maskmake.data.pair_pixels import open_pair
 from maskmake.data.tables import check_columns, damaged
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, sha256, writable_array, write_csv
@@ -129,13 +129,30 @@ def stacked_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return (int(sum(np.prod(shape) for shape in shapes)),)
 
 
-def to_pixel_type(pixels: np.ndarray, dtype: np.dtype, channels: int) -> np.ndarray:
-    """One image in the pixel type of the whole set: 8 bits become 16, grey becomes RGB."""
-    if pixels.dtype != dtype:
-        pixels = pixels.astype(dtype) * 257  # 255 * 257 = 65535
-    if channels == 3 and pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    return pixels
+def store_type(file_types: Iterable[str]) -> np.dtype:
+    """The pixel type that holds those of all files: the names ``dtype`` of ``manifest.csv``."""
+    common = np.result_type(*(kept_type(np.dtype(name)) for name in set(file_types)))
+    return common if common in (np.uint8, np.uint16, np.int16) else np.dtype(np.float32)
+
+
+def to_pixel_type(
+    pixels: np.ndarray, dtype: np.dtype, channels: int, value_range: int | None = None
+) -> np.ndarray:
+    """One image in the pixel type and with the channels of the whole set.
+
+    Args:
+        pixels: (H, W) or (H, W, C).
+        dtype: of the set.
+        channels: of the set; grey becomes RGB, and three equal channels become one.
+        value_range: which value of 16 bits is 255 of 8 bits; None: values stay as they are.
+
+    Raises:
+        UserError: see ``with_channels``.
+    """
+    if pixels.dtype == np.uint8 and dtype == np.uint16 and value_range is not None:
+        levels = np.rint(np.arange(256) * (value_range / 255)).astype(np.uint16)
+        pixels = levels[pixels]
+    return with_channels(pixels.astype(dtype, copy=False), channels)
 
 
 def build_store(
@@ -143,21 +160,25 @@ def build_store(
     images_path: str | Path,
     labels_path: str | Path,
     index_path: str | Path,
+    selection: Sequence[int] | None = None,
+    value_range: int | None = None,
 ) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``index.csv`` of a checked data set.
 
     Args:
         manifest: table of ``manifest.csv``.
-        images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
+        images_path: output, of the type that holds those of all files, see ``store_type``.
         labels_path: output, ``uint8``, 0 or 1.
         index_path: output; shape, offsets and SHA-256 of each image and label.
+        selection: ``dataset.channels``, which channels are used, counted from 1.
+        value_range: ``dataset.range``, see ``to_pixel_type``.
 
     Raises:
         UserError: a file cannot be read, or is not the one that was audited.
     """
     check_columns("manifest.csv", manifest, ["label_foreground"], "validate")
     channels = int(manifest["channels"].max())
-    dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
+    dtype = store_type(manifest["dtype"])
     label_shapes = _shapes_2d(manifest)
     image_shapes = [shape if channels == 1 else (*shape, channels) for shape in label_shapes]
     index = pd.DataFrame(
@@ -176,11 +197,11 @@ def build_store(
         writable_array(labels_path, stacked_shape(label_shapes), np.uint8) as labels,
     ):
         flat_images, flat_labels = images.reshape(-1), labels.reshape(-1)
-        for row, place in zip(manifest.itertuples(), index.itertuples(), strict=True):
-            size = (row.height, row.width)
-            pixels = _audited(read_pixels, row.image, row.sha256_image, size)
-            pixels = to_pixel_type(pixels, dtype, channels)
-            label = _audited(read_label, row.label, row.sha256_label, size)
+        audited = _audited_pairs(manifest, selection)
+        for row, place, (pixels, label) in zip(
+            manifest.itertuples(), index.itertuples(), audited, strict=True
+        ):
+            pixels = to_pixel_type(pixels, dtype, channels, value_range)
             label = foreground_mask(label, str(row.label_foreground))
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
@@ -193,24 +214,42 @@ def _sum(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def _audited(
-    read: Callable[[str], np.ndarray], path: str, sha256_of_file: str, size: tuple[int, int]
-) -> np.ndarray:
-    """The pixels of a file that still has the bytes that were audited.
+def _audited_pairs(
+    manifest: pd.DataFrame, selection: Sequence[int] | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each image and its label, of files that still have the bytes that were audited.
 
-    They are compared after the file was decoded, so that a change until then is seen.
+    They are compared after the files were decoded, so that a change until then is seen.
     """
-    fault: UserError | None = None
-    try:
-        pixels = read(path)
-    except UserError as error:
-        fault = error
-    same = not Path(path).is_file() or sha256(path) == sha256_of_file
-    if fault and same:
-        raise fault
-    if fault or not same or pixels.shape[:2] != size:
-        raise UserError(
-            f"{path}: changed since validate read it; expected the file that was audited; run "
-            "again, which audits it first."
-        )
-    return pixels
+    files = manifest[["image", "label"]].agg(tuple, axis=1)
+    for _, rows in manifest.groupby((files != files.shift()).cumsum(), sort=False):
+        first = next(rows.itertuples())
+        sums = {first.image: first.sha256_image, first.label: first.sha256_label}
+        fault: UserError | None = None
+        try:
+            parts = open_pair(first.id, Path(first.image), Path(first.label), selection)
+            if len(parts) != len(rows):
+                _check_unchanged(sums)
+            for row, part in zip(rows.itertuples(), parts, strict=True):
+                pixels, label = part.read_image(), part.read_label()
+                if {pixels.shape[:2], label.shape[:2]} != {(row.height, row.width)}:
+                    raise _changed(row.image)
+                yield pixels, label
+        except UserError as error:
+            fault = error
+        _check_unchanged(sums)
+        if fault:
+            raise fault
+
+
+def _check_unchanged(sums: dict[str, str]) -> None:
+    for path, audited in sums.items():
+        if Path(path).is_file() and sha256(path) != audited:
+            raise _changed(path)
+
+
+def _changed(path: str) -> UserError:
+    return UserError(
+        f"{path}: changed since validate read it; expected the file that was audited; run again, "
+        "which audits it first."
+    )
