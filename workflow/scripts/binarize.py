@@ -10,4 +10,6 @@ with job(snakemake):
         snakemake.output.images,
         snakemake.output.labels,
         snakemake.output.index,
+        snakemake.params.selection,
+        snakemake.params.value_range,
     )

@@ -182,7 +182,7 @@ def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixtu
     assert trained.training["val_loss"] == pytest.approx(best["val_loss"])
 
     network = keras.models.load_model(trained.folder / "model.keras", compile=False)
-    engine = Engine(network, SETTINGS, std_of(dataset.plan))
+    engine = Engine(network, SETTINGS, std_of(SETTINGS, dataset.plan))
     engine.compile(build_optimizer(SETTINGS))
     validation = fold_ids(dataset.splits, FOLD).validation
     most = SETTINGS.steps * SETTINGS.batch

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from maskmake.data.fingerprint import Plan, read_plan
+from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
 from maskmake.data.tables import read_index, read_splits
@@ -23,9 +24,11 @@ from maskmake.network.networks import build_network, save_network
 from maskmake.network.settings import (
     NetworkSettings,
     Normalization,
+    Preprocessing,
     TrainingRecord,
     TrainSettings,
 )
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import writable_array, write_json
 from maskmake.runtime.log import logger
 from maskmake.train.augmentation import augment
@@ -85,17 +88,39 @@ class Engine(keras.Model):
 def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
     """Scale and offset by ``train.normalization`` for the pixel values in ``plan.json``."""
     channels = plan["channels"]
-    if settings.normalization == "none":
+    if settings.normalization in ("none", "image"):  # of an image: before the network
         return {"scale": [1.0] * channels, "offset": [0.0] * channels}
     if settings.normalization == "unit":
         top = float(np.iinfo(plan["dtype"]).max)
         return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
-    mean, std = np.array(plan["intensity"]["mean"]), std_of(plan)
+    mean, std = np.array(plan["intensity"]["mean"]), std_of(settings, plan)
     return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
 
 
-def std_of(plan: Plan) -> np.ndarray:
-    """Standard deviation of the pixel values for each channel; 1 where they are constant."""
+def check_images(settings: TrainSettings, plan: Plan) -> None:
+    """Refuse images that the settings of a run are not for.
+
+    Raises:
+        UserError: 0-1 is asked for of signed integers or floats, or an encoder that was trained on
+            photographs would see other than 1 or 3 channels.
+    """
+    if settings.normalization == "unit" and plan["dtype"] not in ("uint8", "uint16"):
+        raise UserError(
+            f"train.normalization: unit, but the images are kept as {plan['dtype']}, whose highest "
+            "value is not known; set train.normalization to standard or image."
+        )
+    if settings.encoder_weights and plan["channels"] not in (1, 3):
+        raise UserError(
+            f"train.encoder_weights: {settings.encoder_weights}, but the images have "
+            f"{plan['channels']} channels; expected 1 or 3; set dataset.channels to so many, or "
+            "train.encoder_weights to null."
+        )
+
+
+def std_of(settings: TrainSettings, plan: Plan) -> np.ndarray:
+    """Standard deviation of what the network is given for each channel; 1 where it is constant."""
+    if settings.normalization == "image":
+        return np.ones(plan["channels"])
     std = np.array(plan["intensity"]["std"])
     return np.where(std > 0, std, 1.0)
 
@@ -115,7 +140,7 @@ def build_engine(
         precision=precision,
         encoder_weights=encoder_weights,
     )
-    engine = Engine(network, settings, std_of(plan))
+    engine = Engine(network, settings, std_of(settings, plan))
     engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
     engine.optimizer.build(network.trainable_variables)
     return engine
@@ -141,10 +166,11 @@ def train_fold(
         tensorboard: whether to write event files to the folder ``tensorboard`` beside them.
 
     Raises:
-        UserError: an input is damaged, the weights do not fit the encoder, the batch does not fit
-            into memory, or the training collapses.
+        UserError: the images are not for the settings, an input is damaged, the weights do not fit
+            the encoder, the batch does not fit into memory, or the training collapses.
     """
     plan = read_plan(inputs["plan"], read_index(inputs["index"]))
+    check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs)
     precision, device = resolve_precision(settings.precision), describe_device()
     engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
@@ -159,7 +185,7 @@ def train_fold(
         len(training.ids),
         len(validation.ids),
     )
-    _write_augmented(outputs["augmented"], settings, training, std_of(plan))
+    _write_augmented(outputs["augmented"], settings, training, std_of(settings, plan))
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
@@ -188,8 +214,10 @@ def _patch_sources(
     index = read_index(inputs["index"])
     stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
     roles = fold_ids(read_splits(inputs["splits"], index), fold)
+    moments = StoreMoments(stores[0]) if settings.normalization == "image" else None
     training, validation = (
-        PatchSource(*stores, ids, settings.patch) for ids in (roles.train, roles.validation)
+        PatchSource(*stores, ids, settings.patch, moments)
+        for ids in (roles.train, roles.validation)
     )
     return training, validation
 
@@ -208,11 +236,7 @@ def _record(
     return {
         "settings": cast(NetworkSettings, asdict(settings)),
         "fold": fold,
-        "preprocessing": {
-            "channels": plan["channels"],
-            "dtype": plan["dtype"],
-            **normalization_of(settings, plan),
-        },
+        "preprocessing": _preprocessing(settings, plan),
         "precision": cast(Literal["float32", "bfloat16"], precision),
         "device": device,
         "xla": uses_xla(settings.backend),
@@ -233,6 +257,28 @@ def _record(
     }
 
 
+def _preprocessing(settings: TrainSettings, plan: Plan) -> Preprocessing:
+    """What new images have to be for the network."""
+    found: Preprocessing = {
+        "channels": plan["channels"],
+        "dtype": plan["dtype"],
+        "per_image": settings.normalization == "image",
+        **normalization_of(settings, plan),
+    }
+    if "selection" in plan:
+        found["selection"] = plan["selection"]
+    if "range" in plan:
+        found["range"] = plan["range"]
+    intensity = plan["intensity"]
+    if "smallest_maximum" in intensity:
+        found["seen"] = {
+            "minimum": intensity["minimum"],
+            "maximum": intensity["maximum"],
+            "smallest_maximum": intensity["smallest_maximum"],
+        }
+    return found
+
+
 def _keep_best(
     engine: Engine, settings: TrainSettings, state: State, recorder: Recorder, model: Path
 ) -> None:
@@ -250,12 +296,11 @@ def _write_augmented(
 ) -> None:
     """Keep a few patches as training sees them.
 
-    ``path`` is (SAMPLES, patch, patch, C + 1) in the images' pixel type, the last channel the
-    label; values outside the range of the pixel type are clipped.
+    ``path`` is (SAMPLES, patch, patch, C + 1) in the type of the patches, the last channel the
+    label; values outside the range of an integer type are clipped.
     """
     patches = next(random_batches(source, SAMPLES, settings.seed))
-    dtype = source.images.dtype
-    highest = np.iinfo(dtype).max
+    dtype = patches.dtype
     seeds = keras.random.SeedGenerator(settings.seed)
     with writable_array(path, patches.shape, dtype) as samples:
         for place, patch in enumerate(patches):
@@ -268,7 +313,9 @@ def _write_augmented(
                 seeds,
             )
             sample = ops.convert_to_numpy(ops.concatenate(changed, axis=-1))[0]
-            samples[place] = sample.round().clip(0, highest)
+            if dtype.kind in "iu":
+                sample = sample.round().clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+            samples[place] = sample
 
 
 def _log_early_stop(settings: TrainSettings, recorder: Recorder) -> None:
