@@ -315,8 +315,8 @@ def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
     monkeypatch.setattr(logger, "propagate", True)
     if not whole:
         monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
-        monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
-    paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
+        monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1100)
+    paths = [save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "b.png", noise(256, 300))]
     unreadable = tmp_path / "c.png"
     unreadable.write_text("no pixels")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -364,9 +364,9 @@ def test_a_broken_image_has_no_say_in_the_tile_of_the_others(grey_run, tmp_path,
 def test_an_image_for_whose_mask_there_is_no_disk_or_memory_stops_no_other(
     grey_run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1100)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 9000))
-    paths = [save(tmp_path / "a.png", noise(30, 30)), save(tmp_path / "b.png", noise(100, 100))]
+    paths = [save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "b.png", noise(100, 100))]
     with pytest.raises(
         UserError, match=r"(?s)b\.png: the mask of 100 x 100 .*1 of 2 images"
     ) as error:

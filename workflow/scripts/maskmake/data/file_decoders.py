@@ -118,10 +118,10 @@ def open_raw(path: Path, kind: str) -> RawImage:
         shape, dtype = (*header.seen_size, pixels.shape[2]), pixels.dtype
         alpha = header.mode in ("LA", "RGBA")
         return RawImage(shape, dtype, alpha, False, lambda: iter([read_deep_jpeg_2000(path)]))
-    samples, dtype = MODES.get(header.mode, (3, np.uint8))
+    samples, kind_of_number = MODES.get(header.mode, (3, np.uint8))
     return RawImage(
         (*header.seen_size, samples),
-        np.dtype(dtype),
+        np.dtype(kind_of_number),
         header.mode in ("LA", "RGBA"),
         header.turn != 1,
         lambda: iter([read_by_pillow(path, kind)]),

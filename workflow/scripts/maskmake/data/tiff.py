@@ -244,7 +244,7 @@ def jpeg_2000_depth(data: bytes) -> int:
 # --- pixels -------------------------------------------------------------------------------------
 
 
-def seen_shape(page: tifffile.TiffPage) -> tuple[int, ...]:
+def seen_shape(page: tifffile.TiffPage) -> tuple[int, int, int]:
     """(H, W, samples) of a page as it is to be seen."""
     height, width = page.imagelength, page.imagewidth
     if orientation(page) in (5, 6, 7, 8):

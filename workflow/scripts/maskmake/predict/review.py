@@ -65,7 +65,7 @@ def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:
 
     Args:
         table: the segmented images, with the columns foreground (share of the mask),
-            expected_mean_dice and ``RANGES``, which are empty where nothing is known.
+            expected_mean_dice and ``RANGES``, which are empty or absent where nothing is known.
         validation: the same two numbers of each validation image; empty lists if nothing is known
             of them.
 
@@ -81,8 +81,8 @@ def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:
                 *_reasons(row.foreground, row.expected_mean_dice, validation),
             ]
         )
-        for row, *ranges in zip(
-            ordered.itertuples(), *(ordered[name] for name in RANGES), strict=True
+        for row, ranges in zip(
+            ordered.itertuples(), ordered.reindex(columns=RANGES).to_numpy(), strict=True
         )
     ]
     return ordered.assign(reason=reasons)
