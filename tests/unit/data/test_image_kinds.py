@@ -133,10 +133,11 @@ def test_audit_store_and_prediction_read_the_same_pixels(name):
 
 def test_channels_are_selected_and_a_file_without_them_is_named():
     dataset(*[(f"{n}.tif", KINDS["two.tif"][0]) for n in range(3)])
-    (warning,) = audit_dataset("images", "labels").warnings
+    warning, _ = audit_dataset("images", "labels").warnings  # and that they are copies
     assert warning.startswith("3 images (such as images/0.tif) have 2 channels, all of which")
     audit = audit_dataset("images", "labels", channels=[2])
-    assert (audit.faults, audit.warnings) == ([], [])
+    assert audit.faults == []
+    assert "channels" not in "".join(audit.warnings)
     np.testing.assert_array_equal(stored(audit.manifest, selection=[2])["0"], GREY)
     (fault,) = audit_dataset("images", "labels", channels=[3]).faults
     assert "2 channels, but dataset.channels selects channel 3" in fault
@@ -153,7 +154,7 @@ def test_other_numbers_of_channels_are_a_fault():
 def test_a_value_that_is_not_finite_is_named_with_its_place(value):
     pixels = GREY.astype(np.float32)
     pixels[3, 7] = value
-    dataset(*[(f"{n}.tif", tiff(pixels if n == 1 else pixels * 0 + GREY)) for n in range(3)])
+    dataset(*[(f"{n}.tif", tiff(pixels if n == 1 else np.float32(GREY))) for n in range(3)])
     (fault,) = audit_dataset("images", "labels").faults
     assert fault.startswith(f"images/1.tif: the value {value} in row 3, column 7; expected finite")
 
@@ -182,7 +183,7 @@ def test_images_that_are_turned_are_counted_in_a_warning():
     exif = Image.Exif()
     exif[0x0112] = 3
     dataset(*[(f"{n}.png", pillow(GREY, exif=exif)) for n in range(3)])
-    (warning,) = audit_dataset("images", "labels").warnings
+    warning, _ = audit_dataset("images", "labels").warnings  # and that they are copies
     assert warning.startswith("3 images (such as images/0.png) carry an orientation entry")
 
 
