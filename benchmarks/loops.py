@@ -72,7 +72,7 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     from maskmake.runtime.files import read_json
     from maskmake.train.losses import LOSSES
     from maskmake.train.optimizers import build_optimizer
-    from maskmake.train.training import normalization_of
+    from maskmake.train.preprocessing import normalization_of
 
     settings, plan = loop_settings(options), read_json(input_paths(folder)["plan"])
     network = build_network(

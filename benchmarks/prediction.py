@@ -36,9 +36,10 @@ def main() -> None:
     from maskmake.network.device import select_device
 
     select_device(options.backend, options.gpu, os.devnull)
+    from maskmake.data.normalization import image_bands
     from maskmake.network.saved_networks import load_network
     from maskmake.network.settings import PredictSettings
-    from maskmake.predict.tiling import ImageStream, Predictor, image_bands, predict_bands
+    from maskmake.predict.tiling import ImageStream, Predictor, predict_bands
 
     network, _ = load_network(options.model.parent)
     shape, channels = (options.size, options.size), network.input_shape[-1]

@@ -92,6 +92,9 @@ rule validate:
             "tolerance": SETTINGS["dataset"]["label_tolerance"],
             "empty_labels": SETTINGS["dataset"]["empty_labels"],
             "groups": SETTINGS["dataset"]["groups"],
+            "channels": SETTINGS["dataset"]["channels"],
+            "value_range": SETTINGS["dataset"]["range"],
+            "image_normalization": all(run["normalization"] == "image" for run in RUNS.values()),
         },
         code=code("validate.py"),
     script:
@@ -115,6 +118,8 @@ rule binarize:
     conda:
         "../../envs/images.yaml"
     params:
+        selection=SETTINGS["dataset"]["channels"],
+        value_range=SETTINGS["dataset"]["range"],
         code=code("binarize.py"),
     script:
         "../scripts/binarize.py"
@@ -159,6 +164,10 @@ rule plan:
     conda:
         "../../envs/images.yaml"
     params:
+        source={
+            "selection": SETTINGS["dataset"]["channels"],
+            "range": SETTINGS["dataset"]["range"],
+        },
         code=code("plan.py"),
     script:
         "../scripts/plan.py"

@@ -11,5 +11,7 @@ with job(snakemake):
         snakemake.output.images,
         snakemake.output.labels,
         snakemake.output.index,
+        snakemake.params.selection,
+        snakemake.params.value_range,
     )
     write_thumbnails(snakemake.output.thumbnails, thumbnails)

@@ -15,4 +15,6 @@ with job(snakemake):
         open_images(snakemake.input.images, index),
         open_labels(snakemake.input.labels, index),
     )
-    write_json(snakemake.output.plan, plan)
+    # For the networks, which have to get new images as they got these.
+    source = {key: value for key, value in snakemake.params.source.items() if value is not None}
+    write_json(snakemake.output.plan, {**plan, **source})

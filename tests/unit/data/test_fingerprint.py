@@ -25,7 +25,7 @@ def index(height, width):
     [(70, 200, "set train.patch to 64"), (200, 31, "remove images")],
 )
 def test_the_smallest_image_is_named_with_a_remedy(height, width, remedy):
-    with pytest.raises(UserError, match=f"'small' is {width} x {height} pixels.*{remedy}"):
+    with pytest.raises(UserError, match=f"'small' is {height} x {width} pixels.*{remedy}"):
         check_patch(128, index(height, width), SPLITS)
 
 

@@ -14,7 +14,7 @@ import pyvips
 import tifffile
 from PIL import ExifTags, Image, ImageOps
 
-from maskmake.data import images
+from maskmake.data import file_decoders, images
 from maskmake.data.images import open_image_files, read_pixels
 from maskmake.data.png_writer import png_rows
 from maskmake.runtime.errors import UserError
@@ -26,7 +26,7 @@ HEIGHT, WIDTH = 90, 61
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch):
     monkeypatch.setattr(images, "WHOLE_PIXELS", 100)
-    monkeypatch.setattr(images, "BAND_PIXELS", 7 * WIDTH + 3)
+    monkeypatch.setattr(file_decoders, "BAND_PIXELS", 7 * WIDTH + 3)
 
 
 def smooth(dtype, channels=None, height=HEIGHT):
@@ -345,8 +345,8 @@ def test_pages_of_a_stack(limit, channels, tmp_path, monkeypatch):
 def test_a_mask_has_the_name_that_it_is_given(tmp_path):
     tifffile.imwrite(tmp_path / "image.tif", np.zeros((2, 9, 8), np.uint8))
     (tmp_path / "image.png").write_bytes(imagecodecs.png_encode(np.zeros((9, 8), np.uint8)))
-    (image,) = open_image_files(tmp_path / "image.png", "sample 1")
-    pages = open_image_files(tmp_path / "image.tif", "sample 2")
+    (image,) = open_image_files(tmp_path / "image.png", name="sample 1")
+    pages = open_image_files(tmp_path / "image.tif", name="sample 2")
     assert [page.id for page in (image, *pages)] == ["sample 1", "sample 2_0000", "sample 2_0001"]
 
 

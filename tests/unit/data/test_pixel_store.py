@@ -37,10 +37,10 @@ def write_set(folder, images, labels, meaning="nonzero"):
     return pd.DataFrame(rows)
 
 
-def store_of(folder, manifest):
+def store_of(folder, manifest, **settings):
     """Build the store; the raw arrays, the index and the two readers."""
     paths = [folder / name for name in ("images.npy", "labels.npy", "index.csv")]
-    build_store(manifest, *paths)
+    build_store(manifest, *paths, **settings)
     index = read_csv(paths[2])
     raw = [np.load(path) for path in paths[:2]]
     return *raw, index, open_images(paths[0], index), open_labels(paths[1], index)
@@ -91,19 +91,28 @@ def test_grey_among_rgb_is_repeated(tmp_path):
     np.testing.assert_array_equal(stored["001"], images[1])
 
 
-def test_8_bits_among_16_span_the_same_range(tmp_path):
+@pytest.mark.parametrize("top", [65535, 4095])
+def test_8_bits_among_16_span_the_range_that_is_set(tmp_path, top):
     images = [noise(0, (8, 9)), noise(1, (8, 9), np.uint16)]
     images[0][0, :2] = 0, 255
-    *_, stored, _ = store_of(tmp_path, write_set(tmp_path, images, labels_for(images)))
+    manifest = write_set(tmp_path, images, labels_for(images))
+    *_, stored, _ = store_of(tmp_path, manifest, value_range=top)
     assert stored.dtype == np.uint16
-    assert stored["000"][0, :2].tolist() == [0, 65535]
-    np.testing.assert_array_equal(stored["000"], images[0].astype(np.uint16) * 257)
+    assert stored["000"][0, :2].tolist() == [0, top]
+    np.testing.assert_allclose(stored["000"], images[0] * (top / 255), atol=0.5)
     np.testing.assert_array_equal(stored["001"], images[1])
+
+
+def test_8_bits_among_16_keep_their_values_where_no_range_is_set(tmp_path):
+    images = [noise(0, (8, 9)), noise(1, (8, 9), np.uint16)]
+    *_, stored, _ = store_of(tmp_path, write_set(tmp_path, images, labels_for(images)))
+    np.testing.assert_array_equal(stored["000"], images[0])
 
 
 def test_8_bit_grey_among_16_bit_rgb(tmp_path):
     images = [noise(0, (8, 9)), noise(1, (6, 9, 3), np.uint16)]
-    *_, stored, _ = store_of(tmp_path, write_set(tmp_path, images, labels_for(images)))
+    manifest = write_set(tmp_path, images, labels_for(images))
+    *_, stored, _ = store_of(tmp_path, manifest, value_range=65535)
     widened = images[0].astype(np.uint16) * 257
     np.testing.assert_array_equal(stored["000"], np.dstack([widened] * 3))
     np.testing.assert_array_equal(stored["001"], images[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from maskmake.data import images
+from maskmake.data import file_decoders
 from maskmake.masks import large_images
 from maskmake.masks.decision import Decision, apply_decision
 from maskmake.masks.large_images import DiskArray, masked
@@ -30,7 +30,7 @@ def by_bands(probability, decision, folder, rows=7):
 def small(request, monkeypatch):
     """Bands of a few rows, and blocks that are smaller than the image."""
     monkeypatch.setattr(large_images, "WHOLE_PIXELS", 100)
-    monkeypatch.setattr(images, "BAND_PIXELS", request.param * SHAPE[1])
+    monkeypatch.setattr(file_decoders, "BAND_PIXELS", request.param * SHAPE[1])
     monkeypatch.setattr(large_images, "BLOCK", 50)
     monkeypatch.setattr(large_images, "MARGIN", 40)
 

@@ -1,5 +1,6 @@
 """Masks of new images: one that cannot be used is named and does not stop the others."""
 
+import json
 import resource
 import shutil
 import struct
@@ -14,12 +15,13 @@ import tifffile
 from saved_runs import build_small_network, write_fold
 from scipy.special import expit
 
-from maskmake.data import images
+from maskmake.data import file_decoders, images
 from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
 from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
 from maskmake.predict import segmentation
+from maskmake.predict.review import review_table
 from maskmake.predict.segmentation import segment_images
 from maskmake.predict.tiling import predict_bands
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError
@@ -39,11 +41,21 @@ def make_run(tmp_path_factory):
     Its networks are those of ``small_networks``.
     """
 
-    def make(channels=1, dtype="uint8", middle=(128.0,), decision=(0.5, 0, 0), biases=(0.0, 0.0)):
+    def make(
+        channels=1,
+        dtype="uint8",
+        middle=(128.0,),
+        decision=(0.5, 0, 0),
+        biases=(0.0, 0.0),
+        **preprocessing,
+    ):
         run = tmp_path_factory.mktemp("run")
         for fold, (value, bias) in enumerate(zip(middle, biases, strict=False)):
             scale, offset = [1 / 4] * channels, [-value / 4] * channels
             write_fold(run / f"fold{fold}", channels, dtype, scale, offset, bias)
+            record = json.loads((run / f"fold{fold}" / "training.json").read_text())
+            record["preprocessing"] |= preprocessing
+            write_json(run / f"fold{fold}" / "training.json", record)
         names = ("threshold", "min_object", "min_hole")
         write_json(run / "decision.json", dict(zip(names, decision, strict=True)))
         return run
@@ -77,7 +89,7 @@ def grey_run(make_run):
 
 
 def test_masks_have_the_size_of_their_images(grey_run, tmp_path):
-    images = {"7": noise(33, 70), "0b": noise(20, 20, seed=1), "c": noise(64, 40, seed=2)}
+    images = {"7": noise(33, 70), "0b": noise(34, 34, seed=1), "c": noise(64, 40, seed=2)}
     paths = [save(tmp_path / f"{name}.png", image) for name, image in images.items()]
     table = segment(grey_run, paths, tmp_path / "out")
     assert table["id"].tolist() == list(images)
@@ -107,7 +119,7 @@ def test_a_bad_image_is_named_and_the_others_are_finished(grey_run, tmp_path):
 
 def test_colours_are_refused_by_a_model_of_grey_images(grey_run, tmp_path):
     path = save(tmp_path / "a.png", noise(32, 32, 3))
-    with pytest.raises(UserError, match=r"a\.png: 3 channels.*grey"):
+    with pytest.raises(UserError, match=r"a\.png: colours, where grey is expected"):
         segment(grey_run, [path], tmp_path / "out")
 
 
@@ -119,10 +131,67 @@ def test_grey_images_are_repeated_for_a_model_of_colours(make_run, tmp_path):
     np.testing.assert_array_equal(mask, (image > 100) * 255)
 
 
-def test_8_bits_are_widened_for_a_model_of_16(make_run, tmp_path):
-    run = make_run(dtype="uint16", middle=(100.5 * 257,))
+def test_grey_saved_as_colours_is_grey(grey_run, tmp_path):
+    image = noise(40, 50)
+    path = save(tmp_path / "a.png", np.dstack([image] * 3))
+    segment(grey_run, [path], tmp_path / "out")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), (image > 127) * 255)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 96), (96, 31)])
+def test_an_image_below_32_pixels_is_refused(shape, grey_run, tmp_path):
+    path = save(tmp_path / "a.png", noise(*shape))
+    with pytest.raises(UserError, match=rf"a\.png: {shape[0]} x {shape[1]} pixels .height x width"):
+        segment(grey_run, [path], tmp_path / "out")
+
+
+def test_8_bits_are_refused_by_a_model_of_16_that_knows_no_range(make_run, tmp_path):
+    path = save(tmp_path / "a.png", noise(40, 50))
+    with pytest.raises(UserError, match=r"a\.png: pixel type uint8, but .*uint16.*dataset\.range"):
+        segment(make_run(dtype="uint16"), [path], tmp_path / "out")
+
+
+def test_images_beyond_the_values_of_the_training_are_flagged(make_run, tmp_path):
+    seen = {"minimum": 10.0, "maximum": 3900.0, "smallest_maximum": 3000.0}
+    run = make_run(dtype="uint16", seen=seen)
+    images = {"same": 3500, "bright": 60000, "dim": 250}
+    paths = [tmp_path / f"{name}.png" for name in images]
+    for path, top in zip(paths, images.values(), strict=True):
+        save(path, np.linspace(20, top, 2000).reshape(40, 50).astype(np.uint16))
+    table = segment(run, paths, tmp_path / "out")
+    review = review_table(table, {"foreground": [], "expected_mean_dice": []})
+    reasons = review.set_index("id")["reason"]
+    assert "pixel values from 20 to 60000, against 10 to 3900" in reasons["bright"]
+    assert "no pixel value above 250, against 10 to 3900" in reasons["dim"]
+    assert "pixel value" not in reasons["same"]
+
+
+def test_the_channels_of_the_training_are_selected(make_run, tmp_path):
+    run = make_run(middle=(127.5,), selection=[2])
+    image = noise(40, 50, 2)
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack", planarconfig="contig")
+    segment(run, [tmp_path / "a.tif"], tmp_path / "out")
+    mask = read_pixels(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(mask, (image[..., 1] > 127) * 255)
+
+
+def test_an_image_is_normalized_by_the_whole_of_itself(make_run, tmp_path, monkeypatch):
+    run = make_run(middle=(0.0,), dtype="uint16", per_image=True)
+    image = np.add.outer(np.arange(200), np.zeros(50)).astype(np.uint8)
+    dim, bright = save(tmp_path / "d.png", image), tmp_path / "b.tif"
+    tifffile.imwrite(bright, image.astype(np.float32) * 1000 - 7)
+    monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(file_decoders, "BAND_PIXELS", 1000)
+    segment(run, [dim, bright], tmp_path / "out")
+    for name in "db":
+        mask = read_pixels(tmp_path / "out" / f"{name}.png")
+        np.testing.assert_array_equal(mask, (image > 99) * 255)
+
+
+def test_8_bits_are_widened_for_a_model_of_16_as_the_range_says(make_run, tmp_path):
+    run = make_run(dtype="uint16", middle=(100.5 * 257,), range=65535)
     narrow = noise(40, 50)
-    wide = noise(30, 30, dtype=np.uint16)
+    wide = noise(40, 40, dtype=np.uint16)
     paths = [save(tmp_path / "8.png", narrow), save(tmp_path / "16.png", wide)]
     segment(run, paths, tmp_path / "out")
     masks = [read_pixels(tmp_path / "out" / path.name) for path in paths]
@@ -132,7 +201,7 @@ def test_8_bits_are_widened_for_a_model_of_16(make_run, tmp_path):
 
 def test_16_bits_are_refused_by_a_model_of_8(grey_run, tmp_path):
     path = save(tmp_path / "a.png", noise(32, 32, dtype=np.uint16))
-    with pytest.raises(UserError, match=r"a\.png: 16 bits.*trained on 8"):
+    with pytest.raises(UserError, match=r"a\.png: pixel type uint16.*trained on uint8"):
         segment(grey_run, [path], tmp_path / "out")
 
 
@@ -211,8 +280,8 @@ def test_a_page_with_the_name_of_another_image_is_refused(grey_run, tmp_path):
 def test_a_large_image_that_is_cut_short_is_named_and_leaves_nothing(
     suffix, grey_run, tmp_path, monkeypatch
 ):
-    for name in ("WHOLE_PIXELS", "BAND_PIXELS"):
-        monkeypatch.setattr(images, name, 1000)
+    monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(file_decoders, "BAND_PIXELS", 1000)
     paths = [tmp_path / f"{name}{suffix}" for name in "abc"]
     for path in paths:
         if suffix == ".png":
@@ -246,8 +315,8 @@ def test_a_full_disk_leaves_finished_masks_and_nothing_half_written(
     monkeypatch.setattr(logger, "propagate", True)
     if not whole:
         monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
-        monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
-    paths = [save(tmp_path / "a.png", noise(32, 30)), save(tmp_path / "b.png", noise(256, 300))]
+        monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1100)
+    paths = [save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "b.png", noise(256, 300))]
     unreadable = tmp_path / "c.png"
     unreadable.write_text("no pixels")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -295,9 +364,9 @@ def test_a_broken_image_has_no_say_in_the_tile_of_the_others(grey_run, tmp_path,
 def test_an_image_for_whose_mask_there_is_no_disk_or_memory_stops_no_other(
     grey_run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(large_images, "WHOLE_PIXELS", 1100)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 9000))
-    paths = [save(tmp_path / "a.png", noise(30, 30)), save(tmp_path / "b.png", noise(100, 100))]
+    paths = [save(tmp_path / "a.png", noise(32, 32)), save(tmp_path / "b.png", noise(100, 100))]
     with pytest.raises(
         UserError, match=r"(?s)b\.png: the mask of 100 x 100 .*1 of 2 images"
     ) as error:

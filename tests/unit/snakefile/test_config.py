@@ -93,6 +93,7 @@ def test_every_pattern_of_the_schema_has_words():
 def test_two_paths_are_enough():
     result = resolved(TWO_PATHS)
     assert result["dataset"] == {
+        "channels": None,
         "download": None,
         "empty_labels": "refuse",
         "groups": None,
@@ -103,6 +104,7 @@ def test_two_paths_are_enough():
         "label_tolerance": 0.01,
         "labels": "data/labels",
         "name": "mine",
+        "range": None,
         "storage": None,
         "synthesis": None,
         "table": None,
@@ -452,8 +454,8 @@ FAULTS = {
     ),
     "weights and raw pixels": (
         "train: {encoder_weights: imagenet, normalization: none}",
-        "train.normalization: found none; encoder_weights needs standard, from which the encoder's "
-        "own preprocessing follows; write standard",
+        "train.normalization: found none; encoder_weights needs standard or image, from which the "
+        "encoder's own preprocessing follows; write standard",
     ),
     "several GPUs": (
         "train: {gpu: 2}",

@@ -21,7 +21,8 @@ from maskmake.train import training
 from maskmake.train.callbacks import Recorder
 from maskmake.train.optimizers import build_optimizer
 from maskmake.train.patches import FixedPatches, PatchSource
-from maskmake.train.training import Engine, State, _state_key, normalization_of, std_of
+from maskmake.train.preprocessing import normalization_of, std_of
+from maskmake.train.training import Engine, State, _state_key
 
 pytestmark = pytest.mark.long
 
@@ -124,7 +125,7 @@ def test_the_model_is_that_of_the_lowest_validation_loss(dataset, request, fixtu
     assert trained.training["val_loss"] == pytest.approx(best["val_loss"])
 
     network = keras.models.load_model(trained.folder / "model.keras", compile=False)
-    engine = Engine(network, SETTINGS, std_of(dataset.plan))
+    engine = Engine(network, SETTINGS, std_of(SETTINGS, dataset.plan))
     engine.compile(build_optimizer(SETTINGS))
     validation = fold_ids(dataset.splits, FOLD).validation
     most = SETTINGS.steps * SETTINGS.batch

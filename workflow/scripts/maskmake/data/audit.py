@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
-from maskmake.data.images import read_pixels
+from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
+from maskmake.data.image_samples import is_grey
+from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import Ignore, ignored_text
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import describe_files, split_files
-from maskmake.data.object_masks import read_label_files, sum_of_files
+from maskmake.data.object_masks import sum_of_files
+from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
@@ -28,7 +30,7 @@ from maskmake.runtime.log import logger
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
     "label_foreground", "label_ignored", "sha256_image", "sha256_label", "foreground", "ignored",
-    "group", "role",
+    "group", "role", "page", "minimum", "maximum",
 ]  # fmt: skip
 
 Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
@@ -37,6 +39,9 @@ NOTHING_LABELLED = (
     "no pixel is labelled, all are ignored; expected some that count; remove the pair, or correct "
     "dataset.ignore."
 )
+
+# One image each to train on, to learn the threshold on and to score.
+MIN_IMAGES = 3
 
 PRINTED_FAULTS = 20
 TABLE_ROWS = 500
@@ -115,6 +120,9 @@ def audit_dataset(
     foreground: str | int | list[str | int] = "auto",
     ignore: Ignore = None,
     table: str | None = None,
+    channels: list[int] | None = None,
+    value_range: int | None = None,
+    image_normalization: bool = False,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -124,6 +132,8 @@ def audit_dataset(
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
         table: path of a table of pairs, instead of the folders.
+        channels: which channels of the images are used, counted from 1; None: all.
+        value_range, image_normalization: see ``image_findings.range_faults``.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -131,7 +141,7 @@ def audit_dataset(
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, labels_found = _read_all(pairs, ignore, faults)
+    rows, labels_found = _read_all(pairs, channels, ignore, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares = "", {}
     if labels_found:
@@ -146,15 +156,19 @@ def audit_dataset(
         [
             {
                 **row,
-                "group": names[row["id"]],
+                "group": _group(row, names),
                 "label_foreground": meaning,
-                "foreground": shares.get(row["label"]),
+                "foreground": shares.get(_page_name(row["label"], row["page"])),
             }
             for row in rows
         ],
-        columns=MANIFEST_COLUMNS,
+        columns=[*MANIFEST_COLUMNS, "turned", "transparent"],
     )
-    warnings.extend(_mixture_warnings(manifest))
+    faults.extend(_count_faults(table or images, manifest, pairs))
+    faults.extend(range_faults(manifest, value_range, image_normalization))
+    faults.extend(channel_faults(manifest))
+    warnings.extend(image_warnings(manifest, selected=channels is not None))
+    manifest = manifest[MANIFEST_COLUMNS]
     warnings.extend(_copy_warnings(manifest))
     return Audit(faults, warnings, manifest)
 
@@ -172,50 +186,65 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 
 
 def _read_all(
-    pairs: list[Pair], ignore: Ignore, faults: list[str]
+    pairs: list[Pair], channels: list[int] | None, ignore: Ignore, faults: list[str]
 ) -> tuple[list[dict], dict[str, LabelFacts]]:
     """Manifest rows of the pairs that can be read, and what each readable label looks like."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
     unreadable: dict[str, list[str]] = {}
     for pair in pairs:
-        image = _read(read_pixels, pair.image, pair.id, unreadable)
-        label = _read(read_label_files, pair.label, pair.id, unreadable)
-        if label is not None:
-            text = ignored_text(ignore, label)
-            facts = label_facts(label, image, text)
-            if not facts.pixels:
-                unreadable.setdefault(NOTHING_LABELLED, []).append(str(pair.label))
+        sums: dict[str, str] = {}
+        for part in _open(pair, channels, faults):
+            image = _read(part.read_image, pair.image, unreadable)
+            label = _read(part.read_label, pair.label, unreadable)
+            named = _page_name(pair.label, part.page)
+            if label is not None:
+                text = ignored_text(ignore, label)
+                facts = label_facts(label, image, text)
+                if not facts.pixels:
+                    unreadable.setdefault(NOTHING_LABELLED, []).append(named)
+                    continue
+                labels[named] = facts
+            if image is None or label is None:
                 continue
-            labels[str(pair.label)] = facts
-        if image is None or label is None:
-            continue
-        if image.shape[:2] != label.shape[:2]:
-            faults.append(
-                f"{describe_files(pair.label)}: {_size(label)} pixels (height x width), but "
-                f"{pair.image} has {_size(image)}; expected equal sizes; export the "
-                "label at the size of the image."
-            )
-        rows.append({**_row(pair, image, facts), "label_ignored": text})
+            if image.shape[:2] != label.shape[:2]:
+                faults.append(
+                    f"{_described(pair.label, part.page)}: {_size(label)} pixels (height x width), "
+                    f"but {pair.image} has {_size(image)}; expected equal sizes; export the label "
+                    "at the size of the image."
+                )
+            sums = sums or {
+                "sha256_image": sha256(pair.image),
+                "sha256_label": sum_of_files(pair.label),
+            }
+            rows.append({**_row(pair, part, image, facts), "label_ignored": text, **sums})
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
     return rows, labels
 
 
-def _read(
-    reader: Callable[[str | Path], Pixels],
-    path: str | Path,
-    name: str,
-    unreadable: dict[str, list[str]],
-) -> Pixels | None:
-    """Pixels of an image or label whose mask will have a name, or None.
-
-    Equal faults of several files are collected under one sentence.
-    """
+def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[PairedImage]:
     try:
-        for file in split_files(path):
-            check_name(file, name)
-        return reader(path)
+        return open_pair(pair.id, pair.image, pair.label, channels)
+    except UserError as error:
+        faults.append(str(error))
+        return []
+
+
+def _page_name(label: str | Path, page: int | None) -> str:
+    return str(label) if page is None else f"{label}, page {page}"
+
+
+def _described(label: str | Path, page: int | None) -> str:
+    return _page_name(describe_files(label), page)
+
+
+def _read(
+    reader: Callable[[], Pixels], path: str | Path, unreadable: dict[str, list[str]]
+) -> Pixels | None:
+    """The pixels, or None; equal faults of several files are collected under one sentence."""
+    try:
+        return reader()
     except UserError as error:
         fault, start = str(error), f"{path}: "
         named = unreadable.setdefault(fault.removeprefix(start), [])
@@ -224,23 +253,49 @@ def _read(
         return None
 
 
+def _group(row: dict, names: dict[str, str]) -> str:
+    """That of the pair, or the image itself: pages of a stack are no group."""
+    name = names[row["pair"]]
+    return row["id"] if name == row["pair"] else name
+
+
+def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iterator[str]:
+    """Too few images, where the pages of stacks count, or two of one name."""
+    if len(pairs) < MIN_IMAGES and 0 < len(manifest) < MIN_IMAGES:
+        yield (
+            f"{place}: {len(manifest)} images with labels; expected at least {MIN_IMAGES}: to "
+            "train on, to learn the threshold on and to score."
+        )
+    for name, rows in manifest.groupby("id")["image"]:
+        if len(rows) > 1:
+            yield (
+                f"{rows.iloc[0]}: a page of it would have the name {name}, as {rows.iloc[1]}; "
+                "expected different names; rename one of the files, and its label."
+            )
+
+
 def _size(pixels: np.ndarray | LabelFile) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
 
 
-def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
+def _row(pair: Pair, part: PairedImage, image: np.ndarray, label: LabelFacts) -> dict:
+    assert isinstance(part.image, ImageFile)  # its pixels were read
     return {
-        "id": pair.id,
+        "id": part.id,
+        "pair": pair.id,
         "image": str(pair.image),
         "label": str(pair.label),
+        "page": part.page,
         "height": image.shape[0],
         "width": image.shape[1],
-        "channels": 1 if image.ndim == 2 else image.shape[2],
-        "dtype": image.dtype.name,
+        "channels": 1 if is_grey(image) else image.shape[2],
+        "dtype": part.image.file_dtype.name,
+        "minimum": float(image.min()),
+        "maximum": float(image.max()),
+        "turned": part.image.turned,
+        "transparent": "transparent" in part.image.notes,
         "label_maximum": int(label.histogram.values[-1]),
         "ignored": label.ignored / (label.ignored + label.pixels),
-        "sha256_image": sha256(pair.image),
-        "sha256_label": sum_of_files(pair.label),
         "role": pair.role,
     }
 
@@ -248,25 +303,10 @@ def _row(pair: Pair, image: np.ndarray, label: LabelFacts) -> dict:
 # --- warnings -------------------------------------------------------------------------------
 
 
-def _mixture_warnings(manifest: pd.DataFrame) -> Iterator[str]:
-    """Images that differ in channels or pixel type: they are converted, not refused."""
-    channels = manifest["channels"].map({1: "grey", 3: "RGB"}).value_counts()
-    if len(channels) > 1:
-        yield (
-            f"{channels['grey']} grey and {channels['RGB']} RGB images; the grey ones are repeated "
-            "in three channels."
-        )
-    dtypes = manifest["dtype"].value_counts()
-    if len(dtypes) > 1:
-        yield (
-            f"{dtypes['uint8']} images of 8 and {dtypes['uint16']} of 16 bits a channel; the "
-            "former are multiplied by 257."
-        )
-
-
 def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
     """Images that are the same file byte for byte."""
-    for _, copies in manifest.groupby("sha256_image", sort=False)["image"]:
+    files = manifest.drop_duplicates("image")  # of a stack, each page has a row
+    for _, copies in files.groupby("sha256_image", sort=False)["image"]:
         if len(copies) > 1:
             named = ", ".join(copies[:NAMED_COPIES])
             more = f" and {len(copies) - NAMED_COPIES} more" if len(copies) > NAMED_COPIES else ""

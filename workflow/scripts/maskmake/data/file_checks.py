@@ -27,6 +27,10 @@ SIGNATURES = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"BM": "BMP",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
 }
 
 LONGEST_NAME = 255 - len(".partial-")  # in bytes: masks are written beside their final names
@@ -67,7 +71,7 @@ def check_name(path: Path, stem: str) -> None:
 
 
 def image_format(path: Path) -> str:
-    """PNG, JPEG, TIFF or BMP, by the content of a file.
+    """PNG, JPEG, TIFF, BMP, GIF, WebP or JPEG 2000, by the content of a file.
 
     Raises:
         UserError: the path is no regular file or cannot be read, or the file has another format.
@@ -76,7 +80,7 @@ def image_format(path: Path) -> str:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
             raise UserError(f"{path}: a folder, pipe or device; expected a file; remove it.")
         with path.open("rb") as file:
-            start = file.read(8)
+            start = file.read(12)
     except FileNotFoundError:
         if path.is_symlink():
             raise UserError(
@@ -90,10 +94,12 @@ def image_format(path: Path) -> str:
             "remove it."
         ) from None
     found = next((name for sign, name in SIGNATURES.items() if start.startswith(sign)), None)
+    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        found = "WebP"
     if found is None:
         raise UserError(
             f"{path}: cannot be decoded (its content is of another kind); expected a whole PNG, "
-            "TIFF, JPEG or BMP; replace or remove the file."
+            "TIFF, JPEG, JPEG 2000, WebP, GIF or BMP; replace or remove the file."
         )
     return found
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict, cast
 import numpy as np
 import pandas as pd
 
+from maskmake.data.image_samples import MOST_CHANNELS
 from maskmake.data.labels import is_labelled
 from maskmake.data.object_class import ObjectName, Pieces, find_object_class
 from maskmake.data.pixel_store import PixelStore
@@ -17,7 +18,8 @@ PATCH_STEP = 32
 
 
 Length = Annotated[int, Keywords(minimum=1)]
-Level = Annotated[float, Keywords(minimum=0, maximum=65535)]
+Channels = Annotated[int, Keywords(minimum=1, maximum=MOST_CHANNELS)]
+PixelType = Literal["uint8", "uint16", "int16", "float32"]
 
 
 class Lengths(TypedDict):
@@ -29,12 +31,17 @@ class Lengths(TypedDict):
 
 
 class Intensity(TypedDict):
-    """Pixel values of the images that are not test images; mean and std of each channel."""
+    """Pixel values of the images that are not test images; mean and std of each channel.
 
-    mean: list[Level]
-    std: list[Level]
-    minimum: Level
-    maximum: Level
+    Attributes:
+        smallest_maximum: the lowest of the highest values of each image; absent from old files.
+    """
+
+    mean: list[float]
+    std: list[float]
+    minimum: float
+    maximum: float
+    smallest_maximum: NotRequired[float]
 
 
 class Plan(TypedDict):
@@ -44,19 +51,23 @@ class Plan(TypedDict):
         foreground: share of the labelled pixels.
         objects, pieces: see ``object_class.ObjectClass``; absent from old files.
         ignored: share of the pixels that the labels ignore; absent where there are none.
+        selection: ``dataset.channels``, counted from 1; absent where it is not set.
+        range: ``dataset.range``; absent where it is not set.
     """
 
     images: Length
     height: Lengths
     width: Lengths
-    channels: Literal[1, 3]
-    dtype: Literal["uint8", "uint16"]
+    channels: Channels
+    dtype: PixelType
     foreground: Annotated[float, Keywords(minimum=0, maximum=1)]
     intensity: Intensity
     largest_patch: Annotated[int, Keywords(minimum=0)]
     objects: NotRequired[ObjectName]
     pieces: NotRequired[Pieces]
     ignored: NotRequired[Annotated[float, Keywords(exclusiveMinimum=0, exclusiveMaximum=1)]]
+    selection: NotRequired[list[int]]
+    range: NotRequired[int]
 
 
 def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:
@@ -107,30 +118,37 @@ def fingerprint(
     channels = int(index["channels"].iloc[0])
     total, sum_squares = np.zeros(channels), np.zeros(channels)
     pixels, labelled, foreground = 0, 0, 0
-    low, high = np.inf, -np.inf
+    low, high, dimmest = np.inf, -np.inf, np.inf
+    # Sums of squares of large values would lose the digits of a small spread.
+    shift: np.ndarray | None = None
     for image_id in seen:
         image = images[image_id].reshape(-1, channels).astype(np.float64)
+        low, high = min(low, image.min()), max(high, image.max())
+        dimmest = min(dimmest, image.max())
+        shift = image.mean(axis=0).round() if shift is None else shift
+        image -= shift
         total += image.sum(axis=0)
         sum_squares += (image**2).sum(axis=0)
-        low, high = min(low, image.min()), max(high, image.max())
         pixels += len(image)
         labelled += int(np.count_nonzero(is_labelled(labels[image_id])))
         foreground += int(np.count_nonzero(labels[image_id] == 1))
     mean = total / pixels
     variance = np.maximum(sum_squares / pixels - mean**2, 0)
+    mean += 0 if shift is None else shift
     smallest = int(index[["height", "width"]].to_numpy().min())
     plan: Plan = {
         "images": len(index),
         "height": _range(index["height"]),
         "width": _range(index["width"]),
-        "channels": cast(Literal[1, 3], channels),
-        "dtype": cast(Literal["uint8", "uint16"], images.dtype.name),
+        "channels": channels,
+        "dtype": cast(PixelType, images.dtype.name),
         "foreground": foreground / labelled,
         "intensity": {
             "mean": mean.tolist(),
             "std": np.sqrt(variance).tolist(),
             "minimum": float(low),
             "maximum": float(high),
+            "smallest_maximum": float(dimmest),
         },
         "largest_patch": smallest // PATCH_STEP * PATCH_STEP,
         **find_object_class(labels[image_id] for image_id in seen),
@@ -168,6 +186,6 @@ def check_patch(patch: int, index: pd.DataFrame, splits: pd.DataFrame) -> None:
     remedy = f"set train.patch to {fits} or less" if fits else "remove images this small"
     height, width = images.loc[smallest, ["height", "width"]]
     raise UserError(
-        f"train.patch: {patch} pixels, but image '{smallest}' is {width} x {height} pixels; "
-        f"expected a patch that fits into every image; {remedy}."
+        f"train.patch: {patch} pixels, but image '{smallest}' is {height} x {width} pixels "
+        f"(height x width); expected a patch that fits into every image; {remedy}."
     )

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 TIFF_SUFFIXES = {".tif", ".tiff"}
-LOSSLESS_SUFFIXES = {".png", ".bmp"} | TIFF_SUFFIXES
-JPEG_SUFFIXES = {".jpg", ".jpeg"}
-IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | JPEG_SUFFIXES
+LOSSLESS_SUFFIXES = {".png", ".bmp", ".gif"} | TIFF_SUFFIXES
+JPEG_SUFFIXES = {".jpg", ".jpeg", ".jp2", ".j2k"}
+IMAGE_SUFFIXES = LOSSLESS_SUFFIXES | JPEG_SUFFIXES | {".webp"}
 ENDS = tuple(IMAGE_SUFFIXES)
 
 # Names of sub-folders that give their images a role, in lower case.

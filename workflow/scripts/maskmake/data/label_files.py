@@ -1,6 +1,9 @@
 """Reading labels: the values that a file stores, however a viewer shows them."""
 
+import re
 import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,21 +12,26 @@ import tifffile
 from PIL import Image, ImageOps
 
 from maskmake.data import tiff as tiffs
-from maskmake.data.file_checks import check_memory, image_format
+from maskmake.data.file_checks import check_memory, check_name, image_format
+from maskmake.data.file_decoders import PILLOW_FORMATS, band_rows
 from maskmake.data.images import (
-    PILLOW_FORMATS,
-    band_rows,
     explain_decoding_errors,
+    opaque,
+    open_image_files,
     read_pixels,
+    stack_error,
 )
+from maskmake.data.tiff import Page
+from maskmake.data.tiff_stacks import list_stack
 from maskmake.runtime.errors import UserError
 
 # Types of whole numbers, and floats, which some programs write whole numbers in.
 TYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefd"))
 
 GREY_PNG = 0  # colour type
-ALPHA = {1, 2}  # ExtraSamples of a TIFF
 GDAL_NODATA = 42113
+PAGE = re.compile(r", page \d+$")
+LOSSY_WEBP = b"VP8 "  # kind of the chunk of pixels
 
 
 class LabelFile(NamedTuple):
@@ -46,6 +54,9 @@ class LabelFile(NamedTuple):
         return self.values.shape
 
 
+LabelReader = Callable[[], LabelFile]
+
+
 def read_label(path: str | Path) -> LabelFile:
     """Read the values that a label stores.
 
@@ -58,15 +69,54 @@ def read_label(path: str | Path) -> LabelFile:
     """
     path = Path(path)
     kind = image_format(path)
-    if kind == "JPEG":
-        raise _lossy(path, "a JPEG label")
     if kind == "TIFF":
-        with explain_decoding_errors(path):
-            pixels, alpha, nodata = _read_tiff(path)
-    else:
-        pixels = _stored(path, kind, read_pixels(path))
-        alpha, nodata = _alpha(path, kind), None
-    clear = None if alpha is None else alpha < _opaque(alpha.dtype)
+        readers = open_label_files(path, path.stem)
+        if len(readers) > 1:
+            raise stack_error(path, open_image_files(path))
+        return readers[0]()
+    if kind in ("JPEG", "JPEG 2000"):
+        raise _lossy(path, f"a {kind} label")
+    if kind == "WebP" and _webp_chunk(path) == LOSSY_WEBP:
+        raise _lossy(path, "a WebP label")
+    pixels = _stored(path, kind, read_pixels(path))
+    return _label_file(path, pixels, _alpha(path, kind), None)
+
+
+def open_label_files(path: Path, name: str) -> list[LabelReader]:
+    """What reads the label of a file, or each label of a TIFF stack, as ``read_label`` does.
+
+    Args:
+        path: of the file.
+        name: of the masks of its image.
+
+    Raises:
+        UserError: the file is no image, its list of pages is damaged, or the name cannot be used.
+    """
+    check_name(path, name)
+    with explain_decoding_errors(path):
+        if image_format(path) != "TIFF":
+            return [partial(read_label, path)]
+        with tiffs.open_tiff(path) as tiff:
+            stack = [[place for place, _ in planes] for planes in list_stack(tiff)]
+    pages = [None] if len(stack) == 1 else range(len(stack))
+    return [partial(_read_planes, path, *each) for each in zip(stack, pages, strict=True)]
+
+
+def _read_planes(path: Path, planes: list[Page], page: int | None) -> LabelFile:
+    """The label of some pages of a TIFF, of which there has to be one."""
+    with explain_decoding_errors(path, page):
+        if len(planes) > 1:
+            raise UserError(
+                f"a label of {len(planes)} channels, each a page; expected one channel; save the "
+                "channel that marks the objects."
+            )
+        return _label_file(path, *_read_tiff(path, planes[0], page))
+
+
+def _label_file(
+    path: Path, pixels: np.ndarray, alpha: np.ndarray | None, nodata: int | None
+) -> LabelFile:
+    clear = None if alpha is None else alpha < alpha.dtype.type(opaque(alpha.dtype))
     if pixels.ndim == 3:
         pixels = _one_channel(path, pixels)
     return LabelFile(
@@ -74,14 +124,24 @@ def read_label(path: str | Path) -> LabelFile:
     )
 
 
+def _webp_chunk(path: Path) -> bytes:
+    """Kind of the first chunk of pixels of a WebP; the extended head lies before it."""
+    with path.open("rb") as file:
+        start = file.read(2**16)
+    kinds = {kind: start.find(kind) for kind in (b"VP8 ", b"VP8L")}
+    return min((place, kind) for kind, place in kinds.items() if place >= 0)[1]
+
+
 def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
     """Whether viewers show the lower of two values of a label brighter than the higher one.
 
     Args:
-        path: of a label that ``read_label`` can read.
+        path: of a label that ``read_label`` can read; "<file>, page 3" for one of a stack.
         low, high: two of its values, which differ.
     """
     path = Path(path)
+    if not path.is_file():  # all pages of a stack are written alike
+        path = Path(PAGE.sub("", str(path)))
     kind = image_format(path)
     if kind == "TIFF":
         with tiffs.open_tiff(path) as tiff:
@@ -107,24 +167,22 @@ def _lossy(path: Path, what: str) -> UserError:
     )
 
 
-def _read_tiff(path: Path) -> tuple[np.ndarray, np.ndarray | None, int | None]:
-    """The stored values, and alpha and the value of no data where the file has them."""
+def _read_tiff(
+    path: Path, place: Page, number: int | None
+) -> tuple[np.ndarray, np.ndarray | None, int | None]:
+    """The stored values of a page, and alpha and the value of no data where the file has them."""
     with tiffs.open_tiff(path) as tiff:
-        pages = [page for _, page in tiffs.list_pages(tiff)]
-        if len(pages) > 1:
-            tiffs.refuse_stack(pages)
-        page = pages[0]
-        tiffs.check_single(page)
+        page = tiffs.load_page(tiff, place)
         if page.compression in tiffs.JPEG | tiffs.JPEG_2000:
             raise _lossy(path, f"a JPEG label inside a TIFF ({page.compression.name})")
         tiffs.check_page(tiff, page, whole=True, types=TYPES)
         if page.photometric in tiffs.TIFFFILE_PHOTOMETRICS:
             pixels = tiffs.read_page(page, stored=True)
-            if pixels.ndim == 3 and set(page.extrasamples) & ALPHA:
+            if pixels.ndim == 3 and tiffs.has_alpha(page):
                 values = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :-1]
                 return values, pixels[:, :, -1], _nodata(page)
             return pixels, None, _nodata(page)
-    return read_pixels(path), None, None  # other colours are made RGB
+    return read_pixels(path, number), None, None  # other colours are made RGB
 
 
 def _nodata(page: tifffile.TiffPage) -> int | None:
@@ -144,10 +202,6 @@ def _alpha(path: Path, kind: str) -> np.ndarray | None:
         height, width = opened.height, opened.width
         check_memory(height, width, 5 * height * width)
         return np.asarray(ImageOps.exif_transpose(opened).getchannel("A"))
-
-
-def _opaque(dtype: np.dtype) -> int | float:
-    return np.iinfo(dtype).max if dtype.kind in "iu" else 1
 
 
 def _stored(path: Path, kind: str, pixels: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from maskmake.data.label_files import LabelFile, read_label
+from maskmake.data.file_checks import check_name
+from maskmake.data.label_files import LabelFile, LabelReader, open_label_files, read_label
 from maskmake.data.label_names import split_files
 from maskmake.data.label_values import lines_between, packed
 from maskmake.runtime.errors import UserError
@@ -20,6 +22,21 @@ def sum_of_files(label: str | Path) -> str:
         return sha256(files[0])
     lines = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(os.fsencode(lines)).hexdigest()
+
+
+def open_label(label: str | Path, name: str) -> list[LabelReader]:
+    """What reads a label, or each label of a stack; see ``open_label_files``.
+
+    Args:
+        label: text of ``join_files``.
+        name: of the masks of its image.
+    """
+    files = split_files(label)
+    if len(files) == 1:
+        return open_label_files(files[0], name)
+    for file in files:
+        check_name(file, name)
+    return [partial(read_label_files, label)]
 
 
 def read_label_files(label: str | Path) -> LabelFile:

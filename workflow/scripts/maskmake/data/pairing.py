@@ -31,9 +31,6 @@ from maskmake.data.place_checks import (
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 
-# One image each to train on, to learn the threshold on and to score.
-MIN_PAIRS = 3
-
 FEW = 10  # one image in so many may be a second one in its folder, which is then a fault
 NAMED = 3  # of many links in one sentence
 
@@ -105,16 +102,7 @@ def _pairs_of_table(table: str, faults: list[str], warnings: list[str]) -> list[
         for row in rows
         if not any(map(leads_nowhere, (row.image, *row.labels)))
     }
-    if rows and len(pairs) < MIN_PAIRS:
-        faults.append(_too_few(table, len(pairs)))
     return list(pairs.values())
-
-
-def _too_few(place: str, count: int) -> str:
-    return (
-        f"{place}: {count} images with labels; expected at least {MIN_PAIRS}: to train on, to "
-        "learn the threshold on and to score."
-    )
 
 
 # --- what is in a place -----------------------------------------------------------------------
@@ -182,6 +170,10 @@ def _pair_up(
     faults: list[str],
     warnings: list[str],
 ) -> list[Pair]:
+    if len(images) == len(labels) == 1:  # two stacks, say, such as train-volume and train-labels
+        (image,), (label,) = images, labels
+        (id_,) = ids_of(images, image_place)
+        return [Pair(id_, image.role or label.role, image.path, str(label.path))]
     keyed = _best_keys(images, labels, is_pattern(label_place))
     faults += _double_faults(keyed.doubles)
     if not keyed.label_of:
@@ -195,8 +187,6 @@ def _pair_up(
     if keyed.affixes:
         logger.info("Names of labels: %s.", keyed.affixes.describe())
     faults += _unpaired(keyed, image_place, label_place)
-    if len(keyed.label_of) < MIN_PAIRS:
-        faults.append(_too_few(image_place, len(keyed.label_of)))
     ids = dict(zip((f.path for f in images), ids_of(images, image_place), strict=True))
     rows = [(ids[keyed.images[key].path], *key, key) for key in keyed.label_of]
     pairs: dict[str, Pair] = {}

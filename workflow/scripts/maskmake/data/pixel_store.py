@@ -1,26 +1,24 @@
 """The pixel store: all images of a data set in one memory-mapped array, found by an index."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import read_pixels
+from maskmake.data.image_samples import kept_type, with_channels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import ignored_pixels, without_ignored
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.label_values import foreground_mask
 from maskmake.data.labels import IGNORED
-from maskmake.data.object_masks import read_label_files, sum_of_files
+from maskmake.data.object_masks import sum_of_files
+from maskmake.data.pair_pixels import open_pair
 from maskmake.data.tables import check_columns, damaged
 from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, writable_array, write_csv
-
-Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
 
 
 class PixelStore:
@@ -137,13 +135,30 @@ def stacked_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return (int(sum(np.prod(shape) for shape in shapes)),)
 
 
-def to_pixel_type(pixels: np.ndarray, dtype: np.dtype, channels: int) -> np.ndarray:
-    """One image in the pixel type of the whole set: 8 bits become 16, grey becomes RGB."""
-    if pixels.dtype != dtype:
-        pixels = pixels.astype(dtype) * 257  # 255 * 257 = 65535
-    if channels == 3 and pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    return pixels
+def store_type(file_types: Iterable[str]) -> np.dtype:
+    """The pixel type that holds those of all files: the names ``dtype`` of ``manifest.csv``."""
+    common = np.result_type(*(kept_type(np.dtype(name)) for name in set(file_types)))
+    return common if common in (np.uint8, np.uint16, np.int16) else np.dtype(np.float32)
+
+
+def to_pixel_type(
+    pixels: np.ndarray, dtype: np.dtype, channels: int, value_range: int | None = None
+) -> np.ndarray:
+    """One image in the pixel type and with the channels of the whole set.
+
+    Args:
+        pixels: (H, W) or (H, W, C).
+        dtype: of the set.
+        channels: of the set; grey becomes RGB, and three equal channels become one.
+        value_range: which value of 16 bits is 255 of 8 bits; None: values stay as they are.
+
+    Raises:
+        UserError: see ``with_channels``.
+    """
+    if pixels.dtype == np.uint8 and dtype == np.uint16 and value_range is not None:
+        levels = np.rint(np.arange(256) * (value_range / 255)).astype(np.uint16)
+        pixels = levels[pixels]
+    return with_channels(pixels.astype(dtype, copy=False), channels)
 
 
 def build_store(
@@ -151,14 +166,18 @@ def build_store(
     images_path: str | Path,
     labels_path: str | Path,
     index_path: str | Path,
+    selection: Sequence[int] | None = None,
+    value_range: int | None = None,
 ) -> np.ndarray:
     """Write ``images.npy``, ``labels.npy`` and ``index.csv`` of a checked data set.
 
     Args:
         manifest: table of ``manifest.csv``.
-        images_path: output, ``uint8`` or ``uint16``: the wider of the types present.
+        images_path: output, of the type that holds those of all files, see ``store_type``.
         labels_path: output, ``uint8``, 0, 1 or ``IGNORED``.
         index_path: output; shape, offsets and SHA-256 of each image and label.
+        selection: ``dataset.channels``, which channels are used, counted from 1.
+        value_range: ``dataset.range``, see ``to_pixel_type``.
 
     Returns:
         The thumbnail of each image, (N, 16, 16) ``float32``.
@@ -168,7 +187,7 @@ def build_store(
     """
     check_columns("manifest.csv", manifest, ["label_foreground", "label_ignored"], "validate")
     channels = int(manifest["channels"].max())
-    dtype = np.dtype(max(manifest["dtype"], key=lambda name: np.dtype(name).itemsize))
+    dtype = store_type(manifest["dtype"])
     label_shapes = _shapes_2d(manifest)
     image_shapes = [shape if channels == 1 else (*shape, channels) for shape in label_shapes]
     index = pd.DataFrame(
@@ -188,12 +207,12 @@ def build_store(
         writable_array(labels_path, stacked_shape(label_shapes), np.uint8) as labels,
     ):
         flat_images, flat_labels = images.reshape(-1), labels.reshape(-1)
-        for row, place in zip(manifest.itertuples(), index.itertuples(), strict=True):
-            size = (row.height, row.width)
-            pixels = _audited(read_pixels, row.image, row.sha256_image, size)
-            pixels = to_pixel_type(pixels, dtype, channels)
+        audited = _audited_pairs(manifest, selection)
+        for row, place, (pixels, file) in zip(
+            manifest.itertuples(), index.itertuples(), audited, strict=True
+        ):
+            pixels = to_pixel_type(pixels, dtype, channels, value_range)
             thumbnails.append(thumbnail(pixels))
-            file = _audited(read_label_files, row.label, row.sha256_label, size)
             label = binary_label(file, str(row.label_foreground), str(row.label_ignored))
             flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
             flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
@@ -222,25 +241,43 @@ def _sum(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def _audited(
-    read: Callable[[str], Pixels], path: str, sha256_of_file: str, size: tuple[int, int]
-) -> Pixels:
-    """The pixels of a file that still has the bytes that were audited.
+def _audited_pairs(
+    manifest: pd.DataFrame, selection: Sequence[int] | None
+) -> Iterator[tuple[np.ndarray, LabelFile]]:
+    """Each image and its label, of files that still have the bytes that were audited.
 
-    They are compared after the file was decoded, so that a change until then is seen.
+    They are compared after the files were decoded, so that a change until then is seen.
     """
-    fault: UserError | None = None
-    try:
-        pixels = read(path)
-    except UserError as error:
-        fault = error
-    there = all(file.is_file() for file in split_files(path))
-    same = not there or sum_of_files(path) == sha256_of_file
-    if fault and same:
-        raise fault
-    if fault or not same or pixels.shape[:2] != size:
-        raise UserError(
-            f"{describe_files(path)}: changed since validate read it; expected the file that was "
-            "audited; run again, which audits it first."
-        )
-    return pixels
+    files = manifest[["image", "label"]].agg(tuple, axis=1)
+    for _, rows in manifest.groupby((files != files.shift()).cumsum(), sort=False):
+        first = next(rows.itertuples())
+        sums = {first.image: first.sha256_image, first.label: first.sha256_label}
+        fault: UserError | None = None
+        try:
+            parts = open_pair(first.id, Path(first.image), first.label, selection)
+            if len(parts) != len(rows):
+                _check_unchanged(sums)
+            for row, part in zip(rows.itertuples(), parts, strict=True):
+                pixels, label = part.read_image(), part.read_label()
+                if {pixels.shape[:2], label.shape[:2]} != {(row.height, row.width)}:
+                    raise _changed(row.image)
+                yield pixels, label
+        except UserError as error:
+            fault = error
+        _check_unchanged(sums)
+        if fault:
+            raise fault
+
+
+def _check_unchanged(sums: dict[str, str]) -> None:
+    for path, audited in sums.items():
+        there = all(file.is_file() for file in split_files(path))
+        if there and sum_of_files(path) != audited:
+            raise _changed(path)
+
+
+def _changed(path: str) -> UserError:
+    return UserError(
+        f"{describe_files(path)}: changed since validate read it; expected the file that was "
+        "audited; run again, which audits it first."
+    )

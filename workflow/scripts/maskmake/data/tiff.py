@@ -7,7 +7,6 @@ Only the list of pages and the tags of a page are used. What tifffile makes of m
 import io
 import logging
 import math
-import re
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -25,7 +24,11 @@ GREY = {tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK}
 PLAIN_COLOURS = GREY | {tifffile.PHOTOMETRIC.RGB}
 TIFFFILE_PHOTOMETRICS = PLAIN_COLOURS | {tifffile.PHOTOMETRIC.PALETTE}
 
-IMAGE_TYPES = frozenset(map(np.dtype, (bool, np.uint8, np.uint16)))
+# Colours that Pillow makes RGB. It would show CIELAB and others as something else.
+PILLOW_COLOURS = {tifffile.PHOTOMETRIC.SEPARATED, tifffile.PHOTOMETRIC.YCBCR}
+
+IMAGE_TYPES = frozenset(map(np.dtype, "?BHIbhiefd"))
+ALPHA = {1, 2}  # ExtraSamples
 ONE_IMAGE = "expected one grey or RGB image a file; save each page of a stack as a file of its own."
 
 # The decoders that may be asked. tifffile gives them a buffer of the size that the tags say, but
@@ -38,10 +41,10 @@ PLAIN = {
 JPEG = {CODECS.JPEG}
 JPEG_2000 = {CODECS.JPEG2000, CODECS.JPEG_2000_LOSSY, CODECS.APERIO_JP2000_YCBC,
              CODECS.APERIO_JP2000_RGB}  # fmt: skip
+JPEG_2000_START = b"\xff\x4f\xff\x51"
 HEAD = 2**16  # bytes of a piece in which its own size is looked for
 
 REDUCED, MASK = 1, 4  # bits of NewSubfileType: a smaller copy of an image, and its mask
-IMAGES = re.compile(r"^images=(\d+)", re.MULTILINE)  # ImageJ may write one page for all images
 
 # What it logs of a damaged file is said in the sentence that refuses the file.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -50,10 +53,18 @@ logging.getLogger("tifffile").propagate = False
 
 @dataclass(frozen=True)
 class Page:
-    """Where the directory of a page lies in its file, and its number among all pages."""
+    """Where a page lies in its file.
+
+    Attributes:
+        index: its number among all pages.
+        offset: of its tags.
+        behind: how many images lie between the one that the tags are about and this one, where
+            ImageJ wrote one list of tags for all images.
+    """
 
     index: int
     offset: int
+    behind: int = 0
 
 
 @contextmanager
@@ -66,7 +77,11 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
 def load_page(tiff: tifffile.TiffFile, page: Page) -> tifffile.TiffPage:
     """The tags of a page, without a walk through the pages before it."""
     tiff.filehandle.seek(page.offset)
-    return tifffile.TiffPage(tiff, page.index)
+    loaded = tifffile.TiffPage(tiff, page.index)
+    if page.behind:
+        shift = page.behind * sum(loaded.databytecounts)
+        loaded.dataoffsets = tuple(offset + shift for offset in loaded.dataoffsets)
+    return loaded
 
 
 def list_pages(tiff: tifffile.TiffFile) -> Iterator[tuple[Page, tifffile.TiffPage]]:
@@ -110,26 +125,6 @@ def _page_offsets(tiff: tifffile.TiffFile) -> list[int]:
     return list(offsets)
 
 
-def check_single(page: tifffile.TiffPage) -> None:
-    """Refuse the only page of a file that stands for a stack, as ImageJ writes large ones.
-
-    Raises:
-        UserError: the page says so.
-    """
-    count = IMAGES.search(page.imagej_description or "")
-    if count and int(count[1]) > 1:
-        raise UserError(f"a stack of {count[1]} images with one list of tags; {ONE_IMAGE}")
-
-
-def refuse_stack(pages: list[tifffile.TiffPage]) -> None:
-    """The error for a stack where one image is expected."""
-    shapes = {page.shape for page in pages}
-    found = f"a stack of {len(pages)} images; expected one grey or RGB image a file"
-    if len(shapes) == 1:
-        found += f", not {'x'.join(map(str, (len(pages), *shapes.pop())))} pixels"
-    raise UserError(f"{found}; save each page of a stack as a file of its own.")
-
-
 # --- what the tags claim ------------------------------------------------------------------------
 
 
@@ -152,8 +147,15 @@ def check_page(
     """
     if page.dtype not in types or not isinstance(page.bitspersample, int):
         kind = page.dtype or f"of {str(page.bitspersample)[:20]} bits"
-        expected = "8- or 16-bit unsigned integers" if types is IMAGE_TYPES else "whole numbers"
+        expected = "8 to 32 bits or floats" if types is IMAGE_TYPES else "whole numbers"
         raise UserError(f"pixel type {kind}; expected {expected}; convert the file.")
+    if page.photometric not in TIFFFILE_PHOTOMETRICS | PILLOW_COLOURS:
+        colours = getattr(page.photometric, "name", page.photometric)
+        raise UserError(f"colours as {colours}; expected grey, RGB or CMYK; convert the file.")
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.dtype.kind not in "bu":
+        raise UserError(
+            f"pixel type {page.dtype} with white as 0; expected black as 0; convert the file."
+        )
     if page.axes not in ("YX", "YXS", "SYX"):
         raise UserError(f"array of shape {'x'.join(map(str, page.shape))}; {ONE_IMAGE}")
     if page.compression not in PLAIN | JPEG | JPEG_2000:
@@ -165,7 +167,7 @@ def check_page(
     if page.planarconfig not in (1, 2):
         raise _contradiction(f"PlanarConfiguration is {page.planarconfig}")
     if 0 in page.shape or 0 in page.chunks:
-        raise _contradiction(f"the image is {page.imagewidth} x {page.imagelength} pixels")
+        raise _contradiction(f"the image is {page.imagelength} x {page.imagewidth} pixels")
     pieces = math.prod(page.chunked)
     if min(len(page.dataoffsets), len(page.databytecounts)) < pieces:
         raise _contradiction(f"{len(page.dataoffsets)} strips or tiles are listed of {pieces}")
@@ -226,23 +228,33 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 def _jpeg_2000_size(data: bytes) -> tuple[int, int] | None:
     """Height and width in the header of a JPEG 2000 stream; None if there are none."""
-    start = data.find(b"\xff\x4f\xff\x51")
+    start = data.find(JPEG_2000_START)
     if start < 0 or len(data) < start + 24:
         return None
     width, height, left, top = struct.unpack_from(">IIII", data, start + 8)
     return height - top, width - left
 
 
+def jpeg_2000_depth(data: bytes) -> int:
+    """Bits of a sample in the header of a JPEG 2000 stream; 0 if there are none."""
+    place = data.find(JPEG_2000_START) + 42
+    return (data[place] & 0x7F) + 1 if 42 <= place < len(data) else 0
+
+
 # --- pixels -------------------------------------------------------------------------------------
 
 
-def seen_shape(page: tifffile.TiffPage) -> tuple[int, ...]:
-    """(H, W) or (H, W, 3) of a page as it is to be seen."""
+def seen_shape(page: tifffile.TiffPage) -> tuple[int, int, int]:
+    """(H, W, samples) of a page as it is to be seen."""
     height, width = page.imagelength, page.imagewidth
     if orientation(page) in (5, 6, 7, 8):
         height, width = width, height
-    colours = page.samplesperpixel >= 3 or page.photometric not in PLAIN_COLOURS
-    return (height, width, 3) if colours else (height, width)
+    return height, width, page.samplesperpixel if page.photometric in PLAIN_COLOURS else 3
+
+
+def has_alpha(page: tifffile.TiffPage) -> bool:
+    """Whether the last sample of each pixel says how clear it is."""
+    return page.photometric in PLAIN_COLOURS and bool(set(page.extrasamples) & ALPHA)
 
 
 def orientation(page: tifffile.TiffPage) -> int:
@@ -255,7 +267,7 @@ def can_read_bands(page: tifffile.TiffPage) -> bool:
     """Whether ``read_bands`` can read a page."""
     return (
         page.photometric in PLAIN_COLOURS
-        and page.dtype in (np.uint8, np.uint16)
+        and page.dtype not in (None, np.dtype(bool))
         and page.bitspersample == 8 * page.dtype.itemsize
         and page.axes in ("YX", "YXS")
         and orientation(page) == 1

@@ -157,11 +157,30 @@ class Normalization(TypedDict):
     offset: list[float]
 
 
-class Preprocessing(Normalization):
-    """What a network expects: channels, pixel type, and the normalization of its values."""
+class SeenRange(TypedDict):
+    """Pixel values of the training and validation images; ``fingerprint.Intensity``."""
 
-    channels: Literal[1, 3]
-    dtype: Literal["uint8", "uint16"]
+    minimum: float
+    maximum: float
+    smallest_maximum: float
+
+
+class Preprocessing(Normalization):
+    """What a network expects: channels, pixel type, and the normalization of its values.
+
+    Attributes:
+        per_image: whether each image is given with zero mean and unit variance of its own.
+        selection: which channels of a file are used, counted from 1; absent for all.
+        range: which value of 16 bits is 255 of 8 bits; absent where none was set.
+        seen: what the images had that were trained on; absent from older trainings.
+    """
+
+    channels: Annotated[int, Keywords(minimum=1, maximum=16)]
+    dtype: Literal["uint8", "uint16", "int16", "float32"]
+    per_image: NotRequired[bool]
+    selection: NotRequired[list[int]]
+    range: NotRequired[int]
+    seen: NotRequired[SeenRange]
 
 
 class NetworkSettings(TypedDict):

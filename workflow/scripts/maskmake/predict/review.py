@@ -15,6 +15,10 @@ SHOWN = 5  # masks that are named in the log
 # images, or if its expected Dice is more than SHORTER times as far below 1 as their worst one.
 LESS = 2
 SHORTER = 1.5
+# The values of an image are unusual if they go beyond those of the training images by BEYOND of
+# their range, or if its brightest pixel is below DIM of the dimmest of their brightest ones.
+BEYOND, DIM = 0.1, 0.5
+RANGES = ["minimum", "maximum", "trained_minimum", "trained_maximum", "trained_smallest_maximum"]
 
 
 def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> pd.DataFrame:
@@ -60,8 +64,8 @@ def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:
     """Order the masks of new images, the least sure first.
 
     Args:
-        table: the segmented images, with the columns foreground (share of the mask) and
-            expected_mean_dice.
+        table: the segmented images, with the columns foreground (share of the mask),
+            expected_mean_dice and ``RANGES``, which are empty or absent where nothing is known.
         validation: the same two numbers of each validation image; empty lists if nothing is known
             of them.
 
@@ -71,10 +75,29 @@ def review_table(table: pd.DataFrame, validation: Validation) -> pd.DataFrame:
     """
     ordered = table.sort_values("expected_mean_dice", kind="stable")
     reasons = [
-        "; ".join(_reasons(row.foreground, row.expected_mean_dice, validation))
-        for row in ordered.itertuples()
+        "; ".join(
+            [
+                *_range_reasons(*map(float, ranges)),
+                *_reasons(row.foreground, row.expected_mean_dice, validation),
+            ]
+        )
+        for row, ranges in zip(
+            ordered.itertuples(), ordered.reindex(columns=RANGES).to_numpy(), strict=True
+        )
     ]
     return ordered.assign(reason=reasons)
+
+
+def _range_reasons(
+    low: float, high: float, trained_low: float, trained_high: float, dimmest: float
+) -> list[str]:
+    margin = BEYOND * (trained_high - trained_low)
+    trained = f"against {trained_low:g} to {trained_high:g} in the training images"
+    if high > trained_high + margin or low < trained_low - margin:
+        return [f"pixel values from {low:g} to {high:g}, {trained}"]
+    if high - trained_low < DIM * (dimmest - trained_low):
+        return [f"no pixel value above {high:g}, {trained}, each of which reaches {dimmest:g}"]
+    return []
 
 
 def _reasons(foreground: float, expected: float, validation: Validation) -> list[str]:

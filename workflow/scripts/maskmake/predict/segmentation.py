@@ -14,13 +14,16 @@ import pandas as pd
 
 from maskmake.data.file_checks import check_memory
 from maskmake.data.images import ImageFile, open_image_files
+from maskmake.data.normalization import moments
 from maskmake.data.pixel_store import to_pixel_type
 from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked, temporary_bytes
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
+from maskmake.network.networks import ENCODER_STRIDE
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.predict.review import RANGES
 from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, Predictor, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
@@ -29,6 +32,7 @@ from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
 # Memory of a row of tiles, bytes a pixel: logits, their mean, and pixels (RGB of 16 bits) twice.
 ROW_BYTES = 20
+SMALLEST_SIDE = ENCODER_STRIDE
 FOLD_FILES = "model.keras", "training.json"
 
 
@@ -40,19 +44,33 @@ def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
         preprocessing: of the network; channels and dtype are those of the training images.
 
     Raises:
-        UserError: the image has colours and the network was trained on grey images, or it has 16
-            bits and the network was trained on 8.
+        UserError: the image is below 32 pixels, or has other channels than grey or RGB where the
+            training images had others, or a pixel type whose values mean something else.
     """
-    channels = image.shape[2] if len(image.shape) == 3 else 1
-    if channels > preprocessing["channels"]:
+    height, width = _size(image)
+    if min(height, width) < SMALLEST_SIDE:
         raise UserError(
-            f"{image.path}: {channels} channels, but the model was trained on grey images; "
-            "convert the image to grey as the training images were."
+            f"{image.path}: {height} x {width} pixels (height x width); expected at least "
+            f"{SMALLEST_SIDE} on each side, which the network needs; remove the image."
         )
-    if image.dtype.itemsize > np.dtype(preprocessing["dtype"]).itemsize:
+    channels, trained = image.shape[2] if len(image.shape) == 3 else 1, preprocessing["channels"]
+    if channels != trained and {channels, trained} != {1, 3}:
         raise UserError(
-            f"{image.path}: 16 bits a pixel, but the model was trained on 8; convert the image "
-            "to 8 bits as the training images were."
+            f"{image.path}: {channels} channel{'s' if channels > 1 else ''}, but the model was "
+            f"trained on {trained}; give it images with the channels of the training images."
+        )
+    dtype = np.dtype(preprocessing["dtype"])
+    scaled = "range" in preprocessing and (image.dtype, dtype) == (np.uint8, np.uint16)
+    if image.dtype != dtype and not scaled and not preprocessing.get("per_image"):
+        remedy = f"convert the image to {dtype} as the training images were"
+        if (image.dtype, dtype) == (np.uint8, np.uint16):
+            remedy = (
+                "give it the 16-bit originals, or train with dataset.range or with "
+                "train.normalization: image"
+            )
+        raise UserError(
+            f"{image.path}: pixel type {image.file_dtype}, but the model was trained on {dtype}, "
+            f"and nothing says which values mean the same brightness; {remedy}."
         )
 
 
@@ -115,7 +133,8 @@ def _open_all(
     images, faults = [], []
     for path in paths:
         try:
-            found = open_image_files(path, names.get(str(path)))
+            selection = preprocessing.get("selection")
+            found = open_image_files(path, selection, names.get(str(path)))
         except UserError as error:
             found = [error]
         for image in found:
@@ -135,11 +154,45 @@ def _size(image: ImageFile) -> tuple[int, int]:
     return height, width
 
 
-def _model_input(image: ImageFile, preprocessing: Preprocessing) -> ImageStream[ImageFile]:
-    """An image with the channels and in the value range that the network was trained on."""
-    dtype, channels = np.dtype(preprocessing["dtype"]), preprocessing["channels"]
-    bands = (to_pixel_type(band, dtype, channels) for band in image.read())
-    return ImageStream(image, _size(image), bands)
+class _Inputs:
+    """Images as the network was given its training images, and the values that they had."""
+
+    def __init__(self, preprocessing: Preprocessing):
+        self._preprocessing = preprocessing
+        self._ranges: dict[ImageFile, tuple[float, float]] = {}
+
+    def stream(self, image: ImageFile) -> ImageStream[ImageFile]:
+        return ImageStream(image, _size(image), self._normalized(image))
+
+    def _bands(self, image: ImageFile) -> Iterator[np.ndarray]:
+        trained = self._preprocessing
+        # Where each image is normalized by itself, types may be mixed, and none is to be rounded.
+        dtype = np.dtype(np.float32 if trained.get("per_image") else trained["dtype"])
+        low, high = np.inf, -np.inf
+        for band in image.read():
+            try:
+                pixels = to_pixel_type(band, dtype, trained["channels"], trained.get("range"))
+            except UserError as error:
+                raise UserError(f"{image.path}: {error}") from None
+            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+            self._ranges[image] = low, high
+            yield pixels
+
+    def _normalized(self, image: ImageFile) -> Iterator[np.ndarray]:
+        if not self._preprocessing.get("per_image"):
+            yield from self._bands(image)
+            return
+        found = moments(self._bands(image), self._preprocessing["channels"])
+        for band in self._bands(image):
+            yield found.apply(band)
+
+    def range_of(self, image: ImageFile) -> tuple[float, ...]:
+        """The columns ``RANGES`` of an image that was read to its end."""
+        seen = self._preprocessing.get("seen")
+        if seen is None or self._preprocessing.get("per_image"):
+            return (*self._ranges[image], np.nan, np.nan, np.nan)
+        trained = seen["minimum"], seen["maximum"], seen["smallest_maximum"]
+        return (*self._ranges[image], *trained)
 
 
 def segment_images(
@@ -166,8 +219,9 @@ def segment_images(
         names: of masks by the path of the image, where it is not the stem.
 
     Returns:
-        Columns id, image, height, width, foreground (share of the mask) and ``EXPECTED``, the Dice
-        to expect.
+        Columns id, image, height, width, foreground (share of the mask), ``EXPECTED``, the Dice to
+        expect, and ``RANGES``: lowest and highest value of the image and of the training images,
+        and the lowest of the highest values of each of these.
 
     Raises:
         UserError: the files of the run are damaged or not those of one run; or at the end, naming
@@ -185,20 +239,23 @@ def segment_images(
     images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out)
     total, rows = len(images) + len(faults), []
     if images:
+        inputs = _Inputs(preprocessing)
 
         def write(image: ImageFile, bands: Iterator[np.ndarray]) -> tuple:
-            return _write_mask(image, bands, decision, temperature, out)
+            row = _write_mask(image, bands, decision, temperature, out)
+            return (*row, *inputs.range_of(image))
 
-        rows = _write_masks(images, networks, preprocessing, settings, write, faults)
+        rows = _write_masks(images, networks, inputs, settings, write, faults)
     if faults:
         raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
-    return pd.DataFrame(rows, columns=["id", "image", "height", "width", "foreground", *EXPECTED])
+    columns = ["id", "image", "height", "width", "foreground", *EXPECTED, *RANGES]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _write_masks(
     images: list[ImageFile],
     networks: list[keras.Model],
-    preprocessing: Preprocessing,
+    inputs: _Inputs,
     settings: PredictSettings,
     write: Callable[[ImageFile, Iterator[np.ndarray]], tuple],
     faults: list[str],
@@ -211,7 +268,7 @@ def _write_masks(
     predictor = Predictor(networks, map(_size, images), settings)
     while True:
         rows: dict[ImageFile, tuple] = {}
-        sources = (_model_input(image, preprocessing) for image in images)
+        sources = map(inputs.stream, images)
         for image, events in groupby(predict_bands(predictor, sources), key=itemgetter(0)):
             try:
                 rows[image] = write(image, _bands(events))

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from maskmake.data.images import band_rows
-from maskmake.data.pixel_store import offsets_of, open_images, stacked_shape
+from maskmake.data.normalization import StoreMoments, image_bands
+from maskmake.data.pixel_store import PixelStore, offsets_of, open_images, stacked_shape
 from maskmake.network.device import describe_device
 from maskmake.network.memory import is_exhausted, output_bytes
 from maskmake.network.networks import ENCODER_STRIDE
@@ -337,10 +337,12 @@ def predict_bands(
         yield key, band if isinstance(band, UserError) else expit(band).astype(np.float16)
 
 
-def image_bands(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Bands of an image (H, W) or (H, W, C) that is in memory or mapped."""
-    rows = band_rows(image.shape[1])
-    return (image[start : start + rows] for start in range(0, len(image), rows))
+def _model_bands(
+    images: PixelStore, moments: StoreMoments | None, image_id: str
+) -> Iterator[np.ndarray]:
+    """Bands of an image as the network was given its training images."""
+    for band in image_bands(images[image_id]):
+        yield band if moments is None else moments[image_id].apply(band)
 
 
 def predict_images(
@@ -368,10 +370,11 @@ def predict_images(
     shapes = [images.size(image_id) for image_id in ids]
     # From the sizes of all images of the data set, so that all folds have the same tile.
     all_shapes = [images.size(image_id) for image_id in images.ids]
-    network, _ = load_network(model_folder)
+    network, record = load_network(model_folder)
+    moments = StoreMoments(images) if record["preprocessing"].get("per_image") else None
     predictor = Predictor([network], all_shapes, settings)
     sources = (
-        ImageStream(image_id, shape, image_bands(images[image_id]))
+        ImageStream(image_id, shape, _model_bands(images, moments, image_id))
         for image_id, shape in zip(ids, shapes, strict=True)
     )
     places = dict(zip(ids, offsets_of(shapes), strict=True))

@@ -158,14 +158,17 @@ def stretched(pixels: np.ndarray) -> np.ndarray:
     """Picture of an image: its percentiles 0.5 and 99.5 become black and white.
 
     Args:
-        pixels: (H, W) or (H, W, 3), any unsigned type.
+        pixels: (H, W) or (H, W, C), any type.
 
     Returns:
-        ``uint8``, sampled, of the same number of channels; colours keep their proportions.
+        ``uint8``, sampled, (h, w) or (h, w, 3); colours keep their proportions. Two channels are
+        red and green; of more than three, the first three are shown.
     """
     pixels = sampled(pixels)
+    if pixels.ndim == 3:
+        pixels = np.pad(pixels[:, :, :3], [(0, 0), (0, 0), (0, max(0, 3 - pixels.shape[2]))])
     low, high = np.percentile(pixels, [0.5, 99.5])
-    scaled = (pixels.astype(np.float32) - low) / max(high - low, 1)
+    scaled = (pixels.astype(np.float32) - low) / ((high - low) or 1)
     return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
 
 
@@ -180,7 +183,7 @@ def outlined(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Thumbnail of an image with the border of its label drawn on it, dark where it is ignored.
 
     Args:
-        image: (H, W) or (H, W, 3), any unsigned type.
+        image: (H, W) or (H, W, C), any type.
         label: (H, W), 0, 1 or 255.
 
     Returns:
@@ -199,7 +202,7 @@ def error_map(image: np.ndarray, label: np.ndarray, mask: np.ndarray) -> np.ndar
     """Thumbnail of a grey image with ``MISSED`` and ``FALSE`` foreground painted over it.
 
     Args:
-        image: (H, W) or (H, W, 3), any unsigned type.
+        image: (H, W) or (H, W, C), any type.
         label: (H, W), 0, 1 or, where nothing is painted, 255.
         mask: (H, W), 0 or not 0.
 

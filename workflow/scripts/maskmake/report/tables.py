@@ -125,14 +125,17 @@ def data_facts(table: pd.DataFrame) -> list[tuple[str, str]]:
         f"{table['height'][row]} × {table['width'][row]}"
         for row in (areas.idxmin(), areas.idxmax())
     ]
-    bits = 8 * max(np.dtype(name).itemsize for name in table["dtype"])
+    kinds = {"uint8": "8 bits", "uint16": "16 bits", "bool": "1 bit"}
+    types = " and ".join(kinds.get(name, name) for name in sorted(set(table["dtype"])))
+    count = table["channels"].max()
+    channels = {1: "grey", 3: "RGB"}.get(count, f"{count} channels")
     share, ignored = table["foreground"], table["ignored"]
     rest = f"{percent(ignored.mean())} of an image on average"
     return [
         ("Images", number(len(table), 0)),
         ("Cross-validation", f"{folds} folds" if folds > 1 else "none"),
         ("Height × width", " to ".join(dict.fromkeys(sizes)) + " pixels"),
-        ("Pixel type", f"{bits} bits, {'RGB' if table['channels'].max() == 3 else 'grey'}"),
+        ("Pixel type", f"{types}, {channels}"),
         (
             "Foreground",
             f"{percent(share.mean())} of an image on average, "

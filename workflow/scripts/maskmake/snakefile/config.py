@@ -349,12 +349,13 @@ def _weights_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
                 f"weights with a checksum for the encoder {train['encoder']}; write null or choose "
                 "another encoder",
             )
-        if train["normalization"] != "standard":
+        if train["normalization"] not in ("standard", "image"):
             section = _section(name, overlays, {"normalization", "encoder_weights"})
             yield Fault(
                 (f"{section}.normalization", f"{section}.encoder_weights", "train.normalization"),
                 f"{section}.normalization: found {train['normalization']}; encoder_weights needs "
-                "standard, from which the encoder's own preprocessing follows; write standard",
+                "standard or image, from which the encoder's own preprocessing follows; write "
+                "standard",
             )
 
 

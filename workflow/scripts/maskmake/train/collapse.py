@@ -229,7 +229,7 @@ def _symptom(logs: dict) -> str:
 
 
 def _remedy(settings: TrainSettings) -> str:
-    if settings.normalization != "standard":
+    if settings.normalization not in ("standard", "image"):
         return "set train.normalization to standard"
     return (
         f"check train.learning_rate (now {settings.learning_rate:g}) and that images and labels "

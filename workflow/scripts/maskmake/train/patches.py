@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from maskmake.data.labels import is_foreground, is_labelled
+from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import PixelStore
 from maskmake.network.device import device_count
 from maskmake.runtime.errors import UserError
@@ -24,6 +25,7 @@ class PatchSource:
         ids: the images that patches are cut from.
         patch: height and width in pixels.
         partial: whether the labels may have ignored pixels; then each patch has a labelled one.
+        moments: of each image, which its patches are given without; None: pixels stay as they are.
     """
 
     images: PixelStore
@@ -31,6 +33,7 @@ class PatchSource:
     ids: list[str]
     patch: int
     partial: bool = False
+    moments: StoreMoments | None = None
 
     @property
     def channels(self) -> int:
@@ -38,9 +41,14 @@ class PatchSource:
         return (*self.images.shape(self.ids[0]), 1)[2]
 
     def cut(self, image_id: str, y: int, x: int) -> np.ndarray:
-        """One patch, (patch, patch, C + K) in the images' pixel type, the label's channels last."""
+        """One patch, (patch, patch, C + K), the label's channels last.
+
+        It has the images' pixel type, or ``float32`` where each image is normalized by itself.
+        """
         window = np.s_[y : y + self.patch, x : x + self.patch]
         image, label = self.images[image_id][window], self.labels[image_id][window]
+        if self.moments is not None:
+            image = self.moments[image_id].apply(image)
         return np.dstack([image, label.astype(image.dtype)])
 
     def has_labelled(self, image_id: str, y: int, x: int) -> bool:

@@ -15,6 +15,7 @@ from keras import ops
 
 from maskmake.data.fingerprint import Plan, read_plan
 from maskmake.data.labels import IGNORED
+from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
 from maskmake.data.tables import read_index, read_splits
@@ -23,7 +24,6 @@ from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
 from maskmake.network.networks import build_network, save_network
 from maskmake.network.settings import (
     NetworkSettings,
-    Normalization,
     TrainingRecord,
     TrainSettings,
 )
@@ -37,6 +37,7 @@ from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
 from maskmake.train.losses import LOSSES
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
+from maskmake.train.preprocessing import check_images, normalization_of, preprocessing_of, std_of
 
 # An interpolated pixel is labelled if this share of it is; 1 but for rounding.
 WHOLE = 0.999
@@ -119,24 +120,6 @@ def _whole(labelled):
     return ops.cast(labelled > WHOLE, "float32")
 
 
-def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
-    """Scale and offset by ``train.normalization`` for the pixel values in ``plan.json``."""
-    channels = plan["channels"]
-    if settings.normalization == "none":
-        return {"scale": [1.0] * channels, "offset": [0.0] * channels}
-    if settings.normalization == "unit":
-        top = float(np.iinfo(plan["dtype"]).max)
-        return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
-    mean, std = np.array(plan["intensity"]["mean"]), std_of(plan)
-    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
-
-
-def std_of(plan: Plan) -> np.ndarray:
-    """Standard deviation of the pixel values for each channel; 1 where they are constant."""
-    std = np.array(plan["intensity"]["std"])
-    return np.where(std > 0, std, 1.0)
-
-
 def build_engine(
     settings: TrainSettings, plan: Plan, precision: str, encoder_weights: Path | None = None
 ) -> Engine:
@@ -152,7 +135,7 @@ def build_engine(
         precision=precision,
         encoder_weights=encoder_weights,
     )
-    engine = Engine(network, settings, std_of(plan), partial="ignored" in plan)
+    engine = Engine(network, settings, std_of(settings, plan), partial="ignored" in plan)
     engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
     engine.optimizer.build(network.trainable_variables)
     return engine
@@ -178,10 +161,11 @@ def train_fold(
         tensorboard: whether to write event files to the folder ``tensorboard`` beside them.
 
     Raises:
-        UserError: an input is damaged, the weights do not fit the encoder, the batch does not fit
-            into memory, or the training collapses.
+        UserError: the images are not for the settings, an input is damaged, the weights do not fit
+            the encoder, the batch does not fit into memory, or the training collapses.
     """
     plan = read_plan(inputs["plan"], read_index(inputs["index"]))
+    check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
     engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
@@ -196,7 +180,7 @@ def train_fold(
         len(training.ids),
         len(validation.ids),
     )
-    _write_augmented(outputs["augmented"], settings, training, std_of(plan))
+    _write_augmented(outputs["augmented"], settings, training, std_of(settings, plan))
     program = [code, precision, device, keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
@@ -225,8 +209,9 @@ def _patch_sources(
     index = read_index(inputs["index"])
     stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
     roles = fold_ids(read_splits(inputs["splits"], index), fold)
+    moments = StoreMoments(stores[0]) if settings.normalization == "image" else None
     training, validation = (
-        PatchSource(*stores, ids, settings.patch, partial)
+        PatchSource(*stores, ids, settings.patch, partial, moments)
         for ids in (roles.train, roles.validation)
     )
     return training, validation
@@ -246,11 +231,7 @@ def _record(
     return {
         "settings": cast(NetworkSettings, asdict(settings)),
         "fold": fold,
-        "preprocessing": {
-            "channels": plan["channels"],
-            "dtype": plan["dtype"],
-            **normalization_of(settings, plan),
-        },
+        "preprocessing": preprocessing_of(settings, plan),
         "precision": cast(Literal["float32", "bfloat16"], precision),
         "device": device,
         "xla": uses_xla(settings.backend),
@@ -288,12 +269,11 @@ def _write_augmented(
 ) -> None:
     """Keep a few patches as training sees them.
 
-    ``path`` is (SAMPLES, patch, patch, C + 1) in the images' pixel type, the last channel the
-    label: 0, 1 or ``IGNORED``; values outside the range of the pixel type are clipped.
+    ``path`` is (SAMPLES, patch, patch, C + 1) in the type of the patches, the last channel the
+    label: 0, 1 or ``IGNORED``; values outside the range of an integer type are clipped.
     """
     patches = next(random_batches(source, SAMPLES, settings.seed))
-    dtype = source.images.dtype
-    highest = np.iinfo(dtype).max
+    dtype = patches.dtype
     seeds = keras.random.SeedGenerator(settings.seed)
     with writable_array(path, patches.shape, dtype) as samples:
         for place, patch in enumerate(patches):
@@ -308,7 +288,9 @@ def _write_augmented(
             image, labels = (ops.convert_to_numpy(part)[0] for part in changed)
             label = np.where(labels[..., 1:] > WHOLE, labels[..., :1], IGNORED)
             sample = np.concatenate([image, label], axis=-1)
-            samples[place] = sample.round().clip(0, highest)
+            if dtype.kind in "iu":
+                sample = sample.round().clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+            samples[place] = sample
 
 
 def _log_early_stop(settings: TrainSettings, recorder: Recorder) -> None:

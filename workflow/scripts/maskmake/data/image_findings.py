@@ -1,0 +1,105 @@
+"""What has to be settled or said where the images of a data set differ, or were changed."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from maskmake.data.image_samples import FLOAT_TYPES
+
+FULL_RANGE = 65535
+
+
+def range_faults(
+    manifest: pd.DataFrame, value_range: int | None, image_normalization: bool
+) -> Iterator[str]:
+    """Images whose pixel types differ, so that nothing says which values mean the same.
+
+    Args:
+        manifest: columns image, dtype (of the file), minimum and maximum.
+        value_range: ``dataset.range``: which value of 16 bits is 255 of 8 bits.
+        image_normalization: whether every run has ``train.normalization: image``.
+    """
+    sixteen = manifest[manifest["dtype"] == "uint16"]
+    beyond = sixteen[sixteen["maximum"] > (value_range or FULL_RANGE)]
+    for row in beyond.head(1).itertuples():
+        yield (
+            f"{row.image}: the value {row.maximum:g}; expected at most {value_range}, which is "
+            f"dataset.range; {len(beyond)} such images; set dataset.range to the highest value "
+            "that a 16-bit image can have."
+        )
+    kinds = manifest["dtype"].map(lambda name: "float" if name in FLOAT_TYPES else name)
+    kinds = kinds.replace("bool", "uint8")
+    if kinds.nunique() < 2 or image_normalization:
+        return
+    if set(kinds) == {"uint8", "uint16"} and value_range:
+        return
+    found = " and ".join(
+        f"{len(rows)} of {kind} (such as {rows['image'].iloc[0]}, together "
+        f"{rows['minimum'].min():g} to {rows['maximum'].max():g})"
+        for kind, rows in manifest.groupby(kinds)
+    )
+    remedy = "train.normalization to image, or convert the files to one pixel type"
+    if set(kinds) == {"uint8", "uint16"}:
+        remedy = (
+            "dataset.range to the highest value that a 16-bit image can have (4095 for a camera of "
+            f"12 bits, {FULL_RANGE} for all 16), which 255 of 8 bits then equals, or {remedy}"
+        )
+    yield (
+        f"images of several pixel types: {found}; expected one, since nothing says which values "
+        f"mean the same brightness; set {remedy}."
+    )
+
+
+def channel_faults(manifest: pd.DataFrame) -> Iterator[str]:
+    """Images with other numbers of channels than one, or one and three."""
+    if set(manifest["channels"]) <= {1, 3} or manifest["channels"].nunique() == 1:
+        return
+    found = ", ".join(
+        f"{len(rows)} with {count} (such as {rows['image'].iloc[0]})"
+        for count, rows in manifest.groupby("channels")
+    )
+    yield (
+        f"images with different numbers of channels: {found}; expected one number; set "
+        "dataset.channels to those that all images have, counted from 1, or convert the files."
+    )
+
+
+def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
+    """What was done with images that people may not expect.
+
+    Args:
+        manifest: columns image, channels, turned and transparent.
+        selected: whether ``dataset.channels`` says which channels are used.
+    """
+    channels = manifest["channels"].value_counts()
+    if set(channels.index) == {1, 3}:
+        yield (
+            f"{channels[1]} grey and {channels[3]} RGB images; the grey ones are repeated in three "
+            "channels."
+        )
+    many = manifest[~manifest["channels"].isin([1, 3])]
+    if len(many) and not selected:
+        yield (
+            f"{_named(many)} {'has' if len(many) == 1 else 'have'} {many['channels'].iloc[0]} "
+            "channels, all of which are used; dataset.channels selects some."
+        )
+    turned = manifest[manifest["turned"]]
+    if len(turned):
+        yield (
+            f"{_named(turned)} {'carries' if len(turned) == 1 else 'carry'} an orientation entry "
+            "and were turned as it says; if labels were drawn on the pixels as they are stored, "
+            "remove the entries (exiftool -Orientation=)."
+        )
+    clear = manifest[manifest["transparent"]]
+    if len(clear):
+        yield (
+            f"{_named(clear)} {'has' if len(clear) == 1 else 'have'} transparent pixels, which are "
+            "taken with the colours they have; alpha is left out."
+        )
+
+
+def _named(rows: pd.DataFrame) -> str:
+    files = rows["image"].drop_duplicates()
+    if len(rows) == 1:
+        return f"{files.iloc[0]}"
+    return f"{len(rows)} images (such as {files.iloc[0]})"

@@ -1,0 +1,69 @@
+"""What a network is given of the images, by the settings of a run and the plan of the data."""
+
+import numpy as np
+
+from maskmake.data.fingerprint import Plan
+from maskmake.network.settings import Normalization, Preprocessing, TrainSettings
+from maskmake.runtime.errors import UserError
+
+
+def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
+    """Scale and offset by ``train.normalization`` for the pixel values in ``plan.json``."""
+    channels = plan["channels"]
+    if settings.normalization in ("none", "image"):  # of an image: before the network
+        return {"scale": [1.0] * channels, "offset": [0.0] * channels}
+    if settings.normalization == "unit":
+        top = float(np.iinfo(plan["dtype"]).max)
+        return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
+    mean, std = np.array(plan["intensity"]["mean"]), std_of(settings, plan)
+    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
+
+
+def check_images(settings: TrainSettings, plan: Plan) -> None:
+    """Refuse images that the settings of a run are not for.
+
+    Raises:
+        UserError: 0-1 is asked for of signed integers or floats, or an encoder that was trained on
+            photographs would see other than 1 or 3 channels.
+    """
+    if settings.normalization == "unit" and plan["dtype"] not in ("uint8", "uint16"):
+        raise UserError(
+            f"train.normalization: unit, but the images are kept as {plan['dtype']}, whose highest "
+            "value is not known; set train.normalization to standard or image."
+        )
+    if settings.encoder_weights and plan["channels"] not in (1, 3):
+        raise UserError(
+            f"train.encoder_weights: {settings.encoder_weights}, but the images have "
+            f"{plan['channels']} channels; expected 1 or 3; set dataset.channels to so many, or "
+            "train.encoder_weights to null."
+        )
+
+
+def std_of(settings: TrainSettings, plan: Plan) -> np.ndarray:
+    """Standard deviation of what the network is given for each channel; 1 where it is constant."""
+    if settings.normalization == "image":
+        return np.ones(plan["channels"])
+    std = np.array(plan["intensity"]["std"])
+    return np.where(std > 0, std, 1.0)
+
+
+def preprocessing_of(settings: TrainSettings, plan: Plan) -> Preprocessing:
+    """What new images have to be for the network."""
+    found: Preprocessing = {
+        "channels": plan["channels"],
+        "dtype": plan["dtype"],
+        "per_image": settings.normalization == "image",
+        **normalization_of(settings, plan),
+    }
+    if "selection" in plan:
+        found["selection"] = plan["selection"]
+    if "range" in plan:
+        found["range"] = plan["range"]
+    intensity = plan["intensity"]
+    if "smallest_maximum" in intensity:
+        found["seen"] = {
+            "minimum": intensity["minimum"],
+            "maximum": intensity["maximum"],
+            "smallest_maximum": intensity["smallest_maximum"],
+        }
+    return found
