@@ -81,8 +81,10 @@ def test_what_was_found_is_said():
 
 
 def test_nothing_that_belongs_together():
-    save("data/a/ten.png", 1)
-    save("data/b/four.png")
+    for name in ("a/ten", "a/six"):
+        save(f"data/{name}.png", 1)
+    for name in ("b/four", "b/two"):
+        save(f"data/{name}.png")
     assert look_at("data") is None
 
 

@@ -36,10 +36,10 @@ def test_natural_order_counts_digits_as_numbers(ordered):
 
 def test_images_are_listed_in_natural_order_and_nothing_else_is(tmp_path):
     folder = touch(tmp_path, "10.png", "9.TIF", "b.jpeg", "1.bmp", "a.Tiff", "c.jpg")
-    touch(folder, ".hidden.png", "notes.txt", "thumbs.db", "x.gif")
+    touch(folder, ".hidden.png", "notes.txt", "thumbs.db", "x.gif", "x.heic")
     (folder / "folder.png").mkdir()
     names = [path.name for path in list_images(folder)]
-    assert names == ["1.bmp", "9.TIF", "10.png", "a.Tiff", "b.jpeg", "c.jpg"]
+    assert names == ["1.bmp", "9.TIF", "10.png", "a.Tiff", "b.jpeg", "c.jpg", "x.gif"]
 
 
 def test_a_missing_folder_has_no_images(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskmake.data.image_samples import kept_type, with_channels
+from maskmake.data.image_samples import is_grey, kept_type, with_channels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import ignored_pixels, without_ignored
 from maskmake.data.label_names import describe_files, split_files
@@ -259,7 +259,9 @@ def _audited_pairs(
                 _check_unchanged(sums)
             for row, part in zip(rows.itertuples(), parts, strict=True):
                 pixels, label = part.read_image(), part.read_label()
-                if {pixels.shape[:2], label.shape[:2]} != {(row.height, row.width)}:
+                channels = 1 if is_grey(pixels) else pixels.shape[2]
+                sizes = {pixels.shape[:2], label.shape[:2]}
+                if sizes != {(row.height, row.width)} or channels != row.channels:
                     raise _changed(row.image)
                 yield pixels, label
         except UserError as error:
