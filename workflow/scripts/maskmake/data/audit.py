@@ -1,26 +1,31 @@
 """What is wrong with a data set: every fault of every file, found in one pass."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from maskmake.data.audit_page import audit_page
 from maskmake.data.file_checks import check_name
 from maskmake.data.file_versions import read_record, scan, write_record
+from maskmake.data.findings import Finding, is_exchanged, pair_findings, sentences
 from maskmake.data.images import read_pixels
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.object_masks import read_label_files, sum_of_files
+from maskmake.data.pair_facts import PairFacts, likely_mask, pair_facts
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
 from maskmake.runtime.log import logger
+from maskmake.runtime.processes import map_in_order
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
@@ -28,8 +33,9 @@ MANIFEST_COLUMNS = [
 ]  # fmt: skip
 
 PRINTED_FAULTS = 20
-TABLE_ROWS = 500
 NAMED_COPIES = 5
+
+PROCESS_BYTES = 2**24  # of images, for which another process takes less time than it saves
 
 
 @dataclass(frozen=True)
@@ -40,17 +46,20 @@ class Audit:
         faults: one sentence each; training must not start while there are any.
         warnings: one sentence each; worth knowing, no obstacle.
         manifest: one row for each pair that could be read, in natural order of the ids.
+        findings: those of single pairs; their faults and warnings are also among the above.
+        facts: what each pair of the manifest looks like, by its id.
     """
 
     faults: list[str]
     warnings: list[str]
     manifest: pd.DataFrame
+    findings: list[Finding] = field(default_factory=list)
+    facts: dict[str, PairFacts] = field(default_factory=dict)
 
 
 def validate_dataset(
     settings: dict,
     record: str,
-    fault_page: Path,
     json_path: str,
     html_path: str,
     manifest_path: str,
@@ -60,20 +69,20 @@ def validate_dataset(
     Args:
         settings: arguments of ``audit_dataset``.
         record: file of ``file_versions``, from which the Snakefile sees that an image changed.
-        fault_page: page for a data set that is refused.
         json_path, html_path, manifest_path: see ``write_audit``.
 
     Raises:
-        UserError: the data set has faults; then only ``fault_page`` is written.
+        UserError: the data set has faults; then only the page at ``html_path`` is written.
     """
     # Before the audit, so that a file which changes meanwhile is seen to have changed.
     contents = scan(_files_of(settings), read_record(record))
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
+    verdict = f"{_verdict(audit)}: {html_path}"
     if audit.faults:
-        write_page(audit, fault_page)
-        raise fault_error(audit.faults, fault_page)
+        write_page(audit, html_path)
+        raise UserError(f"{fault_error(audit.faults, html_path)}\n{verdict}")
     write_audit(audit, json_path, html_path, manifest_path)
     sums = {table: sha256(table)} if (table := settings.get("table")) else {}
     for kind in ("image", "label"):
@@ -85,6 +94,17 @@ def validate_dataset(
     for file, sha256_of_file in sums.items():
         contents[file] = contents[file]._replace(sha256=sha256_of_file)
     write_record(record, contents)
+    logger.info("%s", verdict)
+
+
+def _verdict(audit: Audit) -> str:
+    """How many pairs there are, and how much was found."""
+    counts = {
+        "pair": len(audit.manifest), "fault": len(audit.faults), "warning": len(audit.warnings)
+    }  # fmt: skip
+    return ", ".join(
+        f"{count or 'no'} {what}{'' if count < 2 else 's'}" for what, count in counts.items()
+    )
 
 
 def _files_of(settings: dict) -> list[str]:
@@ -103,6 +123,7 @@ def audit_dataset(
     groups: str | None = None,
     foreground: str | int | list[str | int] = "auto",
     table: str | None = None,
+    processes: int = 1,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -112,6 +133,7 @@ def audit_dataset(
         groups: regular expression with one group, searched in each id; None makes each image a
             group of its own.
         table: path of a table of pairs, instead of the folders.
+        processes: at most so many read files at the same time; the result is the same.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -119,14 +141,19 @@ def audit_dataset(
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, labels_found = _read_all(pairs, faults)
+    rows, labels_found, facts = _read_all(pairs, foreground, processes, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares = "", {}
     if labels_found:
+        exchanged = {
+            r["label"] for r in rows if is_exchanged(facts[r["id"]], labels_found[r["label"]])
+        }
+        labels_right = {path: look for path, look in labels_found.items() if path not in exchanged}
         settled = settle(
-            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels)
+            labels_right or labels_found,
+            LabelSettings(foreground, threshold, tolerance, empty_labels),
         )
-        faults.extend(settled.faults)
+        faults.extend(settled.faults if labels_right else [])
         warnings.extend(settled.warnings)
         meaning = settled.meaning
         shares = {path: facts.share(meaning) for path, facts in labels_found.items()}
@@ -144,7 +171,10 @@ def audit_dataset(
     )
     warnings.extend(_mixture_warnings(manifest))
     warnings.extend(_copy_warnings(manifest))
-    return Audit(faults, warnings, manifest)
+    findings = pair_findings(manifest, facts, labels_found)
+    faults.extend(sentences(findings, "fault"))
+    warnings.extend(sentences(findings, "warning"))
+    return Audit(faults, warnings, manifest, findings, facts)
 
 
 def fault_error(faults: list[str], page: str | Path) -> UserError:
@@ -159,28 +189,58 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read_all(pairs: list[Pair], faults: list[str]) -> tuple[list[dict], dict[str, LabelFacts]]:
-    """Manifest rows of the pairs that can be read, and what each readable label looks like."""
+class _Look(NamedTuple):
+    """What one pair looks like, and what is wrong with its files."""
+
+    row: dict | None
+    label: LabelFacts | None
+    facts: PairFacts | None
+    faults: list[str]
+    unreadable: dict[str, list[str]]
+
+
+def _read_all(
+    pairs: list[Pair], foreground: str | int | list[str | int], processes: int, faults: list[str]
+) -> tuple[list[dict], dict[str, LabelFacts], dict[str, PairFacts]]:
+    """Manifest rows and facts of the pairs that can be read, and of each readable label."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
+    pair_looks: dict[str, PairFacts] = {}
     unreadable: dict[str, list[str]] = {}
-    for pair in pairs:
-        image = _read(read_pixels, pair.image, pair.id, unreadable)
-        label = _read(read_label_files, pair.label, pair.id, unreadable)
-        if label is not None:
-            labels[str(pair.label)] = label_facts(label, image)
-        if image is None or label is None:
-            continue
-        if image.shape[:2] != label.shape[:2]:
-            faults.append(
-                f"{describe_files(pair.label)}: {_size(label)} pixels (height x width), but "
-                f"{pair.image} has {_size(image)}; expected equal sizes; export the "
-                "label at the size of the image."
-            )
-        rows.append(_row(pair, image, labels[str(pair.label)]))
+    work = sum(Path(pair.image).stat().st_size for pair in pairs if Path(pair.image).is_file())
+    useful = min(processes, len(pairs), 1 + work // PROCESS_BYTES)
+    looks = map_in_order(partial(_look_at, foreground=foreground), pairs, useful)
+    for pair, look in zip(pairs, looks, strict=True):
+        faults.extend(look.faults)
+        for fault, paths in look.unreadable.items():
+            unreadable.setdefault(fault, []).extend(paths)
+        if look.label is not None:
+            labels[str(pair.label)] = look.label
+        if look.row is not None and look.facts is not None:
+            rows.append(look.row)
+            pair_looks[pair.id] = look.facts
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
-    return rows, labels
+    return rows, labels, pair_looks
+
+
+def _look_at(pair: Pair, foreground: str | int | list[str | int]) -> _Look:
+    """Read one pair."""
+    faults: list[str] = []
+    unreadable: dict[str, list[str]] = {}
+    image = _read(read_pixels, pair.image, pair.id, unreadable)
+    label = _read(read_label_files, pair.label, pair.id, unreadable)
+    look = None if label is None else label_facts(label, image)
+    if image is None or label is None or look is None:
+        return _Look(None, look, None, faults, unreadable)
+    if image.shape[:2] != label.shape[:2]:
+        faults.append(
+            f"{describe_files(pair.label)}: {_size(label)} pixels (height x width), but "
+            f"{pair.image} has {_size(image)}; expected equal sizes; export the "
+            "label at the size of the image."
+        )
+    facts = pair_facts(image, likely_mask(label, look, foreground))
+    return _Look(_row(pair, image, look), look, facts, faults, unreadable)
 
 
 def _read(
@@ -268,20 +328,7 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    rows = audit.manifest.head(TABLE_ROWS)
-    page = templates.get_template("audit.html.j2").render(
-        summary=_summary(audit),
-        histogram=np.histogram(audit.manifest["foreground"], bins=20, range=(0, 1))[0].tolist(),
-        rows=rows.assign(label=rows["label"].map(describe_files)).to_dict("records"),
-        longest_list=TABLE_ROWS,
-    )
+    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts)
     write_text(html_path, page)
 
 
