@@ -69,7 +69,6 @@ rule validate:
         [] if DATA_VERSION else DATASET_FILES,
     output:
         json=f"{RESULTS}/data/audit.json",
-        page=f"{RESULTS}/data/audit.html",
         manifest=f"{RESULTS}/data/manifest.csv",
     log:
         f"{RESULTS}/logs/validate.log",
@@ -77,7 +76,9 @@ rule validate:
         f"{RESULTS}/benchmarks/validate.tsv"
     conda:
         "../../envs/images.yaml"
+    threads: 4
     params:
+        page=f"{RESULTS}/data/audit.html",
         data=DATA_VERSION,
         contents=DATASET_RECORD,
         source=json.dumps(SOURCE),

@@ -18,6 +18,7 @@ from maskmake.data.audit import (
 from maskmake.data.file_versions import read_record
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json, sha256
+from maskmake.runtime.log import logger
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 SIDE = 16
@@ -449,7 +450,8 @@ def test_files_of_the_audit(dataset):
     }
     assert list(read_csv("out/manifest.csv")["id"]) == list(result.manifest["id"])
     page = Path("out/audit.html").read_text(encoding="utf-8")
-    assert "labels/0.png: 16 x 16 pixels" in page
+    assert "labels/0.png</h3>" in page
+    assert "<dt>found</dt><dd>16 x 16 pixels" in page
     assert "images/&lt;b&gt;.png" in page
     assert "<b>" not in page
 
@@ -512,18 +514,27 @@ RESULTS = ("audit.json", "audit.html", "manifest.csv")
 
 
 def test_a_valid_data_set_is_recorded_with_the_bytes_that_were_audited(dataset):
-    validate_dataset(SETTINGS, "record.csv", Path("faults.html"), *RESULTS)
+    validate_dataset(SETTINGS, "record.csv", *RESULTS)
     assert read_json("audit.json")["images"] == 4
     record = read_record("record.csv")
     assert {file: content.sha256 for file, content in record.items()} == {
         file: sha256(file) for i in range(4) for file in (f"images/{i}.png", f"labels/{i}.png")
     }
-    assert not Path("faults.html").exists()
 
 
 def test_a_data_set_with_faults_leaves_its_page_alone(dataset):
     Path("labels/0.png").unlink()
-    with pytest.raises(UserError, match="The data set has a fault:"):
-        validate_dataset(SETTINGS, "record.csv", Path("faults.html"), *RESULTS)
-    assert "images/0.png" in Path("faults.html").read_text()
-    assert not any(Path(name).exists() for name in ("record.csv", *RESULTS))
+    with pytest.raises(UserError, match="The data set has a fault:") as error:
+        validate_dataset(SETTINGS, "record.csv", *RESULTS)
+    assert str(error.value).splitlines()[-1] == "3 pairs, 1 fault, no warning: audit.html"
+    assert "images/0.png" in Path("audit.html").read_text()
+    others = ("record.csv", "audit.json", "manifest.csv")
+    assert not any(Path(name).exists() for name in others)
+
+
+def test_the_last_line_is_the_verdict_with_the_page(dataset, monkeypatch):
+    lines = []
+    monkeypatch.setattr(logger, "info", lambda form, *values: lines.append(form % values))
+    save(Path("images/notes/x.png"), grey(1))
+    validate_dataset(SETTINGS, "record.csv", *RESULTS)
+    assert lines[-1] == "4 pairs, no fault, 1 warning: audit.html"

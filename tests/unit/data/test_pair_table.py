@@ -161,7 +161,7 @@ def test_the_table_itself_is_recorded():
         "tolerance": 0.01, "empty_labels": "refuse", "groups": None,
     }  # fmt: skip
     out = ("audit.json", "audit.html", "manifest.csv")
-    validate_dataset(settings, "record.csv", Path("faults.html"), *out)
+    validate_dataset(settings, "record.csv", *out)
     record = read_record("record.csv")
     assert next(iter(record)) == "set/pairs.csv"
     assert len(record) == 9

@@ -1,31 +1,35 @@
 """What is wrong with a data set: every fault of every file, found in one pass."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from maskmake.data.audit_page import audit_page
 from maskmake.data.file_versions import read_record, scan, write_record
+from maskmake.data.findings import Finding, is_exchanged, pair_findings, sentences
 from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
 from maskmake.data.image_samples import is_grey
 from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
 from maskmake.data.label_files import LabelFile
-from maskmake.data.label_ignored import Ignore, ignored_text
+from maskmake.data.label_ignored import Ignore, ignored_pixels, ignored_text, without_ignored
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.object_masks import sum_of_files
+from maskmake.data.pair_facts import PairFacts, likely_mask, pair_facts
 from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
 from maskmake.runtime.log import logger
+from maskmake.runtime.processes import map_in_order
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
@@ -44,8 +48,9 @@ NOTHING_LABELLED = (
 MIN_IMAGES = 3
 
 PRINTED_FAULTS = 20
-TABLE_ROWS = 500
 NAMED_COPIES = 5
+
+PROCESS_BYTES = 2**24  # of images, for which another process takes less time than it saves
 
 
 @dataclass(frozen=True)
@@ -56,17 +61,20 @@ class Audit:
         faults: one sentence each; training must not start while there are any.
         warnings: one sentence each; worth knowing, no obstacle.
         manifest: one row for each pair that could be read, in natural order of the ids.
+        findings: those of single pairs; their faults and warnings are also among the above.
+        facts: what each pair of the manifest looks like, by its id.
     """
 
     faults: list[str]
     warnings: list[str]
     manifest: pd.DataFrame
+    findings: list[Finding] = field(default_factory=list)
+    facts: dict[str, PairFacts] = field(default_factory=dict)
 
 
 def validate_dataset(
     settings: dict,
     record: str,
-    fault_page: Path,
     json_path: str,
     html_path: str,
     manifest_path: str,
@@ -76,20 +84,20 @@ def validate_dataset(
     Args:
         settings: arguments of ``audit_dataset``.
         record: file of ``file_versions``, from which the Snakefile sees that an image changed.
-        fault_page: page for a data set that is refused.
         json_path, html_path, manifest_path: see ``write_audit``.
 
     Raises:
-        UserError: the data set has faults; then only ``fault_page`` is written.
+        UserError: the data set has faults; then only the page at ``html_path`` is written.
     """
     # Before the audit, so that a file which changes meanwhile is seen to have changed.
     contents = scan(_files_of(settings), read_record(record))
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
+    verdict = f"{_verdict(audit)}: {html_path}"
     if audit.faults:
-        write_page(audit, fault_page)
-        raise fault_error(audit.faults, fault_page)
+        write_page(audit, html_path)
+        raise UserError(f"{fault_error(audit.faults, html_path)}\n{verdict}")
     write_audit(audit, json_path, html_path, manifest_path)
     sums = {table: sha256(table)} if (table := settings.get("table")) else {}
     for kind in ("image", "label"):
@@ -101,6 +109,17 @@ def validate_dataset(
     for file, sha256_of_file in sums.items():
         contents[file] = contents[file]._replace(sha256=sha256_of_file)
     write_record(record, contents)
+    logger.info("%s", verdict)
+
+
+def _verdict(audit: Audit) -> str:
+    """How many pairs there are, and how much was found."""
+    counts = {
+        "pair": len(audit.manifest), "fault": len(audit.faults), "warning": len(audit.warnings)
+    }  # fmt: skip
+    return ", ".join(
+        f"{count or 'no'} {what}{'' if count < 2 else 's'}" for what, count in counts.items()
+    )
 
 
 def _files_of(settings: dict) -> list[str]:
@@ -123,6 +142,7 @@ def audit_dataset(
     channels: list[int] | None = None,
     value_range: int | None = None,
     image_normalization: bool = False,
+    processes: int = 1,
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -134,6 +154,7 @@ def audit_dataset(
         table: path of a table of pairs, instead of the folders.
         channels: which channels of the images are used, counted from 1; None: all.
         value_range, image_normalization: see ``image_findings.range_faults``.
+        processes: at most so many read files at the same time; the result is the same.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -141,14 +162,23 @@ def audit_dataset(
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
-    rows, labels_found = _read_all(pairs, channels, ignore, faults)
+    reading = Reading(channels, ignore, foreground)
+    rows, labels_found, facts = _read_all(pairs, reading, processes, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
-    meaning, shares = "", {}
+    meaning, shares, looks = "", {}, {}
     if labels_found:
+        looks = {r["id"]: labels_found[_page_name(r["label"], r["page"])] for r in rows}
+        exchanged = {
+            _page_name(r["label"], r["page"])
+            for r in rows
+            if is_exchanged(facts[r["id"]], looks[r["id"]])
+        }
+        labels_right = {path: look for path, look in labels_found.items() if path not in exchanged}
         settled = settle(
-            labels_found, LabelSettings(foreground, threshold, tolerance, empty_labels, ignore)
+            labels_right or labels_found,
+            LabelSettings(foreground, threshold, tolerance, empty_labels, ignore),
         )
-        faults.extend(settled.faults)
+        faults.extend(settled.faults if labels_right else [])
         warnings.extend(settled.warnings)
         meaning = settled.meaning
         shares = {path: facts.share(meaning) for path, facts in labels_found.items()}
@@ -170,7 +200,10 @@ def audit_dataset(
     warnings.extend(image_warnings(manifest, selected=channels is not None))
     manifest = manifest[MANIFEST_COLUMNS]
     warnings.extend(_copy_warnings(manifest))
-    return Audit(faults, warnings, manifest)
+    findings = pair_findings(manifest, facts, looks)
+    faults.extend(sentences(findings, "fault"))
+    warnings.extend(sentences(findings, "warning"))
+    return Audit(faults, warnings, manifest, findings, facts)
 
 
 def fault_error(faults: list[str], page: str | Path) -> UserError:
@@ -185,42 +218,79 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
+class Reading(NamedTuple):
+    """The settings by which files are read: see ``audit_dataset``."""
+
+    channels: list[int] | None
+    ignore: Ignore
+    foreground: str | int | list[str | int]
+
+
+class _Look(NamedTuple):
+    """What the images of one pair look like, and what is wrong with its files."""
+
+    rows: list[dict]
+    labels: dict[str, LabelFacts]
+    facts: dict[str, PairFacts]
+    faults: list[str]
+    unreadable: dict[str, list[str]]
+
+
 def _read_all(
-    pairs: list[Pair], channels: list[int] | None, ignore: Ignore, faults: list[str]
-) -> tuple[list[dict], dict[str, LabelFacts]]:
-    """Manifest rows of the pairs that can be read, and what each readable label looks like."""
+    pairs: list[Pair], reading: Reading, processes: int, faults: list[str]
+) -> tuple[list[dict], dict[str, LabelFacts], dict[str, PairFacts]]:
+    """Manifest rows and facts of the pairs that can be read, and of each readable label."""
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
+    pair_looks: dict[str, PairFacts] = {}
     unreadable: dict[str, list[str]] = {}
-    for pair in pairs:
-        sums: dict[str, str] = {}
-        for part in _open(pair, channels, faults):
-            image = _read(part.read_image, pair.image, unreadable)
-            label = _read(part.read_label, pair.label, unreadable)
-            named = _page_name(pair.label, part.page)
-            if label is not None:
-                text = ignored_text(ignore, label)
-                facts = label_facts(label, image, text)
-                if not facts.pixels:
-                    unreadable.setdefault(NOTHING_LABELLED, []).append(named)
-                    continue
-                labels[named] = facts
-            if image is None or label is None:
-                continue
-            if image.shape[:2] != label.shape[:2]:
-                faults.append(
-                    f"{_described(pair.label, part.page)}: {_size(label)} pixels (height x width), "
-                    f"but {pair.image} has {_size(image)}; expected equal sizes; export the label "
-                    "at the size of the image."
-                )
-            sums = sums or {
-                "sha256_image": sha256(pair.image),
-                "sha256_label": sum_of_files(pair.label),
-            }
-            rows.append({**_row(pair, part, image, facts), "label_ignored": text, **sums})
+    work = sum(Path(pair.image).stat().st_size for pair in pairs if Path(pair.image).is_file())
+    useful = min(processes, len(pairs), 1 + work // PROCESS_BYTES)
+    looks = map_in_order(partial(_look_at, reading=reading), pairs, useful)
+    for look in looks:
+        faults.extend(look.faults)
+        for fault, paths in look.unreadable.items():
+            unreadable.setdefault(fault, []).extend(paths)
+        labels |= look.labels
+        rows += look.rows
+        pair_looks |= look.facts
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
-    return rows, labels
+    return rows, labels, pair_looks
+
+
+def _look_at(pair: Pair, reading: Reading) -> _Look:
+    """Read one pair of files."""
+    seen = _Look([], {}, {}, [], {})
+    sums: dict[str, str] = {}
+    for part in _open(pair, reading.channels, seen.faults):
+        image = _read(part.read_image, pair.image, seen.unreadable)
+        label = _read(part.read_label, pair.label, seen.unreadable)
+        if label is None:
+            continue
+        text = ignored_text(reading.ignore, label)
+        look = label_facts(label, image, text)
+        named = _page_name(pair.label, part.page)
+        if not look.pixels:
+            seen.unreadable.setdefault(NOTHING_LABELLED, []).append(named)
+            continue
+        seen.labels[named] = look
+        if image is None:
+            continue
+        if image.shape[:2] != label.shape[:2]:
+            seen.faults.append(
+                f"{_described(pair.label, part.page)}: {_size(label)} pixels (height x width), but "
+                f"{pair.image} has {_size(image)}; expected equal sizes; export the label at the "
+                "size of the image."
+            )
+        sums = sums or {
+            "sha256_image": sha256(pair.image),
+            "sha256_label": sum_of_files(pair.label),
+        }
+        seen.rows.append({**_row(pair, part, image, look), "label_ignored": text, **sums})
+        values = without_ignored(label, ignored_pixels(label, text))
+        seen.facts[part.id] = pair_facts(image, likely_mask(values, look, reading.foreground))
+    return seen
 
 
 def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[PairedImage]:
@@ -328,20 +398,7 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    rows = audit.manifest.head(TABLE_ROWS)
-    page = templates.get_template("audit.html.j2").render(
-        summary=_summary(audit),
-        histogram=np.histogram(audit.manifest["foreground"], bins=20, range=(0, 1))[0].tolist(),
-        rows=rows.assign(label=rows["label"].map(describe_files)).to_dict("records"),
-        longest_list=TABLE_ROWS,
-    )
+    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts)
     write_text(html_path, page)
 
 

@@ -1,0 +1,229 @@
+"""Planted pairs that look wrong beside the others: each is found at its level, and named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskmake.data.audit import Audit, audit_dataset, write_page
+from maskmake.data.findings import parts_of
+from maskmake.data.pair_facts import count_small_objects
+
+SIDE, COUNT = 96, 10
+
+
+def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy image of bright discs, and its label."""
+    rng = np.random.default_rng(seed)
+    down, right = np.mgrid[:SIDE, :SIDE]
+    mask = np.zeros((SIDE, SIDE), bool)
+    for _ in range(5):
+        y, x, radius = *rng.integers(12, SIDE - 12, 2), rng.integers(6, 12)
+        mask |= (down - y) ** 2 + (right - x) ** 2 < radius**2
+    image = 70 + 90 * mask + rng.normal(0, 12, mask.shape)
+    return image.clip(0, 254).astype(np.uint8), mask * np.uint8(255)
+
+
+def save(kind: str, number: int, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(f"{kind}/{number}.png")
+
+
+@pytest.fixture
+def discs(tmp_path, monkeypatch):
+    """Ten right pairs."""
+    monkeypatch.chdir(tmp_path)
+    for kind in ("images", "labels"):
+        Path(kind).mkdir()
+    for number in range(COUNT):
+        image, label = pair(number)
+        save("images", number, image)
+        save("labels", number, label)
+    return tmp_path
+
+
+def audit(**settings) -> Audit:
+    return audit_dataset("images", "labels", **settings)
+
+
+def constant():
+    save("images", 3, np.full((SIDE, SIDE), 80, np.uint8))
+
+
+def all_constant():
+    for number in range(COUNT):
+        save("images", number, np.full((SIDE, SIDE), 80 + number, np.uint8))
+
+
+def saturated():
+    image, _ = pair(3)
+    image[:40] = 255
+    save("images", 3, image)
+
+
+def one_value_nearly():
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    image[40, 40:60] = 99
+    save("images", 3, image)
+
+
+def no_contrast():
+    save("images", 3, (100 + pair(3)[0] // 128).astype(np.uint8))
+
+
+def large_share():
+    label = np.full((SIDE, SIDE), 255, np.uint8)
+    label[:3, :3] = 0
+    save("labels", 3, label)
+
+
+def specks():
+    label = pair(3)[1]
+    label[:12] = 0
+    label[1, 1] = label[5, 5:8] = label[9, 9:11] = 255
+    save("labels", 3, label)
+
+
+def exchanged():
+    image, label = pair(3)
+    save("images", 3, label)
+    save("labels", 3, image)
+
+
+def folders_exchanged():
+    Path("images").rename("other")
+    Path("labels").rename("images")
+    Path("other").rename("labels")
+
+
+def shifted():
+    for number in range(COUNT):
+        save("labels", number, pair((number + 1) % COUNT)[1])
+
+
+def two_exchanged():
+    save("labels", 3, pair(7)[1])
+    save("labels", 7, pair(3)[1])
+
+
+PLANTED = [
+    (constant, "fault", "images/3.png: every pixel has one value (80);"),
+    (all_constant, "fault", "images/0.png and 9 more images: every pixel has one value (80);"),
+    (saturated, "warning", "images/3.png: 41.7 % of the pixels have the highest value"),
+    (one_value_nearly, "warning", "images/3.png: 99.78 % of the pixels have one value"),
+    (no_contrast, "warning", "images/3.png: nearly no contrast, 99 % of the values lie within 1,"),
+    (large_share, "warning", "labels/3.png: foreground is 99.9 % of the pixels"),
+    (specks, "warning", "labels/3.png: 3 objects below 4 pixels;"),
+    (exchanged, "fault", "images/3.png: at most 2 values, as in a label, and its label labels/3"),
+    (folders_exchanged, "fault", "images/0.png: at most 2 values, as in a label"),
+    (shifted, "warning", "and so for 9 more images; expected each label to fit its own image"),
+    (two_exchanged, "warning", "images/3.png: labels/7.png fits it better than its own label"),
+]
+
+
+def test_nothing_is_found_in_right_pairs(discs):
+    result = audit()
+    assert (result.faults, result.warnings, result.findings) == ([], [], [])
+
+
+@pytest.mark.parametrize(("plant", "level", "words"), PLANTED, ids=[p[0].__name__ for p in PLANTED])
+def test_what_is_planted_is_found_at_its_level(plant, level, words, discs):
+    plant()
+    result = audit()
+    found = {"fault": result.faults, "warning": result.warnings}[level]
+    assert sum(words in sentence for sentence in found) == 1, result
+    (finding,) = (one for one in result.findings if words in one.sentence)
+    assert finding.level == level
+    if "3.png" in words:
+        assert finding.ids[0] == "3"
+    if level == "warning":
+        assert result.faults == []
+
+
+def test_an_exchanged_pair_is_its_only_fault(discs):
+    exchanged()
+    assert len(audit().faults) == 1
+
+
+def test_a_constant_image_without_objects_is_a_warning_where_empty_labels_are_accepted(discs):
+    constant()
+    save("labels", 3, np.zeros((SIDE, SIDE), np.uint8))
+    result = audit(empty_labels="accept")
+    assert result.faults == []
+    assert any("images/3.png: every pixel has one value" in text for text in result.warnings)
+
+
+def test_a_dark_image_and_a_large_one_are_notes(discs):
+    save("images", 3, pair(3)[0] // 8)
+    for kind, pixels in zip(("images", "labels"), pair(5), strict=True):
+        save(kind, 5, np.tile(pixels, (2, 2)))
+    result = audit()
+    notes = [finding.sentence for finding in result.findings if finding.level == "note"]
+    assert [note.split(":")[0] for note in notes] == ["images/5.png", "images/3.png"]
+    assert result.faults == result.warnings == []
+
+
+def test_small_objects_are_counted_as_in_the_whole_mask(monkeypatch):
+    monkeypatch.setattr("maskmake.data.pair_facts.BAND", 200)
+    from skimage.measure import label
+
+    for seed in range(5):
+        mask = np.random.default_rng(seed).random((83, 40)) < 0.13
+        sizes = np.bincount(label(mask, connectivity=2).ravel())[1:]
+        assert count_small_objects(mask) == (sizes < 4).sum()
+
+
+def test_several_processes_find_the_same(discs, monkeypatch):
+    monkeypatch.setattr("maskmake.data.audit.PROCESS_BYTES", 1)
+    saturated()
+    Path("images/5.png").write_bytes(b"no image")
+    one, two = audit(), audit(processes=2)
+    assert (one.faults, one.warnings) == (two.faults, two.warnings)
+    assert one.manifest.equals(two.manifest)
+    pages = []
+    for result in (one, two):
+        write_page(result, "page.html")
+        pages.append(Path("page.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "parts"),
+    [
+        ("a.png: found; expected b; do c; or d.", ("a.png", "found", "b", "do c; or d")),
+        ("a.png: found; do c.", ("a.png", "found", "", "do c")),
+        ("only this.", ("", "only this", "", "")),
+    ],
+)
+def test_a_sentence_falls_into_its_parts(sentence, parts):
+    assert parts_of(sentence) == parts
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def page_of(result: Audit) -> str:
+    write_page(result, "page.html")
+    return Path("page.html").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_every_pair_offenders_first(discs):
+    saturated()
+    Path("images/5.png").write_bytes(b"no image")
+    page = page_of(audit())
+    assert page.count('src="data:image/jpeg;base64,') == COUNT - 1
+    assert "http" not in page and "<script" not in page
+    first = page.index('class="gallery"')
+    assert page.index('alt="3 with', first) < page.index('alt="0 with', first)
+    for card in ('<span class="badge">fault</span> images/5.png', "<dt>what to do</dt>"):
+        assert card in page
+    assert page.count("<svg") == 3
+
+
+def test_pictures_are_sampled_and_offenders_always_shown(discs, monkeypatch):
+    monkeypatch.setattr("maskmake.data.audit_page.SAMPLED", 4)
+    saturated()
+    page = page_of(audit())
+    assert page.count('src="data:image/jpeg;base64,') == 4
+    assert 'alt="3 with' in page
+    assert "4 of 10 are shown" in page

@@ -1,0 +1,176 @@
+"""The audit as a page: what was found, how the images differ, and a picture of each pair."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from maskmake.data.findings import Finding, Level, far_places, parts_of
+from maskmake.data.label_names import describe_files, split_files
+from maskmake.data.pair_facts import PairFacts
+
+LISTED = 500  # rows of the table, and findings of each level
+
+# Pairs are sampled above the first number. Those with a finding are shown up to the second: with
+# pictures of 4 KB the page has at most 6 MB.
+SAMPLED, MOST_PICTURES = 500, 1000
+
+BINS = 20
+NAMED_OUTLIERS = 3
+
+LEVELS: tuple[Level, ...] = ("fault", "warning", "note")
+
+
+class Histogram(NamedTuple):
+    """Counts between two ends, and the names of values far from the others."""
+
+    title: str
+    low: str
+    high: str
+    counts: list[int]
+    outliers: list[str]
+    more_outliers: int
+
+
+def audit_page(
+    summary: dict, manifest: pd.DataFrame, findings: list[Finding], facts: dict[str, PairFacts]
+) -> str:
+    """HTML of the page, which needs no other file.
+
+    Args:
+        summary: content of ``audit.json``.
+        manifest: one row for each pair.
+        findings: those that name their pairs; the sentences of others are in the summary alone.
+        facts: of each pair, by its id.
+    """
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    texts = {
+        "fault": summary["faults"],
+        "warning": summary["warnings"],
+        "note": [finding.sentence for finding in findings if finding.level == "note"],
+    }
+    rows = manifest.head(LISTED)
+    offenders = _offenders(texts, manifest, findings)
+    return templates.get_template("audit.html.j2").render(
+        summary=summary,
+        cards={level: [parts_of(text) for text in texts[level][:LISTED]] for level in LEVELS},
+        counts={level: len(texts[level]) for level in LEVELS},
+        histograms=list(_histograms(manifest, facts)),
+        pictures=_pictures(manifest, offenders, facts),
+        offenders=len(offenders),
+        rows=rows.assign(label=rows["label"].map(describe_files)).to_dict("records"),
+        listed=LISTED,
+    )
+
+
+def _offenders(
+    texts: dict[str, list[str]], manifest: pd.DataFrame, findings: list[Finding]
+) -> dict[str, Level]:
+    """The ids of pairs with a finding, with its level; faults first, then warnings, then notes."""
+    known = {finding.sentence: finding.ids for finding in findings}
+    owners = _owners(manifest)
+    found: dict[str, Level] = {}
+    for level in LEVELS:
+        for text in texts[level]:
+            for id in known.get(text) or _named_in(text, owners):
+                found.setdefault(id, level)
+    return found
+
+
+def _owners(manifest: pd.DataFrame) -> dict[str, str]:
+    """The id of the pair of each file."""
+    return {
+        str(file): id
+        for id, image, label in zip(
+            manifest["id"], manifest["image"], manifest["label"], strict=True
+        )
+        for file in [image, *split_files(label)]
+    }
+
+
+def _named_in(sentence: str, owners: dict[str, str]) -> Iterator[str]:
+    """The pairs whose files a sentence names, as words, or with blanks at its beginning."""
+    words = {word.strip(":;,()") for word in sentence.split()}
+    start = sentence.partition(": ")[0].split(" and ")[0]
+    for file in dict.fromkeys([start, *sorted(words)]):
+        if file in owners:
+            yield owners[file]
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def _pictures(
+    manifest: pd.DataFrame, offenders: dict[str, Level], facts: dict[str, PairFacts]
+) -> list[dict]:
+    """Pairs with a finding in their order, then the others, sampled evenly if there are many."""
+    shown = [id for id in offenders if id in facts][:MOST_PICTURES]
+    others = [id for id in facts if id not in offenders]
+    room = max(0, SAMPLED - len(shown))
+    if len(others) > room:
+        others = [others[place] for place in np.linspace(0, len(others) - 1, room).astype(int)]
+    shares = dict(zip(manifest["id"], manifest["foreground"], strict=True))
+    return [
+        {
+            "id": id,
+            "level": offenders.get(id, ""),
+            "foreground": shares[id],
+            "uri": _jpeg_uri(facts[id].picture),
+        }
+        for id in [*shown, *others]
+    ]
+
+
+def _jpeg_uri(data: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
+
+
+# --- histograms -------------------------------------------------------------------------------
+
+
+def _histograms(manifest: pd.DataFrame, facts: dict[str, PairFacts]) -> Iterator[Histogram]:
+    ids = list(manifest["id"])
+    if not ids:
+        return
+    share = manifest["foreground"].to_numpy(float)
+    inside = share.clip(1e-5, 1 - 1e-5)
+    yield _histogram(
+        "share of foreground, %", 100 * share, (0, 100), ids, np.log(inside / (1 - inside))
+    )
+    area = (manifest["height"] * manifest["width"]).to_numpy(float)
+    yield _histogram("size: root of height x width, pixels", area**0.5, None, ids, np.log(area))
+    if facts:
+        ids = list(facts)
+        brightness = np.array([facts[id].brightness for id in ids])
+        scale = float(np.abs(brightness).max()) or 1.0
+        yield _histogram("mean brightness of the image", brightness, None, ids, brightness / scale)
+
+
+def _histogram(
+    title: str,
+    values: np.ndarray,
+    ends: tuple[float, float] | None,
+    ids: list[str],
+    compared: np.ndarray,
+) -> Histogram:
+    low, high = ends or (float(values.min()), float(values.max()))
+    counts = np.histogram(values, BINS, (low, high))[0].tolist()
+    far = far_places(compared)
+    return Histogram(
+        title,
+        f"{low:.4g}",
+        f"{high:.4g}",
+        counts,
+        [f"{ids[place]} ({values[place]:.4g})" for place in far[:NAMED_OUTLIERS]],
+        max(0, len(far) - NAMED_OUTLIERS),
+    )
