@@ -25,8 +25,8 @@ SATURATED = 0.2
 EMPTY_PIXELS, EMPTY_SPREAD = 0.99, 0.03
 
 # Robust z (Iglewicz and Hoaglin 1993): distance from the median, in deviations that the median
-# absolute distance gives. They advise 3.5; nuclei of DSB 2018, whose shares differ 50-fold, reach
-# 3.1, as logarithms of the odds. With fewer values, a deviation means little.
+# absolute distance gives. They advise 3.5; with more, nuclei of DSB 2018, whose shares differ
+# 50-fold, raise no alarm. With fewer values, a deviation means little.
 FAR, FEWEST = 5.0, 8
 
 # The deviation is never taken to be less: a tenth of a share, of a size or of a brightness is
