@@ -535,6 +535,7 @@ def test_a_data_set_with_faults_leaves_its_page_alone(dataset):
 def test_the_last_line_is_the_verdict_with_the_page(dataset, monkeypatch):
     lines = []
     monkeypatch.setattr(logger, "info", lambda form, *values: lines.append(form % values))
+    Path("images/notes").mkdir()
     save(Path("images/notes/x.png"), grey(1))
     validate_dataset(SETTINGS, "record.csv", *RESULTS)
     assert lines[-1] == "4 pairs, no fault, 1 warning: audit.html"

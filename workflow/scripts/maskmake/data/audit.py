@@ -1,35 +1,25 @@
 """What is wrong with a data set: every fault of every file, found in one pass."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from maskmake.data.audit_page import audit_page
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.findings import Finding, is_exchanged, pair_findings, sentences
 from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
-from maskmake.data.image_samples import is_grey
-from maskmake.data.images import ImageFile
-from maskmake.data.label_facts import LabelFacts, label_facts
-from maskmake.data.label_faults import name_labels
-from maskmake.data.label_files import LabelFile
-from maskmake.data.label_ignored import Ignore, ignored_pixels, ignored_text, without_ignored
+from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_meaning import LabelSettings, settle
-from maskmake.data.label_names import describe_files, split_files
-from maskmake.data.object_masks import sum_of_files
-from maskmake.data.pair_facts import PairFacts, likely_mask, pair_facts
-from maskmake.data.pair_pixels import PairedImage, open_pair
+from maskmake.data.label_names import split_files
+from maskmake.data.pair_facts import PairFacts
+from maskmake.data.pair_reading import Reading, page_name, read_pairs
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
 from maskmake.runtime.log import logger
-from maskmake.runtime.processes import map_in_order
 
 MANIFEST_COLUMNS = [
     "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
@@ -37,20 +27,11 @@ MANIFEST_COLUMNS = [
     "group", "role", "page", "minimum", "maximum",
 ]  # fmt: skip
 
-Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
-
-NOTHING_LABELLED = (
-    "no pixel is labelled, all are ignored; expected some that count; remove the pair, or correct "
-    "dataset.ignore."
-)
-
 # One image each to train on, to learn the threshold on and to score.
 MIN_IMAGES = 3
 
 PRINTED_FAULTS = 20
 NAMED_COPIES = 5
-
-PROCESS_BYTES = 2**24  # of images, for which another process takes less time than it saves
 
 
 @dataclass(frozen=True)
@@ -163,13 +144,13 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
     reading = Reading(channels, ignore, foreground)
-    rows, labels_found, facts = _read_all(pairs, reading, processes, faults)
+    rows, labels_found, facts = read_pairs(pairs, reading, processes, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares, looks = "", {}, {}
     if labels_found:
-        looks = {r["id"]: labels_found[_page_name(r["label"], r["page"])] for r in rows}
+        looks = {r["id"]: labels_found[page_name(r["label"], r["page"])] for r in rows}
         exchanged = {
-            _page_name(r["label"], r["page"])
+            page_name(r["label"], r["page"])
             for r in rows
             if is_exchanged(facts[r["id"]], looks[r["id"]])
         }
@@ -188,7 +169,7 @@ def audit_dataset(
                 **row,
                 "group": _group(row, names),
                 "label_foreground": meaning,
-                "foreground": shares.get(_page_name(row["label"], row["page"])),
+                "foreground": shares.get(page_name(row["label"], row["page"])),
             }
             for row in rows
         ],
@@ -218,111 +199,6 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-class Reading(NamedTuple):
-    """The settings by which files are read: see ``audit_dataset``."""
-
-    channels: list[int] | None
-    ignore: Ignore
-    foreground: str | int | list[str | int]
-
-
-class _Look(NamedTuple):
-    """What the images of one pair look like, and what is wrong with its files."""
-
-    rows: list[dict]
-    labels: dict[str, LabelFacts]
-    facts: dict[str, PairFacts]
-    faults: list[str]
-    unreadable: dict[str, list[str]]
-
-
-def _read_all(
-    pairs: list[Pair], reading: Reading, processes: int, faults: list[str]
-) -> tuple[list[dict], dict[str, LabelFacts], dict[str, PairFacts]]:
-    """Manifest rows and facts of the pairs that can be read, and of each readable label."""
-    rows: list[dict] = []
-    labels: dict[str, LabelFacts] = {}
-    pair_looks: dict[str, PairFacts] = {}
-    unreadable: dict[str, list[str]] = {}
-    work = sum(Path(pair.image).stat().st_size for pair in pairs if Path(pair.image).is_file())
-    useful = min(processes, len(pairs), 1 + work // PROCESS_BYTES)
-    looks = map_in_order(partial(_look_at, reading=reading), pairs, useful)
-    for look in looks:
-        faults.extend(look.faults)
-        for fault, paths in look.unreadable.items():
-            unreadable.setdefault(fault, []).extend(paths)
-        labels |= look.labels
-        rows += look.rows
-        pair_looks |= look.facts
-    for fault, paths in unreadable.items():
-        faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
-    return rows, labels, pair_looks
-
-
-def _look_at(pair: Pair, reading: Reading) -> _Look:
-    """Read one pair of files."""
-    seen = _Look([], {}, {}, [], {})
-    sums: dict[str, str] = {}
-    for part in _open(pair, reading.channels, seen.faults):
-        image = _read(part.read_image, pair.image, seen.unreadable)
-        label = _read(part.read_label, pair.label, seen.unreadable)
-        if label is None:
-            continue
-        text = ignored_text(reading.ignore, label)
-        look = label_facts(label, image, text)
-        named = _page_name(pair.label, part.page)
-        if not look.pixels:
-            seen.unreadable.setdefault(NOTHING_LABELLED, []).append(named)
-            continue
-        seen.labels[named] = look
-        if image is None:
-            continue
-        if image.shape[:2] != label.shape[:2]:
-            seen.faults.append(
-                f"{_described(pair.label, part.page)}: {_size(label)} pixels (height x width), but "
-                f"{pair.image} has {_size(image)}; expected equal sizes; export the label at the "
-                "size of the image."
-            )
-        sums = sums or {
-            "sha256_image": sha256(pair.image),
-            "sha256_label": sum_of_files(pair.label),
-        }
-        seen.rows.append({**_row(pair, part, image, look), "label_ignored": text, **sums})
-        values = without_ignored(label, ignored_pixels(label, text))
-        seen.facts[part.id] = pair_facts(image, likely_mask(values, look, reading.foreground))
-    return seen
-
-
-def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[PairedImage]:
-    try:
-        return open_pair(pair.id, pair.image, pair.label, channels)
-    except UserError as error:
-        faults.append(str(error))
-        return []
-
-
-def _page_name(label: str | Path, page: int | None) -> str:
-    return str(label) if page is None else f"{label}, page {page}"
-
-
-def _described(label: str | Path, page: int | None) -> str:
-    return _page_name(describe_files(label), page)
-
-
-def _read(
-    reader: Callable[[], Pixels], path: str | Path, unreadable: dict[str, list[str]]
-) -> Pixels | None:
-    """The pixels, or None; equal faults of several files are collected under one sentence."""
-    try:
-        return reader()
-    except UserError as error:
-        fault, start = str(error), f"{path}: "
-        named = unreadable.setdefault(fault.removeprefix(start), [])
-        if fault.startswith(start):
-            named.append(str(path))
-        return None
-
-
 def _group(row: dict, names: dict[str, str]) -> str:
     """That of the pair, or the image itself: pages of a stack are no group."""
     name = names[row["pair"]]
@@ -342,32 +218,6 @@ def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iter
                 f"{rows.iloc[0]}: a page of it would have the name {name}, as {rows.iloc[1]}; "
                 "expected different names; rename one of the files, and its label."
             )
-
-
-def _size(pixels: np.ndarray | LabelFile) -> str:
-    return f"{pixels.shape[0]} x {pixels.shape[1]}"
-
-
-def _row(pair: Pair, part: PairedImage, image: np.ndarray, label: LabelFacts) -> dict:
-    assert isinstance(part.image, ImageFile)  # its pixels were read
-    return {
-        "id": part.id,
-        "pair": pair.id,
-        "image": str(pair.image),
-        "label": str(pair.label),
-        "page": part.page,
-        "height": image.shape[0],
-        "width": image.shape[1],
-        "channels": 1 if is_grey(image) else image.shape[2],
-        "dtype": part.image.file_dtype.name,
-        "minimum": float(image.min()),
-        "maximum": float(image.max()),
-        "turned": part.image.turned,
-        "transparent": "transparent" in part.image.notes,
-        "label_maximum": int(label.histogram.values[-1]),
-        "ignored": label.ignored / (label.ignored + label.pixels),
-        "role": pair.role,
-    }
 
 
 # --- warnings -------------------------------------------------------------------------------
