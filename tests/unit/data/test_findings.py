@@ -174,7 +174,7 @@ def test_small_objects_are_counted_as_in_the_whole_mask(monkeypatch):
 
 
 def test_several_processes_find_the_same(discs, monkeypatch):
-    monkeypatch.setattr("maskmake.data.audit.PROCESS_BYTES", 1)
+    monkeypatch.setattr("maskmake.data.pair_reading.PROCESS_BYTES", 1)
     saturated()
     Path("images/5.png").write_bytes(b"no image")
     one, two = audit(), audit(processes=2)
