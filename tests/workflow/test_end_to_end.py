@@ -93,7 +93,7 @@ def test_audit_and_manifest_describe_every_image(results):
     assert list(manifest) == [
         "id", "image", "label", "height", "width", "channels", "dtype", "label_maximum",
         "label_foreground", "label_ignored", "sha256_image", "sha256_label", "foreground",
-        "ignored", "group", "role",
+        "ignored", "group", "role", "page", "minimum", "maximum",
     ]  # fmt: skip
     assert manifest["id"].tolist() == [f"0{i}" for i in range(8)]
     assert manifest["image"].tolist() == [f"images/0{i}.png" for i in range(8)]
