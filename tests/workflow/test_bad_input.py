@@ -389,7 +389,7 @@ def small_disk(folder):
 
 
 @pytest.mark.parametrize(
-    ("target", "kilobytes"), [("validate", 8), ("binarize", 96)], ids=["text", "array"]
+    ("target", "kilobytes"), [("validate", 8), ("binarize", 160)], ids=["text", "array"]
 )
 def test_full_disk_is_named(target, kilobytes, small_disk, folder):
     small_disk(kilobytes)

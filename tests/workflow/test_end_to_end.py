@@ -335,7 +335,12 @@ def test_sizes_channels_and_pixel_types_may_be_mixed_and_cross_validated(folder)
                 write_png(folder / f"images/{i}.png", np.stack([image] * 3, axis=-1))
             case 2:
                 tifffile.imwrite(folder / f"images/{i}.tif", image.astype(np.uint16) * 257)
-    configure(folder, split={"method": "block", "test": 0.25, "folds": 2}, runs={"a": {}})
+    configure(
+        folder,
+        dataset={**CONFIG["dataset"], "range": 65535},
+        split={"method": "block", "test": 0.25, "folds": 2},
+        runs={"a": {}},
+    )
     finish(folder, "--cores", "2")
     results = folder / "results/tiny"
     plan = read_json(results / "data/plan.json")
@@ -384,7 +389,8 @@ def test_segment_works_in_shards_and_only_once(finished_copy):
     review = read_csv(finished_copy / "results/tiny/segment/b/new/review.csv")
     assert list(review) == [
         "id", "image", "height", "width", "foreground", "expected_foreground_dice",
-        "expected_background_dice", "expected_mean_dice", "reason",
+        "expected_background_dice", "expected_mean_dice", "minimum", "maximum", "trained_minimum",
+        "trained_maximum", "trained_smallest_maximum", "reason",
     ]  # fmt: skip
     assert set(review["id"]) == {"x0", "x1", "x2"}
     assert review["expected_mean_dice"].is_monotonic_increasing

@@ -78,7 +78,7 @@ rule validate:
         "../../envs/images.yaml"
     threads: 4
     params:
-        page=f"{RESULTS}/data/audit.html",
+        page=f"{PREFIX}{RESULTS}/data/audit.html",
         data=DATA_VERSION,
         contents=DATASET_RECORD,
         source=json.dumps(SOURCE),
