@@ -332,7 +332,7 @@ def test_sizes_channels_and_pixel_types_may_be_mixed_and_cross_validated(folder)
             case 0:
                 write_png(folder / f"images/{i}.png", image)
             case 1:
-                write_png(folder / f"images/{i}.png", np.stack([image] * 3, axis=-1))
+                write_png(folder / f"images/{i}.png", np.stack([image, image // 2, image], axis=-1))
             case 2:
                 tifffile.imwrite(folder / f"images/{i}.tif", image.astype(np.uint16) * 257)
     configure(
