@@ -173,8 +173,8 @@ def images_of_shard(wildcards):
 
 
 def ids_of_shard(wildcards):
-    """The ids after which the masks of a shard are named, in the order of its images."""
-    return [NEW_IMAGES[path] for path in images_of_shard(wildcards)]
+    """The ids after which the masks of a shard are named, in the order of its images, as JSON."""
+    return json.dumps([NEW_IMAGES[path] for path in images_of_shard(wildcards)])
 
 
 def contents_of_shard(wildcards):

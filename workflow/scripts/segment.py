@@ -24,6 +24,6 @@ with job(snakemake):
         PredictSettings(**snakemake.params.predict),
         Path(snakemake.output.table).parents[1],
         next(map(Path, snakemake.input.run), None),
-        dict(zip(snakemake.params.images, snakemake.params.ids, strict=True)),
+        dict(zip(snakemake.params.images, json.loads(snakemake.params.ids), strict=True)),
     )
     write_csv(snakemake.output.table, table)
