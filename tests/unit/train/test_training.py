@@ -157,6 +157,11 @@ def test_training_json_says_what_was_done(dataset, trained):
     assert training["preprocessing"] == {
         "channels": 1,
         "dtype": "uint8",
+        "per_image": False,
+        "seen": {
+            key: dataset.plan["intensity"][key]
+            for key in ("minimum", "maximum", "smallest_maximum")
+        },
         **normalization_of(SETTINGS, dataset.plan),
     }
     assert (training["precision"], training["device"], training["xla"]) == ("float32", "CPU", False)
