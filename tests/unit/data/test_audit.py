@@ -14,6 +14,7 @@ from maskmake.data.audit import (
     fault_error,
     validate_dataset,
     write_audit,
+    write_page,
 )
 from maskmake.data.file_versions import read_record
 from maskmake.runtime.errors import UserError
@@ -418,6 +419,16 @@ def test_few_faults_are_all_in_the_error():
         "The data set has 2 faults:\n  a: one.\n  b: two."
     )
     assert str(fault_error(["a: one."], "faults.html")) == "The data set has a fault:\n  a: one."
+
+
+def test_the_page_lists_all_files_of_a_fault_that_they_have_alike(dataset):
+    for name in ("1", "2"):
+        Path(f"images/{name}.png").write_bytes(b"no image")
+    result = audit()
+    (fault,) = [text for text in result.faults if "cannot be decoded" in text]
+    assert fault.startswith("images/1.png and 1 more file: ")
+    write_page(result, "audit.html")
+    assert "images/1.png, images/2.png" in Path("audit.html").read_text(encoding="utf-8")
 
 
 def test_of_many_faults_twenty_are_printed_and_the_page_is_named():

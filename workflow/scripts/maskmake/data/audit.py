@@ -44,6 +44,7 @@ class Audit:
         manifest: one row for each pair that could be read, in natural order of the ids.
         findings: those of single pairs; their faults and warnings are also among the above.
         facts: what each pair of the manifest looks like, by its id.
+        files: all files of a fault that several have alike, by its sentence.
     """
 
     faults: list[str]
@@ -51,6 +52,7 @@ class Audit:
     manifest: pd.DataFrame
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, PairFacts] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
 
 
 def validate_dataset(
@@ -144,7 +146,7 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
     reading = Reading(channels, ignore, foreground)
-    rows, labels_found, facts = read_pairs(pairs, reading, processes, faults)
+    rows, labels_found, facts, files = read_pairs(pairs, reading, processes, faults)
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares, looks = "", {}, {}
     if labels_found:
@@ -184,7 +186,7 @@ def audit_dataset(
     findings = pair_findings(manifest, facts, looks)
     faults.extend(sentences(findings, "fault"))
     warnings.extend(sentences(findings, "warning"))
-    return Audit(faults, warnings, manifest, findings, facts)
+    return Audit(faults, warnings, manifest, findings, facts, files)
 
 
 def fault_error(faults: list[str], page: str | Path) -> UserError:
@@ -212,12 +214,12 @@ def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iter
             f"{place}: {len(manifest)} images with labels; expected at least {MIN_IMAGES}: to "
             "train on, to learn the threshold on and to score."
         )
-    for name, rows in manifest.groupby("id")["image"]:
-        if len(rows) > 1:
-            yield (
-                f"{rows.iloc[0]}: a page of it would have the name {name}, as {rows.iloc[1]}; "
-                "expected different names; rename one of the files, and its label."
-            )
+    double = manifest[manifest["id"].duplicated(keep=False)]
+    for name, rows in double.groupby("id")["image"]:
+        yield (
+            f"{rows.iloc[0]}: a page of it would have the name {name}, as {rows.iloc[1]}; "
+            "expected different names; rename one of the files, and its label."
+        )
 
 
 # --- warnings -------------------------------------------------------------------------------
@@ -248,7 +250,7 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts)
+    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts, audit.files)
     write_text(html_path, page)
 
 

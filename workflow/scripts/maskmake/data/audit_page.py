@@ -37,7 +37,11 @@ class Histogram(NamedTuple):
 
 
 def audit_page(
-    summary: dict, manifest: pd.DataFrame, findings: list[Finding], facts: dict[str, PairFacts]
+    summary: dict,
+    manifest: pd.DataFrame,
+    findings: list[Finding],
+    facts: dict[str, PairFacts],
+    files: dict[str, list[str]],
 ) -> str:
     """HTML of the page, which needs no other file.
 
@@ -46,6 +50,7 @@ def audit_page(
         manifest: one row for each pair.
         findings: those that name their pairs; the sentences of others are in the summary alone.
         facts: of each pair, by its id.
+        files: all files of a fault that several have alike, by its sentence.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -63,7 +68,10 @@ def audit_page(
     offenders = _offenders(texts, manifest, findings)
     return templates.get_template("audit.html.j2").render(
         summary=summary,
-        cards={level: [parts_of(text) for text in texts[level][:LISTED]] for level in LEVELS},
+        cards={
+            level: [(parts_of(text), files.get(text, [])) for text in texts[level][:LISTED]]
+            for level in LEVELS
+        },
         counts={level: len(texts[level]) for level in LEVELS},
         histograms=list(_histograms(manifest, facts)),
         pictures=_pictures(manifest, offenders, facts),

@@ -52,8 +52,13 @@ class _Look(NamedTuple):
 
 def read_pairs(
     pairs: list[Pair], reading: Reading, processes: int, faults: list[str]
-) -> tuple[list[dict], dict[str, LabelFacts], dict[str, PairFacts]]:
-    """Manifest rows and facts of the pairs that can be read, and of each readable label."""
+) -> tuple[list[dict], dict[str, LabelFacts], dict[str, PairFacts], dict[str, list[str]]]:
+    """Read all pairs.
+
+    Returns:
+        Manifest rows; what each readable label looks like; what each readable pair looks like, by
+        its id; all files of a fault that several have alike, by its sentence.
+    """
     rows: list[dict] = []
     labels: dict[str, LabelFacts] = {}
     pair_looks: dict[str, PairFacts] = {}
@@ -68,9 +73,12 @@ def read_pairs(
         labels |= look.labels
         rows += look.rows
         pair_looks |= look.facts
+    files: dict[str, list[str]] = {}
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
-    return rows, labels, pair_looks
+        if len(paths) > 1:
+            files[faults[-1]] = paths
+    return rows, labels, pair_looks, files
 
 
 def _look_at(pair: Pair, reading: Reading) -> _Look:

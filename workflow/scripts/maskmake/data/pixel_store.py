@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -248,16 +250,16 @@ def _audited_pairs(
 
     They are compared after the files were decoded, so that a change until then is seen.
     """
-    files = manifest[["image", "label"]].agg(tuple, axis=1)
-    for _, rows in manifest.groupby((files != files.shift()).cumsum(), sort=False):
-        first = next(rows.itertuples())
+    for _, of_files in groupby(manifest.itertuples(), key=attrgetter("image", "label")):
+        rows = list(of_files)
+        first = rows[0]
         sums = {first.image: first.sha256_image, first.label: first.sha256_label}
         fault: UserError | None = None
         try:
             parts = open_pair(first.id, Path(first.image), first.label, selection)
             if len(parts) != len(rows):
                 _check_unchanged(sums)
-            for row, part in zip(rows.itertuples(), parts, strict=True):
+            for row, part in zip(rows, parts, strict=True):
                 pixels, label = part.read_image(), part.read_label()
                 channels = 1 if is_grey(pixels) else pixels.shape[2]
                 sizes = {pixels.shape[:2], label.shape[:2]}
