@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from saved_runs import build_small_network, write_fold
 
 from maskmake.data.pixel_store import open_probabilities
@@ -10,6 +11,7 @@ from maskmake.network import saved_networks
 from maskmake.network.networks import ENCODER_STRIDE
 from maskmake.network.settings import PredictSettings
 from maskmake.predict import tiling
+from maskmake.predict.mean_logits import MeanLogits
 from maskmake.predict.tiling import (
     LARGEST_WHOLE,
     PIXELS_A_CALL,
@@ -26,36 +28,51 @@ from maskmake.predict.tiling import (
 from maskmake.runtime.errors import UserError
 
 
-class PointwiseNetwork:
+class PointwiseNetwork(keras.layers.Layer):
     """Stands for a network: each logit follows from its own pixel; it keeps what it was given."""
 
     def __init__(self, side=None, channels=1):
+        super().__init__()
         self.input_shape = (None, side, side, channels)
         self.batches = []
 
-    def predict_on_batch(self, tiles):
+    def see(self, tiles):
+        """Called with each batch, before it is predicted."""
         assert tiles.dtype == np.float32
         self.batches.append(tiles.shape)
-        return self.logits(tiles)
 
-    def logits(self, tiles):
-        return (tiles.mean(axis=-1, keepdims=True) - 128) / 40
+    def call(self, tiles):
+        return (ops.mean(tiles, axis=-1, keepdims=True) - 128) / 40
 
 
 class ShiftingNetwork(PointwiseNetwork):
     """Its logits are those of the pixels one to the right and three below."""
 
-    def logits(self, tiles):
-        return np.roll(super().logits(tiles), (-3, -1), axis=(1, 2))
+    def call(self, tiles):
+        return ops.roll(super().call(tiles), (-3, -1), axis=(1, 2))
 
 
 class BorderBlindNetwork(PointwiseNetwork):
     """It errs badly on the outermost pixels of a tile, as a network without context does."""
 
-    def logits(self, tiles):
-        logits = super().logits(tiles)
-        logits[:, [0, -1]] = logits[:, :, [0, -1]] = 30
-        return logits
+    def call(self, tiles):
+        inner = super().call(tiles)[:, 1:-1, 1:-1]
+        return ops.pad(inner, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=30)
+
+
+@pytest.fixture(autouse=True)
+def batches_are_shown(monkeypatch):
+    """The stand-ins see each batch; to compile them would take longer than to run them."""
+    of = MeanLogits.of
+
+    def show(self, tiles, symmetries):
+        for network in self.networks:
+            if isinstance(network, PointwiseNetwork):
+                network.see(tiles)
+                self.run_eagerly = True
+        return of(self, tiles, symmetries)
+
+    monkeypatch.setattr(MeanLogits, "of", show)
 
 
 @pytest.fixture(autouse=True)
@@ -136,13 +153,14 @@ def test_the_middle_of_a_tile_outweighs_its_border():
     assert error.max() < 0.5
 
 
-class StridedNetwork:
+class StridedNetwork(PointwiseNetwork):
     """An encoder of stride 32, convolutions before and after: it sees 65 pixels to each side."""
 
-    input_shape = (None, None, None, 1)
     reach = 65
 
     def __init__(self):
+        super().__init__()
+
         def convolution(x, filters, seed):
             start = keras.initializers.GlorotNormal(seed)
             return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start)(x)
@@ -154,10 +172,9 @@ class StridedNetwork:
         coarse = keras.layers.Rescaling(16)(convolution(coarse, 4, 1))
         coarse = keras.layers.UpSampling2D(ENCODER_STRIDE)(coarse)
         self._network = keras.Model(images, convolution(fine + coarse, 1, 2))
-        self.batches = []
 
-    def predict_on_batch(self, tiles):
-        return self._network.predict_on_batch(tiles)
+    def call(self, tiles):
+        return self._network(tiles)
 
 
 @pytest.mark.parametrize("tta", [False, True])
@@ -200,12 +217,12 @@ def test_augmented_prediction_is_the_mean_over_eight_symmetries():
     image = random_image(32, 32)
     network = ShiftingNetwork()
     found = predict_logits(network, image, settings(32, tta=True))
-    assert len(network.batches) == 8
+    assert len(network.batches) == 1, "they are one call"
     expected = np.zeros((32, 32))
     for flipped in (False, True):
         for turns in range(4):
             seen = np.rot90(image[:, ::-1] if flipped else image, turns)
-            logits = network.logits(seen[None, ..., None].astype("float32"))[0, ..., 0]
+            logits = network(seen[None, ..., None].astype("float32")).numpy()[0, ..., 0]
             logits = np.rot90(logits, -turns)
             expected += (logits[:, ::-1] if flipped else logits) / 8
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -268,8 +285,16 @@ def test_images_of_all_sizes_share_batches_of_one_shape():
     for i, image in images.items():
         np.testing.assert_allclose(found[i], untiled(image), atol=1e-4)
     tiles = 1 + 6 + 81 + 1 + 9
-    assert network.batches == [(tiling.PIXELS_A_CALL // 64**2, 64, 64, 1)] * len(network.batches)
-    assert len(network.batches) == -(-tiles // network.batches[0][0])
+    assert network.batches == [(tiles, 64, 64, 1)], "not padded to what fits into a call"
+
+
+def test_more_tiles_than_fit_into_a_call_share_batches_of_one_shape():
+    images = {i: random_image(256, 256, seed=i) for i in range(20)}
+    network = PointwiseNetwork()
+    found = predict(logit_bands, [network], images, settings(256))
+    for i, image in images.items():
+        np.testing.assert_allclose(found[i], untiled(image), atol=1e-4)
+    assert network.batches == [(16, 256, 256, 1)] * 2
 
 
 def test_a_fault_ends_its_image_alone():
@@ -295,14 +320,14 @@ class SmallMemory(PointwiseNetwork):
 
     fits = 0
 
-    def predict_on_batch(self, tiles):
+    def see(self, tiles):
         if np.prod(tiles.shape) > self.fits:
             raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate")
-        return super().predict_on_batch(tiles)
+        super().see(tiles)
 
 
 @pytest.mark.parametrize(
-    ("pixels", "batch", "side"), [(2**19, 8, 256), (2**16, 1, 256), (2**15, 1, 128)]
+    ("pixels", "batch", "side"), [(2**17, 2, 256), (2**16, 1, 256), (2**15, 1, 128)]
 )
 def test_batch_and_then_tile_are_halved_until_they_fit(pixels, batch, side, caplog, monkeypatch):
     monkeypatch.setattr(tiling.logger, "propagate", True)
@@ -369,7 +394,7 @@ def test_probabilities_are_the_sigmoid_of_the_mean_logit():
     image = random_image(40, 50)
     image[0, :2] = 0, 255
     networks = [PointwiseNetwork(), PointwiseNetwork()]
-    networks[1].logits = lambda tiles: -200 * np.ones((*tiles.shape[:3], 1), "float32")
+    networks[1].call = lambda tiles: ops.full_like(tiles, -200)
     (one, two) = (predict_probability(networks[:n], image, settings(32)) for n in (1, 2))
     np.testing.assert_allclose(one, 1 / (1 + np.exp(-untiled(image))), atol=1e-3)
     assert two.dtype == one.dtype == np.float16
@@ -378,7 +403,7 @@ def test_probabilities_are_the_sigmoid_of_the_mean_logit():
 
 def test_extreme_logits_stay_in_range_and_are_no_negative_zero():
     network = PointwiseNetwork()
-    network.logits = lambda tiles: np.where(tiles > 128, 1e4, -1e4).astype("float32")
+    network.call = lambda tiles: ops.where(tiles > 128, 1e4, -1e4)
     probability = predict_probability([network], random_image(40, 40), settings(32, tta=True))
     assert set(np.unique(probability)) == {0.0, 1.0}
     assert not np.signbit(probability).any()

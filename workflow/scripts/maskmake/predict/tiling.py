@@ -8,6 +8,7 @@ in all cases, V-Rand 0.974 and 0.977 instead of 0.982).
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -23,6 +24,7 @@ from maskmake.network.memory import is_exhausted, output_bytes
 from maskmake.network.networks import ENCODER_STRIDE
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings
+from maskmake.predict.mean_logits import SYMMETRIES, MeanLogits
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import writable_array
 from maskmake.runtime.log import logger
@@ -32,8 +34,8 @@ from maskmake.runtime.memory import available_memory
 # that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile
 # is larger than half of LARGEST_WHOLE.
 SMALLEST_TILE, LARGEST_WHOLE, SPARE = 256, 1024, 1.25
-# Pixels of one network call: 16 tiles of 256 x 256.
-PIXELS_A_CALL = 2**20
+# Pixels of one network call, 16 tiles of 256 x 256; on a GPU, which more keep busy, of 512 x 512.
+PIXELS_A_CALL, PIXELS_A_CALL_ON_GPU = 2**20, 2**22
 # Standard deviation of the tile weights as a share of the step from tile to tile. At an overlap of
 # 0.5 it is 1/8 of the tile, as in nnU-Net (Isensee et al. 2021). Beyond FAINT standard deviations
 # weights do not fall further, so that none is 0.
@@ -61,23 +63,6 @@ class ImageStream(NamedTuple, Generic[Key]):
     bands: Iterator[np.ndarray]
 
 
-def _symmetries(whole_group: bool) -> list[tuple[int, bool]]:
-    """Quarter turns and flips of a square, or the identity alone."""
-    if not whole_group:
-        return [(0, False)]
-    return [(turns, flipped) for flipped in (False, True) for turns in range(4)]
-
-
-def _apply(tiles: np.ndarray, turns: int, flipped: bool) -> np.ndarray:
-    turned = np.rot90(tiles, turns, axes=(1, 2))
-    return turned[:, :, ::-1] if flipped else turned
-
-
-def _undo(tiles: np.ndarray, turns: int, flipped: bool) -> np.ndarray:
-    turned = tiles[:, :, ::-1] if flipped else tiles
-    return np.rot90(turned, -turns, axes=(1, 2))
-
-
 # --- which tiles ------------------------------------------------------------------------------
 
 
@@ -97,11 +82,16 @@ def tile_side(shapes: Iterable[Shape2D], settings: PredictSettings) -> int:
     sides = range(largest, min(largest, SMALLEST_TILE) - 1, -ENCODER_STRIDE)
 
     def pixels(side: int) -> int:
-        counts = ([len(tile_starts(n, side, settings.overlap)) for n in shape] for shape in shapes)
-        return sum(down * across for down, across in counts) * side**2
+        return tile_count(shapes, side, settings.overlap) * side**2
 
     fewest = min(map(pixels, sides))
     return next(side for side in sides if pixels(side) <= SPARE * fewest)
+
+
+def tile_count(shapes: Iterable[Shape2D], tile: int, overlap: float) -> int:
+    """Number of the tiles of images of these (H, W)."""
+    counts = ([len(tile_starts(n, tile, overlap)) for n in shape] for shape in shapes)
+    return sum(down * across for down, across in counts)
 
 
 def tile_step(tile: int, overlap: float) -> int:
@@ -157,11 +147,15 @@ class Predictor:
         self, networks: list[keras.Model], shapes: Iterable[Shape2D], settings: PredictSettings
     ):
         self._networks = networks
-        self._symmetries = _symmetries(settings.tta)
+        self._mean_logits = MeanLogits(networks)
+        self._symmetries = SYMMETRIES if settings.tta else 1
+        shapes = list(shapes)
         _, bound, _, self.channels = networks[0].input_shape
         # A network that is bound to the size of its patches (PSPNet) sets the tile.
         self.side = bound or tile_side(shapes, settings)
-        self.batch = max(1, PIXELS_A_CALL // self.side**2)
+        pixels = PIXELS_A_CALL if describe_device() == "CPU" else PIXELS_A_CALL_ON_GPU
+        tiles = tile_count(shapes, self.side, settings.overlap)
+        self.batch = max(1, min(pixels // self.side**2, tiles))
         self.overlap = settings.overlap
         while not self._fits():
             before = self._describe()
@@ -191,28 +185,20 @@ class Predictor:
             if MEMORY_SHARE * needed > available:
                 return False
         try:
-            self(np.zeros((self.batch, self.side, self.side, self.channels), np.float32), 1)
+            shape = (self.batch, self.side, self.side, self.channels)
+            self._mean_logits.of(np.zeros(shape, np.float32), 1)
         except Exception as error:
             if not is_exhausted(error):
                 raise
             return False
         return True
 
-    def __call__(self, tiles: np.ndarray, symmetries: int | None = None) -> np.ndarray:
-        """Logits (n, S, S) float32 of up to ``batch`` tiles (n, S, S, C) of raw pixel values.
-
-        Args:
-            tiles: what to predict.
-            symmetries: how many of the symmetries to take; None takes all.
-        """
+    def __call__(self, tiles: np.ndarray) -> np.ndarray:
+        """Logits (n, S, S) float32 of up to ``batch`` tiles (n, S, S, C) of raw pixel values."""
         missing = self.batch - len(tiles)
+        # In one type: for each other one the network would be compiled again.
         padded = np.pad(tiles.astype(np.float32), [(0, missing), (0, 0), (0, 0), (0, 0)])
-        chosen = self._symmetries[:symmetries]
-        total = np.zeros((*padded.shape[:3], 1), np.float32)
-        for symmetry in chosen:
-            for network in self._networks:
-                total += _undo(network.predict_on_batch(_apply(padded, *symmetry)), *symmetry)
-        return total[: len(tiles), :, :, 0] / (len(chosen) * len(self._networks))
+        return self._mean_logits.of(padded, self._symmetries)[: len(tiles)]
 
 
 # --- images from tiles ------------------------------------------------------------------------
@@ -306,6 +292,30 @@ def _batches(tiles: Iterable[_Tile[Key]], size: int) -> Iterator[list[_Tile[Key]
         yield batch
 
 
+def _predicted(
+    predictor: Predictor, sources: Iterable[ImageStream[Key]]
+) -> Iterator[tuple[list[_Tile[Key]], np.ndarray]]:
+    """Batches of tiles with their logits.
+
+    A GPU need not wait: a thread predicts a batch while the caller uses the one before and the one
+    after is cut.
+    """
+
+    def predict(batch: list[_Tile[Key]]) -> np.ndarray:
+        seen = [tile.pixels for tile in batch if tile.pixels is not None]
+        return predictor(np.stack(seen)) if seen else np.empty(0, np.float32)
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        before: tuple[list[_Tile[Key]], Future[np.ndarray]] | None = None
+        for batch in _batches(_tiles(sources, predictor.side, predictor.overlap), predictor.batch):
+            now = batch, thread.submit(predict, batch)
+            if before:
+                yield before[0], before[1].result()
+            before = now
+        if before:
+            yield before[0], before[1].result()
+
+
 def logit_bands(
     predictor: Predictor, sources: Iterable[ImageStream[Key]]
 ) -> Iterator[tuple[Key, np.ndarray | UserError]]:
@@ -317,9 +327,8 @@ def logit_bands(
         Key of an image and its next rows, (h, W) float32; or, where it cannot be read further,
         the fault, after which the next image follows.
     """
-    for batch in _batches(_tiles(sources, predictor.side, predictor.overlap), predictor.batch):
-        seen = [tile.pixels for tile in batch if tile.pixels is not None]
-        logits = iter(predictor(np.stack(seen)) if seen else [])
+    for batch, predicted in _predicted(predictor, sources):
+        logits = iter(predicted)
         for tile in batch:
             if tile.fault:
                 yield tile.source.key, tile.fault
