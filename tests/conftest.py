@@ -1,12 +1,23 @@
 """A tiny data set and a finished workflow, made once and copied by the tests that change them."""
 
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
 from workspace import configure, copy_workspace, finish
 
 from maskmake.data.synthesis import write_dataset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory, worker_id) -> Path:
+    """A folder for caches that all tests share, in place of the user's."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "cache"
+    folder.mkdir(exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def one_gpu(tmp_path):
     name = f"GPU-{uuid.uuid4()}"
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/nvidia-smi"
-    command.write_text(f"#!/bin/sh\necho '{name}, 9.0'\n")
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, NVIDIA X1'\n")
     command.chmod(0o755)
     yield (
         "env",

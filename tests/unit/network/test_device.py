@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from maskmake.network import device
-from maskmake.network.device import AUTOTUNE_FLAG
+from maskmake.network.compile_cache import AUTOTUNE_FLAG, TENSORFLOW_FLAG
 from maskmake.runtime.gpus import LOCK_FOLDER, Gpu
 
 pytestmark = pytest.mark.long
@@ -41,7 +41,7 @@ except UserError as error:
 
 
 # What this process has chosen already.
-CHOSEN = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS")
+CHOSEN = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS", "TF_XLA_FLAGS")
 
 
 def in_a_process(program, folder, **environment):
@@ -50,7 +50,7 @@ def in_a_process(program, folder, **environment):
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(SCRIPTS), **environment},
+        env={**inherited, "PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": str(folder), **environment},
         capture_output=True,
         text=True,
     )
@@ -67,7 +67,8 @@ def select(gpu):
         select_device("tensorflow", gpu, "log")
     except UserError as error:
         print(error)
-    print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("XLA_FLAGS"))
+    names = ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TF_XLA_FLAGS")
+    print(*[os.environ.get(name) for name in names])
 """
 PROCESSOR = "set train.gpu to 0 or add --resources gpu=0 to use the processor, or "
 
@@ -78,15 +79,17 @@ def path_with_a_gpu(tmp_path):
     command = tmp_path / "bin" / "nvidia-smi"
     command.parent.mkdir()
     name = f"GPU-{uuid.uuid4()}"
-    command.write_text(f"#!/bin/sh\necho '{name}, 9.0'\n")
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, NVIDIA X1'\n")
     command.chmod(0o755)
     yield f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     (LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
 
 
 # TensorFlow takes long to start: each process is asked all that it can answer.
-def compiled_in(folder):
-    return f"{AUTOTUNE_FLAG}={folder}/.snakemake/maskmake-compiled/tensorflow-2."
+def are_kept_in(folder, variables):
+    """Whether what is tuned and what is compiled go to the user's cache folder."""
+    kept = f"={folder}/maskmake/tensorflow-2."
+    return AUTOTUNE_FLAG + kept in variables and TENSORFLOW_FLAG + kept in variables
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
@@ -101,16 +104,16 @@ del os.environ["CUDA_VISIBLE_DEVICES"]
 select(1)
 """
     processor, refusal, variables = in_a_process(program, tmp_path).splitlines()
-    assert processor == " None"
+    assert processor == " None None"
     none = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists none); "
     assert refusal.startswith(none + PROCESSOR + "fix the driver")
-    assert compiled_in(tmp_path) in variables
+    assert are_kept_in(tmp_path, variables)
 
 
 def test_a_gpu_without_cuda_is_refused_and_xla_has_a_place_for_what_it_tunes(
     tmp_path, path_with_a_gpu
 ):
-    """An XLA that does not know the flag would end the process."""
+    """An XLA that does not know a flag would end the process."""
     program = f"""
 {SELECT}
 select(1)
@@ -123,10 +126,10 @@ print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
     one = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists 1); "
     assert refusal.startswith(one + PROCESSOR + "give tensorflow its CUDA libraries")
     assert variables.startswith("GPU-")
-    assert of_the_user in variables and compiled_in(tmp_path) in variables
+    assert of_the_user in variables and are_kept_in(tmp_path, variables)
     assert two == "2"
-    (folder,) = (tmp_path / ".snakemake/maskmake-compiled").iterdir()
-    assert folder.name.startswith("tensorflow-2.")
+    (folder,) = (tmp_path / "maskmake").iterdir()
+    assert list(folder.glob("xla_compile_cache*.pb"))
 
 
 # --- precision ----------------------------------------------------------------------------------
@@ -138,7 +141,10 @@ print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
 )
 def test_auto_precision_on_a_gpu_is_that_of_the_least(monkeypatch, capabilities, expected):
     monkeypatch.setattr(device, "has_gpu", lambda: True)
-    gpus = [Gpu(f"GPU-{i}", capability) for i, capability in enumerate(capabilities)]
+    gpus = [
+        Gpu(f"GPU-{i}", capability, "580.1", "NVIDIA X1")
+        for i, capability in enumerate(capabilities)
+    ]
     monkeypatch.setattr(device, "visible_gpus", lambda: gpus)
     assert device.resolve_precision("auto") == expected
     assert device.resolve_precision("float32") == "float32"

@@ -19,7 +19,10 @@ SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 def machine(tmp_path, monkeypatch):
     """A machine with three GPUs, of capability 9.0, 8.0 and 7.5; gives their UUIDs."""
     names = [f"GPU-{uuid.uuid4()}" for _ in range(3)]
-    rows = [f"{name}, {version}" for name, version in zip(names, (9.0, 8.0, 7.5), strict=True)]
+    rows = [
+        f"{name}, {version}, 580.1, NVIDIA X1"
+        for name, version in zip(names, (9.0, 8.0, 7.5), strict=True)
+    ]
     command = tmp_path / "nvidia-smi"
     command.write_text("#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in rows))
     command.chmod(0o755)
@@ -90,7 +93,10 @@ def test_the_environment_allows_some(machine, monkeypatch, allowed, positions):
 
 def test_the_environment_allows_by_uuid(machine, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{machine[2]},{machine[0][:12]},MIG-4f/1/0")
-    assert visible_gpus() == [Gpu(machine[2], 7.5), Gpu(machine[0], 9.0), Gpu("MIG-4f/1/0", 8.0)]
+    found = [(7.5, machine[2]), (9.0, machine[0]), (8.0, "MIG-4f/1/0")]
+    assert visible_gpus() == [
+        Gpu(name, capability, "580.1", "NVIDIA X1") for capability, name in found
+    ]
 
 
 # --- one job each -------------------------------------------------------------------------------

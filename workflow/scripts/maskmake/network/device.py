@@ -4,22 +4,17 @@ Keras reads its backend when it is imported, so the functions here import it whe
 """
 
 import ctypes
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
+from maskmake.network.compile_cache import CPU_INFO, keep_compiled
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.gpus import reserve_gpus, visible_gpus
 
-CPU_INFO = Path("/proc/cpuinfo")
-# Beside Snakemake's own files: all jobs of a working directory share it, and it outlives results.
-COMPILED = Path(".snakemake/maskmake-compiled")
 M_MMAP_THRESHOLD, M_TOP_PAD = -3, -2  # of glibc's malloc.h
 KEPT_BYTES = 2**30
-AUTOTUNE_FLAG = "--xla_gpu_per_fusion_autotune_cache_dir"
 BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
 
 
@@ -49,9 +44,9 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
         _keep_freed_memory()
     else:
         reserve_gpus(gpu)
+    keep_compiled(backend, gpu)
     with _native_stderr_in(log_file):
         try:
-            _keep_compiled(backend, gpu)
             import keras
         except ModuleNotFoundError as error:
             raise UserError(
@@ -77,26 +72,6 @@ def _keep_freed_memory() -> None:
     if hasattr(library, "mallopt"):  # glibc, which is Linux
         library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
         library.mallopt(M_TOP_PAD, KEPT_BYTES)
-
-
-def _keep_compiled(backend: str, gpu: int) -> None:
-    """Let a job reuse what earlier ones compiled or tuned for the GPU.
-
-    A folder that the user chose stays. The name of ours holds the version and the processor: XLA
-    does not look at its own version when it reads what it tuned, nor JAX at the processor when it
-    reads what it compiled.
-    """
-    if backend == "torch":
-        return
-    info = CPU_INFO.read_text().splitlines() if CPU_INFO.exists() else []
-    processor = {line for line in info if line.startswith(("model name", "flags", "Features"))}
-    digest = hashlib.sha256("\n".join(sorted(processor)).encode()).hexdigest()[:8]
-    folder = COMPILED.absolute() / f"{backend}-{version(backend)}-{digest}"
-    if backend == "jax":  # which keeps the tuning there as well
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
-    elif gpu and AUTOTUNE_FLAG not in os.environ.get("XLA_FLAGS", ""):
-        folder.mkdir(parents=True, exist_ok=True)
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {AUTOTUNE_FLAG}={folder}"
 
 
 def _count_gpus() -> int:
@@ -147,11 +122,19 @@ def shard(batch):
     return keras.distribution.distribute_tensor(batch, distribution.get_data_layout(batch.shape))
 
 
-def describe_device() -> str:
-    """``CPU``, ``GPU``, or ``2 GPUs`` and so on: what the training runs on."""
+def device_kind() -> str:
+    """``CPU``, ``GPU``, or ``2 GPUs`` and so on: a training goes on after a change of the card."""
     if not has_gpu():
         return "CPU"
     return "GPU" if device_count() == 1 else f"{device_count()} GPUs"
+
+
+def describe_device() -> str:
+    """What the job runs on: ``CPU``, or the name of its card, as in ``2 x NVIDIA A40``."""
+    kind, names = device_kind(), sorted({gpu.name for gpu in visible_gpus()})
+    if kind == "CPU" or not names:
+        return kind
+    return kind.replace(" GPUs", " x GPU").replace("GPU", " and ".join(names))
 
 
 def has_gpu() -> bool:

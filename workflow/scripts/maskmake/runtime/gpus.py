@@ -17,23 +17,26 @@ MIG_CAPABILITY = 8.0  # the lowest of all GPUs that can be split into MIG device
 
 
 class Gpu(NamedTuple):
-    """A GPU: its UUID and its compute capability, such as 9.0."""
+    """A GPU: its UUID, its compute capability, such as 9.0, its driver's version and its name."""
 
     uuid: str
     capability: float
+    driver: str
+    name: str
 
 
 def visible_gpus() -> list[Gpu]:
     """The GPUs that ``nvidia-smi`` lists and CUDA_VISIBLE_DEVICES, where it is set, allows."""
     if shutil.which("nvidia-smi") is None:
         return []
-    command = ["nvidia-smi", "--query-gpu=uuid,compute_cap", "--format=csv,noheader"]
+    query = "--query-gpu=uuid,compute_cap,driver_version,name"
+    command = ["nvidia-smi", query, "--format=csv,noheader"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         logger.warning("nvidia-smi: %s", (done.stdout + done.stderr).strip())
         return []
-    rows = [line.split(", ") for line in done.stdout.splitlines()]
-    gpus = [Gpu(uuid, float(capability)) for uuid, capability in rows]
+    rows = [line.split(", ", 3) for line in done.stdout.splitlines()]
+    gpus = [Gpu(uuid, float(capability), *others) for uuid, capability, *others in rows]
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     return gpus if allowed is None else _allowed(gpus, allowed)
 
@@ -44,7 +47,7 @@ def _allowed(gpus: list[Gpu], allowed: str) -> list[Gpu]:
     for name in allowed.split(","):
         name = name.strip()
         if name.startswith("MIG-"):
-            matches = [Gpu(name, MIG_CAPABILITY)]
+            matches = [gpu._replace(uuid=name, capability=MIG_CAPABILITY) for gpu in gpus]
         elif name.isdigit():
             matches = gpus[int(name) :]
         else:

@@ -19,7 +19,7 @@ from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids
 from maskmake.data.tables import read_index, read_splits
-from maskmake.network.device import describe_device, resolve_precision, shard, uses_xla
+from maskmake.network.device import describe_device, device_kind, resolve_precision, shard, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
 from maskmake.network.networks import build_network, save_network
 from maskmake.network.settings import (
@@ -181,7 +181,7 @@ def train_fold(
         len(validation.ids),
     )
     _write_augmented(outputs["augmented"], settings, training, std_of(settings, plan))
-    program = [code, precision, device, keras.__version__]
+    program = [code, precision, device_kind(), keras.__version__]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
         labels = with_border_weights(training.labels, training.ids + validation.ids, state.borders)

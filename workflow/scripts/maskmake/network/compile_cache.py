@@ -1,0 +1,89 @@
+"""What XLA compiled and tuned for a device, kept for the later jobs of the same user.
+
+Compiling takes 40 seconds with JAX and 100 with TensorFlow on an H100, for each job anew. All
+folds, runs, resumed trainings and predictions share one folder of the user. Whoever can write
+there can run code in the jobs that read it.
+"""
+
+import hashlib
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.gpus import visible_gpus
+from maskmake.runtime.log import logger
+
+CPU_INFO = Path("/proc/cpuinfo")
+AUTOTUNE_FLAG = "--xla_gpu_per_fusion_autotune_cache_dir"
+TENSORFLOW_FLAG = "--tf_xla_persistent_cache_directory"
+
+
+def keep_compiled(backend: str, gpu: int) -> None:
+    """Let this job reuse what earlier ones compiled. A folder that the user chose stays.
+
+    To be called before the backend is imported and after the GPUs are taken.
+
+    Args:
+        backend: ``tensorflow``, ``jax`` or ``torch``.
+        gpu: GPUs of the job; 0 is the processor, for which TensorFlow does not use XLA.
+    """
+    if backend == "torch" or (backend == "tensorflow" and gpu == 0):
+        return
+    if backend == "jax":  # which keeps the tuning there as well
+        flags = {"JAX_COMPILATION_CACHE_DIR": ""}
+    else:
+        flags = {"XLA_FLAGS": AUTOTUNE_FLAG, "TF_XLA_FLAGS": TENSORFLOW_FLAG}
+    folder = None
+    for variable, flag in flags.items():
+        value = os.environ.get(variable, "")
+        if value and flag in value:
+            continue
+        folder = folder or _folder_of_device(backend)
+        if folder is None:
+            return
+        os.environ[variable] = f"{value} {flag}={folder}" if flag else str(folder)
+
+
+def _folder_of_device(backend: str) -> Path | None:
+    """The folder for this version, processor, driver and GPU; made if need be.
+
+    XLA looks neither at its own version when it reads what it tuned, nor JAX at the processor, nor
+    TensorFlow at the GPU.
+    """
+    info = CPU_INFO.read_text().splitlines() if CPU_INFO.exists() else []
+    processor = {line for line in info if line.startswith(("model name", "flags", "Features"))}
+    gpus = {f"{gpu.name} {gpu.driver}" for gpu in visible_gpus()}
+    digest = hashlib.sha256("\n".join(sorted(processor | gpus)).encode()).hexdigest()[:8]
+    try:
+        folder = private_folder() / f"{backend}-{version(backend)}-{digest}"
+        folder.mkdir(exist_ok=True)
+    except (OSError, RuntimeError, UserError) as error:  # RuntimeError: a user without a home
+        logger.warning(
+            "%s; going on without what earlier jobs compiled, which costs a GPU a minute or two.",
+            error,
+        )
+        return None
+    return folder
+
+
+def private_folder() -> Path:
+    """The folder ``maskmake`` in the user's folder for caches, which no one else can enter.
+
+    Raises:
+        OSError: it cannot be made.
+        UserError: it is another user's, or cannot be written.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "maskmake"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        raise UserError(
+            f"{folder}: belongs to user {owner}, who could run code in this job; remove it or set "
+            "XDG_CACHE_HOME to a folder of your own"
+        )
+    folder.chmod(0o700)
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder}: cannot be written; set XDG_CACHE_HOME to a folder that can be")
+    return folder
