@@ -206,12 +206,14 @@ if __name__ == "__main__":
     if options.loop != "pytorch":
         from dataset import input_paths, train_settings
 
-        from maskmake.network.device import select_device
+        from maskmake.network import device
 
         if options.loop == "article":  # TensorFlow as it comes
             os.environ["KERAS_BACKEND"] = "tensorflow"
             if options.gpu == 0:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ""
         else:
-            select_device(options.backend, options.gpu, os.devnull)
+            # The loops take turns on one GPU, which each of them would keep for itself.
+            device.reserve_gpus = lambda count: None
+            device.select_device(options.backend, options.gpu, os.devnull)
     globals()[options.loop](options.folder, turn, options)
