@@ -1,20 +1,28 @@
 """What is wrong with a data set: every fault of every file, found in one pass."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from maskmake.data.audit_page import audit_page
+from maskmake.data.audit_page import Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
-from maskmake.data.findings import Finding, is_exchanged, pair_findings, sentences
+from maskmake.data.findings import Finding, Level, pair_findings, sentences
 from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
+from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import split_files
-from maskmake.data.pair_facts import PairFacts
-from maskmake.data.pair_reading import Reading, page_name, read_pairs
+from maskmake.data.pair_facts import PairFacts, is_exchanged
+from maskmake.data.pair_reading import (
+    Reading,
+    ReadPairs,
+    SeenPair,
+    page_name,
+    read_pairs,
+    read_pictures,
+)
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
@@ -45,6 +53,7 @@ class Audit:
         findings: those of single pairs; their faults and warnings are also among the above.
         facts: what each pair of the manifest looks like, by its id.
         files: all files of a fault that several have alike, by its sentence.
+        pictures: of the pairs that the page shows.
     """
 
     faults: list[str]
@@ -53,6 +62,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, PairFacts] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def validate_dataset(
@@ -146,7 +156,8 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
     reading = Reading(channels, ignore, foreground)
-    rows, labels_found, facts, files = read_pairs(pairs, reading, processes, faults)
+    read = read_pairs(pairs, reading, processes, faults)
+    rows, labels_found, facts = read.rows, read.labels, read.facts
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
     meaning, shares, looks = "", {}, {}
     if labels_found:
@@ -183,10 +194,11 @@ def audit_dataset(
     warnings.extend(image_warnings(manifest, selected=channels is not None))
     manifest = manifest[MANIFEST_COLUMNS]
     warnings.extend(_copy_warnings(manifest))
-    findings = pair_findings(manifest, facts, looks)
+    findings = pair_findings(manifest, facts, looks, read.fits)
     faults.extend(sentences(findings, "fault"))
     warnings.extend(sentences(findings, "warning"))
-    return Audit(faults, warnings, manifest, findings, facts, files)
+    audit = Audit(faults, warnings, manifest, findings, facts, read.files)
+    return replace(audit, pictures=_pictures(audit, read, looks, reading, processes))
 
 
 def fault_error(faults: list[str], page: str | Path) -> UserError:
@@ -238,6 +250,28 @@ def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
             )
 
 
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def _pictures(
+    audit: Audit, read: ReadPairs, looks: dict[str, LabelFacts], reading: Reading, processes: int
+) -> list[Picture]:
+    """Those of the page; the files of a pair that was not drawn at first are read again."""
+    texts: dict[Level, list[str]] = {
+        "fault": audit.faults,
+        "warning": audit.warnings,
+        "note": sentences(audit.findings, "note"),
+    }
+    levels = choose_pairs(texts, audit.manifest, audit.findings, read.pictures)
+    missing = [
+        SeenPair(row, looks[row["id"]], audit.facts[row["id"]])
+        for row in read.rows
+        if row["id"] in levels and row["id"] not in read.pictures
+    ]
+    drawn = read.pictures | read_pictures(missing, reading, processes)
+    return [Picture(id, level, drawn[id]) for id, level in levels.items()]
+
+
 # --- files of the audit ---------------------------------------------------------------------
 
 
@@ -250,7 +284,9 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts, audit.files)
+    page = audit_page(
+        _summary(audit), audit.manifest, audit.findings, audit.facts, audit.files, audit.pictures
+    )
     write_text(html_path, page)
 
 

@@ -1,7 +1,9 @@
 """Reading the pairs of a data set for its audit: what each looks like, and what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,10 +14,12 @@ from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
 from maskmake.data.label_files import LabelFile
+from maskmake.data.label_fit import EdgeMaps, FitSearch, OtherFit, edge_maps
 from maskmake.data.label_ignored import Ignore, ignored_pixels, ignored_text, without_ignored
 from maskmake.data.label_names import describe_files
 from maskmake.data.object_masks import sum_of_files
-from maskmake.data.pair_facts import PairFacts, likely_mask, pair_facts
+from maskmake.data.pair_facts import PairFacts, is_exchanged, likely_mask, pair_facts
+from maskmake.data.pair_pictures import SAMPLED, outlined_jpeg
 from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pairing import Pair
 from maskmake.runtime.errors import UserError
@@ -40,50 +44,95 @@ class Reading(NamedTuple):
     foreground: str | int | list[str | int]
 
 
+@dataclass(frozen=True)
+class ReadPairs:
+    """What was found in the files of all pairs.
+
+    Attributes:
+        rows: of the manifest.
+        labels: what each readable label looks like, by its name.
+        facts: what each readable pair looks like, by its id.
+        fits: images that the label of another pair fits better.
+        pictures: of pairs spread evenly over all, at least ``SAMPLED`` if there are so many.
+        files: all files of a fault that several have alike, by its sentence.
+    """
+
+    rows: list[dict] = field(default_factory=list)
+    labels: dict[str, LabelFacts] = field(default_factory=dict)
+    facts: dict[str, PairFacts] = field(default_factory=dict)
+    fits: list[OtherFit] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+
 class _Look(NamedTuple):
     """What the images of one pair look like, and what is wrong with its files."""
 
     rows: list[dict]
     labels: dict[str, LabelFacts]
     facts: dict[str, PairFacts]
+    maps: dict[str, EdgeMaps]
+    pictures: dict[str, bytes]
     faults: list[str]
     unreadable: dict[str, list[str]]
 
 
-def read_pairs(
-    pairs: list[Pair], reading: Reading, processes: int, faults: list[str]
-) -> tuple[list[dict], dict[str, LabelFacts], dict[str, PairFacts], dict[str, list[str]]]:
-    """Read all pairs.
-
-    Returns:
-        Manifest rows; what each readable label looks like; what each readable pair looks like, by
-        its id; all files of a fault that several have alike, by its sentence.
-    """
-    rows: list[dict] = []
-    labels: dict[str, LabelFacts] = {}
-    pair_looks: dict[str, PairFacts] = {}
+def read_pairs(pairs: list[Pair], reading: Reading, processes: int, faults: list[str]) -> ReadPairs:
+    """Read all pairs."""
+    read, fits = ReadPairs(), FitSearch()
     unreadable: dict[str, list[str]] = {}
-    work = sum(Path(pair.image).stat().st_size for pair in pairs if Path(pair.image).is_file())
-    useful = min(processes, len(pairs), 1 + work // PROCESS_BYTES)
-    looks = map_in_order(partial(_look_at, reading=reading), pairs, useful)
-    for look in looks:
+    useful = _useful(processes, [pair.image for pair in pairs])
+    step = max(1, len(pairs) // SAMPLED)
+    tasks = [(pair, number % step == 0) for number, pair in enumerate(pairs)]
+    sample = _Sample(read.pictures)
+    for look in map_in_order(partial(_look_at, reading=reading), tasks, useful):
         faults.extend(look.faults)
         for fault, paths in look.unreadable.items():
             unreadable.setdefault(fault, []).extend(paths)
-        labels |= look.labels
-        rows += look.rows
-        pair_looks |= look.facts
-    files: dict[str, list[str]] = {}
+        read.labels.update(look.labels)
+        read.rows.extend(look.rows)
+        read.facts.update(look.facts)
+        sample.add(look.pictures)
+        for row in look.rows:
+            facts = look.facts[row["id"]]
+            label = look.labels[page_name(row["label"], row["page"])]
+            if not facts.constant and not is_exchanged(facts, label):
+                fits.add(row["id"], (row["height"], row["width"]), look.maps[row["id"]])
+    read.fits.extend(fits.found())
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
         if len(paths) > 1:
-            files[faults[-1]] = paths
-    return rows, labels, pair_looks, files
+            read.files[faults[-1]] = paths
+    return read
 
 
-def _look_at(pair: Pair, reading: Reading) -> _Look:
-    """Read one pair of files."""
-    seen = _Look([], {}, {}, [], {})
+def _useful(processes: int, images: list[Path]) -> int:
+    """How many processes are worth their start."""
+    work = sum(image.stat().st_size for image in images if image.is_file())
+    return min(processes, len(images), 1 + work // PROCESS_BYTES)
+
+
+class _Sample:
+    """Keeps every n-th picture, so that there are at most twice as many as the page samples."""
+
+    def __init__(self, kept: dict[str, bytes]):
+        self._kept, self._every, self._count = kept, 1, 0
+
+    def add(self, pictures: dict[str, bytes]) -> None:
+        for id, picture in pictures.items():
+            if self._count % self._every == 0:
+                self._kept[id] = picture
+            self._count += 1
+            if len(self._kept) == 2 * SAMPLED:
+                for other in list(self._kept)[1::2]:
+                    del self._kept[other]
+                self._every *= 2
+
+
+def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
+    """Read one pair of files, and draw its pictures if they are wanted."""
+    pair, drawn = task
+    seen = _Look([], {}, {}, {}, {}, [], {})
     sums: dict[str, str] = {}
     for part in _open(pair, reading.channels, seen.faults):
         image = _read(part.read_image, pair.image, seen.unreadable)
@@ -110,9 +159,72 @@ def _look_at(pair: Pair, reading: Reading) -> _Look:
             "sha256_label": sum_of_files(pair.label),
         }
         seen.rows.append({**_row(pair, part, image, look), "label_ignored": text, **sums})
-        values = without_ignored(label, ignored_pixels(label, text))
-        seen.facts[part.id] = pair_facts(image, likely_mask(values, look, reading.foreground))
+        mask = _mask(image, label, text, look, reading)
+        seen.facts[part.id] = facts = pair_facts(image, mask)
+        seen.maps[part.id] = edge_maps(image, mask)
+        if drawn:
+            seen.pictures[part.id] = outlined_jpeg(image, mask, facts.low, facts.high)
     return seen
+
+
+def _mask(
+    image: np.ndarray, label: LabelFile, ignored: str, look: LabelFacts, reading: Reading
+) -> np.ndarray:
+    """Foreground of a label, bool of the size of the image; none if it has another size."""
+    if image.shape[:2] != label.shape[:2]:
+        return np.zeros(image.shape[:2], bool)
+    values = without_ignored(label, ignored_pixels(label, ignored))
+    return likely_mask(values, look, reading.foreground)
+
+
+# --- pictures of chosen pairs -----------------------------------------------------------------
+
+
+class SeenPair(NamedTuple):
+    """A row of the manifest, and what was found when its files were read."""
+
+    row: dict
+    label: LabelFacts
+    facts: PairFacts
+
+
+def read_pictures(seen: Iterable[SeenPair], reading: Reading, processes: int) -> dict[str, bytes]:
+    """Read files again to draw a picture of some pairs, by their ids.
+
+    Raises:
+        UserError: a file is not what it was when it was read first.
+    """
+    of_files = [
+        list(pairs)
+        for _, pairs in groupby(seen, key=lambda pair: (pair.row["image"], pair.row["label"]))
+    ]
+    useful = _useful(processes, [Path(pairs[0].row["image"]) for pairs in of_files])
+    pictures: dict[str, bytes] = {}
+    for drawn in map_in_order(partial(_draw, reading=reading), of_files, useful):
+        pictures |= drawn
+    return pictures
+
+
+def _draw(seen: Sequence[SeenPair], reading: Reading) -> dict[str, bytes]:
+    """The pictures of pairs whose images are in one file."""
+    first = seen[0].row
+    parts = open_pair(first["id"], Path(first["image"]), first["label"], reading.channels)
+    by_page = {part.page: part for part in parts}
+    pictures = {}
+    for row, look, facts in seen:
+        if row["page"] not in by_page:
+            raise UserError(
+                f"{row['image']}: changed while it was audited; expected the file that was read "
+                "first; run again when nothing writes to it."
+            )
+        part = by_page[row["page"]]
+        image, label = part.read_image(), part.read_label()
+        mask = _mask(image, label, row["label_ignored"], look, reading)
+        pictures[row["id"]] = outlined_jpeg(image, mask, facts.low, facts.high)
+    return pictures
+
+
+# --- files ------------------------------------------------------------------------------------
 
 
 def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[PairedImage]:
