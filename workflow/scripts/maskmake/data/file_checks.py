@@ -147,12 +147,15 @@ class PngHead(NamedTuple):
     """What a PNG says of its pixels.
 
     Attributes:
+        height, width: in pixels.
         samples: of a pixel; 1 for a palette.
         depth: bits of a sample.
         plain: whether it has neither a palette nor passes, and no chunk but ``PLAIN_CHUNKS``.
         exif: content of the last chunk eXIf, wherever it is; empty if there is none.
     """
 
+    height: int
+    width: int
     samples: int
     depth: int
     plain: bool
@@ -171,6 +174,7 @@ def check_png(path: Path) -> PngHead:
     exif, header, kinds = b"", b"", set()
     with path.open("rb") as file:
         file.seek(8)
+        size = os.fstat(file.fileno()).st_size
         for kind, data in _png_chunks(file):
             exif = data if kind == b"eXIf" else exif
             header = header or data
@@ -178,9 +182,9 @@ def check_png(path: Path) -> PngHead:
     # Of the first chunk.
     width, height, depth, colour, _, _, passes = struct.unpack(">IIBBBBB", header[:13])
     samples = PNG_SAMPLES.get(colour, 1)
-    check_size(path.stat().st_size, height, width, height * -(-width * samples * depth // 8))
+    check_size(size, height, width, height * -(-width * samples * depth // 8))
     plain = kinds <= PLAIN_CHUNKS and colour != PNG_PALETTE and not passes
-    return PngHead(samples, depth, plain, exif)
+    return PngHead(height, width, samples, depth, plain, exif)
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

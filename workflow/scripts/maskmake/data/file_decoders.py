@@ -77,13 +77,12 @@ class RawImage:
 
 @dataclass(frozen=True)
 class Header:
-    """Size as stored, mode of Pillow, orientation of a file, and what a PNG says."""
+    """Size as stored, mode of Pillow, and orientation of a file."""
 
     height: int
     width: int
     mode: str
     turn: int
-    png: PngHead | None
 
     @property
     def seen_size(self) -> tuple[int, int]:
@@ -104,9 +103,10 @@ def open_raw(path: Path, kind: str) -> RawImage:
     Raises:
         UserError: it is an animation, too large, or damaged in its head.
     """
-    header = open_header(path, kind)
-    if header.png and _is_small(header, header.png):
-        return _small_png(path, header, header.png)
+    png = check_png(path) if kind == "PNG" else None
+    if png and png.plain and png.height * png.width <= BAND_PIXELS:
+        return _small_png(path, png)
+    header = open_header(path, kind, png.exif if png else b"")
     if kind in LIBVIPS_LOADERS and header.mode != "CMYK":
         image = _libvips_image(path, kind, header)
         shape, dtype = (image.height, image.width, image.bands), _libvips_dtype(image)
@@ -134,9 +134,8 @@ def open_raw(path: Path, kind: str) -> RawImage:
     )
 
 
-def open_header(path: Path, kind: str) -> Header:
+def open_header(path: Path, kind: str, exif_of_png: bytes) -> Header:
     """What the head of a file says, after its size was found to be possible."""
-    png = check_png(path) if kind == "PNG" else None
     with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
         width, height = opened.size
         mode, frames = opened.mode, getattr(opened, "n_frames", 1)
@@ -149,11 +148,11 @@ def open_header(path: Path, kind: str) -> Header:
         )
     if kind in ("JPEG", "BMP"):  # the others may store many pixels in a byte
         check_size(path.stat().st_size, height, width, height * width)
-    if png and png.exif:  # it may stand behind the pixels, where Pillow has not looked
+    if exif_of_png:  # it may stand behind the pixels, where Pillow has not looked
         exif = Image.Exif()
-        exif.load(png.exif)
+        exif.load(exif_of_png)
     turn = exif.get(ExifTags.Base.Orientation, 1)
-    return Header(height, width, mode, turn if turn in range(2, 9) else 1, png)
+    return Header(height, width, mode, turn if turn in range(2, 9) else 1)
 
 
 # --- libvips ----------------------------------------------------------------------------------
@@ -201,13 +200,8 @@ def _fill(band: np.ndarray, region: pyvips.Region, start: int) -> None:
 # --- Pillow and imagecodecs -------------------------------------------------------------------
 
 
-def _is_small(header: Header, png: PngHead) -> bool:
-    """Whether imagecodecs reads a PNG as libvips does, in no more memory than a band takes."""
-    return png.plain and header.turn == 1 and header.height * header.width <= BAND_PIXELS
-
-
-def _small_png(path: Path, header: Header, png: PngHead) -> RawImage:
-    shape = (header.height, header.width, png.samples)
+def _small_png(path: Path, png: PngHead) -> RawImage:
+    """A PNG that is plain, so that imagecodecs gives what libvips gives, in one band."""
 
     def read() -> np.ndarray:
         pixels = imagecodecs.png_decode(path.read_bytes())
@@ -215,6 +209,7 @@ def _small_png(path: Path, header: Header, png: PngHead) -> RawImage:
             pixels = pixels >> 7  # 0 and 255 become 0 and 1
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
+    shape = (png.height, png.width, png.samples)
     dtype = np.dtype(np.uint16 if png.depth == 16 else np.uint8)
     return RawImage(shape, dtype, png.samples in (2, 4), False, lambda: iter([read()]))
 

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from maskmake.data import tiff as tiffs
-from maskmake.data.file_checks import check_memory, check_name, image_format
+from maskmake.data.file_checks import PNG_PALETTE, check_memory, check_name, image_format
 from maskmake.data.file_decoders import PILLOW_FORMATS, band_rows
 from maskmake.data.images import (
     explain_decoding_errors,
@@ -161,6 +161,8 @@ def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
     if not path.is_file():  # all pages of a stack are written alike
         path = Path(PAGE.sub("", str(path)))
     kind = image_format(path)
+    if kind == "PNG" and _png_type(path)[1] != PNG_PALETTE:
+        return False
     if kind == "TIFF":
         with tiffs.open_tiff(path) as tiff:
             page = tiff.pages.first
