@@ -34,6 +34,7 @@ NOTHING_LABELLED = (
 )
 
 PROCESS_BYTES = 2**24  # of images, for which another process takes less time than it saves
+BATCH, BATCH_BYTES = 32, 2**20  # images that a process is given at once, and their bytes
 
 
 class Reading(NamedTuple):
@@ -81,11 +82,11 @@ def read_pairs(pairs: list[Pair], reading: Reading, processes: int, faults: list
     """Read all pairs."""
     read, fits = ReadPairs(), FitSearch()
     unreadable: dict[str, list[str]] = {}
-    useful = _useful(processes, [pair.image for pair in pairs])
+    sharing = _sharing(processes, [pair.image for pair in pairs])
     step = max(1, len(pairs) // SAMPLED)
     tasks = [(pair, number % step == 0) for number, pair in enumerate(pairs)]
     sample = _Sample(read.pictures)
-    for look in map_in_order(partial(_look_at, reading=reading), tasks, useful):
+    for look in map_in_order(partial(_look_at, reading=reading), tasks, *sharing):
         faults.extend(look.faults)
         for fault, paths in look.unreadable.items():
             unreadable.setdefault(fault, []).extend(paths)
@@ -106,10 +107,11 @@ def read_pairs(pairs: list[Pair], reading: Reading, processes: int, faults: list
     return read
 
 
-def _useful(processes: int, images: list[Path]) -> int:
-    """How many processes are worth their start."""
+def _sharing(processes: int, images: list[Path]) -> tuple[int, int]:
+    """How many processes are worth their start, and how many images each is given at once."""
     work = sum(image.stat().st_size for image in images if image.is_file())
-    return min(processes, len(images), 1 + work // PROCESS_BYTES)
+    useful = min(processes, len(images), 1 + work // PROCESS_BYTES)
+    return useful, max(1, min(BATCH, len(images) * BATCH_BYTES // max(1, work)))
 
 
 class _Sample:
@@ -198,9 +200,9 @@ def read_pictures(seen: Iterable[SeenPair], reading: Reading, processes: int) ->
         list(pairs)
         for _, pairs in groupby(seen, key=lambda pair: (pair.row["image"], pair.row["label"]))
     ]
-    useful = _useful(processes, [Path(pairs[0].row["image"]) for pairs in of_files])
+    sharing = _sharing(processes, [Path(pairs[0].row["image"]) for pairs in of_files])
     pictures: dict[str, bytes] = {}
-    for drawn in map_in_order(partial(_draw, reading=reading), of_files, useful):
+    for drawn in map_in_order(partial(_draw, reading=reading), of_files, *sharing):
         pictures |= drawn
     return pictures
 
