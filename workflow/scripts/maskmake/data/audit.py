@@ -14,12 +14,11 @@ from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import split_files
-from maskmake.data.pair_facts import PairFacts, is_exchanged
+from maskmake.data.pair_facts import PairFacts
 from maskmake.data.pair_reading import (
     Reading,
     ReadPairs,
     SeenPair,
-    page_name,
     read_pairs,
     read_pictures,
 )
@@ -157,17 +156,13 @@ def audit_dataset(
     logger.info("Reading %d images and their labels.", len(pairs))
     reading = Reading(channels, ignore, foreground)
     read = read_pairs(pairs, reading, processes, faults)
-    rows, labels_found, facts = read.rows, read.labels, read.facts
+    found, labels_found, facts = read.table, read.labels, read.facts
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
-    meaning, shares, looks = "", {}, {}
+    meaning, shares = "", {}
     if labels_found:
-        looks = {r["id"]: labels_found[page_name(r["label"], r["page"])] for r in rows}
-        exchanged = {
-            page_name(r["label"], r["page"])
-            for r in rows
-            if is_exchanged(facts[r["id"]], looks[r["id"]])
+        labels_right = {
+            path: look for path, look in labels_found.items() if path not in read.exchanged
         }
-        labels_right = {path: look for path, look in labels_found.items() if path not in exchanged}
         settled = settle(
             labels_right or labels_found,
             LabelSettings(foreground, threshold, tolerance, empty_labels, ignore),
@@ -176,17 +171,13 @@ def audit_dataset(
         warnings.extend(settled.warnings)
         meaning = settled.meaning
         shares = {path: facts.share(meaning) for path, facts in labels_found.items()}
-    manifest = pd.DataFrame(
-        [
-            {
-                **row,
-                "group": _group(row, names),
-                "label_foreground": meaning,
-                "foreground": shares.get(page_name(row["label"], row["page"])),
-            }
-            for row in rows
-        ],
-        columns=[*MANIFEST_COLUMNS, "turned", "transparent"],
+    looks = {
+        id: labels_found[name] for id, name in zip(found["id"], found["label_name"], strict=True)
+    }
+    manifest = found.assign(
+        group=[_group(*ids, names) for ids in zip(found["id"], found["pair"], strict=True)],
+        label_foreground=meaning,
+        foreground=[shares[name] for name in found["label_name"]],
     )
     faults.extend(_count_faults(table or images, manifest, pairs))
     faults.extend(range_faults(manifest, value_range, image_normalization))
@@ -213,10 +204,9 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _group(row: dict, names: dict[str, str]) -> str:
+def _group(id: str, pair: str, names: dict[str, str]) -> str:
     """That of the pair, or the image itself: pages of a stack are no group."""
-    name = names[row["pair"]]
-    return row["id"] if name == row["pair"] else name
+    return id if names[pair] == pair else names[pair]
 
 
 def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iterator[str]:
@@ -263,12 +253,12 @@ def _pictures(
         "note": sentences(audit.findings, "note"),
     }
     levels = choose_pairs(texts, audit.manifest, audit.findings, read.pictures)
-    missing = [
+    missing = read.table[read.table["id"].isin(levels.keys() - read.pictures.keys())]
+    seen = [
         SeenPair(row, looks[row["id"]], audit.facts[row["id"]])
-        for row in read.rows
-        if row["id"] in levels and row["id"] not in read.pictures
+        for row in missing.to_dict("records")
     ]
-    drawn = read.pictures | read_pictures(missing, reading, processes)
+    drawn = read.pictures | read_pictures(seen, reading, processes)
     return [Picture(id, level, drawn[id]) for id, level in levels.items()]
 
 

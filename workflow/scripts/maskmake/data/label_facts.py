@@ -30,7 +30,7 @@ MANY_OBJECTS, BROKEN_OBJECTS, MOST_PIECES = 10, 0.1, 5
 CONTRAST_PIXELS = 2**18  # about so many pixels of an image give its contrast
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelFacts:
     """What one label looks like.
 
@@ -51,12 +51,12 @@ class LabelFacts:
 
     histogram: Histogram
     colour: bool
-    regions: frozenset[int]
+    regions: tuple[int, ...]
     pieces: tuple[int, ...]
     line_pixels: int
     contrast: float
     ignored: int = 0
-    ignored_by: frozenset[str] = frozenset()
+    ignored_by: tuple[str, ...] = ()
     clear: bool = False
     nodata: int | None = None
 
@@ -102,7 +102,7 @@ def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> 
     histogram = _less(whole, count)
     colour = label.ndim == 3
     values = histogram.values
-    regions: frozenset[int] = frozenset()
+    regions: tuple[int, ...] = ()
     pieces: tuple[int, ...] = ()
     line_pixels = 0
     if len(values) > 2 and not colour:
@@ -111,7 +111,7 @@ def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> 
         if (
             objects[0] > 0
             and len(objects) > 2
-            and len(regions - {0}) >= REGION_VALUES * len(objects)
+            and len(set(regions) - {0}) >= REGION_VALUES * len(objects)
         ):
             pieces = _pieces(label)
     if np.count_nonzero(values) > 1 and not colour:
@@ -127,7 +127,7 @@ def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> 
         line_pixels=line_pixels,
         contrast=contrast,
         ignored=count,
-        ignored_by=frozenset(occurring(file, text)),
+        ignored_by=tuple(occurring(file, text)),
         clear=file.clear is not None,
         nodata=file.nodata,
     )
@@ -139,7 +139,7 @@ def _less(histogram: Histogram, ignored: int) -> Histogram:
     return Histogram(histogram.values[counts > 0], counts[counts > 0])
 
 
-def _regions(label: np.ndarray, histogram: Histogram) -> frozenset[int]:
+def _regions(label: np.ndarray, histogram: Histogram) -> tuple[int, ...]:
     squares = np.zeros(len(histogram.values), np.int64)
     rows = max(1, COUNTED // label.shape[1])
     for start in range(0, len(label) - 1, rows):
@@ -148,7 +148,7 @@ def _regions(label: np.ndarray, histogram: Histogram) -> frozenset[int]:
         same = (corner == band[1:, :-1]) & (corner == band[:-1, 1:]) & (corner == band[1:, 1:])
         found, counts = np.unique(corner[same], return_counts=True)
         squares[np.searchsorted(histogram.values, found)] += counts
-    return frozenset(histogram.values[squares >= REGION_SQUARES * histogram.counts].tolist())
+    return tuple(histogram.values[squares >= REGION_SQUARES * histogram.counts].tolist())
 
 
 def _pieces(label: np.ndarray) -> tuple[int, ...]:

@@ -106,7 +106,7 @@ def likely_mask(
     if facts.colour:
         return foreground_mask(label, "nonzero")
     values = facts.histogram.values
-    if facts.pieces or len(facts.regions - {0}) > 1:
+    if facts.pieces or len(set(facts.regions) - {0}) > 1:
         return label != 0
     if len(values) == 1:
         return label != 0

@@ -1,13 +1,14 @@
 """Reading the pairs of a data set for its audit: what each looks like, and what is wrong."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from maskmake.data.image_samples import is_grey
 from maskmake.data.images import ImageFile
@@ -34,6 +35,12 @@ NOTHING_LABELLED = (
 )
 
 PROCESS_BYTES = 2**24  # of images, for which another process takes less time than it saves
+COLUMNS = [
+    "id", "pair", "image", "label", "label_name", "page", "height", "width", "channels", "dtype",
+    "minimum", "maximum", "turned", "transparent", "label_maximum", "ignored", "role",
+    "label_ignored", "sha256_image", "sha256_label",
+]  # fmt: skip
+
 BATCH, BATCH_BYTES = 32, 2**20  # images that a process is given at once, and their bytes
 
 
@@ -50,20 +57,22 @@ class ReadPairs:
     """What was found in the files of all pairs.
 
     Attributes:
-        rows: of the manifest.
-        labels: what each readable label looks like, by its name.
+        table: ``COLUMNS``, a row for each pair of images.
+        labels: what each readable label looks like, by its name, ``label_name`` in the table.
         facts: what each readable pair looks like, by its id.
+        exchanged: names of labels that look like an image, and their image like a label.
         fits: images that the label of another pair fits better.
         pictures: of pairs spread evenly over all, at least ``SAMPLED`` if there are so many.
         files: all files of a fault that several have alike, by its sentence.
     """
 
-    rows: list[dict] = field(default_factory=list)
-    labels: dict[str, LabelFacts] = field(default_factory=dict)
-    facts: dict[str, PairFacts] = field(default_factory=dict)
-    fits: list[OtherFit] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    files: dict[str, list[str]] = field(default_factory=dict)
+    table: pd.DataFrame
+    labels: dict[str, LabelFacts]
+    facts: dict[str, PairFacts]
+    exchanged: set[str]
+    fits: list[OtherFit]
+    pictures: dict[str, bytes]
+    files: dict[str, list[str]]
 
 
 class _Look(NamedTuple):
@@ -80,31 +89,38 @@ class _Look(NamedTuple):
 
 def read_pairs(pairs: list[Pair], reading: Reading, processes: int, faults: list[str]) -> ReadPairs:
     """Read all pairs."""
-    read, fits = ReadPairs(), FitSearch()
+    # Lists take a third of the memory of a dictionary for each pair.
+    columns: dict[str, list] = {name: [] for name in COLUMNS}
+    labels: dict[str, LabelFacts] = {}
+    facts: dict[str, PairFacts] = {}
+    exchanged: set[str] = set()
     unreadable: dict[str, list[str]] = {}
+    sample, fits = _Sample(), FitSearch()
     sharing = _sharing(processes, [pair.image for pair in pairs])
     step = max(1, len(pairs) // SAMPLED)
     tasks = [(pair, number % step == 0) for number, pair in enumerate(pairs)]
-    sample = _Sample(read.pictures)
     for look in map_in_order(partial(_look_at, reading=reading), tasks, *sharing):
         faults.extend(look.faults)
         for fault, paths in look.unreadable.items():
             unreadable.setdefault(fault, []).extend(paths)
-        read.labels.update(look.labels)
-        read.rows.extend(look.rows)
-        read.facts.update(look.facts)
+        labels |= look.labels
+        facts |= look.facts
         sample.add(look.pictures)
         for row in look.rows:
-            facts = look.facts[row["id"]]
-            label = look.labels[page_name(row["label"], row["page"])]
-            if not facts.constant and not is_exchanged(facts, label):
-                fits.add(row["id"], (row["height"], row["width"]), look.maps[row["id"]])
-    read.fits.extend(fits.found())
+            for name, values in columns.items():
+                values.append(row[name])
+            id, label = row["id"], row["label_name"]
+            if is_exchanged(look.facts[id], look.labels[label]):
+                exchanged.add(label)
+            elif not look.facts[id].constant:
+                fits.add(id, (row["height"], row["width"]), look.maps[id])
+    files: dict[str, list[str]] = {}
     for fault, paths in unreadable.items():
         faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
         if len(paths) > 1:
-            read.files[faults[-1]] = paths
-    return read
+            files[faults[-1]] = paths
+    table = pd.DataFrame(columns)
+    return ReadPairs(table, labels, facts, exchanged, fits.found(), sample.kept, files)
 
 
 def _sharing(processes: int, images: list[Path]) -> tuple[int, int]:
@@ -117,17 +133,18 @@ def _sharing(processes: int, images: list[Path]) -> tuple[int, int]:
 class _Sample:
     """Keeps every n-th picture, so that there are at most twice as many as the page samples."""
 
-    def __init__(self, kept: dict[str, bytes]):
-        self._kept, self._every, self._count = kept, 1, 0
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self._every, self._count = 1, 0
 
     def add(self, pictures: dict[str, bytes]) -> None:
         for id, picture in pictures.items():
             if self._count % self._every == 0:
-                self._kept[id] = picture
+                self.kept[id] = picture
             self._count += 1
-            if len(self._kept) == 2 * SAMPLED:
-                for other in list(self._kept)[1::2]:
-                    del self._kept[other]
+            if len(self.kept) == 2 * SAMPLED:
+                for other in list(self.kept)[1::2]:
+                    del self.kept[other]
                 self._every *= 2
 
 
@@ -143,7 +160,7 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
             continue
         text = ignored_text(reading.ignore, label)
         look = label_facts(label, image, text)
-        named = page_name(pair.label, part.page)
+        named = _page_name(pair.label, part.page)
         if not look.pixels:
             seen.unreadable.setdefault(NOTHING_LABELLED, []).append(named)
             continue
@@ -160,7 +177,8 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
             "sha256_image": sha256(pair.image),
             "sha256_label": sum_of_files(pair.label),
         }
-        seen.rows.append({**_row(pair, part, image, look), "label_ignored": text, **sums})
+        row = {"label_name": named, "label_ignored": text, **sums}
+        seen.rows.append(row | _row(pair, part, image, look))
         mask = _mask(image, label, text, look, reading)
         seen.facts[part.id] = facts = pair_facts(image, mask)
         seen.maps[part.id] = edge_maps(image, mask)
@@ -185,7 +203,7 @@ def _mask(
 class SeenPair(NamedTuple):
     """A row of the manifest, and what was found when its files were read."""
 
-    row: dict
+    row: Mapping
     label: LabelFacts
     facts: PairFacts
 
@@ -214,13 +232,13 @@ def _draw(seen: Sequence[SeenPair], reading: Reading) -> dict[str, bytes]:
     by_page = {part.page: part for part in parts}
     pictures = {}
     for row, look, facts in seen:
-        if row["page"] not in by_page:
+        page = None if pd.isna(row["page"]) else int(row["page"])
+        if page not in by_page:
             raise UserError(
                 f"{row['image']}: changed while it was audited; expected the file that was read "
                 "first; run again when nothing writes to it."
             )
-        part = by_page[row["page"]]
-        image, label = part.read_image(), part.read_label()
+        image, label = by_page[page].read_image(), by_page[page].read_label()
         mask = _mask(image, label, row["label_ignored"], look, reading)
         pictures[row["id"]] = outlined_jpeg(image, mask, facts.low, facts.high)
     return pictures
@@ -237,12 +255,12 @@ def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[Pai
         return []
 
 
-def page_name(label: str | Path, page: int | None) -> str:
+def _page_name(label: str | Path, page: int | None) -> str:
     return str(label) if page is None else f"{label}, page {page}"
 
 
 def _described(label: str | Path, page: int | None) -> str:
-    return page_name(describe_files(label), page)
+    return _page_name(describe_files(label), page)
 
 
 def _read(
