@@ -36,7 +36,7 @@ def main() -> None:
     from maskmake.network.device import select_device
 
     select_device(options.backend, options.gpu, os.devnull)
-    from maskmake.data.normalization import image_bands
+    from maskmake.data.pixel_store import image_bands
     from maskmake.network.saved_networks import load_network
     from maskmake.network.settings import PredictSettings
     from maskmake.predict.tiling import ImageStream, Predictor, predict_bands
