@@ -6,14 +6,17 @@ beside the others, so all findings are made from these facts afterwards.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
+from maskmake.data.image_samples import is_grey, sampled
 from maskmake.data.label_facts import LabelFacts
-from maskmake.data.label_values import foreground_mask, meaning_of
-
-SAMPLED = 2**18  # about so many pixels of an image give its brightness and its values
+from maskmake.data.label_files import LabelFile
+from maskmake.data.label_ignored import ignored_pixels, without_ignored
+from maskmake.data.label_values import OBJECTS, foreground_mask, meaning_of
+from maskmake.data.pair_pictures import reduced
 
 # A label has few values and an image has many. Values are counted up to so many.
 MANY_VALUES = 64
@@ -54,19 +57,95 @@ class PairFacts:
         return self.high - self.low
 
 
-def pair_facts(image: np.ndarray, mask: np.ndarray) -> PairFacts:
+class ImageLook(NamedTuple):
+    """What is asked of the pixels of an image, so that its label can be read without them.
+
+    Attributes:
+        size: height and width.
+        channels: 1 for three equal ones, too.
+        minimum, maximum: of all pixels.
+        constant: see ``PairFacts``.
+        sample: see ``sampled``.
+        reduced: see ``pair_pictures.reduced``.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    minimum: float
+    maximum: float
+    constant: bool
+    sample: np.ndarray
+    reduced: np.ndarray
+
+
+def image_look(image: np.ndarray) -> ImageLook:
+    """Look at an image (H, W) or (H, W, C) of any number type."""
+    return ImageLook(
+        size=(image.shape[0], image.shape[1]),
+        channels=1 if is_grey(image) else image.shape[2],
+        minimum=float(image.min()),
+        maximum=float(image.max()),
+        constant=_is_constant(image),
+        # Copies, if they are no whole images, which they would keep in memory.
+        sample=np.ascontiguousarray(sampled(image)),
+        reduced=np.ascontiguousarray(reduced(image)),
+    )
+
+
+class LikelyMask:
+    """Foreground of a label before all labels are read, which settles its meaning.
+
+    A part of it is made when it is asked for, as ``mask[rows]`` or ``mask[rows, columns]``, since
+    the whole takes as much memory as the label.
+
+    Args:
+        label: as ``read_label`` gives it.
+        ignored: text of ``label_ignored``.
+        facts: of the label.
+        foreground: ``dataset.foreground``. For ``auto``, object numbers are all foreground, and
+            other values above the middle of their range.
+    """
+
+    def __init__(
+        self,
+        label: LabelFile,
+        ignored: str,
+        facts: LabelFacts,
+        foreground: str | int | list[str | int],
+    ):
+        self.shape = (label.shape[0], label.shape[1])
+        self._label, self._ignored, self._facts = label, ignored, facts
+        self._foreground = foreground
+        self._whole: np.ndarray | None = None
+        if foreground in (OBJECTS, [OBJECTS]):  # lines between objects depend on all of them
+            self._whole = self[:]
+
+    def __getitem__(self, places: Any) -> np.ndarray:
+        if self._whole is not None:
+            return self._whole[places]
+        label = self._label
+        clear = None if label.clear is None else label.clear[places]
+        part = LabelFile(label.values[places], clear, label.nodata)
+        values = without_ignored(part, ignored_pixels(part, self._ignored))
+        return _likely(values, self._facts, self._foreground)
+
+
+Mask = np.ndarray | LikelyMask  # (H, W) bool
+
+
+def pair_facts(look: ImageLook, mask: Mask) -> PairFacts:
     """Look at one pair.
 
     Args:
-        image: (H, W) or (H, W, C), any number type.
-        mask: (H, W) bool, foreground of the label.
+        look: of the image.
+        mask: foreground of the label.
     """
-    sample = sampled(image)
+    sample = look.sample
     strongest = sample if sample.ndim == 2 else sample.max(axis=2)
     values, counts = _counted(strongest)
     low, high = _middle(values, counts)
     return PairFacts(
-        constant=_is_constant(image),
+        constant=look.constant,
         value=float(strongest[0, 0]),
         values=min(len(values), MANY_VALUES),
         brightness=float(sample.mean(dtype=np.float64)),
@@ -78,28 +157,14 @@ def pair_facts(image: np.ndarray, mask: np.ndarray) -> PairFacts:
     )
 
 
-def sampled(pixels: np.ndarray) -> np.ndarray:
-    """Every n-th row and column of (H, W) or (H, W, C), about ``SAMPLED`` points."""
-    step = max(1, int((pixels.shape[0] * pixels.shape[1] / SAMPLED) ** 0.5))
-    return pixels[::step, ::step]
-
-
 def is_exchanged(facts: PairFacts, label: LabelFacts) -> bool:
     """Whether the image of a pair looks like a label, and the label like an image."""
     return facts.values <= 2 and len(label.histogram.values) >= MANY_VALUES
 
 
-def likely_mask(
+def _likely(
     label: np.ndarray, facts: LabelFacts, foreground: str | int | list[str | int]
 ) -> np.ndarray:
-    """Foreground of a label before all labels are read, which settles its meaning; (H, W) bool.
-
-    Args:
-        label: as ``read_label`` gives it.
-        facts: of the label.
-        foreground: ``dataset.foreground``. For ``auto``, object numbers are all foreground, and
-            other values above the middle of their range.
-    """
     if foreground != "auto":
         wanted = foreground if isinstance(foreground, list) else [foreground]
         return foreground_mask(label, meaning_of(wanted))
@@ -138,7 +203,7 @@ def _is_constant(image: np.ndarray) -> bool:
 # --- objects ----------------------------------------------------------------------------------
 
 
-def count_small_objects(mask: np.ndarray) -> int:
+def count_small_objects(mask: Mask) -> int:
     """Number of objects, connected by sides and corners, below ``SMALL_OBJECT`` pixels.
 
     The mask is looked at in bands. One reaches as many rows into the next as a small object can,
@@ -152,7 +217,7 @@ def _bands(height: int, width: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + rows, height)) for start in range(0, height, rows))
 
 
-def _firsts(mask: np.ndarray, start: int, end: int) -> int:
+def _firsts(mask: Mask, start: int, end: int) -> int:
     above = max(0, start - 1)
     band = mask[above : end + SMALL_OBJECT - 1]
     numbers, _ = ndimage.label(band, SIDES_AND_CORNERS)

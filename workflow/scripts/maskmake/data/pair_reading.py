@@ -10,24 +10,32 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from maskmake.data.image_samples import is_grey
+from maskmake.data.image_samples import sampled
 from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_faults import name_labels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_fit import EdgeMaps, FitSearch, OtherFit, edge_maps
-from maskmake.data.label_ignored import Ignore, ignored_pixels, ignored_text, without_ignored
+from maskmake.data.label_ignored import Ignore, ignored_text
 from maskmake.data.label_names import describe_files
 from maskmake.data.object_masks import sum_of_files
-from maskmake.data.pair_facts import PairFacts, is_exchanged, likely_mask, pair_facts
-from maskmake.data.pair_pictures import SAMPLED, outlined_jpeg
+from maskmake.data.pair_facts import (
+    ImageLook,
+    LikelyMask,
+    Mask,
+    PairFacts,
+    image_look,
+    is_exchanged,
+    pair_facts,
+)
+from maskmake.data.pair_pictures import SAMPLED, outlined_jpeg, reduced
 from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pairing import Pair
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256
 from maskmake.runtime.processes import map_in_order
 
-Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
+Found = TypeVar("Found", ImageLook, LabelFile)
 
 NOTHING_LABELLED = (
     "no pixel is labelled, all are ignored; expected some that count; remove the pair, or correct "
@@ -154,12 +162,14 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
     seen = _Look([], {}, {}, {}, {}, [], {})
     sums: dict[str, str] = {}
     for part in _open(pair, reading.channels, seen.faults):
-        image = _read(part.read_image, pair.image, seen.unreadable)
+        # The label is as large as the image, of which little is needed.
+        image = _read(partial(_image_of, part), pair.image, seen.unreadable)
         label = _read(part.read_label, pair.label, seen.unreadable)
         if label is None:
             continue
         text = ignored_text(reading.ignore, label)
-        look = label_facts(label, image, text)
+        alike = image is not None and image.size == label.shape[:2]
+        look = label_facts(label, image.sample if image and alike else None, text)
         named = _page_name(pair.label, part.page)
         if not look.pixels:
             seen.unreadable.setdefault(NOTHING_LABELLED, []).append(named)
@@ -167,11 +177,11 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
         seen.labels[named] = look
         if image is None:
             continue
-        if image.shape[:2] != label.shape[:2]:
+        if not alike:
             seen.faults.append(
-                f"{_described(pair.label, part.page)}: {_size(label)} pixels (height x width), but "
-                f"{pair.image} has {_size(image)}; expected equal sizes; export the label at the "
-                "size of the image."
+                f"{_described(pair.label, part.page)}: {_size(label.shape)} pixels (height x "
+                f"width), but {pair.image} has {_size(image.size)}; expected equal sizes; "
+                "export the label at the size of the image."
             )
         sums = sums or {
             "sha256_image": sha256(pair.image),
@@ -181,20 +191,27 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
         seen.rows.append(row | _row(pair, part, image, look))
         mask = _mask(image, label, text, look, reading)
         seen.facts[part.id] = facts = pair_facts(image, mask)
-        seen.maps[part.id] = edge_maps(image, mask)
+        seen.maps[part.id] = edge_maps(image.sample, sampled(mask))
         if drawn:
-            seen.pictures[part.id] = outlined_jpeg(image, mask, facts.low, facts.high)
+            seen.pictures[part.id] = _picture(image, mask, facts)
     return seen
 
 
+def _image_of(part: PairedImage) -> ImageLook:
+    return image_look(part.read_image())
+
+
 def _mask(
-    image: np.ndarray, label: LabelFile, ignored: str, look: LabelFacts, reading: Reading
-) -> np.ndarray:
-    """Foreground of a label, bool of the size of the image; none if it has another size."""
-    if image.shape[:2] != label.shape[:2]:
-        return np.zeros(image.shape[:2], bool)
-    values = without_ignored(label, ignored_pixels(label, ignored))
-    return likely_mask(values, look, reading.foreground)
+    image: ImageLook, label: LabelFile, ignored: str, look: LabelFacts, reading: Reading
+) -> Mask:
+    """Foreground of a label; none if it has another size than the image."""
+    if image.size != label.shape[:2]:
+        return np.zeros(image.size, bool)
+    return LikelyMask(label, ignored, look, reading.foreground)
+
+
+def _picture(image: ImageLook, mask: Mask, facts: PairFacts) -> bytes:
+    return outlined_jpeg(image.reduced, reduced(mask), facts.low, facts.high)
 
 
 # --- pictures of chosen pairs -----------------------------------------------------------------
@@ -238,9 +255,9 @@ def _draw(seen: Sequence[SeenPair], reading: Reading) -> dict[str, bytes]:
                 f"{row['image']}: changed while it was audited; expected the file that was read "
                 "first; run again when nothing writes to it."
             )
-        image, label = by_page[page].read_image(), by_page[page].read_label()
+        image, label = _image_of(by_page[page]), by_page[page].read_label()
         mask = _mask(image, label, row["label_ignored"], look, reading)
-        pictures[row["id"]] = outlined_jpeg(image, mask, facts.low, facts.high)
+        pictures[row["id"]] = _picture(image, mask, facts)
     return pictures
 
 
@@ -264,9 +281,9 @@ def _described(label: str | Path, page: int | None) -> str:
 
 
 def _read(
-    reader: Callable[[], Pixels], path: str | Path, unreadable: dict[str, list[str]]
-) -> Pixels | None:
-    """The pixels, or None; equal faults of several files are collected under one sentence."""
+    reader: Callable[[], Found], path: str | Path, unreadable: dict[str, list[str]]
+) -> Found | None:
+    """What is read, or None; equal faults of several files are collected under one sentence."""
     try:
         return reader()
     except UserError as error:
@@ -277,11 +294,11 @@ def _read(
         return None
 
 
-def _size(pixels: np.ndarray | LabelFile) -> str:
-    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]}"
 
 
-def _row(pair: Pair, part: PairedImage, image: np.ndarray, label: LabelFacts) -> dict:
+def _row(pair: Pair, part: PairedImage, image: ImageLook, label: LabelFacts) -> dict:
     assert isinstance(part.image, ImageFile)  # its pixels were read
     return {
         "id": part.id,
@@ -289,12 +306,12 @@ def _row(pair: Pair, part: PairedImage, image: np.ndarray, label: LabelFacts) ->
         "image": str(pair.image),
         "label": str(pair.label),
         "page": part.page,
-        "height": image.shape[0],
-        "width": image.shape[1],
-        "channels": 1 if is_grey(image) else image.shape[2],
+        "height": image.size[0],
+        "width": image.size[1],
+        "channels": image.channels,
         "dtype": part.image.file_dtype.name,
-        "minimum": float(image.min()),
-        "maximum": float(image.max()),
+        "minimum": image.minimum,
+        "maximum": image.maximum,
         "turned": part.image.turned,
         "transparent": "transparent" in part.image.notes,
         "label_maximum": int(label.histogram.values[-1]),
