@@ -43,7 +43,7 @@ def main() -> None:
     select_device(options.backend, options.gpu, os.devnull)
     import keras
 
-    from maskmake.data.normalization import image_bands
+    from maskmake.data.pixel_store import image_bands
     from maskmake.network.networks import build_network
     from maskmake.network.settings import PredictSettings
     from maskmake.predict.mean_logits import SYMMETRIES

@@ -1,14 +1,18 @@
 """Planted pairs that look wrong beside the others: each is found at its level, and named."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from maskmake.data.audit import Audit, audit_dataset, write_page
 from maskmake.data.findings import parts_of
+from maskmake.data.label_fit import EdgeMaps, FitSearch, edge_maps
 from maskmake.data.pair_facts import count_small_objects
+from maskmake.runtime.processes import map_in_order
 
 SIDE, COUNT = 96, 10
 
@@ -187,6 +191,38 @@ def test_several_processes_find_the_same(discs, monkeypatch):
     assert pages[0] == pages[1]
 
 
+def test_many_images_are_handed_over_together_in_order():
+    items = list(range(23))
+    assert list(map_in_order(str, items, processes=2, batch=5)) == list(map(str, items))
+
+
+def test_pairs_are_compared_in_blocks_of_equal_size(monkeypatch):
+    monkeypatch.setattr("maskmake.data.label_fit.COMPARED", 6)
+    maps = [edge_maps(*pair(number)) for number in range(18)]
+    # Two pairs of one block are exchanged, and two of different blocks.
+    exchanged = {1: 3, 3: 1, 5: 8, 8: 5}
+    search = FitSearch()
+    for number in range(18):
+        borders = maps[exchanged.get(number, number)].borders
+        search.add(str(number), (SIDE, SIDE), EdgeMaps(maps[number].edges, borders))
+        search.add(f"large {number}", (SIDE, SIDE + 1), maps[number])
+    found = search.found()
+    assert {(fit.image, fit.label) for fit in found} == {("1", "3"), ("3", "1")}
+    assert [fit.own - fit.other for fit in found] == sorted(fit.own - fit.other for fit in found)
+
+
+def test_pairs_of_many_sizes_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("maskmake.data.label_fit.HELD", 8)
+    search, dropped = FitSearch(), []
+    for number in range(40):
+        maps = EdgeMaps(np.zeros(4, np.uint8), np.zeros(4, np.uint8))
+        dropped.append(weakref.ref(maps.edges))
+        search.add(str(number), (number % 5, 1), maps)
+        del maps
+        assert sum(edges() is not None for edges in dropped) <= 8
+    assert search.found() == []
+
+
 @pytest.mark.parametrize(
     ("sentence", "parts"),
     [
@@ -227,3 +263,34 @@ def test_pictures_are_sampled_and_offenders_always_shown(discs, monkeypatch):
     assert page.count('src="data:image/jpeg;base64,') == 4
     assert 'alt="3 with' in page
     assert "4 of 10 are shown" in page
+
+
+def test_pictures_that_were_not_kept_are_drawn_again_alike(discs, monkeypatch):
+    for number in (1, 4, 8):
+        image, _ = pair(number)
+        image[:40] = 255
+        save("images", number, image)
+    all_drawn = audit().pictures
+    for module in ("audit_page", "pair_pictures", "pair_reading"):
+        monkeypatch.setattr(f"maskmake.data.{module}.SAMPLED", 5)
+    kept = audit().pictures
+    assert len(kept) == 5
+    assert {picture.id for picture in kept[:3]} == {"1", "4", "8"}
+    assert [picture.level for picture in kept] == ["warning"] * 3 + [None] * 2
+    assert set(kept) < set(all_drawn)
+    write_page(audit(), "page.html")
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "First the 3 with a finding" in page and "5 of 10 are shown" in page
+
+
+def test_pages_of_a_stack_are_drawn_again_too(discs, monkeypatch):
+    for kind, part in (("images", 0), ("labels", 1)):
+        pages = np.stack([pair(number)[part] for number in range(20, 40)])
+        if not part:
+            pages[[7, 18], :40] = 255
+        tifffile.imwrite(f"{kind}/s.tif", pages, photometric="minisblack")
+    for module in ("audit_page", "pair_pictures", "pair_reading"):
+        monkeypatch.setattr(f"maskmake.data.{module}.SAMPLED", 4)
+    pictures = audit().pictures
+    assert len(pictures) == 4
+    assert {picture.id for picture in pictures[:2]} == {"s_0007", "s_0018"}

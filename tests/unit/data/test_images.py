@@ -173,6 +173,51 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, suffix, dtype):
         read_pixels(path)
 
 
+def chunk(kind, content):
+    head = struct.pack(">I", len(content)) + kind + content
+    return head + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(pixels, colour, depth, stream=None, before=b""):
+    """A grey or RGB PNG of bytes (H, bytes of a row), with chunks before its pixels."""
+    height, width = HEIGHT, WIDTH
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    chunks = [chunk(b"IHDR", head), before, chunk(b"IDAT", stream or zlib.compress(rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("colour", "depth", "bytes_of_row"),
+    [(0, 1, 4), (0, 2, 8), (0, 4, 15), (0, 8, 30), (0, 16, 60), (2, 8, 90), (2, 16, 180)],
+)
+def test_a_png_with_a_chunk_more_is_read_by_another_library_alike(
+    tmp_path, colour, depth, bytes_of_row
+):
+    pixels = np.random.default_rng(1).integers(0, 256, (HEIGHT, bytes_of_row), np.uint8)
+    gamma = chunk(b"gAMA", struct.pack(">I", 100_000))
+    read = []
+    for before in (b"", gamma):
+        (tmp_path / "a.png").write_bytes(png(pixels, colour, depth, before=before))
+        read.append(read_pixels(tmp_path / "a.png"))
+    assert read[0].dtype == (np.uint16 if depth == 16 else np.uint8)
+    assert read[0].dtype == read[1].dtype
+    np.testing.assert_array_equal(*read)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda stream: b"no stream", lambda stream: stream[:-4], lambda stream: stream[:-4] + b"sums"],
+    ids=["no stream", "cut sum", "wrong sum"],
+)
+def test_a_damaged_stream_with_a_right_checksum_is_refused(tmp_path, damage):
+    pixels = noise(np.uint8)
+    stream = damage(zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels)))
+    (tmp_path / "a.png").write_bytes(png(pixels, 0, 8, stream))
+    with pytest.raises(UserError, match=r"a\.png: cannot be decoded"):
+        read_pixels(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".bmp"])
 @pytest.mark.parametrize("content", [b"", b"These are words, not the pixels of an image."])
 def test_a_file_that_is_no_image_is_refused_by_name(tmp_path, suffix, content):

@@ -1,5 +1,7 @@
 """The pixel store gives back every image and label exactly, whatever mixture it was built from."""
 
+import tracemalloc
+
 import imagecodecs
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from maskmake.data.images import read_pixels
 from maskmake.data.label_files import read_label
 from maskmake.data.pixel_store import build_store, open_images, open_labels, open_probabilities
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, sha256, write_csv
 
 
@@ -168,3 +171,27 @@ def test_probabilities_are_found_in_the_order_of_their_ids(tmp_path, planes):
     assert stored.ids == ["c", "a"]
     for image_id, array in values.items():
         np.testing.assert_array_equal(stored[image_id], array.astype(np.float16))
+
+
+def test_no_copy_of_a_large_image_or_label_is_made(tmp_path):
+    image = np.add.outer(np.arange(3000), np.arange(3000)).astype(np.uint8)
+    label = np.where(image > 127, 255, 0).astype(np.uint8)
+    manifest = write_set(tmp_path, [image], [label])
+    paths = [tmp_path / name for name in ("images.npy", "labels.npy", "index.csv")]
+    tracemalloc.start()
+    build_store(manifest, *paths)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * image.size
+    np.testing.assert_array_equal(np.load(paths[1])[0], label > 0)
+
+
+def test_a_pair_that_changes_while_it_is_stored_is_named(tmp_path):
+    images = [noise(seed, (24, 40)) for seed in range(2)]
+    manifest = write_set(tmp_path, images, labels_for(images))
+    path = tmp_path / "label-1.png"  # the last file
+    path.write_bytes(imagecodecs.png_encode(labels_for(images)[0]))
+    paths = [tmp_path / name for name in ("images.npy", "labels.npy", "index.csv")]
+    with pytest.raises(UserError, match=r"label-1\.png: changed since validate read it"):
+        build_store(manifest, *paths)
+    assert not any(path.exists() for path in paths)

@@ -1,20 +1,27 @@
 """What is wrong with a data set: every fault of every file, found in one pass."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from maskmake.data.audit_page import audit_page
+from maskmake.data.audit_page import Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
-from maskmake.data.findings import Finding, is_exchanged, pair_findings, sentences
+from maskmake.data.findings import Finding, Level, pair_findings, sentences
 from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
+from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_meaning import LabelSettings, settle
 from maskmake.data.label_names import split_files
 from maskmake.data.pair_facts import PairFacts
-from maskmake.data.pair_reading import Reading, page_name, read_pairs
+from maskmake.data.pair_reading import (
+    Reading,
+    ReadPairs,
+    SeenPair,
+    read_pairs,
+    read_pictures,
+)
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
 from maskmake.runtime.errors import UserError
@@ -45,6 +52,7 @@ class Audit:
         findings: those of single pairs; their faults and warnings are also among the above.
         facts: what each pair of the manifest looks like, by its id.
         files: all files of a fault that several have alike, by its sentence.
+        pictures: of the pairs that the page shows.
     """
 
     faults: list[str]
@@ -53,6 +61,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, PairFacts] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def validate_dataset(
@@ -146,17 +155,14 @@ def audit_dataset(
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
     logger.info("Reading %d images and their labels.", len(pairs))
     reading = Reading(channels, ignore, foreground)
-    rows, labels_found, facts, files = read_pairs(pairs, reading, processes, faults)
+    read = read_pairs(pairs, reading, processes, faults)
+    found, labels_found, facts = read.table, read.labels, read.facts
     names = {pair.id: group_of(pair, groups, faults) for pair in pairs}
-    meaning, shares, looks = "", {}, {}
+    meaning, shares = "", {}
     if labels_found:
-        looks = {r["id"]: labels_found[page_name(r["label"], r["page"])] for r in rows}
-        exchanged = {
-            page_name(r["label"], r["page"])
-            for r in rows
-            if is_exchanged(facts[r["id"]], looks[r["id"]])
+        labels_right = {
+            path: look for path, look in labels_found.items() if path not in read.exchanged
         }
-        labels_right = {path: look for path, look in labels_found.items() if path not in exchanged}
         settled = settle(
             labels_right or labels_found,
             LabelSettings(foreground, threshold, tolerance, empty_labels, ignore),
@@ -165,17 +171,13 @@ def audit_dataset(
         warnings.extend(settled.warnings)
         meaning = settled.meaning
         shares = {path: facts.share(meaning) for path, facts in labels_found.items()}
-    manifest = pd.DataFrame(
-        [
-            {
-                **row,
-                "group": _group(row, names),
-                "label_foreground": meaning,
-                "foreground": shares.get(page_name(row["label"], row["page"])),
-            }
-            for row in rows
-        ],
-        columns=[*MANIFEST_COLUMNS, "turned", "transparent"],
+    looks = {
+        id: labels_found[name] for id, name in zip(found["id"], found["label_name"], strict=True)
+    }
+    manifest = found.assign(
+        group=[_group(*ids, names) for ids in zip(found["id"], found["pair"], strict=True)],
+        label_foreground=meaning,
+        foreground=[shares[name] for name in found["label_name"]],
     )
     faults.extend(_count_faults(table or images, manifest, pairs))
     faults.extend(range_faults(manifest, value_range, image_normalization))
@@ -183,10 +185,11 @@ def audit_dataset(
     warnings.extend(image_warnings(manifest, selected=channels is not None))
     manifest = manifest[MANIFEST_COLUMNS]
     warnings.extend(_copy_warnings(manifest))
-    findings = pair_findings(manifest, facts, looks)
+    findings = pair_findings(manifest, facts, looks, read.fits)
     faults.extend(sentences(findings, "fault"))
     warnings.extend(sentences(findings, "warning"))
-    return Audit(faults, warnings, manifest, findings, facts, files)
+    audit = Audit(faults, warnings, manifest, findings, facts, read.files)
+    return replace(audit, pictures=_pictures(audit, read, looks, reading, processes))
 
 
 def fault_error(faults: list[str], page: str | Path) -> UserError:
@@ -201,10 +204,9 @@ def fault_error(faults: list[str], page: str | Path) -> UserError:
 # --- files ----------------------------------------------------------------------------------
 
 
-def _group(row: dict, names: dict[str, str]) -> str:
+def _group(id: str, pair: str, names: dict[str, str]) -> str:
     """That of the pair, or the image itself: pages of a stack are no group."""
-    name = names[row["pair"]]
-    return row["id"] if name == row["pair"] else name
+    return id if names[pair] == pair else names[pair]
 
 
 def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iterator[str]:
@@ -238,6 +240,28 @@ def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
             )
 
 
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def _pictures(
+    audit: Audit, read: ReadPairs, looks: dict[str, LabelFacts], reading: Reading, processes: int
+) -> list[Picture]:
+    """Those of the page; the files of a pair that was not drawn at first are read again."""
+    texts: dict[Level, list[str]] = {
+        "fault": audit.faults,
+        "warning": audit.warnings,
+        "note": sentences(audit.findings, "note"),
+    }
+    levels = choose_pairs(texts, audit.manifest, audit.findings, read.pictures)
+    missing = read.table[read.table["id"].isin(levels.keys() - read.pictures.keys())]
+    seen = [
+        SeenPair(row, looks[row["id"]], audit.facts[row["id"]])
+        for row in missing.to_dict("records")
+    ]
+    drawn = read.pictures | read_pictures(seen, reading, processes)
+    return [Picture(id, level, drawn[id]) for id, level in levels.items()]
+
+
 # --- files of the audit ---------------------------------------------------------------------
 
 
@@ -250,7 +274,9 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts, audit.files)
+    page = audit_page(
+        _summary(audit), audit.manifest, audit.findings, audit.facts, audit.files, audit.pictures
+    )
     write_text(html_path, page)
 
 

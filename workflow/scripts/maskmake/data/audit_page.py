@@ -1,7 +1,8 @@
 """The audit as a page: what was found, how the images differ, and a picture of each pair."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,17 +13,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from maskmake.data.findings import Finding, Level, far_places, parts_of
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.pair_facts import PairFacts
+from maskmake.data.pair_pictures import MOST_PICTURES, SAMPLED
 
 LISTED = 500  # rows of the table, and findings of each level
-
-# Pairs are sampled above the first number. Those with a finding are shown up to the second: with
-# pictures of 4 KB the page has at most 6 MB.
-SAMPLED, MOST_PICTURES = 500, 1000
 
 BINS = 20
 NAMED_OUTLIERS = 3
 
 LEVELS: tuple[Level, ...] = ("fault", "warning", "note")
+
+
+class Picture(NamedTuple):
+    """A pair that the page shows: its id, the level of its worst finding, if any, and a JPEG."""
+
+    id: str
+    level: Level | None
+    jpeg: bytes
 
 
 class Histogram(NamedTuple):
@@ -42,6 +48,7 @@ def audit_page(
     findings: list[Finding],
     facts: dict[str, PairFacts],
     files: dict[str, list[str]],
+    pictures: list[Picture],
 ) -> str:
     """HTML of the page, which needs no other file.
 
@@ -51,6 +58,7 @@ def audit_page(
         findings: those that name their pairs; the sentences of others are in the summary alone.
         facts: of each pair, by its id.
         files: all files of a fault that several have alike, by its sentence.
+        pictures: in their order.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -65,7 +73,7 @@ def audit_page(
         "note": [finding.sentence for finding in findings if finding.level == "note"],
     }
     rows = manifest.head(LISTED)
-    offenders = _offenders(texts, manifest, findings)
+    shares = dict(zip(manifest["id"], manifest["foreground"], strict=True))
     return templates.get_template("audit.html.j2").render(
         summary=summary,
         cards={
@@ -74,15 +82,56 @@ def audit_page(
         },
         counts={level: len(texts[level]) for level in LEVELS},
         histograms=list(_histograms(manifest, facts)),
-        pictures=_pictures(manifest, offenders, facts),
-        offenders=len(offenders),
+        pictures=[
+            {
+                "id": picture.id,
+                "level": picture.level or "",
+                "foreground": shares[picture.id],
+                "uri": _jpeg_uri(picture.jpeg),
+            }
+            for picture in pictures
+        ],
+        offenders=sum(picture.level is not None for picture in pictures),
         rows=rows.assign(label=rows["label"].map(describe_files)).to_dict("records"),
         listed=LISTED,
     )
 
 
+# --- which pairs are shown --------------------------------------------------------------------
+
+
+def choose_pairs(
+    texts: dict[Level, list[str]],
+    manifest: pd.DataFrame,
+    findings: list[Finding],
+    drawn: Collection[str],
+) -> dict[str, Level | None]:
+    """The ids of the pairs that the page shows, with the level of their worst finding.
+
+    Those with a finding come first, in the order of the levels. Of the others there is a sample if
+    there are many.
+
+    Args:
+        texts: all sentences of each level.
+        manifest: one row for each pair.
+        findings: those that name their pairs.
+        drawn: ids of pairs of which there are pictures, spread evenly over all.
+    """
+    offenders = _offenders(texts, manifest, findings)
+    ids = dict.fromkeys(manifest["id"])
+    shown = {id: level for id, level in offenders.items() if id in ids}
+    chosen: dict[str, Level | None] = dict(islice(shown.items(), MOST_PICTURES))
+    others = [id for id in ids if id not in offenders]
+    room = max(0, SAMPLED - len(chosen))
+    if len(others) > room:
+        at_hand = [id for id in others if id in drawn]
+        others = at_hand if len(at_hand) >= room else others
+        others = [others[place] for place in np.linspace(0, len(others) - 1, room).astype(int)]
+    return chosen | dict.fromkeys(others)
+
+
 def _offenders(
-    texts: dict[str, list[str]], manifest: pd.DataFrame, findings: list[Finding]
+    texts: dict[Level, list[str]], manifest: pd.DataFrame, findings: list[Finding]
 ) -> dict[str, Level]:
     """The ids of pairs with a finding, with its level; faults first, then warnings, then notes."""
     known = {finding.sentence: finding.ids for finding in findings}
@@ -113,30 +162,6 @@ def _named_in(sentence: str, owners: dict[str, str]) -> Iterator[str]:
     for file in dict.fromkeys([start, *sorted(words)]):
         if file in owners:
             yield owners[file]
-
-
-# --- pictures ---------------------------------------------------------------------------------
-
-
-def _pictures(
-    manifest: pd.DataFrame, offenders: dict[str, Level], facts: dict[str, PairFacts]
-) -> list[dict]:
-    """Pairs with a finding in their order, then the others, sampled evenly if there are many."""
-    shown = [id for id in offenders if id in facts][:MOST_PICTURES]
-    others = [id for id in facts if id not in offenders]
-    room = max(0, SAMPLED - len(shown))
-    if len(others) > room:
-        others = [others[place] for place in np.linspace(0, len(others) - 1, room).astype(int)]
-    shares = dict(zip(manifest["id"], manifest["foreground"], strict=True))
-    return [
-        {
-            "id": id,
-            "level": offenders.get(id, ""),
-            "foreground": shares[id],
-            "uri": _jpeg_uri(facts[id].picture),
-        }
-        for id in [*shown, *others]
-    ]
 
 
 def _jpeg_uri(data: bytes) -> str:

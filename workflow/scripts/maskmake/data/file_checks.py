@@ -12,7 +12,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.memory import available_memory
@@ -40,6 +40,9 @@ DENSEST = 1032
 
 # The channels of the colour types of PNG.
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+PNG_PALETTE = 3  # a colour type
+# Chunks of which libpng says nothing on the terminal, as it does of colour profiles.
+PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"pHYs", b"tEXt", b"tIME"}
 SMALL = 2**26  # bytes for which memory is not looked up, since that takes as long as reading them
 PIECE = 2**20  # bytes of a chunk that are read at once
 
@@ -140,28 +143,48 @@ def check_memory(height: int, width: int, needed: int) -> None:
         )
 
 
-def check_png(path: Path) -> bytes:
+class PngHead(NamedTuple):
+    """What a PNG says of its pixels.
+
+    Attributes:
+        height, width: in pixels.
+        samples: of a pixel; 1 for a palette.
+        depth: bits of a sample.
+        plain: whether it has neither a palette nor passes, and no chunk but ``PLAIN_CHUNKS``.
+        exif: content of the last chunk eXIf, wherever it is; empty if there is none.
+    """
+
+    height: int
+    width: int
+    samples: int
+    depth: int
+    plain: bool
+    exif: bytes
+
+
+def check_png(path: Path) -> PngHead:
     """Compare each chunk of a PNG with its checksum, and the header with the size of the file.
 
     Libraries leave out some of the checksums: Pillow those of the pixels, libpng those of what it
     takes for unimportant, such as the orientation.
 
-    Returns:
-        The content of the last chunk eXIf, wherever it is; empty if there is none.
-
     Raises:
         UserError: a checksum is wrong, the file is cut, or the header claims too many pixels.
     """
-    exif, header = b"", b""
+    exif, header, kinds = b"", b"", set()
     with path.open("rb") as file:
         file.seek(8)
+        size = os.fstat(file.fileno()).st_size
         for kind, data in _png_chunks(file):
             exif = data if kind == b"eXIf" else exif
             header = header or data
-    width, height, depth, colour = struct.unpack(">IIBB", header[:10])  # of the first chunk
+            kinds.add(kind)
+    # Of the first chunk.
+    width, height, depth, colour, _, _, passes = struct.unpack(">IIBBBBB", header[:13])
     samples = PNG_SAMPLES.get(colour, 1)
-    check_size(path.stat().st_size, height, width, height * -(-width * samples * depth // 8))
-    return exif
+    check_size(size, height, width, height * -(-width * samples * depth // 8))
+    plain = kinds <= PLAIN_CHUNKS and colour != PNG_PALETTE and not passes
+    return PngHead(height, width, samples, depth, plain, exif)
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

@@ -12,8 +12,8 @@ import pandas as pd
 
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_faults import name_labels
-from maskmake.data.label_fit import better_fits
-from maskmake.data.pair_facts import MANY_VALUES, SMALL_OBJECT, PairFacts
+from maskmake.data.label_fit import OtherFit
+from maskmake.data.pair_facts import MANY_VALUES, SMALL_OBJECT, PairFacts, is_exchanged
 
 Level = Literal["fault", "warning", "note"]
 
@@ -69,7 +69,10 @@ def parts_of(sentence: str) -> Parts:
 
 
 def pair_findings(
-    manifest: pd.DataFrame, facts: dict[str, PairFacts], labels: dict[str, LabelFacts]
+    manifest: pd.DataFrame,
+    facts: dict[str, PairFacts],
+    labels: dict[str, LabelFacts],
+    fits: list[OtherFit],
 ) -> list[Finding]:
     """Everything that the facts of the pairs show.
 
@@ -77,6 +80,7 @@ def pair_findings(
         manifest: of the audit.
         facts: of each pair, by its id.
         labels: what each label looks like, by the id of its image.
+        fits: images that the label of another pair fits better, the clearest first.
     """
     table = manifest.assign(facts=manifest["id"].map(facts))
     exchanged = table[
@@ -92,14 +96,12 @@ def pair_findings(
     constant = np.array([facts.constant for facts in plain["facts"]], bool)
     findings.extend(_constant(plain[constant]))
     shown = plain[~constant]
-    for check in (_saturated, _empty, _shares, _small_objects, _other_fits, _looks_apart):
+    for check in (_saturated, _empty, _shares, _small_objects):
         findings.extend(check(shown))
+    if fits:
+        findings.append(_other_fits(manifest, fits))
+    findings.extend(_looks_apart(shown))
     return findings
-
-
-def is_exchanged(facts: PairFacts, label: LabelFacts) -> bool:
-    """Whether the image of a pair looks like a label, and the label like an image."""
-    return facts.values <= 2 and len(label.histogram.values) >= MANY_VALUES
 
 
 def _exchange(rows: pd.DataFrame) -> Finding:
@@ -198,24 +200,19 @@ def _small_objects(rows: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _other_fits(rows: pd.DataFrame) -> Iterator[Finding]:
-    """Only labels of equal size are compared; others could not be exchanged unseen."""
-    fits = []
-    for _, alike in rows.groupby(["height", "width"], sort=False):
-        facts = list(alike["facts"])
-        for fit in better_fits([one.edges for one in facts], [one.borders for one in facts]):
-            fits.append((fit, alike.iloc[fit.image], alike.iloc[fit.label]))
-    if fits:
-        fits.sort(key=lambda found: found[0].own - found[0].other)
-        fit, own, other = fits[0]
-        many = f" and so for {_counted(len(fits) - 1, 'more image')}" if len(fits) > 1 else ""
-        yield Finding(
-            "warning",
-            f"{own['image']}: {other['label']} fits it better than its own label (agreement of "
-            f"edges {fit.other:.2f} against {fit.own:.2f}){many}; expected each label to fit its "
-            "own image best; look whether labels are shifted by one or exchanged.",
-            tuple(row["id"] for _, row, _ in fits),
-        )
+def _other_fits(manifest: pd.DataFrame, fits: list[OtherFit]) -> Finding:
+    fit, many = fits[0], ""
+    if len(fits) > 1:
+        many = f" and so for {_counted(len(fits) - 1, 'more image')}"
+    own = manifest[manifest["id"] == fit.image].iloc[0]
+    other = manifest[manifest["id"] == fit.label].iloc[0]
+    return Finding(
+        "warning",
+        f"{own['image']}: {other['label']} fits it better than its own label (agreement of edges "
+        f"{fit.other:.2f} against {fit.own:.2f}){many}; expected each label to fit its own image "
+        "best; look whether labels are shifted by one or exchanged.",
+        tuple(fit.image for fit in fits),
+    )
 
 
 def _looks_apart(rows: pd.DataFrame) -> Iterator[Finding]:

@@ -1,13 +1,30 @@
 """Which samples of a file are the channels of an image, and in which type they are kept."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from maskmake.runtime.errors import UserError
 
 MOST_CHANNELS = 16
+SAMPLED = 2**18  # about so many pixels of an image give its brightness, values and contrast
 FLOAT_TYPES = frozenset({"float16", "float32", "float64"})
+
+
+class Sliced(Protocol):
+    """An array, or what gives parts of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, places: Any, /) -> np.ndarray: ...
+
+
+def sampled(pixels: Sliced) -> np.ndarray:
+    """Every n-th row and column of (H, W) or (H, W, C), about ``SAMPLED`` points."""
+    step = max(1, int((pixels.shape[0] * pixels.shape[1] / SAMPLED) ** 0.5))
+    return pixels[::step, ::step]
 
 
 def kept_type(dtype: np.dtype) -> np.dtype:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.measure import label as number_pieces
 
+from maskmake.data.image_samples import sampled
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import NONE, ignored_pixels, occurring, without_ignored
 from maskmake.data.label_values import (
@@ -27,10 +28,8 @@ REGION_VALUES = 0.5
 # Object numbers: at least so many in one label, nearly all of them one piece, and none in many.
 MANY_OBJECTS, BROKEN_OBJECTS, MOST_PIECES = 10, 0.1, 5
 
-CONTRAST_PIXELS = 2**18  # about so many pixels of an image give its contrast
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelFacts:
     """What one label looks like.
 
@@ -51,12 +50,12 @@ class LabelFacts:
 
     histogram: Histogram
     colour: bool
-    regions: frozenset[int]
+    regions: tuple[int, ...]
     pieces: tuple[int, ...]
     line_pixels: int
     contrast: float
     ignored: int = 0
-    ignored_by: frozenset[str] = frozenset()
+    ignored_by: tuple[str, ...] = ()
     clear: bool = False
     nodata: int | None = None
 
@@ -88,12 +87,12 @@ class LabelFacts:
         return float((found.counts[inside].sum() - lines) / self.pixels)
 
 
-def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> LabelFacts:
+def label_facts(file: LabelFile, sample: np.ndarray | None, text: str = NONE) -> LabelFacts:
     """Look at one label.
 
     Args:
         file: as ``read_label`` gives it.
-        image: of the same size, or None where it cannot be read.
+        sample: ``sampled`` of the image, of equal size; None where it cannot be read.
         text: of ``label_ignored``, what is ignored.
     """
     ignored = ignored_pixels(file, text)
@@ -102,7 +101,7 @@ def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> 
     histogram = _less(whole, count)
     colour = label.ndim == 3
     values = histogram.values
-    regions: frozenset[int] = frozenset()
+    regions: tuple[int, ...] = ()
     pieces: tuple[int, ...] = ()
     line_pixels = 0
     if len(values) > 2 and not colour:
@@ -111,14 +110,14 @@ def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> 
         if (
             objects[0] > 0
             and len(objects) > 2
-            and len(regions - {0}) >= REGION_VALUES * len(objects)
+            and len(set(regions) - {0}) >= REGION_VALUES * len(objects)
         ):
             pieces = _pieces(label)
     if np.count_nonzero(values) > 1 and not colour:
         line_pixels = int(lines_between(label).sum())
     contrast = np.nan
-    if image is not None and image.shape[:2] == label.shape[:2] and len(values) > 1 and not colour:
-        contrast = _contrast(image, label, (float(values[0]) + float(values[-1])) / 2, ignored)
+    if sample is not None and len(values) > 1 and not colour:
+        contrast = _contrast(sample, label, (float(values[0]) + float(values[-1])) / 2, ignored)
     return LabelFacts(
         histogram=histogram,
         colour=colour,
@@ -127,7 +126,7 @@ def label_facts(file: LabelFile, image: np.ndarray | None, text: str = NONE) -> 
         line_pixels=line_pixels,
         contrast=contrast,
         ignored=count,
-        ignored_by=frozenset(occurring(file, text)),
+        ignored_by=tuple(occurring(file, text)),
         clear=file.clear is not None,
         nodata=file.nodata,
     )
@@ -139,7 +138,7 @@ def _less(histogram: Histogram, ignored: int) -> Histogram:
     return Histogram(histogram.values[counts > 0], counts[counts > 0])
 
 
-def _regions(label: np.ndarray, histogram: Histogram) -> frozenset[int]:
+def _regions(label: np.ndarray, histogram: Histogram) -> tuple[int, ...]:
     squares = np.zeros(len(histogram.values), np.int64)
     rows = max(1, COUNTED // label.shape[1])
     for start in range(0, len(label) - 1, rows):
@@ -148,7 +147,7 @@ def _regions(label: np.ndarray, histogram: Histogram) -> frozenset[int]:
         same = (corner == band[1:, :-1]) & (corner == band[:-1, 1:]) & (corner == band[1:, 1:])
         found, counts = np.unique(corner[same], return_counts=True)
         squares[np.searchsorted(histogram.values, found)] += counts
-    return frozenset(histogram.values[squares >= REGION_SQUARES * histogram.counts].tolist())
+    return tuple(histogram.values[squares >= REGION_SQUARES * histogram.counts].tolist())
 
 
 def _pieces(label: np.ndarray) -> tuple[int, ...]:
@@ -160,15 +159,14 @@ def _pieces(label: np.ndarray) -> tuple[int, ...]:
 
 
 def _contrast(
-    image: np.ndarray, label: np.ndarray, middle: float, ignored: np.ndarray | None
+    sample: np.ndarray, label: np.ndarray, middle: float, ignored: np.ndarray | None
 ) -> float:
-    step = max(1, int((label.size / CONTRAST_PIXELS) ** 0.5))
-    pixels = image[::step, ::step].astype(np.float32)
+    pixels = sample.astype(np.float32)
     if pixels.ndim == 3:
         pixels = pixels.mean(axis=2)
-    upper = label[::step, ::step] > middle
+    upper = sampled(label) > middle
     if ignored is not None:
-        counted = ~ignored[::step, ::step]
+        counted = ~sampled(ignored)
         pixels, upper = pixels[counted], upper[counted]
     deviation = pixels.std() if pixels.size else 0
     if not deviation or not upper.any() or upper.all():

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from maskmake.data import tiff as tiffs
-from maskmake.data.file_checks import check_memory, check_name, image_format
+from maskmake.data.file_checks import PNG_PALETTE, check_memory, check_name, image_format
 from maskmake.data.file_decoders import PILLOW_FORMATS, band_rows
 from maskmake.data.images import (
     explain_decoding_errors,
@@ -28,7 +28,7 @@ from maskmake.runtime.errors import UserError
 # Types of whole numbers, and floats, which some programs write whole numbers in.
 TYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefd"))
 
-GREY_PNG = 0  # colour type
+GREY_PNG, RGB_PNG = 0, 2  # colour types
 GDAL_NODATA = 42113
 PAGE = re.compile(r", page \d+$")
 LOSSY_WEBP = b"VP8 "  # kind of the chunk of pixels
@@ -74,12 +74,7 @@ def read_label(path: str | Path) -> LabelFile:
         if len(readers) > 1:
             raise stack_error(path, open_image_files(path))
         return readers[0]()
-    if kind in ("JPEG", "JPEG 2000"):
-        raise _lossy(path, f"a {kind} label")
-    if kind == "WebP" and _webp_chunk(path) == LOSSY_WEBP:
-        raise _lossy(path, "a WebP label")
-    pixels = _stored(path, kind, read_pixels(path))
-    return _label_file(path, pixels, _alpha(path, kind), None)
+    return _read_plain(path, kind)
 
 
 def open_label_files(path: Path, name: str) -> list[LabelReader]:
@@ -94,12 +89,35 @@ def open_label_files(path: Path, name: str) -> list[LabelReader]:
     """
     check_name(path, name)
     with explain_decoding_errors(path):
-        if image_format(path) != "TIFF":
-            return [partial(read_label, path)]
+        if (kind := image_format(path)) != "TIFF":
+            return [partial(_read_plain, path, kind)]
         with tiffs.open_tiff(path) as tiff:
             stack = [[place for place, _ in planes] for planes in list_stack(tiff)]
     pages = [None] if len(stack) == 1 else range(len(stack))
     return [partial(_read_planes, path, *each) for each in zip(stack, pages, strict=True)]
+
+
+def _read_plain(path: Path, kind: str) -> LabelFile:
+    """The label of a file that is no TIFF."""
+    if kind in ("JPEG", "JPEG 2000"):
+        raise _lossy(path, f"a {kind} label")
+    if kind == "WebP" and _webp_chunk(path) == LOSSY_WEBP:
+        raise _lossy(path, "a WebP label")
+    pixels = read_pixels(path)
+    if kind == "PNG":
+        depth, colour_type = _png_type(path)
+        if colour_type == GREY_PNG and depth in (2, 4):
+            pixels = pixels // (255 // (2**depth - 1))  # decoders stretch them to 8 bits
+        if colour_type in (GREY_PNG, RGB_PNG):  # which have no palette and no channel of alpha
+            return _label_file(path, pixels, None, None)
+    return _label_file(path, _stored(path, kind, pixels), _alpha(path, kind), None)
+
+
+def _png_type(path: Path) -> tuple[int, int]:
+    """Bits of a sample of a PNG, and its colour type."""
+    with path.open("rb") as file:
+        depth, colour_type = struct.unpack(">BB", file.read(26)[24:])
+    return depth, colour_type
 
 
 def _read_planes(path: Path, planes: list[Page], page: int | None) -> LabelFile:
@@ -143,6 +161,8 @@ def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
     if not path.is_file():  # all pages of a stack are written alike
         path = Path(PAGE.sub("", str(path)))
     kind = image_format(path)
+    if kind == "PNG" and _png_type(path)[1] != PNG_PALETTE:
+        return False
     if kind == "TIFF":
         with tiffs.open_tiff(path) as tiff:
             page = tiff.pages.first
@@ -195,7 +215,7 @@ def _nodata(page: tifffile.TiffPage) -> int | None:
 
 
 def _alpha(path: Path, kind: str) -> np.ndarray | None:
-    """The alpha channel (H, W) of a PNG or BMP; a palette has none, whatever colours are clear."""
+    """The alpha channel (H, W); a palette has none, whatever colours are clear."""
     with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
         if opened.mode not in ("LA", "RGBA"):
             return None
@@ -205,11 +225,7 @@ def _alpha(path: Path, kind: str) -> np.ndarray | None:
 
 
 def _stored(path: Path, kind: str, pixels: np.ndarray) -> np.ndarray:
-    """What a PNG or BMP stores, of the pixels that it shows."""
-    with path.open("rb") as file:
-        depth, colour_type = struct.unpack(">BB", file.read(26)[24:])
-    if kind == "PNG" and colour_type == GREY_PNG and depth in (2, 4):
-        return pixels // (255 // (2**depth - 1))  # decoders stretch them to 8 bits
+    """What a file stores, of the pixels that it shows: the indices of a palette."""
     with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
         if opened.mode != "P":
             return pixels

@@ -18,6 +18,8 @@ def join_files(files: Sequence[str | Path]) -> str:
 
 def split_files(label: str | Path) -> list[Path]:
     """The files of a label, of the text of ``join_files``."""
+    if BETWEEN not in str(label):
+        return [Path(label)]
     folder, *names = str(label).split(BETWEEN)
     return [Path(folder, name) for name in names] if folder and names else [Path(label)]
 

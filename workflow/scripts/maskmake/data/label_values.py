@@ -22,7 +22,7 @@ NONZERO, OBJECTS, ABOVE = "nonzero", "objects", "above "
 COUNTED = 2**22  # pixels of a label that are counted at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Histogram:
     """The values of a label, ascending, and how many pixels have each; both ``int64``."""
 

@@ -1,12 +1,11 @@
 """Zero mean and unit variance of each image by itself."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from maskmake.data.file_decoders import band_rows
-from maskmake.data.pixel_store import PixelStore
+from maskmake.data.pixel_store import PixelStore, image_bands
 
 
 class Moments(NamedTuple):
@@ -54,9 +53,3 @@ class StoreMoments:
             channels = 1 if image.ndim == 2 else image.shape[2]
             self._known[image_id] = moments(image_bands(image), channels)
         return self._known[image_id]
-
-
-def image_bands(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Bands of an image (H, W) or (H, W, C) that is in memory or mapped."""
-    rows = band_rows(image.shape[1])
-    return (image[start : start + rows] for start in range(0, len(image), rows))

@@ -1,38 +1,32 @@
-"""What a pair of image and label looks like, in a few numbers and a small picture of 5 KB.
+"""What a pair of image and label looks like, in a few numbers.
 
 The audit gathers these while it reads the files once. What is wrong with a pair often shows only
 beside the others, so all findings are made from these facts afterwards.
 """
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
-from skimage.measure import label as number_pieces
-from skimage.segmentation import find_boundaries
+from scipy import ndimage
 
+from maskmake.data.image_samples import is_grey, sampled
 from maskmake.data.label_facts import LabelFacts
-from maskmake.data.label_values import foreground_mask, meaning_of
-
-SAMPLED = 2**18  # about so many pixels of an image give its brightness and its values
+from maskmake.data.label_files import LabelFile
+from maskmake.data.label_ignored import ignored_pixels, without_ignored
+from maskmake.data.label_values import OBJECTS, foreground_mask, meaning_of
+from maskmake.data.pair_pictures import reduced
 
 # A label has few values and an image has many. Values are counted up to so many.
 MANY_VALUES = 64
 
 SMALL_OBJECT = 4  # pixels; smaller objects are slips of the pen, or noise of a threshold
-BAND = 2**20  # pixels of a label whose objects are numbered at once, in 8 bytes each
-
-# Edges are compared on a grid of so many points a side. On it, the label of an ISBI 2012 section
-# agrees with its image by 0.50 to 0.64, and with another section by 0.45 at most.
-EDGE_SIDE = 64
-
-PICTURE_SIDE, PICTURE_QUALITY = 128, 80
-OUTLINE = (255, 64, 0)
+BAND = 2**20  # pixels of a label whose objects are numbered at once, in 4 bytes each
+SIDES_AND_CORNERS = np.ones((3, 3), bool)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PairFacts:
     """What an image and its label look like.
 
@@ -41,76 +35,143 @@ class PairFacts:
         value: that of the first pixel; of several channels the highest.
         values: number of values of the image in a sample of its pixels, at most ``MANY_VALUES``.
         brightness: mean of the image, in the units of its file.
-        spread: how far the percentiles 0.5 and 99.5 of the image lie apart, in the same units.
+        low, high: percentiles 0.5 and 99.5 of the image, in the same units.
         at_top: share of the pixels that have the highest value of the image.
         commonest: share of the pixels that have the commonest value of the image.
         small_objects: number of objects of the label below ``SMALL_OBJECT`` pixels.
-        edges: strength of the edges of the image, as ranks, (64 * 64) ``uint8``.
-        borders: strength of the borders of the label, (64 * 64) ``uint8``.
-        picture: JPEG of the image with the label outlined, at most 128 pixels a side.
     """
 
     constant: bool
     value: float
     values: int
     brightness: float
-    spread: float
+    low: float
+    high: float
     at_top: float
     commonest: float
     small_objects: int
-    edges: np.ndarray
-    borders: np.ndarray
-    picture: bytes
+
+    @property
+    def spread(self) -> float:
+        """How far the two percentiles lie apart."""
+        return self.high - self.low
 
 
-def pair_facts(image: np.ndarray, mask: np.ndarray) -> PairFacts:
-    """Look at one pair.
+class ImageLook(NamedTuple):
+    """What is asked of the pixels of an image, so that its label can be read without them.
 
-    Args:
-        image: (H, W) or (H, W, C), any number type.
-        mask: (H, W) bool, foreground of the label; of another size, it counts as background.
+    Attributes:
+        size: height and width.
+        channels: 1 for three equal ones, too.
+        minimum, maximum: of all pixels.
+        constant: see ``PairFacts``.
+        sample: see ``sampled``.
+        reduced: see ``pair_pictures.reduced``.
     """
-    if mask.shape != image.shape[:2]:
-        mask = np.zeros(image.shape[:2], bool)
-    step = max(1, int((mask.size / SAMPLED) ** 0.5))
-    sample = image[::step, ::step]
-    strongest = sample if sample.ndim == 2 else sample.max(axis=2)
-    values, counts = _counted(strongest)
-    low, high = _middle(values, counts)
-    image_edges = _edges(sample if sample.ndim == 2 else sample.mean(axis=2))
-    return PairFacts(
+
+    size: tuple[int, int]
+    channels: int
+    minimum: float
+    maximum: float
+    constant: bool
+    sample: np.ndarray
+    reduced: np.ndarray
+
+
+def image_look(image: np.ndarray) -> ImageLook:
+    """Look at an image (H, W) or (H, W, C) of any number type."""
+    return ImageLook(
+        size=(image.shape[0], image.shape[1]),
+        channels=1 if is_grey(image) else image.shape[2],
+        minimum=float(image.min()),
+        maximum=float(image.max()),
         constant=_is_constant(image),
-        value=float(strongest[0, 0]),
-        values=min(len(values), MANY_VALUES),
-        brightness=float(sample.mean(dtype=np.float64)),
-        spread=high - low,
-        at_top=float(counts[-1] / counts.sum()),
-        commonest=float(counts.max() / counts.sum()),
-        small_objects=count_small_objects(mask),
-        edges=_ranks(image_edges),
-        borders=_scaled(_edges(mask[::step, ::step])),
-        picture=outlined_jpeg(image, mask, low, high),
+        # Copies, if they are no whole images, which they would keep in memory.
+        sample=np.ascontiguousarray(sampled(image)),
+        reduced=np.ascontiguousarray(reduced(image)),
     )
 
 
-def likely_mask(
-    label: np.ndarray, facts: LabelFacts, foreground: str | int | list[str | int]
-) -> np.ndarray:
-    """Foreground of a label before all labels are read, which settles its meaning; (H, W) bool.
+class LikelyMask:
+    """Foreground of a label before all labels are read, which settles its meaning.
+
+    A part of it is made when it is asked for, as ``mask[rows]`` or ``mask[rows, columns]``, since
+    the whole takes as much memory as the label.
 
     Args:
         label: as ``read_label`` gives it.
+        ignored: text of ``label_ignored``.
         facts: of the label.
         foreground: ``dataset.foreground``. For ``auto``, object numbers are all foreground, and
             other values above the middle of their range.
     """
+
+    def __init__(
+        self,
+        label: LabelFile,
+        ignored: str,
+        facts: LabelFacts,
+        foreground: str | int | list[str | int],
+    ):
+        self.shape = (label.shape[0], label.shape[1])
+        self._label, self._ignored, self._facts = label, ignored, facts
+        self._foreground = foreground
+        self._whole: np.ndarray | None = None
+        if foreground in (OBJECTS, [OBJECTS]):  # lines between objects depend on all of them
+            self._whole = self[:]
+
+    def __getitem__(self, places: Any) -> np.ndarray:
+        if self._whole is not None:
+            return self._whole[places]
+        label = self._label
+        clear = None if label.clear is None else label.clear[places]
+        part = LabelFile(label.values[places], clear, label.nodata)
+        values = without_ignored(part, ignored_pixels(part, self._ignored))
+        return _likely(values, self._facts, self._foreground)
+
+
+Mask = np.ndarray | LikelyMask  # (H, W) bool
+
+
+def pair_facts(look: ImageLook, mask: Mask) -> PairFacts:
+    """Look at one pair.
+
+    Args:
+        look: of the image.
+        mask: foreground of the label.
+    """
+    sample = look.sample
+    strongest = sample if sample.ndim == 2 else sample.max(axis=2)
+    values, counts = _counted(strongest)
+    low, high = _middle(values, counts)
+    return PairFacts(
+        constant=look.constant,
+        value=float(strongest[0, 0]),
+        values=min(len(values), MANY_VALUES),
+        brightness=float(sample.mean(dtype=np.float64)),
+        low=low,
+        high=high,
+        at_top=float(counts[-1] / counts.sum()),
+        commonest=float(counts.max() / counts.sum()),
+        small_objects=count_small_objects(mask),
+    )
+
+
+def is_exchanged(facts: PairFacts, label: LabelFacts) -> bool:
+    """Whether the image of a pair looks like a label, and the label like an image."""
+    return facts.values <= 2 and len(label.histogram.values) >= MANY_VALUES
+
+
+def _likely(
+    label: np.ndarray, facts: LabelFacts, foreground: str | int | list[str | int]
+) -> np.ndarray:
     if foreground != "auto":
         wanted = foreground if isinstance(foreground, list) else [foreground]
         return foreground_mask(label, meaning_of(wanted))
     if facts.colour:
         return foreground_mask(label, "nonzero")
     values = facts.histogram.values
-    if facts.pieces or len(facts.regions - {0}) > 1:
+    if facts.pieces or len(set(facts.regions) - {0}) > 1:
         return label != 0
     if len(values) == 1:
         return label != 0
@@ -142,7 +203,7 @@ def _is_constant(image: np.ndarray) -> bool:
 # --- objects ----------------------------------------------------------------------------------
 
 
-def count_small_objects(mask: np.ndarray) -> int:
+def count_small_objects(mask: Mask) -> int:
     """Number of objects, connected by sides and corners, below ``SMALL_OBJECT`` pixels.
 
     The mask is looked at in bands. One reaches as many rows into the next as a small object can,
@@ -156,70 +217,15 @@ def _bands(height: int, width: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + rows, height)) for start in range(0, height, rows))
 
 
-def _firsts(mask: np.ndarray, start: int, end: int) -> int:
+def _firsts(mask: Mask, start: int, end: int) -> int:
     above = max(0, start - 1)
     band = mask[above : end + SMALL_OBJECT - 1]
-    numbers = number_pieces(band, connectivity=2)
-    sizes = np.bincount(numbers.reshape(-1))
-    small = sizes < SMALL_OBJECT
+    numbers, _ = ndimage.label(band, SIDES_AND_CORNERS)
+    small = np.bincount(numbers.reshape(-1)) < SMALL_OBJECT
     small[0] = False
+    if not small.any():
+        return 0
     places = np.flatnonzero(small[numbers])
     _, first = np.unique(numbers.reshape(-1)[places], return_index=True)
     rows = places[first] // band.shape[1] + above
     return int(((rows >= start) & (rows < end)).sum())
-
-
-# --- edges ------------------------------------------------------------------------------------
-
-
-def _edges(pixels: np.ndarray) -> np.ndarray:
-    """Strength of the edges on a grid of 64 x 64 points, whatever the size; ``float32``."""
-    side = 2 * EDGE_SIDE
-    small = _resized(pixels.astype(np.float32), side)
-    down, right = np.gradient(small)
-    return _resized(np.hypot(down, right), EDGE_SIDE).reshape(-1)
-
-
-def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
-
-
-def _ranks(strengths: np.ndarray) -> np.ndarray:
-    """Ranks, from 0 to 255, so that one bright line does not outweigh all else."""
-    _, places = np.unique(strengths, return_inverse=True)
-    return (places * 255 // max(1, places.max())).astype(np.uint8)
-
-
-def _scaled(strengths: np.ndarray) -> np.ndarray:
-    highest = strengths.max()
-    return (strengths * (255 / highest) if highest else strengths).round().astype(np.uint8)
-
-
-# --- picture ----------------------------------------------------------------------------------
-
-
-def outlined_jpeg(image: np.ndarray, mask: np.ndarray, low: float, high: float) -> bytes:
-    """A small picture of an image with the border of its label drawn on it.
-
-    Args:
-        image: (H, W) or (H, W, C), any number type.
-        mask: (H, W) bool.
-        low, high: values of the image that become black and white.
-    """
-    step = -(-max(mask.shape) // (4 * PICTURE_SIDE))
-    pixels = image[::step, ::step].astype(np.float32)
-    if pixels.ndim == 3 and pixels.shape[2] != 3:
-        pixels = pixels.mean(axis=2)
-    scaled = ((pixels - low) / ((high - low) or 1)).clip(0, 1) * 255
-    picture = np.array(_thumbnail(scaled.round().astype(np.uint8)).convert("RGB"))
-    label = np.asarray(_thumbnail(mask[::step, ::step] * np.uint8(255))) > 127
-    picture[find_boundaries(label, mode="inner")] = OUTLINE
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=PICTURE_QUALITY, subsampling=0)
-    return buffer.getvalue()
-
-
-def _thumbnail(picture: np.ndarray) -> Image.Image:
-    image = Image.fromarray(picture)
-    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX)
-    return image

@@ -37,7 +37,7 @@ NAMED = 3  # of many links in one sentence
 SECONDS_FOR_GROUP = 1  # a sound expression takes microseconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """An image and its label.
 

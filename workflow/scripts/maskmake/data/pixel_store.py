@@ -1,26 +1,32 @@
 """The pixel store: all images of a data set in one memory-mapped array, found by an index."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from maskmake.data.file_decoders import band_rows
 from maskmake.data.image_samples import is_grey, kept_type, with_channels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import ignored_pixels, without_ignored
 from maskmake.data.label_names import describe_files, split_files
-from maskmake.data.label_values import foreground_mask
+from maskmake.data.label_values import OBJECTS, foreground_mask
 from maskmake.data.labels import IGNORED
 from maskmake.data.object_masks import sum_of_files
-from maskmake.data.pair_pixels import open_pair
+from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.tables import check_columns, damaged
 from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, writable_array, write_csv
+
+Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
 
 
 class PixelStore:
@@ -92,6 +98,12 @@ class PixelStore:
         """Height and width of one image, without touching its pixels."""
         height, width = self.shape(image_id)[:2]
         return height, width
+
+
+def image_bands(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Bands of an image (H, W) or (H, W, C) that is in memory or mapped."""
+    rows = band_rows(image.shape[1])
+    return (image[start : start + rows] for start in range(0, len(image), rows))
 
 
 def open_images(path: str | Path, index: pd.DataFrame) -> PixelStore:
@@ -202,82 +214,106 @@ def build_store(
             "label_offset": offsets_of(label_shapes),
         }
     )
-    thumbnails: list[np.ndarray] = []
-    sums: dict[str, list[str]] = {"sha256_image": [], "sha256_label": []}
+    convert = partial(to_pixel_type, dtype=dtype, channels=channels, value_range=value_range)
+    stored: list[_Stored] = []
+    places = index.itertuples()
     with (
         writable_array(images_path, stacked_shape(image_shapes), dtype) as images,
         writable_array(labels_path, stacked_shape(label_shapes), np.uint8) as labels,
     ):
-        flat_images, flat_labels = images.reshape(-1), labels.reshape(-1)
-        audited = _audited_pairs(manifest, selection)
-        for row, place, (pixels, file) in zip(
-            manifest.itertuples(), index.itertuples(), audited, strict=True
-        ):
-            pixels = to_pixel_type(pixels, dtype, channels, value_range)
-            thumbnails.append(thumbnail(pixels))
-            label = binary_label(file, str(row.label_foreground), str(row.label_ignored))
-            flat_images[place.image_offset :][: pixels.size] = pixels.reshape(-1)
-            flat_labels[place.label_offset :][: label.size] = label.reshape(-1)
-            sums["sha256_image"].append(_sum(pixels))
-            sums["sha256_label"].append(_sum(label))
-    write_csv(index_path, index.assign(**sums))
-    return np.stack(thumbnails)
+        for _, of_files in groupby(manifest.itertuples(), key=attrgetter("image", "label")):
+            rows = list(of_files)
+            with _unchanged(rows[0]):
+                parts = open_pair(rows[0].id, Path(rows[0].image), rows[0].label, selection)
+                for row, part in zip(rows, parts, strict=True):
+                    stored.append(_store_pair(row, part, convert, next(places), images, labels))
+    _, sums_of_images, sums_of_labels = zip(*stored, strict=True)
+    write_csv(index_path, index.assign(sha256_image=sums_of_images, sha256_label=sums_of_labels))
+    return np.stack([one.thumbnail for one in stored])
 
 
-def binary_label(file: LabelFile, meaning: str, ignored: str) -> np.ndarray:
-    """A label as the pixel store has it, (H, W) ``uint8``: 0, 1 and ``IGNORED``.
+class _Stored(NamedTuple):
+    thumbnail: np.ndarray
+    sha256_image: str
+    sha256_label: str
+
+
+def _store_pair(
+    row,
+    part: PairedImage,
+    convert: Callable[[np.ndarray], np.ndarray],
+    place,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> _Stored:
+    """Write the image of a row of the manifest, and then its label, which is as large."""
+    pixels = convert(_of_audited_size(part.read_image(), row))
+    small = thumbnail(pixels)
+    sum_of_image = _store(images, place.image_offset, image_bands(pixels))
+    del pixels
+    label = _of_audited_size(part.read_label(), row)
+    bands = _binary_bands(label, str(row.label_foreground), str(row.label_ignored))
+    return _Stored(small, sum_of_image, _store(labels, place.label_offset, bands))
+
+
+def _store(array: np.ndarray, offset: int, bands: Iterable[np.ndarray]) -> str:
+    """Write bands of an image one after the other into a mapped array; gives their SHA-256."""
+    assert isinstance(array, np.memmap)
+    total = hashlib.sha256()
+    for band in bands:
+        total.update(np.ascontiguousarray(band).data)
+        # A map of its own, so that the pages that were written leave the memory with it.
+        first_byte = array.offset + int(offset) * array.dtype.itemsize
+        np.memmap(str(array.filename), array.dtype, "r+", first_byte, band.shape)[...] = band
+        offset += band.size
+    return total.hexdigest()
+
+
+def _binary_bands(file: LabelFile, meaning: str, ignored: str) -> Iterator[np.ndarray]:
+    """A label as the pixel store has it, rows of ``uint8``: 0, 1 and ``IGNORED``.
 
     Args:
         file: as ``read_label`` gives it.
         meaning: text of ``label_values``.
         ignored: text of ``label_ignored``.
     """
-    left_out = ignored_pixels(file, ignored)
-    label = foreground_mask(without_ignored(file, left_out), meaning).astype(np.uint8)
-    if left_out is not None:
-        label[left_out] = IGNORED
-    return label
+    height, width = file.shape[:2]
+    rows = height if meaning == OBJECTS else band_rows(width)  # objects may touch at any row
+    for start in range(0, height, rows):
+        band = slice(start, start + rows)
+        clear = None if file.clear is None else file.clear[band]
+        part = LabelFile(file.values[band], clear, file.nodata)
+        left_out = ignored_pixels(part, ignored)
+        label = foreground_mask(without_ignored(part, left_out), meaning).view(np.uint8)
+        if left_out is not None:
+            label[left_out] = IGNORED
+        yield label
 
 
-def _sum(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+@contextmanager
+def _unchanged(first) -> Iterator[None]:
+    """Compare the files of a row with those that were audited.
 
-
-def _audited_pairs(
-    manifest: pd.DataFrame, selection: Sequence[int] | None
-) -> Iterator[tuple[np.ndarray, LabelFile]]:
-    """Each image and its label, of files that still have the bytes that were audited.
-
-    They are compared after the files were decoded, so that a change until then is seen.
+    They are compared after they were decoded, so that a change until then is seen, and is the
+    reason of what is wrong with them.
     """
-    for _, of_files in groupby(manifest.itertuples(), key=attrgetter("image", "label")):
-        rows = list(of_files)
-        first = rows[0]
-        sums = {first.image: first.sha256_image, first.label: first.sha256_label}
-        fault: UserError | None = None
-        try:
-            parts = open_pair(first.id, Path(first.image), first.label, selection)
-            if len(parts) != len(rows):
-                _check_unchanged(sums)
-            for row, part in zip(rows, parts, strict=True):
-                pixels, label = part.read_image(), part.read_label()
-                channels = 1 if is_grey(pixels) else pixels.shape[2]
-                sizes = {pixels.shape[:2], label.shape[:2]}
-                if sizes != {(row.height, row.width)} or channels != row.channels:
-                    raise _changed(row.image)
-                yield pixels, label
-        except UserError as error:
-            fault = error
-        _check_unchanged(sums)
-        if fault:
-            raise fault
+    sums = {first.image: first.sha256_image, first.label: first.sha256_label}
+    try:
+        yield
+    finally:
+        for path, audited in sums.items():
+            there = all(file.is_file() for file in split_files(path))
+            if there and sum_of_files(path) != audited:
+                raise _changed(path)
 
 
-def _check_unchanged(sums: dict[str, str]) -> None:
-    for path, audited in sums.items():
-        there = all(file.is_file() for file in split_files(path))
-        if there and sum_of_files(path) != audited:
-            raise _changed(path)
+def _of_audited_size(found: Pixels, row) -> Pixels:
+    same = found.shape[:2] == (row.height, row.width)
+    if same and isinstance(found, np.ndarray):
+        same = row.channels == (1 if is_grey(found) else found.shape[2])
+    if not same:
+        raise _changed(row.image)
+    return found
 
 
 def _changed(path: str) -> UserError:

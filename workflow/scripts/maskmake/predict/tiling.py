@@ -17,8 +17,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from maskmake.data.normalization import StoreMoments, image_bands
-from maskmake.data.pixel_store import PixelStore, offsets_of, open_images, stacked_shape
+from maskmake.data.normalization import StoreMoments
+from maskmake.data.pixel_store import (
+    PixelStore,
+    image_bands,
+    offsets_of,
+    open_images,
+    stacked_shape,
+)
 from maskmake.network.device import describe_device
 from maskmake.network.memory import is_exhausted, output_bytes
 from maskmake.network.networks import ENCODER_STRIDE

@@ -4,12 +4,14 @@ import ast
 import hashlib
 import re
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = "maskmake"
 TEMPLATE_SUFFIX = ".html.j2"
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements inside a statement
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # A string, which stays; or the end of a line of code: its comment, and the blank lines and comments
 # that follow.
@@ -24,9 +26,35 @@ STRING_OR_LINE_END = re.compile(
 # What follows is cached by the content of a file, since many scripts ask for it.
 
 
+class _Parsed(NamedTuple):
+    """What is asked of a Python file; its whole tree would take half a megabyte."""
+
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    templates: tuple[str, ...]
+    docstrings: tuple[ast.Expr, ...]
+
+
 @cache
-def _nodes(source: bytes) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(source)))
+def _parsed(source: bytes) -> _Parsed:
+    tree = ast.parse(source)
+    statements = list(_statements(tree))
+    # Most of a tree is expressions, which take most of the time of Snakemake's start.
+    nodes = ast.walk(tree) if b".j2" in source else ()
+    constants = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
+    return _Parsed(
+        tuple(node for node in statements if isinstance(node, ast.Import | ast.ImportFrom)),
+        tuple(text for text in constants if text.endswith(TEMPLATE_SUFFIX)),
+        tuple(_docstrings(statements)),
+    )
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in BLOCKS:
+            waiting.extend(getattr(node, block, ()))
 
 
 @cache
@@ -39,16 +67,15 @@ def _dependencies(path: Path, source: bytes) -> tuple[Path, ...]:
     """
     root = next(folder for folder in path.parents if (folder / PACKAGE).is_dir())
     found: set[Path] = set()
-    for node in _nodes(source):
+    parsed = _parsed(source)
+    for node in parsed.imports:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found.update(_module_files(root, alias.name, path))
-        elif isinstance(node, ast.ImportFrom):
+        else:
             found.update(_imported_files(root, node, path))
-        elif isinstance(node, ast.Constant) and str(node.value).endswith(TEMPLATE_SUFFIX):
-            template = path.parent / "templates" / str(node.value)
-            if template.is_file():
-                found.add(template)
+    templates = (path.parent / "templates" / name for name in parsed.templates)
+    found.update(template for template in templates if template.is_file())
     return tuple(sorted(found - {path}))
 
 
@@ -109,7 +136,7 @@ def _code_alone(source: bytes) -> bytes:
     What is left is the text as it stands, so that every version of Python gives the same.
     """
     lines = source.replace(b"\r\n", b"\n").split(b"\n")
-    for text in _docstrings(source):
+    for text in _parsed(source).docstrings:
         first, last = text.lineno - 1, text.end_lineno or text.lineno
         rest = lines[first][: text.col_offset] + lines[last - 1][text.end_col_offset :]
         lines[first:last] = [rest, *[b""] * (last - first - 1)]  # the others keep their numbers
@@ -118,8 +145,8 @@ def _code_alone(source: bytes) -> bytes:
     ).lstrip(b"\n")
 
 
-def _docstrings(source: bytes) -> Iterator[ast.Expr]:
-    for node in _nodes(source):
+def _docstrings(statements: Iterable[ast.AST]) -> Iterator[ast.Expr]:
+    for node in statements:
         if isinstance(node, DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
             value = node.body[0].value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
