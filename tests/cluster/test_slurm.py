@@ -186,7 +186,7 @@ def test_gpu_that_the_node_does_not_have_is_named(work, cluster):
     code, output = snakemake(work, "train", *CLUSTER, "--retries", "0", gpu=None)
     assert code != 0
     assert [job.node for job in jobs_of("train_fold", work, cluster)] == ["gpu1"]
-    assert "train.gpu: 1 asked for, but tensorflow sees none" in output, output
+    assert "train.gpu asks for 1 GPU, but tensorflow sees none" in output, output
 
 
 def test_processor_asked_for_in_a_way_that_reaches_no_job_is_refused(work, cluster):

@@ -83,4 +83,4 @@ def test_without_a_limit_the_jobs_take_turns_on_the_gpu(work, one_gpu):
     output, _, warnings = trainings(work, "--resources", "mem_mb=8000", prefix=one_gpu)
     assert warnings == 1
     assert output.count("waiting for 1 GPU: GPU-") == 1
-    assert output.count("train.gpu: 1 asked for, but tensorflow sees none") >= 2
+    assert output.count("train.gpu asks for 1 GPU, but tensorflow sees none") >= 2

@@ -1,5 +1,6 @@
 """What a user can get wrong: one sentence, an exit code, and nothing lost or half written."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -259,12 +260,25 @@ def test_patch_larger_than_an_image_is_refused_and_the_former_model_kept(finishe
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
-def test_gpu_that_is_not_there_is_refused(folder):
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_refused_before_any_job(folder):
+    configure(folder, train={**CONFIG["train"], "gpu": 1}, runs={"a": {}})
+    output = refusal(folder, "train", gpu=1, forked=True)
+    found = "train.gpu: 1 in run 'a', but nvidia-smi lists none on this machine"
+    assert_told_once(output, found, "set train.gpu to auto, add --resources gpu=0")
+    assert not (folder / "results/tiny/data").exists()
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
+def test_without_a_gpu_the_processor_is_taken_and_the_log_says_so(folder):
     configure(folder, runs={"a": {}})
-    output = refusal(folder, "train", gpu=1)
-    remedy = "set train.gpu to 0 or add --resources gpu=0 to use the processor"
-    assert_told_once(output, "train.gpu: 1 asked for, but tensorflow sees none", remedy)
-    finish(folder, "train", gpu=0)
+    finish(folder, "results/tiny/runs/a/fold0/probabilities.npy", gpu=1)
+    for job in ("train", "predict"):
+        log = (folder / f"results/tiny/logs/a-fold0-{job}.log").read_text()
+        assert "train.gpu: auto; nvidia-smi lists no GPU here, so the processor is used" in log
+    training = json.loads((folder / "results/tiny/runs/a/fold0/training.json").read_text())
+    assert training["device"] == "CPU"
+    configure(folder, train={**CONFIG["train"], "gpu": 0}, runs={"a": {}})
+    assert "a-fold0-train" not in planned(folder), "another device trains nothing again"
 
 
 def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder):

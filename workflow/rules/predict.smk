@@ -17,10 +17,12 @@ rule predict_fold:
         "../../envs/keras.yaml"
     threads: 4
     resources:
-        gpu=lambda wildcards: min(1, RUNS[wildcards.run]["gpu"]),
+        gpu=lambda wildcards: min(1, gpus_asked_for(RUNS[wildcards.run])),
     params:
         predict=SETTINGS["predict"],
         backend=lambda wildcards: RUNS[wildcards.run]["backend"],
+        # What depends on threads is no reason to run again.
+        gpu=lambda wildcards, threads: RUNS[wildcards.run]["gpu"],
         code=code("predict.py"),
     script:
         "../scripts/predict.py"

@@ -18,7 +18,7 @@ rule segment_shard:
         "../../envs/keras.yaml"
     threads: 4
     resources:
-        gpu=min(1, RUNS[SEGMENT_RUN]["gpu"]),
+        gpu=min(1, gpus_asked_for(RUNS[SEGMENT_RUN])),
     params:
         data=version_of_shard,
         contents=contents_of_shard,
@@ -27,6 +27,8 @@ rule segment_shard:
         images=images_of_shard,
         ids=ids_of_shard,
         predict=SETTINGS["predict"],
+        # What depends on threads is no reason to run again.
+        gpu=lambda wildcards, threads: RUNS[SEGMENT_RUN]["gpu"],
         code=code("segment.py"),
     script:
         "../scripts/segment.py"

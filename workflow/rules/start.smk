@@ -18,7 +18,7 @@ elif internals.is_job_of_cluster(workflow):  # which goes on without the Snakema
 # Snakemake would hand such a job fewer GPUs without a word.
 GPU_LIMIT = internals.resource_limit(workflow, "gpu")
 for name, run in RUNS.items():
-    if GPU_LIMIT and run["gpu"] > GPU_LIMIT:
+    if GPU_LIMIT and gpus_asked_for(run) > GPU_LIMIT:
         raise WorkflowError(
             f"train.gpu: {run['gpu']} in run '{name}', but --resources gpu={GPU_LIMIT} (from the "
             "profile, unless it was given) is the limit for all jobs together; add "
@@ -26,12 +26,29 @@ for name, run in RUNS.items():
         )
 
 
+def check_gpus(names):
+    """Refuse runs that ask for more GPUs than this machine has, before any job starts.
+
+    Raises:
+        WorkflowError: naming the run, and what to set instead.
+    """
+    listed = len(visible_gpus())
+    for name in sorted(names):
+        gpu = RUNS[name]["gpu"]
+        if gpu != "auto" and gpu > listed:
+            raise WorkflowError(
+                f"train.gpu: {gpu} in run '{name}', but nvidia-smi lists {listed or 'none'} on this "
+                f"machine; set train.gpu to auto{f' or {listed}' if listed else ''}, add --resources "
+                "gpu=0 to use the processor, or fix the driver or CUDA_VISIBLE_DEVICES."
+            )
+
+
 def check_start():
     """Refuse what must not begin.
 
     Raises:
         WorkflowError: another Snakemake works on the results, the disk cannot be written to, or the
-            limit for GPUs does not reach the jobs.
+            limit for GPUs does not reach the jobs, or there are too few GPUs.
     """
     refusal = RESULTS_LOCK.why_refused()
     if refusal:
@@ -43,6 +60,8 @@ def check_start():
             "same; set train.gpu to 0 in the configuration to use the processor."
         )
     on_gpu = [job for job in internals.planned_jobs(workflow) if job.resources.get("gpu")]
+    if on_gpu and on_this_machine:
+        check_gpus({job.wildcards.get("run", SEGMENT_RUN) for job in on_gpu})
     if on_gpu and GPU_LIMIT is None and on_this_machine:
         logger.warning(
             "--resources: no limit for gpu (the profile's gpu=1 does not count beside a --resources "

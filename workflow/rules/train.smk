@@ -55,11 +55,13 @@ rule train_fold:
         "../../envs/keras.yaml"
     threads: 4
     resources:
-        gpu=lambda wildcards: RUNS[wildcards.run]["gpu"],
+        gpu=lambda wildcards: gpus_asked_for(RUNS[wildcards.run]),
     params:
         train=training_section,
-        # What depends on threads is no reason to run again, and event files should be none.
+        # What depends on threads is no reason to run again, and neither should be event files nor
+        # a GPU.
         tensorboard=lambda wildcards, threads: RUNS[wildcards.run]["tensorboard"],
+        gpu=lambda wildcards, threads: RUNS[wildcards.run]["gpu"],
         code=code("train.py"),
     script:
         "../scripts/train.py"

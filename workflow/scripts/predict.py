@@ -7,10 +7,12 @@ from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import select_device
 from maskmake.network.settings import PredictSettings
 from maskmake.runtime.files import write_csv
+from maskmake.runtime.gpus import granted_gpus
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    select_device(snakemake.params.backend, snakemake.resources.gpu, snakemake.log[0])
+    gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
+    select_device(snakemake.params.backend, gpus, snakemake.log[0])
     from maskmake.predict.tiling import predict_images
 
     index = read_index(snakemake.input.index)

@@ -7,11 +7,13 @@ from maskmake.data.file_versions import write_scan
 from maskmake.network.device import select_device
 from maskmake.network.settings import PredictSettings, read_training
 from maskmake.runtime.files import write_csv, write_json
+from maskmake.runtime.gpus import granted_gpus
 from maskmake.runtime.log import job
 
 with job(snakemake):
     trained = read_training(snakemake.input.trainings[0])
-    select_device(trained["settings"]["backend"], snakemake.resources.gpu, snakemake.log[0])
+    gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
+    select_device(trained["settings"]["backend"], gpus, snakemake.log[0])
     from maskmake.predict.segmentation import segment_images
 
     write_scan(snakemake.params.images, snakemake.params.contents)

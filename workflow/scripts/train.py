@@ -4,11 +4,13 @@ from pathlib import Path
 
 from maskmake.network.device import select_device
 from maskmake.network.settings import TrainSettings
+from maskmake.runtime.gpus import granted_gpus
 from maskmake.runtime.log import job
 
 with job(snakemake):
     settings = TrainSettings.from_section(snakemake.params.train)
-    select_device(settings.backend, snakemake.resources.gpu, snakemake.log[0])
+    gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
+    select_device(settings.backend, gpus, snakemake.log[0])
     from maskmake.train.training import train_fold  # Keras reads its backend when it is imported
 
     train_fold(

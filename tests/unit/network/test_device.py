@@ -105,7 +105,7 @@ select(1)
 """
     processor, refusal, variables = in_a_process(program, tmp_path).splitlines()
     assert processor == " None None"
-    none = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists none); "
+    none = "train.gpu asks for 1 GPU, but tensorflow sees none (nvidia-smi lists none); "
     assert refusal.startswith(none + PROCESSOR + "fix the driver")
     assert are_kept_in(tmp_path, variables)
 
@@ -123,13 +123,25 @@ print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
     of_the_user = "--xla_cpu_enable_fast_math=false"
     output = in_a_process(program, tmp_path, PATH=path_with_a_gpu, XLA_FLAGS=of_the_user)
     refusal, variables, two = output.splitlines()
-    one = "train.gpu: 1 asked for, but tensorflow sees none (nvidia-smi lists 1); "
+    one = "train.gpu asks for 1 GPU, but tensorflow sees none (nvidia-smi lists 1); "
     assert refusal.startswith(one + PROCESSOR + "give tensorflow its CUDA libraries")
     assert variables.startswith("GPU-")
     assert of_the_user in variables and are_kept_in(tmp_path, variables)
     assert two == "2"
     (folder,) = (tmp_path / "maskmake").iterdir()
     assert list(folder.glob("xla_compile_cache*.pb"))
+
+
+@pytest.mark.parametrize(
+    ("driver", "remedy"),
+    [
+        ("470.256.02", "update the driver 470.256.02 to 525.60 or later, which CUDA 12 needs."),
+        ("525.60.13", "give tensorflow its CUDA libraries (for tensorflow: make setup GPU=1)."),
+    ],
+)
+def test_a_driver_that_is_too_old_is_named(driver, remedy, monkeypatch):
+    monkeypatch.setattr(device, "visible_gpus", lambda: [Gpu("GPU-1", 9.0, driver, "NVIDIA X1")])
+    assert str(device._missing_gpus(1, 0, "tensorflow")).endswith(remedy)
 
 
 # --- precision ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from maskmake.runtime.gpus import reserve_gpus, visible_gpus
 
 M_MMAP_THRESHOLD, M_TOP_PAD = -3, -2  # of glibc's malloc.h
 KEPT_BYTES = 2**30
+OLDEST_DRIVER = (525, 60)  # for the libraries of CUDA 12, says NVIDIA's table of its releases
 BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
 
 
@@ -86,18 +87,27 @@ def _count_gpus() -> int:
 
 
 def _missing_gpus(gpu: int, found: int, backend: str) -> UserError:
-    listed = len(visible_gpus())
-    if listed >= gpu:
+    gpus = visible_gpus()
+    listed = len(gpus)
+    if any(_numbers(each.driver) < OLDEST_DRIVER for each in gpus):
+        oldest = ".".join(map(str, OLDEST_DRIVER))
+        remedy = f"update the driver {gpus[0].driver} to {oldest} or later, which CUDA 12 needs"
+    elif listed >= gpu:
         remedy = f"give {backend} its CUDA libraries (for tensorflow: make setup GPU=1)"
     elif found:
         remedy = f"set train.gpu to {found}"
     else:
         remedy = "fix the driver or CUDA_VISIBLE_DEVICES"
+    plural = "s" if gpu > 1 else ""
     return UserError(
-        f"train.gpu: {gpu} asked for, but {backend} sees {found or 'none'} (nvidia-smi lists "
-        f"{listed or 'none'}); set train.gpu to 0 or add --resources gpu=0 to use the processor, "
-        f"or {remedy}."
+        f"train.gpu asks for {gpu} GPU{plural}, but {backend} sees {found or 'none'} (nvidia-smi "
+        f"lists {listed or 'none'}); set train.gpu to 0 or add --resources gpu=0 to use the "
+        f"processor, or {remedy}."
     )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def device_count() -> int:

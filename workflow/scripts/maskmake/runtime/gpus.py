@@ -58,6 +58,22 @@ def _allowed(gpus: list[Gpu], allowed: str) -> list[Gpu]:
     return found
 
 
+def granted_gpus(granted: int, setting: int | str) -> int:
+    """GPUs that a job is to use.
+
+    Args:
+        granted: what Snakemake lets it have: what it asked for, or 0 with ``--resources gpu=0``.
+        setting: ``train.gpu``, a number or ``auto``.
+
+    Returns:
+        ``granted``; but 0 for ``auto`` on a machine that has no GPU, which the log says.
+    """
+    if setting == "auto" and granted and not visible_gpus():
+        logger.info("train.gpu: auto; nvidia-smi lists no GPU here, so the processor is used")
+        return 0
+    return granted
+
+
 def reserve_gpus(count: int) -> None:
     """Take GPUs for this process until it ends, and hide all others from the backend.
 

@@ -359,9 +359,14 @@ def _weights_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
             )
 
 
+def gpus_asked_for(train: dict) -> int:
+    """GPUs that a training asks Snakemake and a cluster for; ``auto`` asks for one."""
+    return 1 if train["gpu"] == "auto" else train["gpu"]
+
+
 def _gpu_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
     for name, train in runs.items():
-        gpu, backend, batch = train["gpu"], train["backend"], train["batch"]
+        gpu, backend, batch = gpus_asked_for(train), train["backend"], train["batch"]
         if gpu > 1 and backend != "jax":  # Keras' distribution does nothing on the others
             section = _section(name, overlays, {"gpu", "backend"})
             yield Fault(
