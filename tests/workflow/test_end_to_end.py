@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 
@@ -258,6 +259,15 @@ def test_report_is_one_page_that_names_both_runs(results):
 def test_the_report_says_which_version_trained(results):
     version = (ROOT / "workflow/scripts/maskmake/VERSION").read_text().strip()
     assert f"maskmake {version}" in (results / "report.html").read_text()
+
+
+def test_each_log_says_what_was_done_and_nothing_of_a_library(results):
+    logs = {log.name: log.read_text() for log in (results / "logs").glob("*.log")}
+    assert len(logs) >= 12
+    assert [name for name, text in logs.items() if not text.strip()] == []
+    of_a_library = re.compile(r"^[IWEF]\d{4} .*|.*(?:absl|oneDNN|CUDA|cuda).*", re.MULTILINE)
+    assert [line for text in logs.values() for line in of_a_library.findall(text)] == []
+    assert re.search(r"^mean Dice 0\.\d{3} \(.* to .*\) on 2 test images; ", logs["a-evaluate.log"])
 
 
 def test_every_job_leaves_a_benchmark_and_nothing_half_written(results):

@@ -3,11 +3,12 @@
 from maskmake.data.pixel_store import build_store
 from maskmake.data.tables import read_manifest
 from maskmake.data.thumbnails import write_thumbnails
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
+    manifest = read_manifest(snakemake.input.manifest, snakemake.input.audit)
     thumbnails = build_store(
-        read_manifest(snakemake.input.manifest, snakemake.input.audit),
+        manifest,
         snakemake.output.images,
         snakemake.output.labels,
         snakemake.output.index,
@@ -15,3 +16,4 @@ with job(snakemake):
         snakemake.params.value_range,
     )
     write_thumbnails(snakemake.output.thumbnails, thumbnails)
+    logger.info("%d images and their labels stored", len(manifest))

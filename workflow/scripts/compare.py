@@ -3,7 +3,7 @@
 from itertools import starmap
 
 from maskmake.runtime.files import write_csv
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 from maskmake.scores.comparison import compare_runs, read_scored_run
 
 with job(snakemake):
@@ -14,3 +14,4 @@ with job(snakemake):
     comparison = compare_runs(dict(runs))
     write_csv(snakemake.output.table, comparison.table)
     write_csv(snakemake.output.pairs, comparison.pairs)
+    logger.info("runs, the best first: %s", ", ".join(comparison.table["run"]))

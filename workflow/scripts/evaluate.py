@@ -5,12 +5,12 @@ import pandas as pd
 from maskmake.data.pixel_store import open_labels
 from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.decision import read_decision
-from maskmake.masks.evaluation import evaluate_run
+from maskmake.masks.evaluation import describe, evaluate_run
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.mask_files import MaskFolder
 from maskmake.network.settings import read_training
 from maskmake.runtime.files import write_csv, write_json
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     index = read_index(snakemake.input.index)
@@ -27,3 +27,4 @@ with job(snakemake):
     write_csv(snakemake.output.resamples, evaluation.resamples)
     write_csv(snakemake.output.reliability, evaluation.reliability)
     write_json(snakemake.output.metrics, evaluation.metrics.contents())
+    logger.info("%s", describe(evaluation))

@@ -5,7 +5,7 @@ from maskmake.masks.decision import read_decision, stored_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.mask_files import write_masks
 from maskmake.runtime.files import write_csv
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     index = read_index(snakemake.input.index)
@@ -18,3 +18,4 @@ with job(snakemake):
         snakemake.output.regions,
     )
     write_csv(snakemake.output.table, table)
+    logger.info("%d masks: %s", len(table), snakemake.output.masks)

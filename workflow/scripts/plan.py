@@ -4,7 +4,7 @@ from maskmake.data.fingerprint import fingerprint
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.tables import read_index, read_splits
 from maskmake.runtime.files import write_json
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     index = read_index(snakemake.input.index)
@@ -18,3 +18,14 @@ with job(snakemake):
     # For the networks, which have to get new images as they got these.
     source = {key: value for key, value in snakemake.params.source.items() if value is not None}
     write_json(snakemake.output.plan, {**plan, **source})
+    logger.info(
+        "%d images of %d to %d x %d to %d pixels, channels: %d, %s; %.1f %% foreground",
+        plan["images"],
+        plan["height"]["minimum"],
+        plan["height"]["maximum"],
+        plan["width"]["minimum"],
+        plan["width"]["maximum"],
+        plan["channels"],
+        plan["dtype"],
+        100 * plan["foreground"],
+    )

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from maskmake.data.splits import fold_ids
 from maskmake.data.tables import read_index, read_splits
-from maskmake.network.device import select_device
+from maskmake.network.device import describe_device, select_device
 from maskmake.network.settings import PredictSettings
 from maskmake.runtime.files import write_csv
 from maskmake.runtime.gpus import granted_gpus
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
@@ -27,3 +27,4 @@ with job(snakemake):
         snakemake.output.probabilities,
     )
     write_csv(snakemake.output.sums, table)
+    logger.info("%d images predicted on %s", len(table), describe_device())

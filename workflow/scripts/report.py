@@ -2,7 +2,7 @@
 
 from maskmake.report.inputs import ReportInputs, ReportOutputs
 from maskmake.report.page import write_report
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     write_report(
@@ -11,3 +11,4 @@ with job(snakemake):
         snakemake.params.settings,
         ReportOutputs(**dict(snakemake.output.items())),
     )
+    logger.info("The report: %s", snakemake.output.page)

@@ -20,6 +20,7 @@ from maskmake.masks.mask_files import MaskFolder
 from maskmake.network.settings import TrainingRecord
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
+from maskmake.scores.comparison import headline_score
 from maskmake.scores.scorecard import score_card
 
 
@@ -74,6 +75,21 @@ class Evaluation(NamedTuple):
     per_image: pd.DataFrame
     resamples: pd.DataFrame
     reliability: pd.DataFrame
+
+
+def describe(evaluation: Evaluation) -> str:
+    """The score that counts, with its interval and the worst image, in one line."""
+    metrics = evaluation.metrics.contents()
+    score = headline_score(metrics)
+    line = f"{score.replace('_dice', ' Dice')} {metrics[score]:.3f}"
+    if metrics.get(f"{score}_low") is not None:
+        line += f" ({metrics[f'{score}_low']:.3f} to {metrics[f'{score}_high']:.3f})"
+    line += f" on {metrics['images']} test image{'s' if metrics['images'] != 1 else ''}"
+    scored = evaluation.per_image.dropna(subset=[score])
+    if len(scored) > 1:
+        worst = scored.loc[scored[score].idxmin()]
+        line += f"; the worst one, {worst['id']}: {worst[score]:.3f}"
+    return line
 
 
 def evaluate_run(

@@ -27,7 +27,7 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     Args:
         backend: ``tensorflow``, ``jax`` or ``torch``.
         gpu: GPUs granted to the job; 0 hides them and so asks for the processor.
-        log_file: takes what the backend prints as it starts.
+        log_file: takes what the backend prints as it starts, should it fail.
 
     Raises:
         UserError: the backend is not installed, or sees fewer GPUs.
@@ -39,6 +39,8 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     # Operations that run side by side add up gradients in the order in which they happen to end;
     # one after the other, each on all processors, the same training gives the same bits.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+    # Errors alone of what TensorFlow and XLA say later on.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if gpu == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -46,7 +48,7 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     else:
         reserve_gpus(gpu)
     keep_compiled(backend, gpu)
-    with _native_stderr_in(log_file):
+    with _native_stderr_until_it_works(log_file):
         try:
             import keras
         except ModuleNotFoundError as error:
@@ -55,8 +57,8 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
                 "into .venv or set train.backend to tensorflow."
             ) from error
         found = _count_gpus()
-    if found < gpu:
-        raise _missing_gpus(gpu, found, backend)
+        if found < gpu:
+            raise _missing_gpus(gpu, found, backend)
     if gpu > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
 
@@ -187,16 +189,20 @@ def resolve_precision(precision: str) -> str:
 
 
 @contextmanager
-def _native_stderr_in(path: str) -> Iterator[None]:
-    """Send standard error to a file, including what compiled code writes.
+def _native_stderr_until_it_works(path: str) -> Iterator[None]:
+    """Send standard error to a file, including what compiled code writes; undo it on success.
 
-    TensorFlow reports a missing GPU as an error, several times, and no setting silences it.
+    TensorFlow reports a missing GPU as an error, several times, and no setting silences it. Where
+    the start fails or the process dies, these lines are what explains it.
     """
     terminal = os.dup(2)
     with Path(path).open("ab") as log:
+        length = log.tell()
         os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        try:
+            yield
+            if Path(path).is_file():  # and not the null device
+                log.truncate(length)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
