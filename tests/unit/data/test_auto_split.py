@@ -191,7 +191,7 @@ def test_named_images_are_taken_as_they_are():
 @pytest.mark.parametrize("method", ["block", "random"])
 def test_an_explicit_method_is_obeyed(method):
     found = split(*data(scenes(10)), method=method)
-    assert found.record["reason"] == f"split.method is {method}."
+    assert found.record["reason"] == f"The images are split by {method}, as split.method says."
     assert (found.table["role"].tolist()[-3:] == ["test"] * 3) == (method == "block")
 
 

@@ -125,7 +125,7 @@ def _given_roles(manifest: pd.DataFrame, settings: dict) -> dict[str, str]:
 def _choose(kin: Kin, settings: dict, roles: dict[str, str], units: np.ndarray) -> _Choice:
     """The method and its reason; ``units`` are images that stay together with any method."""
     if settings["method"] != "auto":
-        reason = f"split.method is {settings['method']}."
+        reason = f"The images are split by {settings['method']}, as split.method says."
         found = None
         if settings["method"] == "random":
             found = neighbour_likeness(kin.manifest["id"].tolist(), kin.content, units)
