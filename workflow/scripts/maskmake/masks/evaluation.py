@@ -20,8 +20,7 @@ from maskmake.masks.mask_files import MaskFolder
 from maskmake.network.settings import TrainingRecord
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
-from maskmake.scores.comparison import headline_score
-from maskmake.scores.scorecard import score_card
+from maskmake.scores.scorecard import headline_score, score_card
 
 
 @dataclass(frozen=True)

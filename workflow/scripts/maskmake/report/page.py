@@ -68,7 +68,7 @@ from maskmake.report.terms import (
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.files import read_json, write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
-from maskmake.scores.comparison import headline_score
+from maskmake.scores.scorecard import headline_score
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -68,7 +68,7 @@ def select_examples(
 
     Args:
         per_image: table of ``per_image.csv``; a score may be NaN.
-        score: mean_dice or foreground_dice, see ``comparison.headline_score``.
+        score: mean_dice or foreground_dice, see ``scorecard.headline_score``.
 
     Returns:
         Pairs of a verdict and the scores of an image: up to two best, best first, and up to two

@@ -19,7 +19,8 @@ from maskmake.report.terms import (
     signed_range,
 )
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT, RESAMPLES
-from maskmake.scores.comparison import NO_DIFFERENCE, UNCLEAR, headline_score
+from maskmake.scores.comparison import NO_DIFFERENCE, UNCLEAR
+from maskmake.scores.scorecard import headline_score
 
 # Limits beyond which a note is given.
 FEW_TEST_IMAGES = 5
@@ -193,7 +194,7 @@ def verdict_sentences(pairs: pd.DataFrame, score: str = "mean_dice") -> list[str
 
     Args:
         pairs: table of ``comparison_pairs.csv``.
-        score: see ``comparison.headline_score``.
+        score: see ``scorecard.headline_score``.
     """
     return [_verdict_sentence(row) for row in pairs[pairs["score"] == score].itertuples()]
 

@@ -22,7 +22,7 @@ from maskmake.report.terms import (
     signed_range,
 )
 from maskmake.scores import scorecard
-from maskmake.scores.comparison import headline_score
+from maskmake.scores.scorecard import headline_score
 
 STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
 STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]

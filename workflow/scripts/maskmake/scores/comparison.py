@@ -16,13 +16,9 @@ from maskmake.scores.bootstrap import (
     resampled_means,
     resampling_weights,
 )
-from maskmake.scores.scorecard import HIGHER_IS_BETTER, SCORES
+from maskmake.scores.scorecard import HIGHER_IS_BETTER, SCORES, headline_score
 
 PAIR_COLUMNS = ["run", "other", "score", "difference", "low", "high", "share", "images", "verdict"]
-
-# Below this share of foreground the background's Dice is close to 1 whatever a run does, and the
-# mean of both flatters it.
-RARE_FOREGROUND = 0.2
 
 NO_DIFFERENCE = "no difference"
 UNCLEAR = "no clear difference"
@@ -42,16 +38,6 @@ class Comparison(NamedTuple):
 
     table: pd.DataFrame
     pairs: pd.DataFrame
-
-
-def headline_score(metrics: Mapping) -> str:
-    """The score that ranks runs and comes first: foreground Dice where foreground is rare.
-
-    Args:
-        metrics: contents of ``metrics.json``; old ones do not say how much foreground there is.
-    """
-    share = metrics.get("foreground")
-    return "foreground_dice" if share is not None and share < RARE_FOREGROUND else "mean_dice"
 
 
 def read_scored_run(metrics: str, per_image: str, resamples: str) -> ScoredRun:

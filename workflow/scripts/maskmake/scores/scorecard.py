@@ -1,6 +1,6 @@
 """All scores of a set of masks: pooled or averaged, of each image, and how sure they are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +75,10 @@ THRESHOLDS = np.flatnonzero((FLOAT16_LEVELS[_FALLING] >= 0.5) | (_FALLING % 16 =
 
 RESAMPLES_AT_ONCE = 50  # so that their sums stay in the cache
 
+# Below this share of foreground the background's Dice is close to 1 whatever a run does, and the
+# mean of both flatters it.
+RARE_FOREGROUND = 0.2
+
 
 class ScoreCard(NamedTuple):
     """The scores of a set of images.
@@ -132,6 +136,16 @@ def score_card(
     )
     means = resampled_means(by_image.to_numpy(), weights)
     return ScoreCard(scores, _intervals(resamples, means, by_image), per_image, resamples)
+
+
+def headline_score(metrics: Mapping) -> str:
+    """The score that ranks runs and comes first: foreground Dice where foreground is rare.
+
+    Args:
+        metrics: contents of ``metrics.json``; old ones do not say how much foreground there is.
+    """
+    share = metrics.get("foreground")
+    return "foreground_dice" if share is not None and share < RARE_FOREGROUND else "mean_dice"
 
 
 def image_scores(
