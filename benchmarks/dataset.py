@@ -1,5 +1,6 @@
 """A synthetic data set for the benchmarks, with the files of the steps before the training."""
 
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def write_set(folder: Path, count: int, size: int, drawn: int = 20) -> None:
     index, splits = read_csv(inputs["index"]), read_csv(inputs["splits"])
     images, labels = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
     write_json(inputs["plan"], fingerprint(index, splits, images, labels))
+
+
+def repeat_files(folder: Path, count: int) -> None:
+    """Copy the PNG files of a set under other names until there are so many of each kind."""
+    for kind in ("image", "label"):
+        files = sorted((folder / kind).glob("*.png"))
+        for number in range(len(files), count):
+            shutil.copy(files[number % len(files)], folder / kind / f"copy{number:03d}.png")
 
 
 def input_paths(folder: Path) -> dict[str, Path]:

@@ -130,8 +130,8 @@ def png_batches(folder: Path, options: argparse.Namespace, augmentation: dict):
         for kind in ("image", "label")
     ]
     for images, labels in zip(*flows, strict=True):
-        if len(images) == options.batch:
-            yield images, (labels > 0.5).astype("float32")
+        assert len(images) == options.batch, "the files are a multiple of the batch"
+        yield images, (labels > 0.5).astype("float32")
 
 
 def article(folder: Path, turn: Turn, options: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dataset import write_set
+from dataset import repeat_files, write_set
 
 LOOPS = ["ours", "bare", "article", "pytorch-float32", "pytorch-bfloat16"]
 
@@ -95,6 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Few are drawn: a slow processor takes four seconds for one of 512 x 512.
         write_set(Path(folder), count=20, size=options.patch, drawn=2)
+        repeat_files(Path(folder), count=2 * options.batch)
         contestants = [Contestant(name, Path(folder), options) for name in options.loops]
         for _ in range(options.rounds):
             for contestant in contestants:

@@ -26,16 +26,16 @@ for name, run in RUNS.items():
         )
 
 
-def check_gpus(names):
-    """Refuse runs that ask for more GPUs than this machine has, before any job starts.
+def check_gpus(jobs):
+    """Refuse jobs that ask for more GPUs than this machine has, before any job starts.
 
     Raises:
         WorkflowError: naming the run, and what to set instead.
     """
     listed = len(visible_gpus())
-    for name in sorted(names):
-        gpu = RUNS[name]["gpu"]
-        if gpu != "auto" and gpu > listed:
+    for job in jobs:
+        name, gpu = job.wildcards.get("run", SEGMENT_RUN), job.resources["gpu"]
+        if RUNS[name]["gpu"] != "auto" and gpu > listed:
             raise WorkflowError(
                 f"train.gpu: {gpu} in run '{name}', but nvidia-smi lists {listed or 'none'} on this "
                 f"machine; set train.gpu to auto{f' or {listed}' if listed else ''}, add --resources "
@@ -61,7 +61,7 @@ def check_start():
         )
     on_gpu = [job for job in internals.planned_jobs(workflow) if job.resources.get("gpu")]
     if on_gpu and on_this_machine:
-        check_gpus({job.wildcards.get("run", SEGMENT_RUN) for job in on_gpu})
+        check_gpus(on_gpu)
     if on_gpu and GPU_LIMIT is None and on_this_machine:
         logger.warning(
             "--resources: no limit for gpu (the profile's gpu=1 does not count beside a --resources "
