@@ -5,7 +5,7 @@ from pathlib import Path
 
 from maskmake.data.download import fetch_file
 from maskmake.network.device import select_device
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     select_device("tensorflow", 0, snakemake.log[0])
@@ -13,3 +13,4 @@ with job(snakemake):
 
     fetch = partial(fetch_file, Path(snakemake.output.weights))
     load_imagenet_encoder(snakemake.wildcards.encoder, fetch)
+    logger.info("the weights fit: %s", snakemake.output.weights)

@@ -18,13 +18,11 @@ with job(snakemake):
     # For the networks, which have to get new images as they got these.
     source = {key: value for key, value in snakemake.params.source.items() if value is not None}
     write_json(snakemake.output.plan, {**plan, **source})
+    sizes = [f"{plan['height'][end]} x {plan['width'][end]}" for end in ("minimum", "maximum")]
     logger.info(
-        "%d images of %d to %d x %d to %d pixels, channels: %d, %s; %.1f %% foreground",
+        "%d images of %s pixels, channels: %d, %s; %.1f %% foreground",
         plan["images"],
-        plan["height"]["minimum"],
-        plan["height"]["maximum"],
-        plan["width"]["minimum"],
-        plan["width"]["maximum"],
+        " to ".join(dict.fromkeys(sizes)),
         plan["channels"],
         plan["dtype"],
         100 * plan["foreground"],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from maskmake.data.synthesis import write_dataset
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     settings = snakemake.params.synthesis
@@ -14,3 +14,4 @@ with job(snakemake):
         settings["size"],
         settings["seed"],
     )
+    logger.info("%d images and labels drawn", settings["images"])

@@ -70,8 +70,8 @@ def test_each_backend_is_told_the_folder(cache):
     keep_compiled("tensorflow", 1)
     jax, tensorflow = sorted((cache / "maskmake").iterdir())
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(jax)
-    assert os.environ["XLA_FLAGS"].endswith(f"{compile_cache.AUTOTUNE_FLAG}={tensorflow}")
-    assert os.environ["TF_XLA_FLAGS"].endswith(f"{compile_cache.TENSORFLOW_FLAG}={tensorflow}")
+    assert os.environ["XLA_FLAGS"].endswith(f'{compile_cache.AUTOTUNE_FLAG}="{tensorflow}"')
+    assert os.environ["TF_XLA_FLAGS"].endswith(f'{compile_cache.TENSORFLOW_FLAG}="{tensorflow}"')
 
 
 def test_a_folder_of_the_user_stays(cache, monkeypatch):

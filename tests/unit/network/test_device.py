@@ -47,10 +47,16 @@ CHOSEN = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS", "TF_XLA_FLAGS")
 def in_a_process(program, folder, **environment):
     """What a program prints in a process of its own, run in ``folder``."""
     inherited = {name: value for name, value in os.environ.items() if name not in CHOSEN}
+    inherited |= {"PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": f"{folder}/my cache"}
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": str(folder), **environment},
+        env={
+            **inherited,
+            "PYTHONPATH": str(SCRIPTS),
+            "XDG_CACHE_HOME": f"{folder}/my cache",
+            **environment,
+        },
         capture_output=True,
         text=True,
     )
@@ -88,7 +94,7 @@ def path_with_a_gpu(tmp_path):
 # TensorFlow takes long to start: each process is asked all that it can answer.
 def are_kept_in(folder, variables):
     """Whether what is tuned and what is compiled go to the user's cache folder."""
-    kept = f"={folder}/maskmake/tensorflow-2."
+    kept = f'="{folder}/my cache/maskmake/tensorflow-2.'
     return AUTOTUNE_FLAG + kept in variables and TENSORFLOW_FLAG + kept in variables
 
 
@@ -128,7 +134,8 @@ print(tf.function(lambda x: x + 1, jit_compile=True)(1).numpy())
     assert variables.startswith("GPU-")
     assert of_the_user in variables and are_kept_in(tmp_path, variables)
     assert two == "2"
-    (folder,) = (tmp_path / "maskmake").iterdir()
+    assert (tmp_path / "log").read_text(), "what TensorFlow said of the failure is kept"
+    (folder,) = (tmp_path / "my cache/maskmake").iterdir()
     assert list(folder.glob("xla_compile_cache*.pb"))
 
 

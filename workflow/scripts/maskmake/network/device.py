@@ -135,7 +135,10 @@ def shard(batch):
 
 
 def device_kind() -> str:
-    """``CPU``, ``GPU``, or ``2 GPUs`` and so on: a training goes on after a change of the card."""
+    """``CPU``, ``GPU``, or ``2 GPUs`` and so on.
+
+    What is kept for a resumed training goes by this, so that it may go on with another card.
+    """
     if not has_gpu():
         return "CPU"
     return "GPU" if device_count() == 1 else f"{device_count()} GPUs"

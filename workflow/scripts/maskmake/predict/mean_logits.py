@@ -1,6 +1,6 @@
 """The mean logits of networks over the symmetries of the square, in one compiled call.
 
-A batch goes to the device once, in its own type, and its logits come back once. With a call for
+A batch goes to the device once, and its logits come back once. With a call for
 each symmetry a GPU waits most of the time for the tiles that the host turns and sends again.
 """
 
@@ -26,17 +26,16 @@ class MeanLogits(keras.Model):
         self.compile(jit_compile=uses_xla(keras.backend.backend()))
 
     def of(self, tiles: np.ndarray, symmetries: int) -> np.ndarray:
-        """Mean logits (B, S, S) float32 of square tiles (B, S, S, C) of raw pixel values.
+        """Mean logits (B, S, S) float32 of square tiles of raw pixel values.
 
         Args:
-            tiles: what to predict. Each new shape or type is compiled once.
+            tiles: (B, S, S, C) float32. Each new shape is compiled once.
             symmetries: how many of the ``SYMMETRIES`` to take; the first one is the identity.
         """
         return self.predict_on_batch((tiles, np.int32(symmetries)))[..., 0]
 
     def call(self, inputs):
         tiles, symmetries = inputs
-        tiles = ops.cast(tiles, "float32")
 
         # A loop, because eight copies of a network would take eight times as long to compile.
         def add(number, total):
