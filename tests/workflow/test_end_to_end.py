@@ -328,6 +328,8 @@ def digest_of_weights(folder):
 # --- other data ---------------------------------------------------------------------------------
 
 
+# Each mixture alone is in tests/unit/data; this is all of them in a whole workflow.
+@pytest.mark.slow
 def test_sizes_channels_and_pixel_types_may_be_mixed_and_cross_validated(folder):
     """Grey and RGB, 8 and 16 bits, PNG and TIFF, three sizes: one data set, in two folds."""
     shutil.rmtree(folder / "images")

@@ -116,6 +116,8 @@ def test_folders_of_a_bucket_are_a_data_set(bucket, dataset, finished, tmp_path)
     assert "00" not in read_csv(folder / "results/tiny/data/index.csv")["id"].tolist()
 
 
+# Retrieval and segment are each tested with a server below and in test_end_to_end.py.
+@pytest.mark.slow
 def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
     folder = tmp_path / "work"
     for i in range(3):

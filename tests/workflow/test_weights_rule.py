@@ -64,6 +64,8 @@ def write_weights(path):
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
+# The rule alone is tested below; this trains and scores with a large network.
+@pytest.mark.slow
 def test_weights_are_fetched_once_and_needed_for_training_alone(folder, served, tmp_path):
     """Through masks and scores, with a network of the library, of which others have a stand-in."""
     source, address = served
