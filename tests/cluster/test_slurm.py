@@ -132,8 +132,6 @@ def started(work: Path, *arguments: str):
     assert process.returncode == 0, output
 
 
-# Kills and resumes without a cluster are in tests/unit/train/test_kills.py.
-@pytest.mark.slow
 def test_training_that_is_preempted_twice_ends_as_one_that_is_not(work, trained, cluster):
     # The GPU of this cluster is a name: the training is sent to it and uses the processor.
     with started(work, "train", "--set-resources", "train_fold:gres='gpu:1'") as process:

@@ -54,9 +54,6 @@ def work(tmp_path):
     return tmp_path
 
 
-# A kill of each kind of job alone is in tests/unit/train/test_kills.py, test_orphans.py and
-# tests/workflow; this is their whole chain.
-@pytest.mark.slow
 def test_killed_once_in_every_job(work, finished):
     killed, outputs = None, []
     for _, target, place, victim in CHAIN:
