@@ -179,6 +179,19 @@ def test_ranges_are_not_guessed():
     assert fault.startswith("images/1.png: the value 3760; expected at most 3000")
 
 
+def test_eight_bits_within_files_of_sixteen_are_noticed():
+    """Twelve bits and eight in files of one type: nothing but the values tells them apart."""
+    wide = [np.roll(GREY.astype(np.uint16) * 16, 3 * n, axis=1) for n in range(5)]
+    narrow = np.roll(GREY, 20, axis=1).astype(np.uint16)
+    dataset(*[(f"{n}.png", pillow(pixels)) for n, pixels in enumerate([*wide, narrow])])
+    (warning,) = [text for text in audit_dataset("images", "labels").warnings if "scale" in text]
+    assert warning.startswith(
+        "images/5.png of 16 bits has no value above 255, and the median image goes to 3760"
+    )
+    audit = audit_dataset("images", "labels", image_normalization=True)
+    assert not [text for text in audit.warnings if "scale" in text]
+
+
 def test_images_that_are_turned_are_counted_in_a_warning():
     exif = Image.Exif()
     exif[0x0112] = 3

@@ -9,7 +9,12 @@ import pandas as pd
 from maskmake.data.audit_page import Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.findings import Finding, Level, pair_findings, sentences
-from maskmake.data.image_findings import channel_faults, image_warnings, range_faults
+from maskmake.data.image_findings import (
+    channel_faults,
+    image_warnings,
+    range_faults,
+    scale_warnings,
+)
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_meaning import LabelSettings, settle
@@ -182,6 +187,7 @@ def audit_dataset(
     faults.extend(_count_faults(table or images, manifest, pairs))
     faults.extend(range_faults(manifest, value_range, image_normalization))
     faults.extend(channel_faults(manifest))
+    warnings.extend(scale_warnings(manifest, image_normalization))
     warnings.extend(image_warnings(manifest, selected=channels is not None))
     manifest = manifest[MANIFEST_COLUMNS]
     warnings.extend(_copy_warnings(manifest))

@@ -8,6 +8,10 @@ from maskmake.data.image_samples import FLOAT_TYPES
 
 FULL_RANGE = 65535
 
+# Highest values of cameras and files of 8, 10, 12 and 14 bits. An image of a smaller type among
+# others has at most a quarter of their range; a dark one of the same type seldom ends so exactly.
+SMALLER_RANGES = (255, 1023, 4095, 16383)
+
 
 def range_faults(
     manifest: pd.DataFrame, value_range: int | None, image_normalization: bool
@@ -62,6 +66,30 @@ def channel_faults(manifest: pd.DataFrame) -> Iterator[str]:
         f"images with different numbers of channels: {found}; expected one number; set "
         "dataset.channels to those that all images have, counted from 1, or convert the files."
     )
+
+
+def scale_warnings(manifest: pd.DataFrame, image_normalization: bool) -> Iterator[str]:
+    """Images of 16 bits that reach just the range of a smaller type, and the others far more.
+
+    Args:
+        manifest: columns image, dtype (of the file) and maximum.
+        image_normalization: whether every run has ``train.normalization: image``.
+    """
+    sixteen = manifest[manifest["dtype"] == "uint16"]
+    if image_normalization or sixteen.empty:
+        return
+    median = float(sixteen["maximum"].median())
+    for end in SMALLER_RANGES:
+        # From half of the smaller range on: what is darker is dim rather than of another type.
+        found = sixteen[sixteen["maximum"].between(end // 2 + 1, end)]
+        if 4 * end <= median and len(found):
+            yield (
+                f"{_named(found)} of 16 bits {'has' if len(found) == 1 else 'have'} no value above "
+                f"{end}, and the median image goes to {median:g}; expected one scale, since equal "
+                "values are taken to mean the same brightness; look whether they were exported "
+                "from another type, and convert them, or set train.normalization to image."
+            )
+            return
 
 
 def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
