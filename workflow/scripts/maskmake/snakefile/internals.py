@@ -7,9 +7,12 @@ this module: what it does changes no result.
 """
 
 import functools
+import logging
 import math
 import os
+import sys
 from collections.abc import Callable
+from typing import TextIO
 
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
@@ -83,6 +86,81 @@ def configuration_files(workflow) -> list[str]:
 def named_files(workflow) -> list[str]:
     """Those of ``configuration_files`` that the command names; none if it names none."""
     return configuration_files(workflow) if workflow.overwrite_configfiles else []
+
+
+@_without_it("a workflow that uses this one as a module", True)
+def is_module(workflow) -> bool:
+    """Whether another workflow uses this one as a module."""
+    return len(workflow.modifier_stack) > 1
+
+
+# --- what is said -------------------------------------------------------------------------------
+
+
+@_without_it("an output of Snakemake that someone asked for", False)
+def wants_short_output(workflow) -> bool:
+    """Whether no option asks for Snakemake's own lines, or for fewer of them."""
+    settings = workflow.output_settings
+    asked = settings.verbose or settings.debug_dag or settings.dryrun or settings.printshellcmds
+    return not asked and (not settings.quiet or not is_main_process(workflow))
+
+
+@_without_it("colours of the terminal", (sys.stderr, False))
+def terminal(workflow) -> tuple[TextIO, bool]:
+    """Where Snakemake writes its lines, and whether in colours."""
+    handler = _stream_handler()
+    return handler.stream, not handler.nocolor
+
+
+@_without_it("short lines on the terminal", None)
+def speak_through(handler: logging.Handler) -> None:
+    """Let a handler say what Snakemake has to say on the terminal; its log file has all still."""
+    former = _stream_handler()
+    logger.removeHandler(former)
+    logger.addHandler(handler)
+
+
+def _stream_handler():
+    """The handler that writes to the terminal.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {handler.name: handler for handler in logger.handlers}["DefaultStreamHandler"]
+
+
+@_without_it("what each rule does", {})
+def meanings(workflow) -> dict[str, str]:
+    """The docstring of each rule that has outputs, by its name."""
+    return {rule.name: (rule.docstring or "").strip() for rule in workflow.rules if rule.output}
+
+
+@_without_it("a target that is misspelt", [])
+def rule_names(workflow) -> list[str]:
+    """The names of all rules without wildcards, which can be targets."""
+    return [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+
+
+@_without_it("what came out, at the end", [])
+def jobs_of_targets(workflow, before: dict[str, str]) -> list[tuple]:
+    """Rule, wildcards, logs and outputs of each job that makes what was asked for.
+
+    Args:
+        before: for the name of a rule that of the rule whose jobs are listed before it.
+    """
+    dag = workflow.dag
+    wanted: list = []
+    for target in dag.targetjobs:
+        wanted += [target] if target.output else dag.dependencies[target]
+    listed: dict = {}
+    for job in wanted:
+        first = before.get(job.rule.name)
+        needed = [each for each in dag.dependencies[job] if each.rule.name == first]
+        listed |= dict.fromkeys([*needed, job])
+    return [
+        (job.rule.name, job.wildcards_dict, list(map(str, job.log)), list(map(str, job.output)))
+        for job in listed
+    ]
 
 
 # --- the start ----------------------------------------------------------------------------------
