@@ -27,6 +27,7 @@ from maskmake.snakefile.code_hash import code_hashes
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
 console.install(workflow)
+internals.remember(workflow)
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
 

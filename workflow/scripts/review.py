@@ -13,4 +13,11 @@ with job(snakemake):
     move_former_masks(Path(snakemake.output.review).parent, review["id"])
     write_csv(snakemake.output.review, review)
     masks = Path(snakemake.output.review).parent
-    logger.info("%d masks: %s; look first at: %s", len(review), masks, snakemake.output.review)
+    first = f"{review['image'].iloc[0]}: expected Dice {review['expected_mean_dice'].iloc[0]:.3f}"
+    logger.info(
+        "%d masks: %s; look first at %s; the list: %s",
+        len(review),
+        masks,
+        first,
+        snakemake.output.review,
+    )

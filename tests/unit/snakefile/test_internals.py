@@ -25,8 +25,12 @@ STORED = SimpleNamespace(
 
 @pytest.fixture(autouse=True)
 def first_warning(monkeypatch):
+    monkeypatch.setattr(internals, "_STARTED", [NEWER])
     monkeypatch.setenv(internals.SWITCHED_OFF, "")
     monkeypatch.setattr(snakemake.exceptions, "LockException", snakemake.exceptions.LockException)
+
+
+NEWER = SimpleNamespace()  # a workflow without any of the names
 
 
 # --- the Snakemake that is installed --------------------------------------------------------------
@@ -152,7 +156,6 @@ def test_an_output_in_a_default_storage_has_the_path_of_its_rule(prefix):
 
 # --- a newer Snakemake ----------------------------------------------------------------------------
 
-NEWER = SimpleNamespace()
 FALLBACKS = [
     (internals.is_main_process, [NEWER], False),
     (internals.is_job_of_cluster, [NEWER], True),
@@ -173,6 +176,8 @@ FALLBACKS = [
     (internals.wants_short_output, [NEWER], False),
     (internals.terminal, [NEWER], (sys.stderr, False)),
     (internals.speak_through, [logging.NullHandler()], None),
+    (internals.put_errors_through, [str], None),
+    (internals.interruption, [1], None),
     (internals.meanings, [NEWER], {}),
     (internals.rule_names, [NEWER], []),
     (internals.jobs_of_targets, [NEWER, {}], []),

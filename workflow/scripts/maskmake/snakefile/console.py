@@ -54,7 +54,13 @@ def install(workflow) -> None:
     if internals.is_module(workflow) or not internals.wants_short_output(workflow):
         return
     stream, coloured = internals.terminal(workflow)
-    if internals.is_main_process(workflow):
+    if internals.is_dry_run(workflow):  # whose lines are what was asked for
+
+        def explained(kind: str, text: str) -> str:
+            return explain(kind, text, internals.rule_names(workflow))
+
+        internals.put_errors_through(explained)
+    elif internals.is_main_process(workflow):
         sys.excepthook = _end_in_one_line
         internals.speak_through(Console(workflow, stream, coloured))
     elif not internals.is_job_of_cluster(workflow):

@@ -17,6 +17,7 @@ from typing import TextIO
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
 
 # What a newer Snakemake answers to a name that it does not have.
 UNKNOWN_NAME = (AttributeError, ImportError, KeyError)
@@ -101,7 +102,7 @@ def is_module(workflow) -> bool:
 def wants_short_output(workflow) -> bool:
     """Whether no option asks for Snakemake's own lines, or for fewer of them."""
     settings = workflow.output_settings
-    asked = settings.verbose or settings.debug_dag or settings.dryrun or settings.printshellcmds
+    asked = settings.verbose or settings.debug_dag or settings.printshellcmds
     return not asked and (not settings.quiet or not is_main_process(workflow))
 
 
@@ -118,6 +119,21 @@ def speak_through(handler: logging.Handler) -> None:
     former = _stream_handler()
     logger.removeHandler(former)
     logger.addHandler(handler)
+
+
+@_without_it("errors without their place in the code", None)
+def put_errors_through(explain: Callable[[str, str], str]) -> None:
+    """Let errors on the terminal be what ``explain`` makes of their class and text."""
+
+    class Explained(logging.Formatter):
+        def format(self, record):
+            text = former.format(record)
+            is_error = getattr(record, "event", None) == LogEvent.ERROR
+            return explain(record.exception, text) if is_error else text
+
+    handler = _stream_handler()
+    former = handler.formatter
+    handler.setFormatter(Explained())
 
 
 def _stream_handler():
@@ -161,6 +177,36 @@ def jobs_of_targets(workflow, before: dict[str, str]) -> list[tuple]:
         (job.rule.name, job.wildcards_dict, list(map(str, job.log)), list(map(str, job.output)))
         for job in listed
     ]
+
+
+# --- why a job runs again -----------------------------------------------------------------------
+
+_STARTED: list = []
+
+
+def remember(workflow) -> None:
+    """Keep the workflow of this process for ``interruption``; no record of a job names it."""
+    _STARTED[:] = [workflow]
+
+
+@_without_it("a job that was interrupted", None)
+def interruption(job_id: int) -> str | None:
+    """What has changed since a job that was interrupted last ended; ``None`` if it was not.
+
+    Snakemake itself says that such a job is forced.
+
+    Returns:
+        Its reason for changed params, or an empty text where there is none or Snakemake says it.
+    """
+    (workflow,) = _STARTED
+    job = next(job for job in workflow.dag.jobs if workflow.dag.jobid(job) == job_id)
+    persistence = workflow.persistence
+    keys = [persistence._get_key(file) for file in job.output]
+    if not persistence._filter_incomplete_keys(keys):
+        return None
+    changes = persistence.params_changed(job)
+    known = workflow.dag.reason(job).params_changed
+    return f"Params have changed since last execution: {changes}" if changes and not known else ""
 
 
 # --- the start ----------------------------------------------------------------------------------
