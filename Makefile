@@ -12,11 +12,12 @@ PYTEST := $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
 IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo new check test test-all lock sbom
+.PHONY: help setup demo new why check test test-all lock sbom
 
 help: ## list the targets
 	@echo "make [target], with GPU=1 for CUDA and PYTHON=python3.12, say, for another Python:"
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+	@echo "Your own images: ./maskmake [target] config/mine.yaml; ./maskmake alone lists the targets."
 
 setup: $(STAMP) ## install the locked packages into .venv
 
@@ -33,12 +34,15 @@ $(TOOLS): requirements-dev.lock $(STAMP)
 	touch $@
 
 demo: setup ## train on synthetic images and write results/demo/report.html
-	$(BIN)/snakemake --cores 4 --resources gpu=1
-	@echo "The report of the demo: results/demo/report.html"
+	@./maskmake config/config.yaml
 
 new: setup ## look at DATA=folder and write a configuration for it, config/NAME.yaml
 	@test -n "$(DATA)" || { echo "make new: DATA is not set; write make new DATA=folder."; exit 1; }
 	@$(BIN)/python workflow/new.py "$(DATA)" $(if $(NAME),"$(NAME)")
+
+why: setup ## say what would run again, and why, for CONFIG=config/mine.yaml (and TARGET=masks)
+	@test -n "$(CONFIG)" || { echo "make why: CONFIG is not set; write make why CONFIG=config/mine.yaml."; exit 1; }
+	@./maskmake why $(TARGET) "$(CONFIG)"
 
 check: setup $(TOOLS) ## style, types, layers and the fast tests
 	$(BIN)/ruff check --quiet .

@@ -1,8 +1,8 @@
 """Say which steps would run again for a target, and what has changed.
 
-    .venv/bin/python workflow/why.py [target ...] [options of snakemake]
+    ./maskmake why [target ...] config/mine.yaml [options of snakemake]
 
-Takes what ``snakemake`` takes, and runs nothing.
+Without ./maskmake it takes what ``snakemake`` takes, and runs nothing.
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from maskmake.snakefile.rerun_reasons import describe_reasons
+from maskmake.snakefile import internals
+from maskmake.snakefile.rerun_reasons import INTERRUPTED, describe_reasons
 
 
 class Jobs(logging.Handler):
@@ -31,7 +32,10 @@ class Jobs(logging.Handler):
             values = ", ".join(f"{key} {value}" for key, value in (record.wildcards or {}).items())
             self.words.append(f"{record.rule_name}{f' ({values})' if values else ''}:")
             # Now, because Snakemake is in the folder of the results only while it runs.
-            causes = describe_reasons(record.rule_name, record.output, record.reason)
+            reason, changed = record.reason, internals.interruption(record.jobid)
+            if changed is not None:
+                reason = "; ".join([INTERRUPTED, reason, *filter(None, [changed])])
+            causes = describe_reasons(record.rule_name, record.output, reason)
             self.words += [f"  {cause}" for cause in causes]
 
 

@@ -66,7 +66,7 @@ def test_killed_once_in_every_job(work, finished):
     assert_reported(outputs[-1], killed)
 
     whole = "\n".join(outputs)
-    starts = Counter(re.findall(r"^(?:local)?rule (\w+):", whole, re.MULTILINE))
+    starts = Counter(re.findall(r"^\[\d+/\d+\] (\w+).*: (?!done in)", whole, re.MULTILINE))
     for rule, _, _, victim in CHAIN:
         assert starts[rule] == 2, f"{rule}: killed, done again, and no more"
         lines = re.findall(

@@ -96,7 +96,7 @@ def everything(folder):
 def assert_same(folder, expected, outputs):
     """The results are those of a quiet run, no finished work was done again, nothing is left."""
     finished = Counter(
-        re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", "\n".join(outputs), re.M)
+        re.findall(r"^\[\d+/\d+\] (\w+).*: done in", "\n".join(outputs), re.MULTILINE)
     )
     assert len(finished) > 12 and set(finished.values()) == {1}, finished
     assert planned(folder, *TARGETS) == set()

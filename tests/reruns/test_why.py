@@ -1,5 +1,6 @@
 """The command that says why something would run again."""
 
+import base64
 import shutil
 
 import pytest
@@ -55,6 +56,23 @@ def test_images_and_missing_results_are_named(finished, tmp_path):
     assert why(folder)[1] == "report:\n  missing: results/tiny/report.html\n"
 
 
+def test_an_interruption_is_no_option(finished, tmp_path):
+    folder = copy_workspace(finished, tmp_path / "work")
+    for name in (
+        "model.keras",
+        "history.csv",
+        "training.json",
+        "augmented.npy",
+    ):  # as Snakemake marks what a job has begun
+        path = f"results/tiny/runs/a/fold0/{name}"
+        marked = base64.b64encode(path.encode()).decode()
+        (folder / ".snakemake/incomplete" / marked).touch()
+    configure(tmp_path, train={**CONFIG["train"], "steps": 2})
+    _, said, _ = why(folder, "train", config=tmp_path / "config.yaml")
+    assert "fold 0):\n  it was interrupted\n  the setting train.steps was 3 and is 2\n" in said
+    assert "forced" not in said
+
+
 def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
     configure(tmp_path, train={"epoch": 2})
     code, said, complaint = why(finished, config=tmp_path / "config.yaml")
@@ -67,6 +85,13 @@ def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
     ("reason", "phrases"),
     [
         ("Forced execution", ["it is forced by an option"]),
+        (
+            "Interrupted; Forced execution; Params have changed since last execution: Union of "
+            "exclusive params before and now across all output: before: {'steps': 200} now: "
+            "{'steps': 60} ",
+            ["it was interrupted", "the setting decide.steps was 200 and is 60"],
+        ),
+        ("Interrupted; Missing output files: a", ["it was interrupted", "missing: a"]),
         (
             "Missing output files: a, b, c, d; Set of input files has changed since last execution",
             ["missing: a, b, c (and 1 more)", "it has other input files"],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -29,9 +30,10 @@ def refusal(folder, *arguments, **options) -> str:
 
 
 def assert_told_once(output, *parts):
-    """Exactly one line has all the parts."""
+    """Exactly one line has all the parts, apart from its repetition at the end of a run."""
     lines = [line for line in output.splitlines() if all(part in line for part in parts)]
-    assert len(lines) == 1, output
+    said = {re.sub(r"^\w+( \(.*?\))?: ", "", line) for line in lines}
+    assert len(said) == 1, output
 
 
 # Each sentence is tested to the letter where it is made, by the unit tests of the audit, of the
@@ -210,7 +212,7 @@ def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_c
     configure(finished_copy, **sections)
     output = refusal(finished_copy, forked=True)
     assert_told_once(output, *parts)
-    assert "Error in rule" not in output
+    assert "[1/" not in output
     assert digests(finished_copy / "results", "*") == before
 
 

@@ -14,7 +14,7 @@ WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
 from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
-from maskmake.snakefile import internals
+from maskmake.snakefile import console, internals
 from maskmake.snakefile.config import gpus_asked_for, resolve
 from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
@@ -26,6 +26,8 @@ from maskmake.snakefile.locations import Dataset, list_shards, stored_items, tra
 from maskmake.snakefile.code_hash import code_hashes
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
+console.install(workflow)
+internals.remember(workflow)
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
 

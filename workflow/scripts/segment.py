@@ -8,7 +8,7 @@ from maskmake.network.device import select_device
 from maskmake.network.settings import PredictSettings, read_training
 from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.gpus import granted_gpus
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     trained = read_training(snakemake.input.trainings[0])
@@ -29,3 +29,4 @@ with job(snakemake):
         dict(zip(snakemake.params.images, json.loads(snakemake.params.ids), strict=True)),
     )
     write_csv(snakemake.output.table, table)
+    logger.info("%d masks: %s", len(table), Path(snakemake.output.table).parents[1])

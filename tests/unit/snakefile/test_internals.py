@@ -1,6 +1,7 @@
 """What the Snakefile asks Snakemake for beyond its documentation, here and in a newer version."""
 
 import json
+import logging
 import math
 import os
 import subprocess
@@ -24,8 +25,12 @@ STORED = SimpleNamespace(
 
 @pytest.fixture(autouse=True)
 def first_warning(monkeypatch):
+    monkeypatch.setattr(internals, "_STARTED", [NEWER])
     monkeypatch.setenv(internals.SWITCHED_OFF, "")
     monkeypatch.setattr(snakemake.exceptions, "LockException", snakemake.exceptions.LockException)
+
+
+NEWER = SimpleNamespace()  # a workflow without any of the names
 
 
 # --- the Snakemake that is installed --------------------------------------------------------------
@@ -53,12 +58,18 @@ answers = dict(
     read=internals.is_storage_address("https://example.org/0.png"),
     unread=internals.is_storage_address("nothing://example.org/0.png"),
     stored=internals.storage_object(storage.http("https://example.org/0.png")).query,
+    used=internals.is_module(workflow),
+    short=internals.wants_short_output(workflow),
+    coloured=internals.terminal(workflow)[1],
 )
 internals.explain_lock(lambda: "mine")
 
 
 def check():
     answers["jobs"] = [job.resources.get("gpu") for job in internals.planned_jobs(workflow)]
+    answers["meanings"] = list(internals.meanings(workflow).values())
+    answers["rules"] = internals.rule_names(workflow)
+    answers["results"] = internals.jobs_of_targets(workflow, {{}})
     with open("answers.json", "w") as file:
         json.dump(answers, file)
 
@@ -67,6 +78,7 @@ internals.check_before_jobs(workflow, check)
 
 
 rule work:
+    "Makes a file."
     output:
         touch("done"),
     resources:
@@ -107,7 +119,13 @@ def test_the_installed_snakemake_has_every_name(prefix, tmp_path):
         "read": True,
         "unread": False,
         "stored": "https://example.org/0.png",
+        "used": bool(prefix),
+        "short": True,
+        "coloured": False,
         "jobs": [2],
+        "meanings": ["Makes a file."],
+        "rules": ["work"],
+        "results": [["work", {}, [], [f"{prefix}done"]]],
     }
 
 
@@ -138,7 +156,6 @@ def test_an_output_in_a_default_storage_has_the_path_of_its_rule(prefix):
 
 # --- a newer Snakemake ----------------------------------------------------------------------------
 
-NEWER = SimpleNamespace()
 FALLBACKS = [
     (internals.is_main_process, [NEWER], False),
     (internals.is_job_of_cluster, [NEWER], True),
@@ -155,6 +172,15 @@ FALLBACKS = [
     (internals.limit_requests, [], None),
     (internals.storage_object, [SimpleNamespace(flags={})], None),
     (internals.path_in_storage, [NEWER, STORED], None),
+    (internals.is_module, [NEWER], True),
+    (internals.wants_short_output, [NEWER], False),
+    (internals.terminal, [NEWER], (sys.stderr, False)),
+    (internals.speak_through, [logging.NullHandler()], None),
+    (internals.put_errors_through, [str], None),
+    (internals.interruption, [1], None),
+    (internals.meanings, [NEWER], {}),
+    (internals.rule_names, [NEWER], []),
+    (internals.jobs_of_targets, [NEWER, {}], []),
 ]
 
 

@@ -34,6 +34,7 @@ from maskmake.data.pairing import Pair
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256
 from maskmake.runtime.processes import map_in_order
+from maskmake.runtime.progress import tracked
 
 Found = TypeVar("Found", ImageLook, LabelFile)
 
@@ -107,7 +108,8 @@ def read_pairs(pairs: list[Pair], reading: Reading, processes: int, faults: list
     sharing = _sharing(processes, [pair.image for pair in pairs])
     step = max(1, len(pairs) // SAMPLED)
     tasks = [(pair, number % step == 0) for number, pair in enumerate(pairs)]
-    for look in map_in_order(partial(_look_at, reading=reading), tasks, *sharing):
+    looks = map_in_order(partial(_look_at, reading=reading), tasks, *sharing)
+    for look in tracked(looks, "pairs read", len(tasks)):
         faults.extend(look.faults)
         for fault, paths in look.unreadable.items():
             unreadable.setdefault(fault, []).extend(paths)

@@ -25,6 +25,7 @@ from maskmake.data.tables import check_columns, damaged
 from maskmake.data.thumbnails import thumbnail
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_array, writable_array, write_csv
+from maskmake.runtime.progress import tracked
 
 Pixels = TypeVar("Pixels", np.ndarray, LabelFile)
 
@@ -221,7 +222,10 @@ def build_store(
         writable_array(images_path, stacked_shape(image_shapes), dtype) as images,
         writable_array(labels_path, stacked_shape(label_shapes), np.uint8) as labels,
     ):
-        for _, of_files in groupby(manifest.itertuples(), key=attrgetter("image", "label")):
+        for _, of_files in groupby(
+            tracked(manifest.itertuples(), "stored", len(manifest)),
+            key=attrgetter("image", "label"),
+        ):
             rows = list(of_files)
             with _unchanged(rows[0]):
                 parts = open_pair(rows[0].id, Path(rows[0].image), rows[0].label, selection)

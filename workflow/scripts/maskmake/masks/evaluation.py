@@ -18,6 +18,7 @@ from maskmake.masks.decision import (
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.mask_files import MaskFolder
 from maskmake.network.settings import TrainingRecord
+from maskmake.runtime.progress import tracked
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
 from maskmake.scores.scorecard import headline_score, score_card
@@ -118,7 +119,7 @@ def evaluate_run(
     check_classes("test", background, foreground)
 
     def cases() -> Iterator[Case]:
-        for i in run.test_ids:
+        for i in tracked(run.test_ids, "scored", len(run.test_ids)):
             yield Case(i, labels[i], run.test(i), masks[i])
 
     decision = stored_decision(learned)

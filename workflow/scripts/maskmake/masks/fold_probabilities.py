@@ -10,6 +10,7 @@ from maskmake.data.pixel_store import PixelStore, open_probabilities
 from maskmake.data.splits import fold_ids
 from maskmake.data.tables import check_columns, check_ids
 from maskmake.runtime.files import read_csv
+from maskmake.runtime.progress import tracked
 from maskmake.scores.cases import Case
 from maskmake.scores.probabilities import SURE
 
@@ -54,7 +55,8 @@ class RunProbabilities:
 
     def validation_cases(self, labels: PixelStore) -> Iterator[Case]:
         """Each validation image, one at a time in memory."""
-        return (Case(i, labels[i], self.validation(i)) for i in self.validation_ids)
+        ids = tracked(self.validation_ids, "validation images", len(self.validation_ids))
+        return (Case(i, labels[i], self.validation(i)) for i in ids)
 
     def test(self, image_id: str) -> np.ndarray:
         """(H, W) float16: the sigmoid of the mean logit of all folds."""

@@ -11,6 +11,7 @@ from maskmake.masks.decision import Decision, apply_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.regions import region_picture
 from maskmake.runtime.files import read_csv, sha256, write_png
+from maskmake.runtime.progress import tracked
 
 
 class MaskFolder:
@@ -63,7 +64,7 @@ def write_masks(
         Columns id and sha256 (of the file of the mask); a row for each image.
     """
     rows = []
-    for image_id in run.test_ids:
+    for image_id in tracked(run.test_ids, "masks", len(run.test_ids)):
         probability = run.test(image_id)
         mask = apply_decision(probability, decision)
         path = Path(masks, f"{image_id}.png")

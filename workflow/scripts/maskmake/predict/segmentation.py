@@ -27,6 +27,7 @@ from maskmake.predict.review import RANGES
 from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, Predictor, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
+from maskmake.runtime.progress import tracked
 from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
@@ -268,7 +269,7 @@ def _write_masks(
     predictor = Predictor(networks, map(_size, images), settings)
     while True:
         rows: dict[ImageFile, tuple] = {}
-        sources = map(inputs.stream, images)
+        sources = tracked(map(inputs.stream, images), "segmented", len(images))
         for image, events in groupby(predict_bands(predictor, sources), key=itemgetter(0)):
             try:
                 rows[image] = write(image, _bands(events))
@@ -310,10 +311,4 @@ def _write_mask(
             histogram += probability_histogram(probability, mask)
     share = histogram[1].sum() / (height * width)
     expected = expected_dice(histogram, temperature)
-    logger.info(
-        "%s: %.1f %% foreground, expected Dice %.3f",
-        image.id,
-        100 * share,
-        expected["expected_mean_dice"],
-    )
     return image.id, str(image.path), height, width, share, *expected.values()

@@ -35,6 +35,7 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import writable_array
 from maskmake.runtime.log import logger
 from maskmake.runtime.memory import available_memory
+from maskmake.runtime.progress import tracked
 
 # ``auto`` takes the largest side whose tiles have, in all, at most SPARE times the fewest pixels
 # that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile
@@ -396,7 +397,7 @@ def predict_images(
     sums = {image_id: hashlib.sha256() for image_id in ids}
     with writable_array(probabilities_path, stacked_shape(shapes), np.float16) as array:
         flat = array.reshape(-1)
-        for image_id, band in predict_bands(predictor, sources):
+        for image_id, band in predict_bands(predictor, tracked(sources, "predicted", len(ids))):
             assert not isinstance(band, UserError)  # these bands are not read from image files
             flat[places[image_id] :][: band.size] = band.reshape(-1)
             places[image_id] += band.size

@@ -11,6 +11,8 @@ from maskmake.runtime.locks import end_with_snakemake, held
 
 logger = logging.getLogger("maskmake")
 
+# Before an error in a log, so that what ended a job can be found there.
+ERROR_MARK = "error: "
 ORPHANED = "its Snakemake was killed, so it ends too; run the same command again to go on."
 
 
@@ -21,9 +23,18 @@ class PrintableFormatter(logging.Formatter):
         return printable(super().format(record))
 
 
+class LogFileFormatter(PrintableFormatter):
+    """The same, with a mark before an error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        mark = ERROR_MARK if record.levelno >= logging.ERROR else ""
+        return f"{mark}{super().format(record)}"
+
+
 def configure_logging(log_file: str | None) -> None:
     """Send the package's log to standard error and, where a path is given, to that file."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setFormatter(PrintableFormatter("%(message)s"))
     if log_file:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
         Path(log_file).write_bytes(b"")
@@ -31,12 +42,12 @@ def configure_logging(log_file: str | None) -> None:
         handlers.append(
             logging.FileHandler(log_file, "a", encoding="utf-8", errors="backslashreplace")
         )
+        handlers[1].setFormatter(LogFileFormatter("%(message)s"))
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logging.raiseExceptions = False  # otherwise a full disk puts a traceback beside each line
     for handler in handlers:
-        handler.setFormatter(PrintableFormatter("%(message)s"))
         logger.addHandler(handler)
 
 

@@ -7,13 +7,17 @@ this module: what it does changes no result.
 """
 
 import functools
+import logging
 import math
 import os
+import sys
 from collections.abc import Callable
+from typing import TextIO
 
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
 
 # What a newer Snakemake answers to a name that it does not have.
 UNKNOWN_NAME = (AttributeError, ImportError, KeyError)
@@ -83,6 +87,126 @@ def configuration_files(workflow) -> list[str]:
 def named_files(workflow) -> list[str]:
     """Those of ``configuration_files`` that the command names; none if it names none."""
     return configuration_files(workflow) if workflow.overwrite_configfiles else []
+
+
+@_without_it("a workflow that uses this one as a module", True)
+def is_module(workflow) -> bool:
+    """Whether another workflow uses this one as a module."""
+    return len(workflow.modifier_stack) > 1
+
+
+# --- what is said -------------------------------------------------------------------------------
+
+
+@_without_it("an output of Snakemake that someone asked for", False)
+def wants_short_output(workflow) -> bool:
+    """Whether no option asks for Snakemake's own lines, or for fewer of them."""
+    settings = workflow.output_settings
+    asked = settings.verbose or settings.debug_dag or settings.printshellcmds
+    return not asked and (not settings.quiet or not is_main_process(workflow))
+
+
+@_without_it("colours of the terminal", (sys.stderr, False))
+def terminal(workflow) -> tuple[TextIO, bool]:
+    """Where Snakemake writes its lines, and whether in colours."""
+    handler = _stream_handler()
+    return handler.stream, not handler.nocolor
+
+
+@_without_it("short lines on the terminal", None)
+def speak_through(handler: logging.Handler) -> None:
+    """Let a handler say what Snakemake has to say on the terminal; its log file has all still."""
+    former = _stream_handler()
+    logger.removeHandler(former)
+    logger.addHandler(handler)
+
+
+@_without_it("errors without their place in the code", None)
+def put_errors_through(explain: Callable[[str, str], str]) -> None:
+    """Let errors on the terminal be what ``explain`` makes of their class and text."""
+
+    class Explained(logging.Formatter):
+        def format(self, record):
+            text = former.format(record)
+            is_error = getattr(record, "event", None) == LogEvent.ERROR
+            return explain(record.exception, text) if is_error else text
+
+    handler = _stream_handler()
+    former = handler.formatter
+    handler.setFormatter(Explained())
+
+
+def _stream_handler():
+    """The handler that writes to the terminal.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {handler.name: handler for handler in logger.handlers}["DefaultStreamHandler"]
+
+
+@_without_it("what each rule does", {})
+def meanings(workflow) -> dict[str, str]:
+    """The docstring of each rule that has outputs, by its name."""
+    return {rule.name: (rule.docstring or "").strip() for rule in workflow.rules if rule.output}
+
+
+@_without_it("a target that is misspelt", [])
+def rule_names(workflow) -> list[str]:
+    """The names of all rules without wildcards, which can be targets."""
+    return [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+
+
+@_without_it("what came out, at the end", [])
+def jobs_of_targets(workflow, before: dict[str, str]) -> list[tuple]:
+    """Rule, wildcards, logs and outputs of each job that makes what was asked for.
+
+    Args:
+        before: for the name of a rule that of the rule whose jobs are listed before it.
+    """
+    dag = workflow.dag
+    wanted: list = []
+    for target in dag.targetjobs:
+        wanted += [target] if target.output else dag.dependencies[target]
+    listed: dict = {}
+    for job in wanted:
+        first = before.get(job.rule.name)
+        needed = [each for each in dag.dependencies[job] if each.rule.name == first]
+        listed |= dict.fromkeys([*needed, job])
+    return [
+        (job.rule.name, job.wildcards_dict, list(map(str, job.log)), list(map(str, job.output)))
+        for job in listed
+    ]
+
+
+# --- why a job runs again -----------------------------------------------------------------------
+
+_STARTED: list = []
+
+
+def remember(workflow) -> None:
+    """Keep the workflow of this process for ``interruption``; no record of a job names it."""
+    _STARTED[:] = [workflow]
+
+
+@_without_it("a job that was interrupted", None)
+def interruption(job_id: int) -> str | None:
+    """What has changed since a job that was interrupted last ended; ``None`` if it was not.
+
+    Snakemake itself says that such a job is forced.
+
+    Returns:
+        Its reason for changed params, or an empty text where there is none or Snakemake says it.
+    """
+    (workflow,) = _STARTED
+    job = next(job for job in workflow.dag.jobs if workflow.dag.jobid(job) == job_id)
+    persistence = workflow.persistence
+    keys = [persistence._get_key(file) for file in job.output]
+    if not persistence._filter_incomplete_keys(keys):
+        return None
+    changes = persistence.params_changed(job)
+    known = workflow.dag.reason(job).params_changed
+    return f"Params have changed since last execution: {changes}" if changes and not known else ""
 
 
 # --- the start ----------------------------------------------------------------------------------

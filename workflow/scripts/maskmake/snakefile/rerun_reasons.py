@@ -32,8 +32,10 @@ FILES = {
     "Updated input files": "newer, with other bytes",
     "Input files updated by another job": "made again before it",
 }
+INTERRUPTED = "Interrupted"
+FORCED = "Forced execution"
 OTHERS = {
-    "Forced execution": "it is forced by an option",
+    FORCED: "it is forced by an option",
     "Set of input files has changed since last execution": "it has other input files",
     "Code has changed since last execution": "its rule was edited",
     "Software environment definition has changed since last execution": "its environment changed",
@@ -49,9 +51,13 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
     Args:
         rule: its name.
         outputs: paths of its outputs.
-        reason: what Snakemake 9 says of it.
+        reason: what Snakemake 9 says of it, after ``INTERRUPTED`` if it was. Then Snakemake forces
+            the job, though nobody asked for that.
     """
     phrases = []
+    if reason.startswith(INTERRUPTED):
+        phrases.append("it was interrupted")
+        reason = reason.removeprefix(f"{INTERRUPTED}; ").replace(FORCED, "")
     for start, what in FILES.items():
         for part in reason.split("; "):
             if part.startswith(f"{start}: "):

@@ -76,6 +76,7 @@ def preflight(engine: keras.Model, settings: TrainSettings, source: PatchSource)
     _check_label_scale(settings)
     batch = _balanced_batch(settings, source)
     variables = variables_of(engine)
+    logger.info("pre-flight: learning %d patches, up to a minute on a processor", settings.batch)
     start = [ops.convert_to_numpy(variable.value) for variable in variables]
     rounds = _PreflightRounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
     engine.fit(

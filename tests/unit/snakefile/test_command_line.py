@@ -1,0 +1,64 @@
+"""What a user types after ./maskmake, and what Snakemake gets of it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from maskmake.runtime.errors import UserError
+from maskmake.snakefile.command_line import snakemake_arguments, targets
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("{}")
+    (tmp_path / "Snakefile").write_text((ROOT / "Snakefile").read_text())
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "passed_on"),
+    [
+        ("mine.yaml", "--configfile mine.yaml"),
+        ("masks mine.yaml", "masks --configfile mine.yaml"),
+        ("mine.yaml masks evaluate", "masks evaluate --configfile mine.yaml"),
+        ("masks mine.yaml --cores 4", "masks --configfile mine.yaml --cores 4"),
+        ("masks --cores 4 --configfile mine.yaml", "masks --configfile mine.yaml --cores 4"),
+        ("masks --configfile=mine.yaml -n", "masks --configfile mine.yaml -n"),
+        ("mine.yaml --resources gpu=1", "--configfile mine.yaml --resources gpu=1"),
+        ("mine.yaml -R evaluate_run", "--configfile mine.yaml -R evaluate_run"),
+        ("--list-target-rules", "--list-target-rules"),
+    ],
+)
+def test_what_snakemake_gets(typed, passed_on):
+    got = snakemake_arguments(typed.split(), Path("Snakefile"))
+    where = got.index("--snakefile")
+    assert got[:where] + got[where + 2 :] == passed_on.split()
+
+
+FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("--configfile mine.yaml masks", FIRST),
+        ("mine.yaml --resources gpu=1 masks", FIRST),
+        ("mine.yaml --set-threads train_fold=2 masks", FIRST),
+        ("mne.yaml", "mne.yaml: no such configuration file; did you mean mine.yaml?"),
+        ("other.yaml", "other.yaml: no such configuration file; make new DATA=folder writes one."),
+        ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),
+    ],
+)
+def test_what_is_refused(typed, sentence):
+    with pytest.raises(UserError) as error:
+        snakemake_arguments(typed.split(), Path("Snakefile"))
+    assert str(error.value).startswith(sentence)
+
+
+def test_the_command_alone_lists_the_targets():
+    said = subprocess.run([ROOT / "maskmake"], capture_output=True, text=True, check=True).stdout
+    for name, meaning in targets(ROOT / "Snakefile").items():
+        assert name in said and meaning in said

@@ -1,0 +1,188 @@
+"""What a person sees of a run, from the records of Snakemake."""
+
+import io
+import logging
+from types import SimpleNamespace
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from maskmake.snakefile.console import Console, JobConsole, describe_results, duration, explain
+
+FAILED = "WorkflowError:\nAt least one job did not complete successfully."
+
+
+def record(message="", level=logging.INFO, **fields):
+    return logging.makeLogRecord({"msg": message, "levelno": level, **fields})
+
+
+class Job(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+class Run:
+    """A run whose workflow has the rules train_fold and report and the target all."""
+
+    def __init__(self, folder, here=True):
+        rules = [
+            rule("train_fold", "Trains.", wildcards=True),
+            rule("report", "Writes the report."),
+            rule("all", "Everything.", outputs=False),
+        ]
+        (folder / "report.log").write_text("The report: report.html\n")
+        job = Job(
+            rule=rules[1], output=["report.html"], log=[folder / "report.log"], wildcards_dict={}
+        )
+        target = Job(rule=rules[2], output=[])
+        dag = SimpleNamespace(targetjobs=[target], dependencies={target: [job], job: []})
+        workflow = SimpleNamespace(rules=rules, dag=dag, local_exec=here)
+        self.folder, self.stream = folder, io.StringIO()
+        self.console = Console(workflow, self.stream)
+
+    def begin(self, number, run):
+        log = self.folder / f"{run}.log"
+        wildcards = {"run": run, "fold": "0"}
+        self.say(
+            event=LogEvent.JOB_INFO,
+            rule_name="train_fold",
+            jobid=number,
+            log=[log],
+            wildcards=wildcards,
+        )
+        return log
+
+    def fail(self, number):
+        self.say(level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=number, log=[])
+
+    def say(self, message="", **fields):
+        self.console.handle(record(message, **fields))
+
+    @property
+    def lines(self):
+        return self.stream.getvalue().splitlines()
+
+
+def rule(name, docstring, outputs=True, wildcards=False):
+    return SimpleNamespace(
+        name=name, docstring=docstring, output=["x"] * outputs, has_wildcards=lambda: wildcards
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def test_a_run_to_its_end(run):
+    run.say("Building DAG of jobs...")
+    run.say(event=LogEvent.RUN_INFO, stats={"train_fold": 1, "all": 1, "total": 2})
+    run.begin(5, "unet")
+    run.say(event=LogEvent.JOB_FINISHED, job_id=5)
+    run.say(event=LogEvent.PROGRESS, done=2, total=2)
+    run.say("Complete log(s): x.log")
+    assert run.lines == [
+        "1 step: train_fold",
+        "[1/1] train_fold (unet, fold 0): Trains.",
+        "[1/1] train_fold (unet, fold 0): done in 0 s",
+        "1 step in 0 s.",
+        "The report: report.html",
+    ]
+
+
+def test_nothing_to_do_names_the_results(run):
+    run.say("Nothing to be done (all requested files are present and up to date).")
+    assert run.lines[1:] == ["The report: report.html"]
+
+
+def test_after_a_job_that_said_why_it_failed_nothing_follows(run):
+    log = run.begin(5, "unet")
+    log.write_text("fine\nerror: x.png: cannot be decoded.\n  y.png: too.\n")
+    before = run.lines
+    run.fail(5)
+    run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
+    assert run.lines == before
+
+
+def test_the_cause_comes_last_where_other_jobs_went_on(run):
+    log = run.begin(5, "a")
+    run.begin(6, "b")
+    log.write_text("error: epoch 1: the training loss is nan.\n")
+    run.fail(5)
+    run.say(event=LogEvent.JOB_FINISHED, job_id=6)
+    run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
+    assert run.lines[-1] == "train_fold (a, fold 0): epoch 1: the training loss is nan."
+
+
+def test_on_a_cluster_the_cause_is_read_from_the_log(tmp_path):
+    run = Run(tmp_path, here=False)
+    run.begin(5, "a").write_text("error: no space.\n")
+    run.fail(5)
+    assert run.lines[-1] == "train_fold (a, fold 0): no space."
+
+
+def test_a_job_without_a_word_points_to_its_log(run):
+    log = run.begin(5, "a")
+    log.write_text("epoch 1\n")
+    run.fail(5)
+    assert f"ended without a reason; the log is {log}" in run.lines[-1]
+
+
+def test_ctrl_c_ends_in_one_sentence(run):
+    run.begin(5, "a")
+    run.say("Terminating processes on user request, this might take some time.")
+    run.fail(5)
+    run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
+    assert run.lines[1:] == ["Stopped; run the same command again to go on."]
+
+
+def test_what_is_unknown_is_shown(run):
+    run.say("Job 5 has been submitted with SLURM jobid 77.")
+    run.say("a warning", level=logging.WARNING)
+    assert run.lines == ["Job 5 has been submitted with SLURM jobid 77.", "a warning"]
+
+
+def test_a_job_adds_only_what_its_script_could_not_say():
+    stream = io.StringIO()
+    job = JobConsole(stream)
+    for text in ("returned non-zero exit status 1.", "died with <Signals.SIGKILL: 9>."):
+        error = f"RuleException:\nCalledProcessError in file \"a.smk\", line 3:\nCommand 'x' {text}"
+        fields = {"event": LogEvent.ERROR, "exception": "RuleException"}
+        job.handle(record(error, level=logging.ERROR, **fields))
+    assert job.level == logging.WARNING
+    assert stream.getvalue() == "The process of the job was killed (SIGKILL).\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            'WorkflowError in file "/a/common.smk", line 42:\ntrain.stps: unknown key.\n'
+            '  File "/a/common.smk", line 51, in <module>\n',
+            "train.stps: unknown key.",
+        ),
+        (
+            "MissingRuleException:\nNo rule to produce maks (if you use input functions make sure "
+            "that they don't raise unexpected exceptions).",
+            "maks: no such target; did you mean masks? ./maskmake alone lists the targets.",
+        ),
+        (
+            "OSError: [Errno 28] No space left on device: '/results/x'",
+            "/results/x: No space left on device; free space or fix the permissions, then run "
+            "again.",
+        ),
+    ],
+)
+def test_errors_without_their_place_in_the_code(text, sentence):
+    assert explain("Error", text, ["masks", "evaluate"]) == sentence
+
+
+def test_results_without_a_log_are_named_and_of_many_the_last(tmp_path):
+    jobs = [("mask_run", {"run": "a"}, [str(tmp_path / "no.log")], ["a/masks"])] * 10
+    lines = describe_results(jobs)
+    assert lines[0] == "(and 2 before these)"
+    assert lines[1:] == ["a: mask_run: a/masks"] * 8
+
+
+@pytest.mark.parametrize(("s", "text"), [(7.2, "7 s"), (185, "3:05 min"), (7385, "2:03:05 h")])
+def test_durations(s, text):
+    assert duration(s) == text

@@ -1,0 +1,45 @@
+"""Run Snakemake on a configuration; the command ``./maskmake`` calls this.
+
+Without arguments it prints how, and which targets there are.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OLDEST, NEWEST = (3, 11), (3, 13)
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main(arguments: list[str]) -> int | str | None:
+    """Exit code of the command, or the sentence that ends it."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = ".".join(map(str, sys.version_info[:2]))
+        return f"maskmake: Python {found}; expected 3.11 to 3.13; run make setup PYTHON=python3.12."
+    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+    from maskmake.runtime.errors import UserError, printable
+    from maskmake.snakefile.command_line import help_text, snakemake_arguments
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_text(ROOT / "Snakefile"))
+        return 0
+    why = arguments[0] == "why"
+    try:
+        passed_on = snakemake_arguments(arguments[why:], ROOT / "Snakefile")
+    except UserError as error:
+        return printable(str(error))
+    if why:
+        os.execv(sys.executable, [sys.executable, ROOT / "workflow" / "why.py", *passed_on])
+    from snakemake.cli import main as snakemake
+
+    return snakemake(passed_on)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("Stopped; run the same command again to go on.", file=sys.stderr)
+        os._exit(INTERRUPTED)

@@ -1,0 +1,108 @@
+"""What ``./maskmake`` makes of its arguments: those of Snakemake."""
+
+import difflib
+import re
+from pathlib import Path
+
+from maskmake.runtime.errors import UserError
+
+ENDINGS = (".yaml", ".yml", ".json")
+CONFIG_OPTIONS = ("--configfile", "--configfiles")
+# Options that take every word up to the next option, each with an equals sign.
+PAIR_OPTIONS = {
+    *("--config", "-C", "--resources", "--res", "--default-resources", "--default-res"),
+    *("--set-threads", "--set-resources", "--set-scatter", "--set-resource-scopes"),
+}
+TARGET = re.compile(r'^rule (\w+):\n    """(.*)"""', re.MULTILINE)
+USAGE = "./maskmake [target ...] config/mine.yaml [options of snakemake]"
+# Commands of Snakemake that need no configuration of a user.
+WITHOUT_CONFIG = {"--version", "-v", "--lint", "--list-target-rules", "--list", "-l", "--lt"}
+
+
+def targets(snakefile: Path) -> dict[str, str]:
+    """Name and meaning of each target for all runs, as the main Snakefile lists them."""
+    return dict(TARGET.findall(snakefile.read_text(encoding="utf-8")))
+
+
+def help_text(snakefile: Path) -> str:
+    """How to call ``./maskmake``."""
+    stages = {
+        "validate": "The check of every image and label.",
+        **targets(snakefile),
+    }
+    stages = {"all": stages.pop("all"), **stages}
+    return "\n".join(
+        [
+            f"{USAGE}",
+            "",
+            "Targets; without one, all:",
+            *(f"  {name:10}{meaning}" for name, meaning in stages.items()),
+            "",
+            "./maskmake why [target ...] config/mine.yaml says what would run again, and why.",
+            "--dry-run runs nothing, --cores 4 uses four processors, --resources gpu=0 no GPU,",
+            "--verbose shows all that Snakemake says; snakemake --help lists all options.",
+        ]
+    )
+
+
+def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
+    """The arguments of Snakemake for those of ``./maskmake``.
+
+    Args:
+        arguments: targets and configuration files in any order, then options of Snakemake.
+        snakefile: the one of this workflow.
+
+    Raises:
+        UserError: no configuration was given, or it is not there, or a target is not in front.
+    """
+    first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
+    leading, options = arguments[:first], arguments[first:]
+    configs = [text for text in leading if text.endswith(ENDINGS)]
+    wanted = [text for text in leading if text not in configs]
+    option = ""
+    for text in options:
+        option = text if text.startswith("-") else option
+        if option in PAIR_OPTIONS and not text.startswith("-") and "=" not in text:
+            raise UserError(_misplaced(text))
+    options, named = _split_configs(options)
+    for path in [*configs, *named]:
+        if not Path(path).is_file():
+            raise UserError(_not_there(path, snakefile))
+    if not (configs or named or WITHOUT_CONFIG.intersection(options)):
+        raise UserError(
+            f"No configuration; write {USAGE.replace('[target ...]', ' '.join(wanted) or 'all')}, "
+            "or config/config.yaml for the demo."
+        )
+    passed_on = [*wanted, "--configfile", *configs, *named] if configs or named else wanted
+    return [*passed_on, "--snakefile", str(snakefile), *options]
+
+
+def _split_configs(options: list[str]) -> tuple[list[str], list[str]]:
+    """The options but for ``--configfile``, and the files after it."""
+    rest, configs, taking = [], [], False
+    for text in options:
+        if text.startswith("-"):
+            name, equals, value = text.partition("=")
+            taking = name in CONFIG_OPTIONS
+            if taking and equals:
+                configs.append(value)
+        if taking and not text.startswith("-"):
+            configs.append(text)
+        elif not taking:
+            rest.append(text)
+    return rest, configs
+
+
+def _misplaced(target: str) -> str:
+    return f"{target}: a target comes first; write ./maskmake {target} config/mine.yaml."
+
+
+def _not_there(path: str, snakefile: Path) -> str:
+    known = [*targets(snakefile), "validate"]
+    if path in known:
+        return _misplaced(path)
+    folder = Path(path).parent
+    near = {file.stem: file for ending in ENDINGS for file in folder.glob(f"*{ending}")}
+    close = difflib.get_close_matches(Path(path).stem, near, 1)
+    guess = f"; did you mean {near[close[0]]}?" if close else "; make new DATA=folder writes one."
+    return f"{path}: no such configuration file{guess}"
