@@ -118,7 +118,6 @@ if SEGMENT["images"] and not SHARDS:
 wildcard_constraints:
     run="|".join(map(re.escape, RUNS)),
     fold=r"\d+",
-    patch=r"\d+",
     shard=r"\d+",
     encoder=r"\w+",
 

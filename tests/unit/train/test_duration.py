@@ -16,7 +16,7 @@ from maskmake.train import callbacks, duration
 from maskmake.train.callbacks import Progress, end_time
 from maskmake.train.duration import PLANNED, Pace, steps_within, with_length
 
-HOUR = replace(SETTINGS, steps=100, epochs=1000, minutes=60)
+HOUR = replace(SETTINGS, steps=100, epochs=10_000, minutes=60)
 
 
 def seconds_of(settings, length, pace):

@@ -7,6 +7,7 @@ import pandas as pd
 from maskmake.data.image_samples import FLOAT_TYPES
 
 FULL_RANGE = 65535
+SMALLEST_SIDE = 32  # in pixels; an encoder halves an image five times
 
 
 def range_faults(
