@@ -16,7 +16,7 @@ def prepared(dataset, tmp_path_factory):
     """Everything that comes before a training is done."""
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("prepared") / "work")
     configure(folder)
-    finish(folder, "plan", "results/tiny/data/.patch-32", "--cores", "2")
+    finish(folder, "plan", "--cores", "2")
     return folder
 
 
@@ -86,3 +86,27 @@ def test_without_a_limit_the_jobs_take_turns_on_the_gpu(work, one_gpu):
     assert warnings == 1
     assert output.count("waiting for 1 GPU: GPU-") == 1
     assert output.count("train.gpu asks for 1 GPU, but tensorflow sees none") >= 2
+
+
+TWO_GPUS = {**CONFIG["train"], "backend": "jax", "gpu": 2}
+
+
+def test_a_run_of_two_gpus_is_trained_on_no_fewer(work, one_gpu):
+    configure(work, train=TWO_GPUS)
+    code, output = snakemake(work, "train", "--cores", "2", prefix=one_gpu, gpu=2)
+    assert code == 1
+    assert "train.gpu: 2 in run 'a', but nvidia-smi lists 1 on this machine" in output
+    assert "rule train_fold:" not in output
+
+
+def test_a_run_of_two_gpus_is_predicted_on_one(work, one_gpu):
+    for name in "model.keras", "history.csv", "training.json", "augmented.npy":
+        for run in "ab":
+            made = work / f"results/tiny/runs/{run}/fold0/{name}"
+            made.parent.mkdir(parents=True, exist_ok=True)
+            made.touch()
+    configure(work, train=TWO_GPUS)
+    code, output = snakemake(work, "predict", "--cores", "2", prefix=one_gpu, gpu=2)
+    assert code == 1  # in the job, which finds no model
+    assert "Error in rule predict_fold" in output and "rule train_fold:" not in output
+    assert "nvidia-smi lists 1 on this machine" not in output

@@ -11,14 +11,13 @@ from maskmake.data.synthesis import synthesize
 from maskmake.runtime.files import write_png
 
 # In this order: the rule, a target, the file at which its job is killed, and who is killed. The
-# file is half written then, but for check_patch, whose one file is Snakemake's to make.
+# file is half written then.
 CHAIN = [
     ("synthesize", "validate", "os.rename label/03.png$", "both"),
     ("validate", "validate", "os.rename audit.html$", "snakemake"),
     ("binarize", "binarize", "os.rename labels.npy$", "job"),
     ("split", "split", "os.rename splits.csv$", "both"),
     ("plan", "plan", "os.rename plan.json$", "snakemake"),
-    ("check_patch", "results/tiny/data/.patch-32", "open index.csv$", "both"),
     ("train_fold", "train", "os.rename model.keras$", "both"),
     ("predict_fold", "predict", "os.rename probabilities.npy$", "snakemake"),
     ("decide_run", "decide", "os.rename decision.json$", "job"),

@@ -43,7 +43,7 @@ def followers(finished) -> dict[str, set[str]]:
     for _ in names:
         for before, after in edges:
             found[names[before]] |= found[names[after]]
-    return {name: rules - {"all", "check_patch"} for name, rules in found.items()}
+    return {name: rules - {"all"} for name, rules in found.items()}
 
 
 def expected(row, followers, *more) -> set[str]:
@@ -56,7 +56,7 @@ def planned(folder, **options) -> tuple[set[str], set[str]]:
     jobs = JOB.findall(output)
     assert bool(jobs) != (NOTHING_TO_DO in output), output
     runs = {run for _, body in jobs for run in re.findall(r"wildcards: run=(\w+)", body)}
-    return {rule for rule, _ in jobs} - {"all", "check_patch"}, runs
+    return {rule for rule, _ in jobs} - {"all"}, runs
 
 
 # --- code ---------------------------------------------------------------------------------------
@@ -89,8 +89,7 @@ def test_every_rule_has_its_row():
     named = {rule for row in TABLE["code"] for rule in row["from"] + row.get("also", [])}
     texts = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     rules = {name for name, _ in RULE.findall(texts)}
-    # What check_patch would check again is trained again, so it has no hash of its code.
-    assert named == rules - {"check_patch"} == set(SCRIPT_OF)
+    assert named == rules == set(SCRIPT_OF)
 
 
 @pytest.mark.parametrize("row", TABLE["code"], ids=lambda row: row["change"])

@@ -17,6 +17,7 @@ SETTINGS = TrainSettings(
     batch=2,
     steps=2,
     epochs=3,
+    minutes=None,
     loss="bce_dice",
     optimizer="adamw",
     learning_rate=1e-3,

@@ -251,16 +251,6 @@ def test_bad_split_is_refused(split, parts, folder):
     assert not (folder / "results/tiny/data/splits.csv").exists()
 
 
-def test_patch_larger_than_an_image_is_refused_and_the_former_model_kept(finished_copy):
-    before = digests(finished_copy / "results/tiny/runs", "*.*")
-    configure(finished_copy, train={**CONFIG["train"], "patch": 128}, runs={"a": {}})
-    output = refusal(finished_copy)
-    assert_told_once(output, "train.patch: 128 pixels", "is 96 x 96 pixels", "to 96 or less")
-    assert digests(finished_copy / "results/tiny/runs", "*.*") == before
-    configure(finished_copy)
-    assert planned(finished_copy) == set()
-
-
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
 def test_a_gpu_that_was_asked_for_and_is_not_there_is_refused_before_any_job(folder):
     configure(folder, train={**CONFIG["train"], "gpu": 1}, runs={"a": {}})

@@ -48,7 +48,7 @@ FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores
 FIGURES |= {"examples.png", "calibration.svg"}
 
 DATA_JOBS = {"validate", "binarize", "split", "plan"}
-TRAINING = DATA_JOBS | {"patch-32", "a-fold0-train", "b-fold0-train"}
+TRAINING = DATA_JOBS | {"a-fold0-train", "b-fold0-train"}
 PREDICTION = TRAINING | {"a-fold0-predict", "b-fold0-predict"}
 DECISION = PREDICTION | {"a-decide", "b-decide"}
 DIAGNOSIS = {"a-diagnose", "b-diagnose"}
@@ -68,7 +68,7 @@ TARGETS = {
     "compare": SCORES | {"compare"},
     "report": SCORES | DIAGNOSIS | {"compare", "report"},
     "results/tiny/runs/a/decision.json": DATA_JOBS
-    | {"patch-32", "a-fold0-train", "a-fold0-predict", "a-decide"},
+    | {"a-fold0-train", "a-fold0-predict", "a-decide"},
 }
 
 
@@ -128,7 +128,6 @@ def test_plan_is_the_fingerprint_of_the_data(results):
     plan = read_json(results / "data/plan.json")
     assert (plan["images"], plan["channels"], plan["dtype"]) == (8, 1, "uint8")
     assert plan["height"] == plan["width"] == {"minimum": 96, "median": 96, "maximum": 96}
-    assert plan["largest_patch"] == 96
     seen = np.load(results / "data/images.npy")[:6]  # without the test images
     assert plan["intensity"]["mean"] == [pytest.approx(seen.mean())]
     assert plan["intensity"]["std"] == [pytest.approx(seen.std())]
@@ -272,7 +271,7 @@ def test_each_log_says_what_was_done_and_nothing_of_a_library(results):
 
 def test_every_job_leaves_a_benchmark_and_nothing_half_written(results):
     benchmarks = {path.stem for path in (results / "benchmarks").glob("*.tsv")}
-    assert benchmarks == TARGETS["report"] - {"patch-32"}
+    assert benchmarks == TARGETS["report"]
     assert half_written(results) == []
 
 

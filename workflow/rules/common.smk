@@ -20,7 +20,7 @@ from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
-from maskmake.runtime.gpus import visible_gpus
+from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
@@ -120,7 +120,6 @@ if SEGMENT["images"] and not SHARDS:
 wildcard_constraints:
     run="|".join(map(re.escape, RUNS)),
     fold=r"\d+",
-    patch=r"\d+",
     shard=r"\d+",
     encoder=r"\w+",
 

@@ -12,30 +12,10 @@ rule fetch_weights:
         "../scripts/fetch_weights.py"
 
 
-# Before a training, because Snakemake deletes the former model as a training starts. The patch is
-# part of the name, so that a patch that is refused leaves the mark of the former one.
-rule check_patch:
-    """Checks that a patch fits into the images, before a training starts."""
-    input:
-        index=rules.binarize.output.index,
-        splits=rules.split.output.splits,
-    output:
-        touch(f"{RESULTS}/data/.patch-{{patch}}"),
-    log:
-        f"{RESULTS}/logs/patch-{{patch}}.log",
-    localrule: True
-    conda:
-        "../../envs/images.yaml"
-    # Without a hash of the code: another check would train all runs again.
-    script:
-        "../scripts/check_patch.py"
-
-
 rule train_fold:
     """Trains the network of a fold of a run on its training images."""
     input:
         unpack(weights_of_encoder),
-        checked=lambda wildcards: f"{RESULTS}/data/.patch-{RUNS[wildcards.run]['patch']}",
         images=rules.binarize.output.images,
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,

@@ -22,7 +22,7 @@ from maskmake.runtime.files import read_csv, read_json, sha256
 from maskmake.runtime.log import logger
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
-SIDE = 16
+SIDE = 32
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:
@@ -256,11 +256,27 @@ def test_truncated_tiff(dataset):
 
 
 def test_sizes_differ(dataset):
-    save(Path("images/1.png"), grey(1, side=20))
+    save(Path("images/1.png"), grey(1, side=40))
     assert only_fault() == (
-        "labels/1.png: 16 x 16 pixels (height x width), but images/1.png has 20 x 20; expected "
+        "labels/1.png: 32 x 32 pixels (height x width), but images/1.png has 40 x 40; expected "
         "equal sizes; export the label at the size of the image."
     )
+
+
+def test_sides_below_32_pixels(dataset):
+    """A patch or a tile may be larger than an image, but not the stride of the network."""
+    for number, shape in {0: (32, 40), 1: (31, 200), 2: (90, 8)}.items():
+        label = np.zeros(shape, np.uint8)
+        label[:, : shape[1] // 2] = 255
+        save(Path(f"images/{number}.png"), grey(number, 200)[: shape[0], : shape[1]])
+        save(Path(f"labels/{number}.png"), label)
+    result = audit()
+    assert result.faults == [
+        "images/2.png and 1 more image: 90 x 8 pixels (height x width); expected at least 32 on "
+        "each side, which the network needs; remove the image and its label."
+    ]
+    (finding,) = (finding for finding in result.findings if finding.level == "fault")
+    assert finding.ids == ("2", "1")
 
 
 def test_pixel_type(dataset):
@@ -277,7 +293,7 @@ def test_jpeg_label(dataset):
 
 def test_three_valued_label(dataset):
     label = half()
-    label[0, :4] = 127
+    label[0, :16] = 127
     save(Path("labels/1.png"), label)
     assert only_fault() == (
         "labels/1.png: 1.562 % of the pixels are neither background nor foreground (most often "
@@ -290,7 +306,7 @@ def test_three_valued_label(dataset):
 @pytest.mark.parametrize("tolerance", [0.02, 1])
 def test_tolerance_accepts_a_three_valued_label(dataset, tolerance):
     label = half()
-    label[0, :4] = 127
+    label[0, :16] = 127
     save(Path("labels/1.png"), label)
     assert audit(tolerance=tolerance).faults == []
 
@@ -326,7 +342,7 @@ def test_a_data_set_without_foreground_is_never_accepted(dataset):
 def test_label_of_another_range_than_the_others(dataset):
     save(Path("labels/1.png"), half(value=1))
     assert only_fault() == (
-        "labels/1.png alone has the value 1, in 128 pixels; 4 labels together have 0 (50 %), "
+        "labels/1.png alone has the value 1, in 512 pixels; 4 labels together have 0 (50 %), "
         "1 (12.5 %), 255 (37.5 %); expected two values, the higher one foreground; set "
         "dataset.foreground to the value or the list of values that is foreground, such as 255, "
         "or to nonzero for all but 0, or convert the labels."
@@ -346,7 +362,7 @@ def test_a_threshold_in_the_configuration_is_a_share_of_the_range_of_all_labels(
 def test_class_indices(dataset):
     for number in range(4):
         label = half(value=3)
-        label[:4] = np.arange(SIDE) % 4
+        label[:8] = np.arange(SIDE) % 4
         save(Path(f"labels/{number}.png"), label)
     assert only_fault().startswith(
         "labels/0.png: 4 values from 0 to 3; 4 labels together have 0 (43.8 %), 1 (6.25 %), "
@@ -371,14 +387,14 @@ def test_faults_of_all_kinds_in_one_pass(dataset):
     save(Path("images/lonely.png"), grey(5))
     Path("images/0.png").write_bytes(b"")
     save(Path("labels/0.png"), np.full((SIDE, SIDE), 127, np.uint8))
-    save(Path("images/1.png"), grey(1, side=20))
+    save(Path("images/1.png"), grey(1, side=40))
     save(Path("labels/2.png"), np.zeros((SIDE, SIDE), np.uint8))
     text = "\n".join(audit(groups="^([0-2])$").faults)
     for part in (
         "images/lonely.png: image without label",
         "images/0.png: cannot be decoded",
-        "labels/0.png alone has the value 127, in 256 pixels",
-        "labels/1.png: 16 x 16 pixels",
+        "labels/0.png alone has the value 127, in 1024 pixels",
+        "labels/1.png: 32 x 32 pixels",
         "labels/2.png: every pixel is background",
         "images/3.png: dataset.groups",
     ):
@@ -443,7 +459,7 @@ def test_of_many_faults_twenty_are_printed_and_the_page_is_named():
 def test_files_of_the_audit(dataset):
     save(Path("images/<b>.png"), grey(8))
     save(Path("labels/<b>.png"), half())
-    save(Path("images/0.png"), grey(0, side=20))
+    save(Path("images/0.png"), grey(0, side=40))
     result = audit()
     write_audit(result, "out/audit.json", "out/audit.html", "out/manifest.csv")
     summary = read_json("out/audit.json")
@@ -452,8 +468,8 @@ def test_files_of_the_audit(dataset):
         "manifest": sha256("out/manifest.csv"),
         "faults": result.faults,
         "warnings": [],
-        "height": {"minimum": 16, "median": 16, "maximum": 20},
-        "width": {"minimum": 16, "median": 16, "maximum": 20},
+        "height": {"minimum": 32, "median": 32, "maximum": 40},
+        "width": {"minimum": 32, "median": 32, "maximum": 40},
         "dtypes": {"uint8": 5},
         "channels": {"1": 5},
         "label_foreground": "255",
@@ -462,7 +478,7 @@ def test_files_of_the_audit(dataset):
     assert list(read_csv("out/manifest.csv")["id"]) == list(result.manifest["id"])
     page = Path("out/audit.html").read_text(encoding="utf-8")
     assert "labels/0.png</h3>" in page
-    assert "<dt>found</dt><dd>16 x 16 pixels" in page
+    assert "<dt>found</dt><dd>32 x 32 pixels" in page
     assert "images/&lt;b&gt;.png" in page
     assert "<b>" not in page
 

@@ -16,7 +16,7 @@ from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pixel_store import build_store, open_labels
 from maskmake.runtime.files import read_csv
 
-SIDE = 16
+SIDE = 32
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +33,9 @@ def image(number: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
 
 
-def label(left: int = 8, right: int = SIDE) -> np.ndarray:
+def label(left: int = SIDE // 2, right: int = SIDE) -> np.ndarray:
     pixels = np.zeros((SIDE, SIDE), np.uint8)
-    pixels[4:12, left:right] = 255
+    pixels[8:24, left:right] = 255
     return pixels
 
 
@@ -227,7 +227,7 @@ def test_a_file_of_several_values_is_no_object(objects):
 def test_objects_of_other_sizes(objects):
     save("d/1/masks/b.png", np.zeros((8, 9), np.uint8))
     assert only_fault(*objects).startswith(
-        "d/1/masks/b.png: 8 x 9 pixels (height x width), but d/1/masks/a.png has 16 x 16;"
+        "d/1/masks/b.png: 8 x 9 pixels (height x width), but d/1/masks/a.png has 32 x 32;"
     )
 
 

@@ -16,8 +16,8 @@ from maskmake.data.pair_table import list_dataset_files, read_pairs
 def files(tmp_path, monkeypatch):
     """Images a/x.png to d/x.png and their labels, in the folder ``set`` of the working folder."""
     monkeypatch.chdir(tmp_path)
-    label = np.zeros((8, 8), np.uint8)
-    label[2:6, 2:6] = 255
+    label = np.zeros((32, 32), np.uint8)
+    label[8:24, 8:24] = 255
     for number, name in enumerate("abcd"):
         for path, pixels in (
             (f"set/{name}/x.png", label // 2 + number),

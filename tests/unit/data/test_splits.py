@@ -217,7 +217,6 @@ def test_the_plan_holds_the_statistics_of_all_but_the_test_images(make_stores, c
     assert plan["height"] == {"minimum": 40, "median": 70, "maximum": 100}
     assert plan["width"] == {"minimum": 65, "median": 90, "maximum": 130}
     assert (plan["channels"], plan["dtype"]) == (channels, np.dtype(dtype).name)
-    assert plan["largest_patch"] == 32
 
 
 def test_the_std_of_constant_images_is_zero(make_stores):
@@ -226,7 +225,6 @@ def test_the_std_of_constant_images_is_zero(make_stores):
     index, *stores = make_stores(images, labels)
     plan = fingerprint(index, pd.DataFrame({"id": ["a"], "role": ["train"]}), *stores)
     assert plan["intensity"]["std"] == [0.0]
-    assert plan["largest_patch"] == 64
 
 
 # --- probabilities of a run -------------------------------------------------------------------

@@ -28,10 +28,10 @@ def in_folder(tmp_path, monkeypatch):
 
 
 def save(path: str, seed: int | None = None) -> None:
-    pixels = np.zeros((8, 8), np.uint8)
-    pixels[2:6, 2:6] = 255
+    pixels = np.zeros((32, 32), np.uint8)
+    pixels[8:24, 8:24] = 255
     if seed is not None:
-        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8)
+        pixels = np.random.default_rng(seed).integers(0, 256, (32, 32), dtype=np.uint8)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
 
@@ -75,7 +75,7 @@ def test_what_was_found_is_said():
         "labels: data/gt",
         "2 images with labels, such as data/im/0.png",
     ]
-    assert "image: 8 x 8 pixels, grey, uint8 (.png)" in lines
+    assert "image: 32 x 32 pixels, grey, uint8 (.png)" in lines
     assert "values of the labels: 0, 255" in lines
     assert any(line.startswith("missing: data/im/1.png: image without label") for line in lines)
 

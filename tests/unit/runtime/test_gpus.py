@@ -73,6 +73,26 @@ def test_a_driver_that_fails_is_quoted(machine, tmp_path, caplog, monkeypatch):
     assert "nvidia-smi: Driver/library mismatch" in caplog.text
 
 
+def test_a_gpu_is_missing_for_sure_only_where_no_driver_could_have_one(
+    machine, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(gpus.sys, "platform", "linux")
+    for drivers in ("OTHER_DRIVERS", "NVIDIA_DRIVERS"):
+        monkeypatch.setattr(gpus, drivers, (str(tmp_path / drivers),))
+    found = tmp_path / "NVIDIA_DRIVERS"
+    found.touch()
+    assert gpus.are_all_listed()  # by nvidia-smi
+    monkeypatch.setenv("PATH", "")
+    assert not gpus.are_all_listed()  # as in a container without it
+    found.unlink()
+    assert gpus.are_all_listed()
+    (tmp_path / "OTHER_DRIVERS").touch()  # of AMD
+    assert not gpus.are_all_listed()
+    (tmp_path / "OTHER_DRIVERS").unlink()
+    monkeypatch.setattr(gpus.sys, "platform", "darwin")  # Metal
+    assert not gpus.are_all_listed()
+
+
 @pytest.mark.parametrize(
     ("allowed", "positions"),
     [

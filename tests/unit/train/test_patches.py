@@ -74,12 +74,12 @@ def test_corners_cover_the_borders(stores):
     assert set(corners % 256) == set(range(56 - PATCH + 1))
 
 
-def test_every_position_of_every_image_is_equally_likely(stores):
-    drawn = np.concatenate(batches(stores, ids="ab", count=400))[..., 0]
-    positions = {"a": 25 * 41, "b": 5 * 1}
-    # Only "b" is 16 pixels wide, so all of its patches begin in column 0; "a" has 25 such places.
+def test_every_pixel_of_every_image_is_equally_likely(stores):
+    drawn = np.concatenate(batches(stores, ids="ab", count=1600))[..., 0]
+    pixels = {"a": 40 * 56, "b": 20 * 16}
+    # Only "b" is 16 pixels wide, so all of its patches begin in column 0; of "a", one of 41 does.
     share = (drawn[:, 0, 0] % 256 == 0).mean()
-    expected = (positions["b"] + 25) / sum(positions.values())
+    expected = (pixels["b"] + pixels["a"] / 41) / sum(pixels.values())
     assert share == pytest.approx(expected, abs=0.012)
 
 
@@ -151,6 +151,88 @@ def test_patches_on_foreground_follow_from_seed_and_step(rare):
 def test_patches_cannot_be_centred_where_there_is_no_foreground(rare):
     with pytest.raises(UserError, match=r"dataset\.labels: found no foreground"):
         batches(rare, ids="c", foreground_share=0.5)
+
+
+# --- images smaller than a patch ----------------------------------------------------------------
+
+SMALL = {"a": (40, 3), "b": (15, 16), "c": (5, 90), "d": (2, 3), "e": (40, 56)}
+
+
+@pytest.fixture(scope="module")
+def small(make_stores):
+    """Images of which at least one side is shorter than a patch, one of them by one pixel."""
+    images = {name: numbered_pixels(*size) for name, size in SMALL.items()}
+    labels = {name: (image % 7 < 3).astype(np.uint8) for name, image in images.items()}
+    return make_stores(images, labels)[1:]
+
+
+def assert_mirrored(patch, image, label):
+    """The labelled pixels are those of the image, without a gap; the others mirror them."""
+    inside = patch[..., 1] != IGNORED
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert inside[box].all() and inside.sum() == inside[box].size
+    seen, first = patch[box][..., 0], patch[box][0, 0, 0]
+    y, x = int(first) // 256, int(first) % 256
+    place = np.s_[y : y + len(seen), x : x + seen.shape[1]]
+    np.testing.assert_array_equal(seen, image[place])
+    np.testing.assert_array_equal(patch[box][..., 1], label[place])
+    assert seen.shape == tuple(min(side, PATCH) for side in image.shape)
+    margins = [(found[0], PATCH - 1 - found[-1]) for found in (rows, columns)]
+    np.testing.assert_array_equal(patch[..., 0], np.pad(seen, margins, mode="symmetric"))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_small_image_is_mirrored_and_its_margin_ignored(small, name, share):
+    images, labels = small
+    drawn = np.concatenate(batches(small, name, count=20, foreground_share=share))
+    drawn = np.concatenate([drawn, *(patches for (patches,) in fixed(small, name))])
+    for patch in drawn:
+        assert_mirrored(patch, images[name], labels[name])
+
+
+def test_a_small_image_lies_anywhere_in_its_patches(small):
+    drawn = np.concatenate(batches(small, "c", count=150))
+    inside = drawn[..., 1] != IGNORED
+    assert set(inside.any(axis=2).argmax(axis=1)) == set(range(PATCH - 5 + 1))
+    validation = np.concatenate([patches for (patches,) in fixed(small, "c")])
+    assert (validation[:, :5, :, 1] != IGNORED).all()  # at the corner, as in prediction
+
+
+def test_a_small_image_is_drawn_as_often_as_the_pixels_of_a_patch(small):
+    drawn = np.concatenate(batches(small, "de", count=300))
+    share = (drawn[..., 1] == IGNORED).any(axis=(1, 2)).mean()
+    assert share == pytest.approx(PATCH**2 / (PATCH**2 + 40 * 56), abs=0.015)
+
+
+def test_the_margin_is_where_foreground_is_centred(make_stores):
+    label = np.zeros((5, 90), np.uint8)
+    label[4, 50] = 1
+    _, *stores = make_stores({"a": numbered_pixels(5, 90)}, {"a": label})
+    for patch in np.concatenate(batches(stores, "a", foreground_share=1.0)):
+        (y,), (x,) = np.nonzero(patch[..., 1] == 1)
+        assert (y, x) == (PATCH // 2, PATCH // 2)
+
+
+def test_a_small_image_with_ignored_pixels_is_seen_whole(make_stores):
+    label = np.full((5, 90), IGNORED, np.uint8)
+    label[2, 40:43] = 0, 1, 0
+    _, *stores = make_stores({"a": numbered_pixels(5, 90)}, {"a": label})
+    source = PatchSource(*stores, ["a"], PATCH, partial=True)
+    for batch in itertools.islice(random_batches(source, 4, seed=1), 10):
+        assert (batch[..., 1] != IGNORED).any(axis=(1, 2)).all()
+
+
+def test_the_border_weights_are_those_of_the_image(make_stores, tmp_path):
+    label = np.zeros((10, 40), np.uint8)
+    label[:, 4:8] = label[:, 10:14] = 1
+    _, images, labels = make_stores({"a": numbered_pixels(10, 40)}, {"a": label})
+    both = with_border_weights(labels, ["a"], tmp_path / "borders.npy")
+    patch = PatchSource(images, both, ["a"], PATCH).cut("a", -3, 2)
+    assert patch.shape == (PATCH, PATCH, 3)
+    np.testing.assert_array_equal(patch[3:13, :, 1:], both["a"][:, 2:18])
+    assert (patch[:3, :, 1] == IGNORED).all() and (patch[13:, :, 1] == IGNORED).all()
 
 
 # --- validation patches -----------------------------------------------------------------------

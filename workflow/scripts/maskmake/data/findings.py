@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from maskmake.data.image_findings import SMALLEST_SIDE
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_faults import name_labels
 from maskmake.data.label_fit import OtherFit
@@ -90,7 +91,7 @@ def pair_findings(
         ]
     ]
     plain = table.drop(exchanged.index)
-    findings: list[Finding] = []
+    findings = list(_small(table))
     if len(exchanged):
         findings.append(_exchange(exchanged))
     constant = np.array([facts.constant for facts in plain["facts"]], bool)
@@ -102,6 +103,19 @@ def pair_findings(
         findings.append(_other_fits(manifest, fits))
     findings.extend(_looks_apart(shown))
     return findings
+
+
+def _small(rows: pd.DataFrame) -> Iterator[Finding]:
+    sides = rows[["height", "width"]].min(axis=1).sort_values(kind="stable")
+    found = rows.loc[sides.index[sides < SMALLEST_SIDE]]
+    if len(found):
+        size = f"{found['height'].iloc[0]} x {found['width'].iloc[0]}"
+        yield Finding(
+            "fault",
+            f"{_images(found)}: {size} pixels (height x width); expected at least {SMALLEST_SIDE} "
+            "on each side, which the network needs; remove the image and its label.",
+            tuple(found["id"]),
+        )
 
 
 def _exchange(rows: pd.DataFrame) -> Finding:

@@ -1,4 +1,4 @@
-"""The fingerprint of a data set, and the check that a patch fits into its images."""
+"""The fingerprint of a data set."""
 
 from pathlib import Path
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
@@ -12,10 +12,6 @@ from maskmake.data.object_class import ObjectName, Pieces, find_object_class
 from maskmake.data.pixel_store import PixelStore
 from maskmake.data.tables import damaged
 from maskmake.runtime.documents import Keywords, read_document
-from maskmake.runtime.errors import UserError
-
-PATCH_STEP = 32
-
 
 Length = Annotated[int, Keywords(minimum=1)]
 Channels = Annotated[int, Keywords(minimum=1, maximum=MOST_CHANNELS)]
@@ -62,7 +58,6 @@ class Plan(TypedDict):
     dtype: PixelType
     foreground: Annotated[float, Keywords(minimum=0, maximum=1)]
     intensity: Intensity
-    largest_patch: Annotated[int, Keywords(minimum=0)]
     objects: NotRequired[ObjectName]
     pieces: NotRequired[Pieces]
     ignored: NotRequired[Annotated[float, Keywords(exclusiveMinimum=0, exclusiveMaximum=1)]]
@@ -110,9 +105,8 @@ def fingerprint(
 
     Returns:
         Counts, ranges of height and width, channels, pixel type, mean foreground share, intensity
-        (mean and standard deviation of each channel, minimum, maximum; pixel values), the
-        largest patch that fits into every image, and the class of the objects in the labels of the
-        images that are not test images.
+        (mean and standard deviation of each channel, minimum, maximum; pixel values), and the
+        class of the objects in the labels of the images that are not test images.
     """
     seen = splits.loc[splits["role"] != "test", "id"]
     channels = int(index["channels"].iloc[0])
@@ -135,7 +129,6 @@ def fingerprint(
     mean = total / pixels
     variance = np.maximum(sum_squares / pixels - mean**2, 0)
     mean += 0 if shift is None else shift
-    smallest = int(index[["height", "width"]].to_numpy().min())
     plan: Plan = {
         "images": len(index),
         "height": _range(index["height"]),
@@ -150,7 +143,6 @@ def fingerprint(
             "maximum": float(high),
             "smallest_maximum": float(dimmest),
         },
-        "largest_patch": smallest // PATCH_STEP * PATCH_STEP,
         **find_object_class(labels[image_id] for image_id in seen),
     }
     if labelled < pixels:
@@ -164,28 +156,3 @@ def _range(lengths: pd.Series) -> Lengths:
         "median": float(lengths.median()),
         "maximum": int(lengths.max()),
     }
-
-
-def check_patch(patch: int, index: pd.DataFrame, splits: pd.DataFrame) -> None:
-    """Refuse a patch that does not fit into every image it is cut from.
-
-    Args:
-        patch: height and width in pixels.
-        index: table of ``index.csv``.
-        splits: table of ``splits.csv``; test images are never cut into patches.
-
-    Raises:
-        UserError: naming the smallest image and the largest patch that fits.
-    """
-    images = index.set_index("id").loc[splits.loc[splits["role"] != "test", "id"]]
-    sides = images[["height", "width"]].min(axis=1)
-    side, smallest = sides.min(), sides.idxmin()
-    if side >= patch:
-        return
-    fits = side // PATCH_STEP * PATCH_STEP
-    remedy = f"set train.patch to {fits} or less" if fits else "remove images this small"
-    height, width = images.loc[smallest, ["height", "width"]]
-    raise UserError(
-        f"train.patch: {patch} pixels, but image '{smallest}' is {height} x {width} pixels "
-        f"(height x width); expected a patch that fits into every image; {remedy}."
-    )

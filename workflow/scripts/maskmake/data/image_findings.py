@@ -7,6 +7,7 @@ import pandas as pd
 from maskmake.data.image_samples import FLOAT_TYPES
 
 FULL_RANGE = 65535
+SMALLEST_SIDE = 32  # in pixels; an encoder halves an image five times
 
 # Highest values of cameras and files of 8, 10, 12 and 14 bits. An image of a smaller type among
 # others has at most a quarter of their range; a dark one of the same type seldom ends so exactly.

@@ -108,6 +108,7 @@ class TrainSettings:
     batch: int
     steps: int
     epochs: int
+    minutes: float | None
     loss: str
     optimizer: str
     learning_rate: float

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.file_checks import check_memory
+from maskmake.data.image_findings import SMALLEST_SIDE
 from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.normalization import moments
 from maskmake.data.pixel_store import to_pixel_type
@@ -20,7 +21,6 @@ from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked, temporary_bytes
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
-from maskmake.network.networks import ENCODER_STRIDE
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
 from maskmake.predict.review import RANGES
@@ -33,7 +33,6 @@ from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
 # Memory of a row of tiles, bytes a pixel: logits, their mean, and pixels (RGB of 16 bits) twice.
 ROW_BYTES = 20
-SMALLEST_SIDE = ENCODER_STRIDE
 FOLD_FILES = "model.keras", "training.json"
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,10 @@ from maskmake.runtime.log import logger
 # TMPDIR may differ between two users or two jobs, and then neither would see the other's lock.
 LOCK_FOLDER = Path("/tmp")
 SECONDS_BETWEEN_TRIES = 1.0
+# Drivers of GPUs that nvidia-smi never lists, and those of NVIDIA where that tool is missing: in
+# containers, on Jetson boards, in the Windows Subsystem for Linux.
+OTHER_DRIVERS = ("/dev/kfd",)
+NVIDIA_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap")
 MIG_CAPABILITY = 8.0  # the lowest of all GPUs that can be split into MIG devices
 
 
@@ -56,6 +61,17 @@ def _allowed(gpus: list[Gpu], allowed: str) -> list[Gpu]:
             break
         found.append(matches[0])
     return found
+
+
+def are_all_listed() -> bool:
+    """Whether no backend can find a GPU that ``visible_gpus`` does not list.
+
+    On other systems than Linux nothing shows that.
+    """
+    drivers = OTHER_DRIVERS
+    if shutil.which("nvidia-smi") is None:
+        drivers += NVIDIA_DRIVERS
+    return sys.platform == "linux" and not any(Path(driver).exists() for driver in drivers)
 
 
 def granted_gpus(granted: int, setting: int | str) -> int:

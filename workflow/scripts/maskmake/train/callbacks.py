@@ -4,6 +4,7 @@ import shutil
 import sys
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import pandas as pd
 from keras import ops
 from tqdm import tqdm
 
+from maskmake.network.device import device_kind
 from maskmake.network.settings import TrainSettings
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_csv
@@ -31,6 +33,8 @@ HISTORY_COLUMNS = [
     "seconds",
 ]
 LINE_SECONDS = 60  # between two lines in the log of a long epoch
+VALIDATION_SHARE = 1 / 3  # of the time of a step, for a batch without gradients and their update
+LONG = 30 * 60  # seconds of a training, beyond which the log names the ways to less
 
 
 def check_finite(epoch: int, name: str, loss: float) -> None:
@@ -108,22 +112,35 @@ class Recorder(keras.callbacks.Callback):
         write_csv(self._history_path, pd.DataFrame(self.history, columns=HISTORY_COLUMNS))
 
 
+def end_time(seconds: float, now: datetime | None = None) -> str:
+    """The time by the clock, and how long it is until then, such as ``14:35 (in 25 min)``."""
+    now = now or datetime.now()
+    end = now + timedelta(seconds=seconds)
+    day = "" if end.date() == now.date() else f"{end:%a %d %b} "
+    minutes = round(seconds / 60)
+    length = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+    return f"{day}{end:%H:%M} (in {length if minutes else 'less than a minute'})"
+
+
 class Progress(keras.callbacks.Callback):
     """A live bar on a terminal; in the log, a line for each epoch and more during a long one.
 
-    A training whose loss is not a finite number ends at once, not at the end of the epoch.
+    At the second step, a line says when the training will end. A training whose loss is not a
+    finite number ends at once, not at the end of the epoch.
 
     Args:
         settings: of the run.
         history: rows of the epochs so far; at the end of an epoch it must include that epoch.
+        validation_batches: of each validation.
     """
 
     # Keras then calls it from other threads, so training never waits for a loss to be read.
     async_safe = True
 
-    def __init__(self, settings: TrainSettings, history: list[dict]):
+    def __init__(self, settings: TrainSettings, history: list[dict], validation_batches: int):
         super().__init__()
         self._settings, self._history = settings, history
+        self._validation_batches = validation_batches
         self._total = settings.steps * settings.epochs
         self._step = self._first_step = len(history) * settings.steps
         self._lock = threading.Lock()
@@ -153,6 +170,8 @@ class Progress(keras.callbacks.Callback):
             # The first step includes the compilation, so its time says nothing about the others.
             if self._start is None:
                 self._start, self._first_step = now, self._step
+            elif self._step == self._first_step + 1:
+                self._log_end(now - self._start)
             if self._epoch_start is None:
                 self._epoch_start, self._epoch_first_step = now, self._step
                 self._last_line = now
@@ -189,6 +208,19 @@ class Progress(keras.callbacks.Callback):
         if self._start is None or not done:
             return "?"
         return tqdm.format_interval((self._total - self._step) * (now - self._start) / done)
+
+    def _log_end(self, step_seconds: float) -> None:
+        """Say when the training will end, by the time of its second step."""
+        validations = self._settings.epochs - len(self._history)
+        batches = VALIDATION_SHARE * validations * self._validation_batches
+        seconds = step_seconds * (self._total - self._step + batches)
+        advice = ""
+        if seconds > LONG and self._settings.minutes is None:
+            gpu = ", or a GPU" if device_kind() == "CPU" else ""
+            advice = (
+                "; for less time: train.preset: quick, train.minutes, a smaller train.encoder" + gpu
+            )
+        self._log(f"the training will end at about {end_time(seconds)}{advice}")
 
     def _log(self, line: str) -> None:
         with tqdm.external_write_mode():

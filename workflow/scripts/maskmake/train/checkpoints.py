@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -93,6 +95,14 @@ class State:
 def variables_of(engine: keras.Model) -> list[keras.Variable]:
     """Everything that training changes: weights, optimiser and random state."""
     return [*engine.network.variables, *engine.optimizer.variables, engine.seeds.state]
+
+
+@contextmanager
+def unchanged(engine: keras.Model) -> Iterator[None]:
+    """Give every variable of the engine, at the end, the value that it had before."""
+    before = [keras.ops.convert_to_numpy(variable.value) for variable in variables_of(engine)]
+    yield
+    _assign(engine, before)
 
 
 def _read(path: Path, engine: keras.Model) -> tuple[list[np.ndarray], list[dict]]:

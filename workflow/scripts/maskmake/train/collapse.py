@@ -9,7 +9,7 @@ from keras import ops
 from maskmake.network.settings import TrainSettings
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
-from maskmake.train.checkpoints import variables_of
+from maskmake.train.checkpoints import unchanged
 from maskmake.train.patches import PatchSource, random_batches
 
 # The pre-flight: steps of a round, the most rounds, and how many batches one is chosen from.
@@ -75,20 +75,17 @@ def preflight(engine: keras.Model, settings: TrainSettings, source: PatchSource)
     """
     _check_label_scale(settings)
     batch = _balanced_batch(settings, source)
-    variables = variables_of(engine)
     logger.info("pre-flight: learning %d patches, up to a minute on a processor", settings.batch)
-    start = [ops.convert_to_numpy(variable.value) for variable in variables]
     rounds = _PreflightRounds(peak_step=int(settings.warmup * settings.steps * settings.epochs))
-    engine.fit(
-        ((batch,) for _ in itertools.count()),
-        steps_per_epoch=ROUND_STEPS,
-        epochs=ROUNDS,
-        shuffle=False,  # a generator has its order
-        callbacks=[rounds],
-        verbose=0,
-    )
-    for variable, value in zip(variables, start, strict=True):
-        variable.assign(value)
+    with unchanged(engine):
+        engine.fit(
+            ((batch,) for _ in itertools.count()),
+            steps_per_epoch=ROUND_STEPS,
+            epochs=ROUNDS,
+            shuffle=False,  # a generator has its order
+            callbacks=[rounds],
+            verbose=0,
+        )
     if not rounds.learned:
         raise UserError(
             f"The training would collapse: after {rounds.steps} steps on the same "

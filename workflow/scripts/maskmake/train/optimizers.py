@@ -1,6 +1,6 @@
 """Optimisers and their learning rate over the steps of a training."""
 
-from collections.abc import Callable
+import math
 
 import keras
 from keras import ops
@@ -38,52 +38,58 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-class Warmup(schedules.LearningRateSchedule):
-    """A rate that rises linearly over the first steps, then follows another schedule.
+class Schedule(schedules.LearningRateSchedule):
+    """The learning rate as a function of the step.
 
-    Args:
-        steps: number of steps it rises over; at the first one it is ``peak / steps``.
-        peak: rate that it rises to.
-        then: rate of the steps after those, counted from 0.
-    """
-
-    def __init__(self, steps: int, peak: float, then: Callable):
-        super().__init__()
-        self._steps, self._peak, self._then = steps, peak, then
-
-    def __call__(self, step):
-        step = ops.cast(step, "float32")
-        rising = self._peak * (step + 1) / self._steps
-        return ops.where(step < self._steps, rising, self._then(step - self._steps))
-
-
-def learning_rate(settings: TrainSettings) -> schedules.LearningRateSchedule | float:
-    """The learning rate as a function of the step, or a number where it is constant.
+    The number of all steps is a variable: what sets it after the compilation, or goes on with a
+    training of another length, compiles nothing again.
 
     polynomial is that of nnU-Net (Isensee et al. 2021): the share of steps left, to the power 0.9.
+
+    Args:
+        settings: of the run.
+        length: variable, the number of all steps.
     """
-    peak, total = settings.learning_rate, settings.steps * settings.epochs
-    warmup = int(settings.warmup * total)
-    decay = total - warmup
-    if settings.schedule == "constant":
-        return Warmup(warmup, peak, lambda step: peak) if warmup else peak
-    if settings.schedule == "polynomial":
-        rate = schedules.PolynomialDecay(peak, decay, end_learning_rate=0.0, power=0.9)
-    else:
-        rate = schedules.CosineDecay(peak, decay)
-    return Warmup(warmup, peak, rate) if warmup else rate
+
+    def __init__(self, settings: TrainSettings, length: keras.Variable):
+        super().__init__()
+        self._peak, self._warmup = settings.learning_rate, settings.warmup
+        self._kind, self._length = settings.schedule, length
+
+    def __call__(self, step):
+        step, length = ops.cast(step, "float32"), ops.convert_to_tensor(self._length)
+        warmup = ops.floor(self._warmup * length)
+        done = ops.clip((step - warmup) / (length - warmup), 0.0, 1.0)
+        rising = (step + 1) / ops.maximum(warmup, 1.0)
+        return self._peak * ops.where(step < warmup, rising, self._share(done))
+
+    def _share(self, done):
+        """Share of the highest rate after a share of the steps that follow the warm-up."""
+        if self._kind == "constant":
+            return ops.ones_like(done)
+        if self._kind == "polynomial":
+            return (1 - done) ** 0.9
+        return (1 + ops.cos(math.pi * done)) / 2
 
 
 def build_optimizer(settings: TrainSettings) -> keras.optimizers.Optimizer:
-    """The optimiser with its learning rate schedule over all steps and its average of weights."""
-    rate = learning_rate(settings)
+    """The optimiser with its learning rate schedule over all steps and its average of weights.
+
+    Its variable ``length`` is the number of all steps.
+    """
+    # As float32, because that lies on a GPU beside what is computed with it.
+    length = keras.Variable(settings.steps * settings.epochs, dtype="float32", trainable=False)
+    rate = Schedule(settings, length)
     average = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
     if settings.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.99, nesterov=True, **average)
-    # AdamW, here with Keras' default, decays weights apart from the gradient (Loshchilov, Hutter
-    # 2019).
-    decay = 0.004 if settings.optimizer == "adamw" else None
-    return Adam(rate, weight_decay=decay, **average)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.99, nesterov=True, **average)
+    else:
+        # AdamW, here with Keras' default, decays weights apart from the gradient (Loshchilov,
+        # Hutter 2019).
+        decay = 0.004 if settings.optimizer == "adamw" else None
+        optimizer = Adam(rate, weight_decay=decay, **average)
+    optimizer.length = length  # with which Keras counts it among the variables of the optimiser
+    return optimizer
 
 
 def exchange_averages(optimizer: keras.optimizers.Optimizer) -> None:

@@ -1,4 +1,8 @@
-"""Patches cut from the pixel store, with the label as the last channel."""
+"""Patches cut from the pixel store, with the label as the last channel.
+
+An image that is smaller than a patch is mirrored to its size, as prediction does it in tiles. The
+margin counts nowhere: its label is ``IGNORED``.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from maskmake.data.labels import is_foreground, is_labelled
+from maskmake.data.labels import IGNORED, is_foreground, is_labelled
 from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import PixelStore
 from maskmake.network.device import device_count
@@ -40,16 +44,41 @@ class PatchSource:
         """Channels of the images."""
         return (*self.images.shape(self.ids[0]), 1)[2]
 
+    @property
+    def padded(self) -> bool:
+        """Whether an image is smaller than a patch, so that its patches have an ignored margin."""
+        return any(min(self.images.size(image_id)) < self.patch for image_id in self.ids)
+
+    def corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest corner (y, x) of a patch in each image, both (N, 2).
+
+        Along a side that is shorter than a patch, corners lie before the image, and each patch has
+        the whole side.
+        """
+        spare = np.array([self.images.size(image_id) for image_id in self.ids]) - self.patch
+        return np.minimum(spare, 0), np.maximum(spare, 0)
+
     def cut(self, image_id: str, y: int, x: int) -> np.ndarray:
         """One patch, (patch, patch, C + K), the label's channels last.
 
         It has the images' pixel type, or ``float32`` where each image is normalized by itself.
         """
-        window = np.s_[y : y + self.patch, x : x + self.patch]
+        margins = [
+            (max(0, -start), max(0, start + self.patch - length))
+            for start, length in zip((y, x), self.images.size(image_id), strict=True)
+        ]
+        window = np.s_[max(y, 0) : y + self.patch, max(x, 0) : x + self.patch]
         image, label = self.images[image_id][window], self.labels[image_id][window]
         if self.moments is not None:
             image = self.moments[image_id].apply(image)
-        return np.dstack([image, label.astype(image.dtype)])
+        both = np.dstack([image, label.astype(image.dtype)])
+        if not np.any(margins):
+            return both
+        both = np.pad(both, [*margins, (0, 0)], mode="symmetric")
+        inside = np.zeros((self.patch, self.patch), bool)
+        inside[tuple(slice(before, self.patch - after) for before, after in margins)] = True
+        both[..., self.channels][~inside] = IGNORED
+        return both
 
     def has_labelled(self, image_id: str, y: int, x: int) -> bool:
         """Whether a patch has a labelled pixel."""
@@ -115,7 +144,10 @@ def random_batches(
     foreground_share: float = 0.0,
     first_step: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Endless batches of random patches, every pixel position of every image equally likely.
+    """Endless batches of random patches, every pixel of every image equally likely.
+
+    So an image is drawn by its pixels, or, where it is smaller than a patch, by those of a patch.
+    Inside an image all positions are equally likely.
 
     Where labels have ignored pixels, a labelled pixel is drawn first, all equally likely, and then
     a patch that has it, as far as the borders of its image allow.
@@ -143,32 +175,32 @@ def random_batches(
         foreground = ChosenPixels(source.labels, ids, patch, is_foreground, "foreground")
     if source.partial:
         labelled = ChosenPixels(source.labels, ids, patch, is_labelled, "labelled pixel")
-    shapes = np.array([source.images.shape(image_id)[:2] for image_id in ids])
-    positions = shapes - patch + 1
-    share = positions.prod(axis=1) / positions.prod(axis=1).sum()
+    lowest, highest = source.corners()
+    pixels = (highest + patch).prod(axis=1)
+    share = pixels / pixels.sum()
     for step in itertools.count(first_step):
         random = np.random.default_rng([seed, step])
         chosen = random.choice(len(ids), size=batch, p=share)
-        corners = random.integers(0, positions[chosen])
+        corners = random.integers(lowest[chosen], highest[chosen] + 1)
         if labelled:
             for place in np.arange(batch):
                 chosen[place], *pixel = labelled.draw(random)
                 before = np.array(pixel) - random.integers(0, patch, 2)
-                corners[place] = np.clip(before, 0, positions[chosen[place]] - 1)
+                corners[place] = before
         if foreground:
             for place in np.flatnonzero(random.random(batch) < foreground_share):
                 chosen[place], *pixel = foreground.draw(random)
-                centred = np.array(pixel) - patch // 2
-                corners[place] = np.clip(centred, 0, positions[chosen[place]] - 1)
+                corners[place] = np.array(pixel) - patch // 2
+        corners = corners.clip(lowest[chosen], highest[chosen])
         yield np.stack(
             [source.cut(ids[i], y, x) for i, (y, x) in zip(chosen, corners, strict=True)]
         )
 
 
 def _starts(length: int, patch: int) -> list[int]:
-    """Evenly spaced starts of the fewest patches that cover ``length``."""
+    """Evenly spaced starts of the fewest patches that cover ``length``; one may reach beyond it."""
     count = -(-length // patch)
-    return [round(start) for start in np.linspace(0, length - patch, count)]
+    return [round(start) for start in np.linspace(0, max(0, length - patch), count)]
 
 
 class FixedPatches(keras.utils.PyDataset):

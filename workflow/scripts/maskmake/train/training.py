@@ -2,6 +2,8 @@
 
 import hashlib
 import platform
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -34,6 +36,7 @@ from maskmake.train.border_weights import with_border_weights
 from maskmake.train.callbacks import Curves, Progress, Recorder
 from maskmake.train.checkpoints import State
 from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
+from maskmake.train.duration import set_length, with_length
 from maskmake.train.losses import LOSSES
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
@@ -72,6 +75,16 @@ class Engine(keras.Model):
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
         self._statistics = PixelStatistics()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return int(ops.convert_to_numpy(self.optimizer.length))
+
+    @property
+    def steps_done(self) -> int:
+        """Steps so far."""
+        return int(ops.convert_to_numpy(self.optimizer.iterations))
 
     def call(self, batch, training=False):
         batch = ops.cast(batch, "float32")
@@ -121,7 +134,11 @@ def _whole(labelled):
 
 
 def build_engine(
-    settings: TrainSettings, plan: Plan, precision: str, encoder_weights: Path | None = None
+    settings: TrainSettings,
+    plan: Plan,
+    precision: str,
+    partial: bool,
+    encoder_weights: Path | None = None,
 ) -> Engine:
     """The engine of a run, compiled, with all its variables at their seeded starting values."""
     keras.utils.set_random_seed(settings.seed)
@@ -135,7 +152,7 @@ def build_engine(
         precision=precision,
         encoder_weights=encoder_weights,
     )
-    engine = Engine(network, settings, std_of(settings, plan), partial="ignored" in plan)
+    engine = Engine(network, settings, std_of(settings, plan), partial)
     engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
     engine.optimizer.build(network.trainable_variables)
     return engine
@@ -162,13 +179,16 @@ def train_fold(
 
     Raises:
         UserError: the images are not for the settings, an input is damaged, the weights do not fit
-            the encoder, the batch does not fit into memory, or the training collapses.
+            the encoder, the batch does not fit into memory, ``train.minutes`` are too few, or the
+            training collapses.
     """
+    start = time.monotonic()
     plan = read_plan(inputs["plan"], read_index(inputs["index"]))
     check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
-    engine = build_engine(settings, plan, precision, inputs.get("encoder_weights"))
+    partial = training.partial or training.padded or validation.padded
+    engine = build_engine(settings, plan, precision, partial, inputs.get("encoder_weights"))
     check_batch(engine.network, settings)
     logger.info(
         "%s %s, %s parameters, %s on %s, %d training and %d validation images",
@@ -186,17 +206,25 @@ def train_fold(
     if settings.loss == "bce_borders":
         labels = with_border_weights(training.labels, training.ids + validation.ids, state.borders)
         training, validation = (replace(part, labels=labels) for part in (training, validation))
+    validation_patches = FixedPatches(
+        validation, settings.batch, most=settings.steps * settings.batch
+    )
     history = state.restore(engine)
-    if history:
-        logger.info("resuming after epoch %d of %d", len(history), settings.epochs)
-    elif settings.guard:
+    if not history:
         with explain_exhaustion(settings):
-            preflight(engine, settings, training)
-    recorder = Recorder(settings, state, history, outputs["history"])
+            if settings.guard:
+                preflight(engine, settings, training)
+            if settings.minutes is not None:
+                batches = _random_batches(settings, training)
+                set_length(engine, settings, batches, validation_patches, start)
+    fitted = with_length(settings, engine.total_steps)
+    if history:
+        logger.info("resuming after epoch %d of %d", len(history), fitted.epochs)
+    recorder = Recorder(fitted, state, history, outputs["history"])
     watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
     with explain_exhaustion(settings):
-        _fit(engine, settings, training, validation, recorder, watchers)
-    _log_early_stop(settings, recorder)
+        _fit(engine, fitted, training, validation_patches, recorder, watchers)
+    _log_early_stop(fitted, recorder)
     record = _record(settings, fold, plan, precision, device, engine, recorder)
     write_json(outputs["training"], record)
     _keep_best(engine, settings, state, recorder, outputs["model"])
@@ -236,7 +264,7 @@ def _record(
         "device": device,
         "xla": uses_xla(settings.backend),
         "parameters": engine.network.count_params(),
-        "patches": settings.steps * settings.batch * len(recorder.history),
+        "patches": settings.batch * engine.steps_done,
         "seconds": sum(row["seconds"] for row in recorder.history),
         "peak_memory": peak_memory(),
         "best_epoch": best["epoch"],
@@ -303,11 +331,19 @@ def _log_early_stop(settings: TrainSettings, recorder: Recorder) -> None:
         )
 
 
+def _random_batches(
+    settings: TrainSettings, training: PatchSource, first_step: int = 0
+) -> Iterator[np.ndarray]:
+    return random_batches(
+        training, settings.batch, settings.seed, settings.foreground_patches, first_step
+    )
+
+
 def _fit(
     engine: Engine,
     settings: TrainSettings,
     training: PatchSource,
-    validation: PatchSource,
+    validation: FixedPatches,
     recorder: Recorder,
     watchers: list[keras.callbacks.Callback],
 ) -> None:
@@ -315,22 +351,15 @@ def _fit(
     first_epoch = len(recorder.history)
     if first_epoch == settings.epochs or recorder.out_of_patience:
         return
-    batches = random_batches(
-        training,
-        settings.batch,
-        settings.seed,
-        settings.foreground_patches,
-        first_step=first_epoch * settings.steps,
-    )
-    epoch_patches = settings.steps * settings.batch
+    batches = _random_batches(settings, training, first_step=first_epoch * settings.steps)
     guards = [CollapseWatch(settings, recorder.history)] if settings.guard else []
-    with closing(Progress(settings, recorder.history)) as progress:
+    with closing(Progress(settings, recorder.history, len(validation))) as progress:
         engine.fit(
             ((batch,) for batch in batches),
             steps_per_epoch=settings.steps,
             initial_epoch=first_epoch,
             epochs=settings.epochs,
-            validation_data=FixedPatches(validation, settings.batch, most=epoch_patches),
+            validation_data=validation,
             shuffle=False,  # the generator's order is already random
             callbacks=[recorder, progress, *guards, *watchers],
             verbose=0,
