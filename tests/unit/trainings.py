@@ -18,6 +18,7 @@ SETTINGS = TrainSettings(
     steps=2,
     epochs=3,
     loss="bce_dice",
+    neighbour_loss=0,
     optimizer="adamw",
     learning_rate=1e-3,
     schedule="cosine",

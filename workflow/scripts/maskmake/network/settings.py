@@ -109,6 +109,7 @@ class TrainSettings:
     steps: int
     epochs: int
     loss: str
+    neighbour_loss: float
     optimizer: str
     learning_rate: float
     schedule: str

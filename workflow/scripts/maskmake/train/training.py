@@ -34,7 +34,7 @@ from maskmake.train.border_weights import with_border_weights
 from maskmake.train.callbacks import Curves, Progress, Recorder
 from maskmake.train.checkpoints import State
 from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
-from maskmake.train.losses import LOSSES
+from maskmake.train.losses import LOSSES, with_worst_neighbours
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
 from maskmake.train.preprocessing import check_images, normalization_of, preprocessing_of, std_of
@@ -71,6 +71,8 @@ class Engine(keras.Model):
         self._partial = partial
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
+        if settings.neighbour_loss:
+            self._loss = with_worst_neighbours(self._loss, settings.neighbour_loss)
         self._statistics = PixelStatistics()
 
     def call(self, batch, training=False):
