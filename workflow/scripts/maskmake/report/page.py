@@ -255,7 +255,8 @@ def _run_section(run: Run) -> dict:
     calibration = figures.reliability_figure({run.name: run.reliability})
     return {
         "name": run.name,
-        "folds": len(run.histories),
+        "folds": len({training["fold"] for training in run.trainings}),
+        "networks": len(run.trainings),
         "facts": _training_facts(run),
         "training_figure": Markup(
             figures.inline_svg(

@@ -17,7 +17,7 @@ from maskmake.data.fingerprint import Plan, read_plan
 from maskmake.data.labels import IGNORED
 from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import open_images, open_labels
-from maskmake.data.splits import fold_ids
+from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import describe_device, device_kind, resolve_precision, shard, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
@@ -145,7 +145,7 @@ def build_engine(
 
 def train_fold(
     settings: TrainSettings,
-    fold: int,
+    number: int,
     code: dict[str, str],
     inputs: dict[str, Path],
     outputs: dict[str, Path],
@@ -155,7 +155,7 @@ def train_fold(
 
     Args:
         settings: of the run.
-        fold: its validation part is fold ``fold`` of ``splits.csv``.
+        number: of the network; its validation part is the fold that ``fold_of_network`` gives.
         code: hashes of the code, part of the name of the state's folder.
         inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``, and, for an encoder
             that starts from weights, ``encoder_weights``.
@@ -166,7 +166,9 @@ def train_fold(
         UserError: the images are not for the settings, an input is damaged, the weights do not fit
             the encoder, the batch does not fit into memory, or the training collapses.
     """
-    plan = read_plan(inputs["plan"], read_index(inputs["index"]))
+    index = read_index(inputs["index"])
+    plan = read_plan(inputs["plan"], index)
+    fold = fold_of_network(read_splits(inputs["splits"], index), number)
     check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
