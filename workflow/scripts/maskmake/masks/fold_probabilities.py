@@ -64,6 +64,11 @@ class RunProbabilities:
         """(H, W) float16: the sigmoid of the mean logit of all networks."""
         return _mean([store[image_id] for store in self._networks])
 
+    @property
+    def networks(self) -> int:
+        """How many there are: one for each fold and seed."""
+        return len(self._networks)
+
     def test_by_network(self, image_id: str) -> Iterator[np.ndarray]:
         """(H, W) float16 from each network by itself, in their order."""
         return (store[image_id] for store in self._networks)
