@@ -19,6 +19,7 @@ SETTINGS = TrainSettings(
     epochs=3,
     minutes=None,
     loss="bce_dice",
+    neighbour_loss=0,
     optimizer="adamw",
     learning_rate=1e-3,
     schedule="cosine",

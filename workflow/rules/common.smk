@@ -24,6 +24,7 @@ from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
 console.install(workflow)
@@ -58,7 +59,9 @@ config.update(hide_all(config))
 # Snakemake writes its command into its log.
 sys.argv[:] = hide_in_command(sys.argv)
 RUNS = SETTINGS["runs"]
-FOLDS = range(SETTINGS["split"]["folds"])
+FOLDS = SETTINGS["split"]["folds"]
+# One for each fold and seed; their folders are named fold0, fold1 and so on.
+NETWORKS = {run: network_numbers(FOLDS, train["seeds"]) for run, train in RUNS.items()}
 RESULTS = f"results/{SETTINGS['dataset']['name']}"
 # Where this is a module with a prefix, Snakemake puts it before every relative path of a rule, but
 # before no other path.
@@ -95,7 +98,7 @@ if SEGMENT["images"] and internals.is_main_process(workflow):
 MODEL_FOLDS = (
     user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]
-    else [f"{MODEL}/fold{fold}" for fold in FOLDS]
+    else [f"{MODEL}/fold{fold}" for fold in NETWORKS[SEGMENT_RUN]]
 )
 # What lists the folds. Results of 0.1.0 have a decision without it.
 MODEL_RUN = [f"{MODEL}/run.json"]
@@ -136,7 +139,9 @@ def code(script):
 def training_section(wildcards):
     """The settings that a trained network depends on; the device is not among them."""
     section = RUNS[wildcards.run]
-    return {key: value for key, value in section.items() if key not in ("tensorboard", "gpu")}
+    seed = seed_of_network(section["seed"], int(wildcards.fold), FOLDS)
+    others = ("tensorboard", "gpu", "seeds")  # one more seed trains no other network again
+    return {key: value for key, value in section.items() if key not in others} | {"seed": seed}
 
 
 def paths_of(outputs):
@@ -151,13 +156,15 @@ def for_every_run(pattern):
 
 
 def for_every_fold(pattern):
-    """The file of each fold of each run."""
-    return expand(paths_of(pattern), run=RUNS, fold=FOLDS)
+    """The file of each network of each run."""
+    paths = paths_of(pattern)
+    return [path for run in RUNS for path in expand(paths, run=run, fold=NETWORKS[run])]
 
 
 def folds_of_run(pattern):
-    """The file of each fold, the wildcard for the run left open."""
-    return expand(paths_of(pattern), fold=FOLDS, allow_missing=True)
+    """A function that lists the file of each network of the run of a job."""
+    paths = paths_of(pattern)
+    return lambda wildcards: expand(paths, run=wildcards.run, fold=NETWORKS[wildcards.run])
 
 
 def weights_of_encoder(wildcards):

@@ -16,6 +16,7 @@ rule evaluate_run:
         per_image=f"{RESULTS}/runs/{{run}}/per_image.csv",
         resamples=f"{RESULTS}/runs/{{run}}/resamples.csv",
         reliability=f"{RESULTS}/runs/{{run}}/reliability.csv",
+        networks=f"{RESULTS}/runs/{{run}}/networks.csv",
     log:
         f"{RESULTS}/logs/{{run}}-evaluate.log",
     benchmark:

@@ -36,12 +36,7 @@ rule report:
         benchmarks=ancient(
             [
                 *expand(f"{RESULTS}/benchmarks/{{stage}}.tsv", stage=DATA_STAGES),
-                *expand(
-                    f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-{{stage}}.tsv",
-                    run=RUNS,
-                    fold=FOLDS,
-                    stage=["predict"],
-                ),
+                *for_every_fold(f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-predict.tsv"),
                 *expand(
                     f"{RESULTS}/benchmarks/{{run}}-{{stage}}.tsv",
                     run=RUNS,

@@ -26,5 +26,6 @@ with job(snakemake):
     write_csv(snakemake.output.per_image, evaluation.per_image)
     write_csv(snakemake.output.resamples, evaluation.resamples)
     write_csv(snakemake.output.reliability, evaluation.reliability)
+    write_csv(snakemake.output.networks, evaluation.metrics.networks)
     write_json(snakemake.output.metrics, evaluation.metrics.contents())
     logger.info("%s", describe(evaluation))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from maskmake.data.splits import fold_ids
+from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import describe_device, select_device
 from maskmake.network.settings import PredictSettings
@@ -17,7 +17,7 @@ with job(snakemake):
 
     index = read_index(snakemake.input.index)
     splits = read_splits(snakemake.input.splits, index)
-    ids = fold_ids(splits, int(snakemake.wildcards.fold))
+    ids = fold_ids(splits, fold_of_network(splits, int(snakemake.wildcards.fold)))
     table = predict_images(
         Path(snakemake.input.model).parent,
         snakemake.input.images,

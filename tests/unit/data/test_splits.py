@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from maskmake.data.fingerprint import fingerprint
-from maskmake.data.splits import expand_ids, fold_ids, split_images
+from maskmake.data.splits import expand_ids, fold_ids, fold_of_network, split_images
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, write_csv
@@ -234,7 +234,7 @@ def probabilities_of(folder, splits, index, values):
     """Write ``probabilities.npy`` and ``.csv`` of each fold from its values by id."""
     paths, tables = [], []
     for fold, by_id in enumerate(values):
-        ids = fold_ids(splits, fold)
+        ids = fold_ids(splits, fold_of_network(splits, fold))
         arrays = [by_id[i].astype(np.float16).reshape(-1) for i in ids.validation + ids.test]
         paths.append(folder / f"fold{fold}.npy")
         np.save(paths[-1], np.concatenate(arrays))
@@ -274,6 +274,26 @@ def test_folds_validate_their_own_images_and_average_logits_on_test(tmp_path):
     )
     odds = np.sqrt(0.2 / 0.8 * 0.9 / 0.1)
     np.testing.assert_allclose(run.test("4"), np.full((2, 3), odds / (1 + odds)), atol=1e-3)
+
+
+def test_seeds_of_a_fold_are_averaged_on_its_validation_images(tmp_path):
+    """Networks 0 and 1 are those of the first seed, 2 and 3 those of the second."""
+    index = plane_index([(2, 3)] * 5)
+    splits = split(manifest_of(index["id"].tolist()), test=["4"], folds=2)
+    values = [dict.fromkeys("01234", np.full((2, 3), p)) for p in (0.2, 0.9, 0.5, 0.5)]
+    run = probabilities_of(tmp_path, splits, index, values)
+    assert run.validation_ids == ["0", "1", "2", "3"]
+
+    def mean(*probabilities):
+        odds = np.prod([p / (1 - p) for p in probabilities]) ** (1 / len(probabilities))
+        return odds / (1 + odds)
+
+    found = [run.validation(i)[0, 0] for i in "0123"]
+    expected = [mean(0.2, 0.5), mean(0.2, 0.5), mean(0.9, 0.5), mean(0.9, 0.5)]
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert run.test("4")[0, 0] == pytest.approx(mean(0.2, 0.9, 0.5, 0.5), abs=1e-3)
+    each = [probability[0, 0] for probability in run.test_by_network("4")]
+    assert each == pytest.approx([0.2, 0.9, 0.5, 0.5], abs=1e-3)
 
 
 def test_sure_folds_give_finite_probabilities(tmp_path):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from pictures import cells
 
-from maskmake.masks.evaluation import evaluate_run
+from maskmake.masks.decision import apply_decision, stored_decision
+from maskmake.masks.evaluation import describe, evaluate_run
 from maskmake.masks.mask_files import MaskFolder
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_json, sha256, write_csv, write_json, write_png
@@ -47,7 +48,7 @@ def evaluation(labels, probabilities, tmp_path_factory):
     sums = [sha256(folder / f"{name}.png") for name in probabilities]
     write_csv(folder / "masks.csv", pd.DataFrame({"id": list(probabilities), "sha256": sums}))
     return evaluate_run(
-        SimpleNamespace(test_ids=["a", "b"], test=probabilities.__getitem__),
+        SimpleNamespace(test_ids=["a", "b"], test=probabilities.__getitem__, networks=1),
         labels,
         MaskFolder(folder, folder / "masks.csv"),
         {**DECISION, "reason": "is not repeated"},
@@ -101,3 +102,31 @@ def test_metrics_are_written_as_they_are(evaluation, tmp_path):
     metrics = evaluation.metrics.contents()
     write_json(tmp_path / "metrics.json", metrics)
     assert list(read_json(tmp_path / "metrics.json")) == list(metrics)
+
+
+def test_several_networks_are_scored_one_by_one_with_the_decision_of_the_run(
+    labels, probabilities, tmp_path
+):
+    noisy = {i: (0.8 * p + 0.2 * p[::-1]).astype(np.float16) for i, p in probabilities.items()}
+    decision = stored_decision(DECISION)
+    for name, probability in probabilities.items():
+        write_png(tmp_path / f"{name}.png", apply_decision(probability, decision))
+    sums = [sha256(tmp_path / f"{name}.png") for name in probabilities]
+    write_csv(tmp_path / "masks.csv", pd.DataFrame({"id": list(probabilities), "sha256": sums}))
+    run = SimpleNamespace(
+        test_ids=["a", "b"],
+        test=probabilities.__getitem__,
+        networks=2,
+        test_by_network=lambda i: iter([probabilities[i], noisy[i]]),
+    )
+    masks = MaskFolder(tmp_path, tmp_path / "masks.csv")
+    evaluation = evaluate_run(
+        run, labels, masks, {**DECISION, "reason": ""}, [{"seconds": 1}], [pd.DataFrame({"s": [1]})]
+    )
+    metrics, networks = evaluation.metrics.contents(), evaluation.metrics.networks
+    assert networks["network"].tolist() == [0, 1]
+    # The first network made the masks of the run here, and the second is worse.
+    assert networks["mean_dice"][0] == metrics["mean_dice"] == metrics["network_high"]
+    assert networks["mean_dice"][1] == metrics["network_low"] < metrics["network_high"]
+    apart = f"{metrics['network_low']:.3f} to {metrics['network_high']:.3f}"
+    assert f", one network by itself {apart}, on 2 test images" in describe(evaluation)

@@ -58,6 +58,14 @@ def fold_ids(splits: pd.DataFrame, fold: int) -> FoldIds:
     return FoldIds(*(splits.loc[part, "id"].tolist() for part in parts))
 
 
+def fold_of_network(splits: pd.DataFrame, number: int) -> int:
+    """The fold of the network of this number; with several seeds a fold has several networks.
+
+    They are numbered seed by seed: each fold once, then each fold again.
+    """
+    return number % (int(splits["fold"].max()) + 1)
+
+
 def expand_ids(entries: list[str | int], ids: list[str], key: str) -> list[str]:
     """Ids named by a list of ids and ranges of numbers such as "21-29", both ends included.
 

@@ -12,6 +12,7 @@ from maskmake.data.splits import check_classes
 from maskmake.masks.decision import (
     Decision,
     LearnedDecision,
+    apply_decision,
     decision_contents,
     stored_decision,
 )
@@ -21,6 +22,7 @@ from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.progress import tracked
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
+from maskmake.scores.pixels import PIXEL_SCORES, Confusion, confusion, pixel_scores
 from maskmake.scores.scorecard import headline_score, score_card
 
 
@@ -36,6 +38,7 @@ class Metrics:
         scores: ``ScoreCard.scores``.
         seconds_train, seconds_predict: of all folds together.
         intervals: ``ScoreCard.intervals``.
+        networks: see ``score_networks``.
     """
 
     images: int
@@ -46,10 +49,15 @@ class Metrics:
     seconds_train: float
     seconds_predict: float
     intervals: dict[str, float]
+    networks: pd.DataFrame
 
     def contents(self) -> dict[str, str | float | None]:
-        """One flat object with decision and scores; its keys become the columns of tables."""
-        return {
+        """One flat object with decision and scores; its keys become the columns of tables.
+
+        With several networks it also has the lowest and the highest score that counts of one of
+        them by itself.
+        """
+        contents = {
             "images": self.images,
             "foreground": self.foreground,
             **cast(dict[str, str | float | None], decision_contents(self.decision)),
@@ -59,6 +67,10 @@ class Metrics:
             "seconds_predict": self.seconds_predict,
             **self.intervals,
         }
+        if len(self.networks) > 1:
+            scores = self.networks[headline_score(contents)]
+            contents |= {"network_low": float(scores.min()), "network_high": float(scores.max())}
+        return contents
 
 
 class Evaluation(NamedTuple):
@@ -84,12 +96,44 @@ def describe(evaluation: Evaluation) -> str:
     line = f"{score.replace('_dice', ' Dice')} {metrics[score]:.3f}"
     if metrics.get(f"{score}_low") is not None:
         line += f" ({metrics[f'{score}_low']:.3f} to {metrics[f'{score}_high']:.3f})"
+    if "network_low" in metrics:
+        line += f", one network by itself {metrics['network_low']:.3f} to "
+        line += f"{metrics['network_high']:.3f},"
     line += f" on {metrics['images']} test image{'s' if metrics['images'] != 1 else ''}"
     scored = evaluation.per_image.dropna(subset=[score])
     if len(scored) > 1:
         worst = scored.loc[scored[score].idxmin()]
         line += f"; the worst one, {worst['id']}: {worst[score]:.3f}"
     return line
+
+
+def score_networks(
+    run: RunProbabilities, labels: PixelStore, decision: Decision, scores: Mapping[str, float]
+) -> pd.DataFrame:
+    """The pixel scores of each network by itself, with the decision of the run.
+
+    How far they lie apart is how far another seed, or other training images, move a score.
+
+    Args:
+        run: its probabilities.
+        labels: of the data set.
+        decision: what makes the masks.
+        scores: of the run, which are those of its network if there is only one.
+
+    Returns:
+        Columns network (its number) and ``PIXEL_SCORES``, of the pixels of all test images.
+    """
+    if run.networks == 1:
+        rows = [{name: scores[name] for name in PIXEL_SCORES}]
+    else:
+        counts = [Confusion()] * run.networks
+        for i in run.test_ids:
+            masks = (apply_decision(each, decision) for each in run.test_by_network(i))
+            counts = [
+                sum_ + confusion(mask, labels[i]) for sum_, mask in zip(counts, masks, strict=True)
+            ]
+        rows = [{k: float(v) for k, v in pixel_scores(each).items()} for each in counts]
+    return pd.DataFrame([{"network": number, **row} for number, row in enumerate(rows)])
 
 
 def evaluate_run(
@@ -134,6 +178,7 @@ def evaluate_run(
         seconds_train=sum(training["seconds"] for training in trainings),
         seconds_predict=pd.concat(predictions)["s"].sum(),
         intervals=card.intervals,
+        networks=score_networks(run, labels, decision, card.scores),
     )
     per_image = card.per_image.merge(expected, on="id")
     return Evaluation(metrics, per_image, card.resamples, reliability)

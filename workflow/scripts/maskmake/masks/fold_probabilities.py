@@ -1,4 +1,4 @@
-"""The probabilities of all folds of a run, read back image by image."""
+"""The probabilities of all networks of a run, read back image by image."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from maskmake.data.pixel_store import PixelStore, open_probabilities
-from maskmake.data.splits import fold_ids
+from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import check_columns, check_ids
 from maskmake.runtime.files import read_csv
 from maskmake.runtime.progress import tracked
@@ -19,8 +19,8 @@ class RunProbabilities:
     """Probabilities of one run.
 
     Args:
-        paths: ``probabilities.npy`` of each fold, in order.
-        sums: ``probabilities.csv`` of each fold.
+        paths: ``probabilities.npy`` of each network, in order: each fold once for every seed.
+        sums: ``probabilities.csv`` of each network.
         index: table of ``index.csv``.
         splits: table of ``splits.csv``.
 
@@ -35,23 +35,27 @@ class RunProbabilities:
         index: pd.DataFrame,
         splits: pd.DataFrame,
     ):
-        self._fold_of: dict[str, PixelStore] = {}
-        self._folds: list[PixelStore] = []
-        for fold, (path, table) in enumerate(zip(paths, sums, strict=True)):
-            ids = fold_ids(splits, fold)
+        self._validated_by: dict[str, list[PixelStore]] = {}
+        self._networks: list[PixelStore] = []
+        for number, (path, table) in enumerate(zip(paths, sums, strict=True)):
+            ids = fold_ids(splits, fold_of_network(splits, number))
             predicted = [*ids.validation, *ids.test]
             written = read_csv(table)
             check_columns(table, written, ["id", "sha256"], "predict")
             check_ids(table, written, predicted, "splits.csv", "predict")
             store = open_probabilities(path, index, predicted, written["sha256"])
-            self._folds.append(store)
-            self._fold_of |= dict.fromkeys(ids.validation, store)
-        self.validation_ids = list(self._fold_of)
+            self._networks.append(store)
+            for i in ids.validation:
+                self._validated_by.setdefault(i, []).append(store)
+        self.validation_ids = list(self._validated_by)
         self.test_ids = fold_ids(splits, 0).test
 
     def validation(self, image_id: str) -> np.ndarray:
-        """(H, W) float16 from the one network that was not trained on this image."""
-        return self._fold_of[image_id][image_id]
+        """(H, W) float16: the mean of the networks that were not trained on this image.
+
+        One for each seed; their mean is that of ``test``.
+        """
+        return _mean([store[image_id] for store in self._validated_by[image_id]])
 
     def validation_cases(self, labels: PixelStore) -> Iterator[Case]:
         """Each validation image, one at a time in memory."""
@@ -59,11 +63,24 @@ class RunProbabilities:
         return (Case(i, labels[i], self.validation(i)) for i in ids)
 
     def test(self, image_id: str) -> np.ndarray:
-        """(H, W) float16: the sigmoid of the mean logit of all folds."""
-        if len(self._folds) == 1:
-            return self._folds[0][image_id]
-        logits = sum(
-            logit(np.clip(fold[image_id].astype(np.float32), SURE, 1 - SURE))
-            for fold in self._folds
-        )
-        return expit(logits / len(self._folds)).astype(np.float16)
+        """(H, W) float16: the sigmoid of the mean logit of all networks."""
+        return _mean([store[image_id] for store in self._networks])
+
+    @property
+    def networks(self) -> int:
+        """How many there are: one for each fold and seed."""
+        return len(self._networks)
+
+    def test_by_network(self, image_id: str) -> Iterator[np.ndarray]:
+        """(H, W) float16 from each network by itself, in their order."""
+        return (store[image_id] for store in self._networks)
+
+
+def _mean(probabilities: list[np.ndarray]) -> np.ndarray:
+    if len(probabilities) == 1:
+        return probabilities[0]
+    logits = [
+        logit(np.clip(probability.astype(np.float32), SURE, 1 - SURE))
+        for probability in probabilities
+    ]
+    return expit(sum(logits) / len(logits)).astype(np.float16)

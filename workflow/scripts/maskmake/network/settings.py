@@ -1,6 +1,6 @@
 """What describes a network: its typed settings, and the record of its training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, NotRequired, TypedDict
 
@@ -43,6 +43,9 @@ class AugmentationSettings:
     gamma: float = 1.0
     gamma_probability: float = 1.0
     gamma_negative_probability: float = 0.0
+    gaps: int = 0
+    gaps_length: float = 12.0
+    gaps_probability: float = 1.0
 
     @property
     def moves_pixels(self) -> bool:
@@ -95,6 +98,9 @@ AUGMENTATION_PRESETS = {
         flip_horizontal=True,
     ),
 }
+AUGMENTATION_PRESETS["gaps"] = replace(
+    AUGMENTATION_PRESETS["default"], gaps=3, gaps_probability=0.5
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class TrainSettings:
     epochs: int
     minutes: float | None
     loss: str
+    neighbour_loss: float
     optimizer: str
     learning_rate: float
     schedule: str

@@ -30,7 +30,7 @@ from maskmake.scores.comparison import PAIR_COLUMNS
 class ReportInputs:
     """Paths of the files that the report reads; the rule ``report`` gives them the same names.
 
-    Each of ``history`` and ``training`` lists the folds of the first run, then those of the
+    Each of ``history`` and ``training`` lists the networks of the first run, then those of the
     second, and so on. The other fields from ``augmented`` to ``regions`` list one path a run.
 
     Attributes:
@@ -135,16 +135,18 @@ def read_runs(
     Raises:
         UserError: a file is damaged, or does not belong to its run.
     """
-    folds = len(inputs.history) // len(names)
     runs = {}
     for i, name in enumerate(names):
-        of_run = slice(i * folds, (i + 1) * folds)
-        trainings = [read_training(path) for path in inputs.training[of_run]]
+        training, history = (
+            [path for path in paths if Path(inputs.folds[i]).parent in Path(path).parents]
+            for paths in (inputs.training, inputs.history)
+        )
+        trainings = list(map(read_training, training))
         decision = read_decision(inputs.decision[i])
-        check_fold_files(inputs.folds[i], inputs.training[of_run])
+        check_fold_files(inputs.folds[i], training)
         runs[name] = Run(
             name=name,
-            histories=list(map(_read_history, inputs.history[of_run], trainings)),
+            histories=list(map(_read_history, history, trainings)),
             trainings=trainings,
             decision=decision,
             specks=_read_specks(inputs.diagnosis[i]),

@@ -255,7 +255,8 @@ def _run_section(run: Run) -> dict:
     calibration = figures.reliability_figure({run.name: run.reliability})
     return {
         "name": run.name,
-        "folds": len(run.histories),
+        "folds": len({training["fold"] for training in run.trainings}),
+        "networks": len(run.trainings),
         "facts": _training_facts(run),
         "training_figure": Markup(
             figures.inline_svg(
@@ -296,7 +297,16 @@ def _training_facts(run: Run) -> list[tuple[str, str]]:
             "best validation loss",
             _per_fold(run, lambda training, _: number(training["val_loss"], 3)),
         ),
+        *_network_range(run),
     ]
+
+
+def _network_range(run: Run) -> list[tuple[str, str]]:
+    """The scores of one network by itself on the test images, if the run has several."""
+    if "network_low" not in run.metrics:
+        return []
+    low, high = (number(run.metrics[f"network_{end}"], 3) for end in ("low", "high"))
+    return [(f"{HEADINGS[headline_score(run.metrics)]} of one network", f"{low} to {high}")]
 
 
 def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> str:

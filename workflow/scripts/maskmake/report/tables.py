@@ -209,12 +209,12 @@ def stage_table(
         {
             "stage": "train",
             "run": run,
-            "fold": str(record["fold"]),
+            "fold": str(number),  # as in the names of the folders, also with several seeds
             "seconds": record["seconds"],
             "megabytes": record.get("peak_memory", np.nan) / 2**20,
         }
         for run, records in trainings.items()
-        for record in records
+        for number, record in enumerate(records)
     ]
     for path in sorted(map(Path, benchmarks), key=lambda path: natural_key(path.name)):
         match = pattern.fullmatch(path.stem)

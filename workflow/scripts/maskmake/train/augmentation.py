@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from maskmake.network.settings import AugmentationSettings
+from maskmake.train.gaps import break_structures
 
 BLUR_REACH = 3  # of the Gaussian kernel to each side, in standard deviations
 
@@ -379,6 +380,15 @@ def augment(images, labels, settings: AugmentationSettings, std, seeds):
         new_images = both[..., :channels]
         new_labels = ops.cast(both[..., channels : channels + 1] > 0.5, "float32")
         new_labels = ops.concatenate([new_labels, both[..., channels + 1 :]], axis=-1)
+    if settings.gaps:
+
+        def break_some(both):
+            pixels, label = both[..., :channels], both[..., channels:]
+            broken = break_structures(pixels, label, settings.gaps, settings.gaps_length, seeds)
+            return ops.concatenate([broken, label], axis=-1)
+
+        both = ops.concatenate([new_images, new_labels[..., :1]], axis=-1)
+        new_images = _some(both, settings.gaps_probability, seeds, break_some)[..., :channels]
     new_images = change_intensity(new_images, settings, std, seeds)
     if settings.probability < 1:
         change = _uniform((), 0.0, 1.0, seeds) < settings.probability

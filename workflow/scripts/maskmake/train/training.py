@@ -19,7 +19,7 @@ from maskmake.data.fingerprint import Plan, read_plan
 from maskmake.data.labels import IGNORED
 from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import open_images, open_labels
-from maskmake.data.splits import fold_ids
+from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import describe_device, device_kind, resolve_precision, shard, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
@@ -37,7 +37,7 @@ from maskmake.train.callbacks import Curves, Progress, Recorder
 from maskmake.train.checkpoints import State
 from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
 from maskmake.train.duration import set_length, with_length
-from maskmake.train.losses import LOSSES
+from maskmake.train.losses import LOSSES, with_worst_neighbours
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
 from maskmake.train.preprocessing import check_images, normalization_of, preprocessing_of, std_of
@@ -74,6 +74,8 @@ class Engine(keras.Model):
         self._partial = partial
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
+        if settings.neighbour_loss:
+            self._loss = with_worst_neighbours(self._loss, settings.neighbour_loss)
         self._statistics = PixelStatistics()
 
     @property
@@ -160,7 +162,7 @@ def build_engine(
 
 def train_fold(
     settings: TrainSettings,
-    fold: int,
+    number: int,
     code: dict[str, str],
     inputs: dict[str, Path],
     outputs: dict[str, Path],
@@ -170,7 +172,7 @@ def train_fold(
 
     Args:
         settings: of the run.
-        fold: its validation part is fold ``fold`` of ``splits.csv``.
+        number: of the network; its validation part is the fold that ``fold_of_network`` gives.
         code: hashes of the code, part of the name of the state's folder.
         inputs: paths ``images``, ``labels``, ``index``, ``splits``, ``plan``, and, for an encoder
             that starts from weights, ``encoder_weights``.
@@ -183,7 +185,9 @@ def train_fold(
             training collapses.
     """
     start = time.monotonic()
-    plan = read_plan(inputs["plan"], read_index(inputs["index"]))
+    index = read_index(inputs["index"])
+    plan = read_plan(inputs["plan"], index)
+    fold = fold_of_network(read_splits(inputs["splits"], index), number)
     check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
