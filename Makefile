@@ -32,9 +32,14 @@ $(TOOLS): requirements-dev.lock $(STAMP)
 	$(INSTALL) requirements-dev.lock
 	touch $@
 
-demo: setup ## train on synthetic images and write results/demo/report.html
-	$(BIN)/snakemake --cores 4 --resources gpu=1
-	@echo "The report of the demo: results/demo/report.html"
+# Each kind has a folder of its own for its results.
+KIND ?= membranes
+DEMO := demo$(if $(filter-out membranes,$(KIND)),-$(KIND))
+
+demo: setup ## train on synthetic images (KIND=cracks, blobs or textures) and write their report
+	$(BIN)/snakemake --cores 4 --resources gpu=1 \
+	  --config 'dataset={name: $(DEMO), synthesis: {kind: $(KIND)}}'
+	@echo "The report of the demo: results/$(DEMO)/report.html"
 
 new: setup ## look at DATA=folder and write a configuration for it, config/NAME.yaml
 	@test -n "$(DATA)" || { echo "make new: DATA is not set; write make new DATA=folder."; exit 1; }
