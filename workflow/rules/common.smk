@@ -24,6 +24,7 @@ from maskmake.runtime.gpus import visible_gpus
 from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.recipes import recipes_of
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
 SCHEMA = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())

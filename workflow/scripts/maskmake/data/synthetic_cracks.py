@@ -61,7 +61,7 @@ def _network(
         start, angle, thickness = rng.uniform(0, size, 2), rng.uniform(0, 2 * np.pi), middle
         if courses and rng.random() < 0.6:
             trunk = courses[rng.integers(len(courses))]
-            at = rng.integers(len(trunk))
+            at = int(rng.integers(len(trunk)))
             start, thickness = trunk[at, :2], 0.75 * middle
             along = trunk[min(at + 1, len(trunk) - 1), :2] - trunk[max(at - 1, 0), :2]
             angle = np.arctan2(*along) + rng.choice([-1, 1]) * rng.uniform(0.4, 1.2)
