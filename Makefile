@@ -33,8 +33,12 @@ $(TOOLS): requirements-dev.lock $(STAMP)
 	$(INSTALL) requirements-dev.lock
 	touch $@
 
-demo: setup ## train on synthetic images and write results/demo/report.html
-	@./maskmake config/config.yaml
+# Each kind has a folder of its own for its results.
+KIND ?= membranes
+DEMO := demo$(if $(filter-out membranes,$(KIND)),-$(KIND))
+
+demo: setup ## train on synthetic images (KIND=cracks, blobs or textures) and write their report
+	@./maskmake config/config.yaml --config 'dataset={name: $(DEMO), synthesis: {kind: $(KIND)}}'
 
 new: setup ## look at DATA=folder and write a configuration for it, config/NAME.yaml
 	@test -n "$(DATA)" || { echo "make new: DATA is not set; write make new DATA=folder."; exit 1; }

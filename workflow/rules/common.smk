@@ -25,6 +25,7 @@ from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
+from maskmake.snakefile.recipes import recipes_of
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 
 console.install(workflow)

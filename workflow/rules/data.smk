@@ -1,7 +1,7 @@
 if DATASET and DATASET.origin == "synthesis":
 
     rule synthesize:
-        """Makes synthetic images and labels from a number, a size and a seed."""
+        """Makes synthetic images and labels from a number, a size, a kind and a seed."""
         output:
             images=DATASET.image_files,
             labels=DATASET.label_files,

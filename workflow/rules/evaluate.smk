@@ -30,7 +30,7 @@ rule evaluate_run:
 
 
 rule compare:
-    """Puts the scores of all runs into one table and compares each two."""
+    """Puts the scores of all runs into one table and compares each two recipes."""
     input:
         metrics=for_every_run(rules.evaluate_run.output.metrics),
         per_image=for_every_run(rules.evaluate_run.output.per_image),
@@ -46,6 +46,8 @@ rule compare:
         "../../envs/images.yaml"
     params:
         runs=list(RUNS),
+        recipes=recipes_of(RUNS),
+        compare=SETTINGS["compare"],
         code=code("compare.py"),
     script:
         "../scripts/compare.py"

@@ -83,7 +83,10 @@ rule report:
         "../../envs/images.yaml"
     params:
         runs=list(RUNS),
-        settings={key: SETTINGS[key] for key in ("dataset", "split", "predict", "decide", "runs")},
+        settings={
+            key: SETTINGS[key]
+            for key in ("dataset", "split", "predict", "decide", "compare", "runs")
+        },
         code=code("report.py"),
     script:
         "../scripts/report.py"

@@ -1,4 +1,4 @@
-"""Put the scores of all runs into one table, and say of every two which is better."""
+"""Put the scores of all runs into one table, and say of every two recipes which is better."""
 
 from itertools import starmap
 
@@ -11,7 +11,11 @@ with job(snakemake):
         snakemake.input.metrics, snakemake.input.per_image, snakemake.input.resamples, strict=True
     )
     runs = zip(snakemake.params.runs, starmap(read_scored_run, files), strict=True)
-    comparison = compare_runs(dict(runs))
+    comparison = compare_runs(
+        dict(runs),
+        snakemake.params.recipes,
+        snakemake.params.compare["smallest_difference"],
+    )
     write_csv(snakemake.output.table, comparison.table)
     write_csv(snakemake.output.pairs, comparison.pairs)
     logger.info("runs, the best first: %s", ", ".join(comparison.table["run"]))

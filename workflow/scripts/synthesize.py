@@ -13,5 +13,7 @@ with job(snakemake):
         settings["images"],
         settings["size"],
         settings["seed"],
+        settings["kind"],
+        settings["difficulty"],
     )
-    logger.info("%d images and labels drawn", settings["images"])
+    logger.info("%d images and labels of %s drawn", settings["images"], settings["kind"])

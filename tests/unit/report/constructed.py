@@ -141,7 +141,7 @@ def write_results(folder: Path, made: Constructed) -> tuple[ReportInputs, dict]:
         name: _write_run(folder / "runs" / name, labels, roles, predict, made)
         for name, predict in made.runs.items()
     }
-    comparison = compare_runs(scored)
+    comparison = compare_runs(scored, [[name] for name in scored], smallest=0)
     write_csv(folder / "comparison.csv", comparison.table)
     write_csv(folder / "comparison_pairs.csv", comparison.pairs)
     return _inputs(folder, list(made.runs)), labels

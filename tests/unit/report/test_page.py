@@ -125,6 +125,7 @@ def make_results(
         "train": TRAIN,
         "predict": {"tta": True},
         "decide": {"objective": "dice"},
+        "compare": {"smallest_difference": 0.005},
         "runs": run_settings,
     }
 
@@ -266,6 +267,7 @@ def _write_scores(folder, test, dice) -> dict:
 
 def _write_pairs(path, runs, images) -> None:
     numbers = {"difference": 0.1, "low": 0.02, "high": 0.15, "share": 0.996, "images": images}
+    numbers |= {"run_seeds": 1, "other_seeds": 1, "smallest": 0.005}
     rows = [
         {"run": run, "other": other, "score": score, **numbers, "verdict": f"{run} is better"}
         for run, other in combinations(runs, 2)

@@ -145,7 +145,13 @@ class Report(NamedTuple):
 def report(request, tmp_path_factory) -> Iterator[Report]:
     made, folder = RESULTS[request.param], tmp_path_factory.mktemp("results")
     run_settings = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
-    settings = {"dataset": {"name": "x"}, "split": {"folds": 1}, "predict": {}, "decide": {}}
+    settings = {
+        "dataset": {"name": "x"},
+        "split": {"folds": 1},
+        "predict": {},
+        "decide": {},
+        "compare": {},
+    }
     outputs = ReportOutputs(*(folder / "report" / name for name in ReportOutputs._fields))
     with pytest.MonkeyPatch.context() as patch:
         for module in (bootstrap, sentences):

@@ -9,7 +9,7 @@ from maskmake.report.sentences import verdict_sentences
 from maskmake.report.tables import difference_tables
 from maskmake.scores.cases import Case
 from maskmake.scores.comparison import ScoredRun, compare_pairs, rank_runs
-from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
+from maskmake.scores.scorecard import HIGHER_IS_BETTER, POOLED_SCORES, SCORES, score_card
 
 
 def scored(cases) -> ScoredRun:
@@ -29,8 +29,13 @@ def masks(images: int, error: float, seed: int = 0):
         yield Case(str(number), label, np.where(mask, 0.9, 0.1).astype(np.float16), mask)
 
 
-def pair(first, second) -> pd.DataFrame:
-    return compare_pairs({"first": first, "second": second}).set_index("score")
+def compared(runs, recipes=None, smallest=0.0) -> pd.DataFrame:
+    """Each run is a recipe of its own unless it is said, and every difference matters."""
+    return compare_pairs(runs, recipes or [[run] for run in runs], smallest)
+
+
+def pair(first, second, smallest=0.0) -> pd.DataFrame:
+    return compared({"first": first, "second": second}, smallest=smallest).set_index("score")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,104 @@ def test_runs_that_differ_by_chance_are_seldom_called_different():
     assert 0.02 < verdicts.str.endswith("is better").mean() < 0.09
 
 
+def drawn_recipes(rng, images, seeds, gain=0.0):
+    """Runs of two recipes, their scores as far apart as in trainings on a small set of images.
+
+    Dice differs by 0.05 (standard deviation) between images, by 0.006 between seeds, and by 0.01
+    between the recipes and between the seeds in each image.
+    """
+    of_image = rng.normal(0, 0.05, (images, len(SCORES)))
+    signs = np.array([-1 if HIGHER_IS_BETTER[score] is False else 1 for score in SCORES])
+    runs = {}
+    for letter in "ab":
+        recipe = of_image + rng.normal(0, 0.01, of_image.shape) + gain * signs * (letter == "a")
+        for seed in range(seeds):
+            values = recipe + rng.normal(0, 0.006, len(SCORES)) + rng.normal(0, 0.01, recipe.shape)
+            table = pd.DataFrame(values, columns=SCORES).assign(id=[str(i) for i in range(images)])
+            runs[f"{letter}{seed}"] = ScoredRun({}, table, pd.DataFrame())
+    return runs
+
+
+def verdicts_of(trials, images, seeds, gain=0.0):
+    """Verdicts between recipes, a score being a trial."""
+    rng, found = np.random.default_rng(1), []
+    for _ in range(trials):
+        runs = drawn_recipes(rng, images, seeds, gain)
+        recipes = [[run for run in runs if run[0] == letter] for letter in "ab"]
+        table = compared(runs, recipes)
+        found.append(table[table["verdict"] != "another seed"]["verdict"])
+    return pd.concat(found)
+
+
+@pytest.mark.parametrize(("images", "seeds"), [(12, 3), (9, 2)])
+def test_recipes_that_differ_by_seeds_alone_are_seldom_called_different(images, seeds):
+    """Measured: 3.5 % and 4.9 %, even with no difference too small to matter."""
+    verdicts = verdicts_of(8, images, seeds)
+    assert len(verdicts) == 208
+    assert verdicts.str.endswith("is better").mean() <= 0.06
+
+
+def test_one_seed_each_calls_recipes_different_that_are_not():
+    """What the sentence warns of: measured, two seeds of one recipe in one case of six."""
+    assert verdicts_of(8, images=30, seeds=1).str.endswith("is better").mean() > 0.08
+
+
+@pytest.mark.parametrize(("gain", "least"), [(0.01, 0.12), (0.02, 0.6), (0.03, 0.93)])
+def test_a_planted_difference_is_found(gain, least):
+    """The power with 12 images and 3 seeds each: 22 %, 70 % and 97 %."""
+    verdicts = verdicts_of(3, images=12, seeds=3, gain=gain)
+    assert (verdicts == "a0, a1, a2 is better").mean() > least
+    assert (verdicts == "b0, b1, b2 is better").mean() < 0.02
+
+
+def test_a_recipe_of_several_seeds_is_compared_with_that_of_one():
+    """What is known of the seeds of one recipe is taken for the other; the interval is wider."""
+    runs = drawn_recipes(np.random.default_rng(0), images=12, seeds=3, gain=0.02)
+    few = {run: runs[run] for run in ("a0", "a1", "a2", "b0")}
+    names = [["a0", "a1", "a2"], ["b0"]]
+    alone = compared({run: runs[run] for run in ("a0", "b0")})
+    table = compared(few, names)
+    assert table["run"].unique().tolist() == ["a0, a1, a2", "a0", "a1"]
+    first = table[table["run"] == "a0, a1, a2"]
+    assert (first[["run_seeds", "other_seeds"]] == [3, 1]).all(axis=None)
+    width = (first["high"] - first["low"]).to_numpy()
+    assert np.median(width / (alone["high"] - alone["low"]).to_numpy()) > 1
+    sentence, seeds = verdict_sentences(table)
+    assert "it holds other test images and, from 3 and 1 seeds, other seeds)" in sentence
+    gap = few["a0"].per_image["mean_dice"].mean() - few["a1"].per_image["mean_dice"].mean()
+    assert seeds.startswith("“a0”, “a1” and “a2” differ in their seed alone, and by 0.0")
+    others = table[(table["score"] == "mean_dice") & (table["verdict"] == "another seed")]
+    assert others["difference"].iloc[0] == pytest.approx(gap)
+
+
+def test_equal_seeds_leave_the_interval_over_images(good):
+    """Runs of two seeds that gave the same masks add nothing but Student's t."""
+    other = scored(masks(9, error=0.02, seed=1))
+    runs = {"a": good, "a2": good, "b": other, "b2": other}
+    table = compared(runs, [["a", "a2"], ["b", "b2"]]).set_index("score")
+    both, alone = table[table["run"] == "a, a2"], pair(good, other)
+    for score in ("mean_dice", "boundary_f1"):  # one is pooled, one a mean over images
+        assert both.loc[score, "difference"] == pytest.approx(alone.loc[score, "difference"])
+        widths = [each.loc[score, "high"] - each.loc[score, "low"] for each in (both, alone)]
+        assert widths[0] == pytest.approx(widths[1], rel=0.2)
+    assert both.loc["mean_dice", "verdict"] == "a, a2 is better"
+    assert (table.loc[table["run"] == "a", "verdict"] == "another seed").all()
+
+
+def test_a_difference_that_is_too_small_does_not_matter(good):
+    other = scored(masks(9, error=0.02, seed=1))
+    gain = pair(good, other).loc["mean_dice", "difference"]
+    assert pair(good, other, smallest=0.9 * gain).loc["mean_dice", "verdict"] == "first is better"
+    table = pair(good, other, smallest=1.1 * gain)
+    assert table.loc["mean_dice", "verdict"] == "no difference that matters"
+    (sentence,) = verdict_sentences(table.reset_index())
+    assert sentence.startswith("“first” and “second”: no difference that matters. “first” is ahead")
+    assert f"less than {1.1 * gain:g} (95 % interval +" in sentence
+    # Brier's score and distances have other units.
+    assert table.loc["brier", "verdict"] == "first is better"
+    assert np.isnan(table.loc["brier", "smallest"])
+
+
 def test_few_images_give_no_verdict(good):
     for images in (1, 5):
         table = pair(scored(masks(images, 0.0)), scored(masks(images, 0.05, seed=1)))
@@ -129,15 +232,16 @@ def test_scores_that_one_run_lacks_have_no_difference(good):
 
 def test_every_two_runs_are_compared_in_their_order(good):
     other = scored(masks(9, error=0.02, seed=1))
-    table = compare_pairs({"a": good, "b": other, "c": good})
+    table = compared({"a": good, "b": other, "c": good})
     assert list(table) == [
-        "run", "other", "score", "difference", "low", "high", "share", "images", "verdict",
+        "run", "other", "score", "difference", "low", "high", "share", "images", "run_seeds",
+        "other_seeds", "smallest", "verdict",
     ]  # fmt: skip
     pairs = table[["run", "other"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [["a", "b"], ["a", "c"], ["b", "c"]]
     assert list(table["score"].unique()) == [s for s in SCORES if s != "majority_accuracy"]
-    assert compare_pairs({"a": good}).empty
-    assert verdict_sentences(compare_pairs({"a": good})) == []
+    assert compared({"a": good}).empty
+    assert verdict_sentences(compared({"a": good})) == []
 
 
 def test_runs_on_other_images_are_refused(good):
@@ -153,7 +257,7 @@ def test_a_verdict_in_words(good):
     assert sentence == (
         f"“first” is better than “second” by {row['difference']:.4f} in mean Dice (95 % interval "
         f"+{row['low']:.4f} to +{row['high']:.4f}; better in 100.0\u00a0% of 2\u202f000 resamples "
-        "of the test images)."
+        "of the test images; another seed is not in the interval)."
     )
     unclear = table.assign(verdict="no clear difference", low=-0.01)
     (sentence,) = verdict_sentences(unclear)

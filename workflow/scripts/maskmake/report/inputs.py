@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.scores.calibration import CALIBRATION_BINS
-from maskmake.scores.comparison import PAIR_COLUMNS
+from maskmake.scores.comparison import PAIR_COLUMNS, SEPARATOR
 
 
 @dataclass(frozen=True)
@@ -178,8 +177,8 @@ def read_comparison(
     check_columns(inputs.pairs, pairs, PAIR_COLUMNS, "compare")
     if sorted(table["run"]) != sorted(runs):
         raise damaged(inputs.comparison, "other runs than those that were scored", "compare")
-    found = set(zip(pairs["run"], pairs["other"], strict=True))
-    if found != set(combinations(table["run"], 2)):
+    recipes = pd.concat([pairs["run"], pairs["other"]]).astype(str).str.split(SEPARATOR)
+    if set(recipes.explode()) != (set(runs) if len(runs) > 1 else set()):
         raise damaged(inputs.pairs, "other runs than those of comparison.csv", "compare")
     return table.set_index("run"), pairs
 

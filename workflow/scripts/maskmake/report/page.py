@@ -164,7 +164,7 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
         "name": settings["dataset"]["name"],
         "run_settings": settings_table({name: run_settings[name] for name in runs}),
         "shared_settings": flattened(
-            {key: settings[key] for key in ("dataset", "split", "predict", "decide")}
+            {key: settings[key] for key in ("dataset", "split", "predict", "decide", "compare")}
         ),
         "losses_differ": len({(run["loss"], run["label_scale"]) for run in run_settings.values()})
         > 1,

@@ -19,7 +19,12 @@ from maskmake.report.terms import (
     signed_range,
 )
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT, RESAMPLES
-from maskmake.scores.comparison import NO_DIFFERENCE, UNCLEAR
+from maskmake.scores.comparison import (
+    ANOTHER_SEED,
+    NO_DIFFERENCE,
+    TOO_SMALL,
+    UNCLEAR,
+)
 from maskmake.scores.scorecard import headline_score
 
 # Limits beyond which a note is given.
@@ -190,13 +195,30 @@ def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str
 
 
 def verdict_sentences(pairs: pd.DataFrame, score: str = "mean_dice") -> list[str]:
-    """A sentence for every two runs: how they differ in the score that ranks runs.
+    """How runs differ in the score that ranks them, and how far seeds are apart.
 
     Args:
         pairs: table of ``comparison_pairs.csv``.
         score: see ``scorecard.headline_score``.
     """
-    return [_verdict_sentence(row) for row in pairs[pairs["score"] == score].itertuples()]
+    pairs = pairs[pairs["score"] == score]
+    seeds = pairs["verdict"] == ANOTHER_SEED
+    compared = [_verdict_sentence(row) for row in pairs[~seeds].itertuples()]
+    return compared + _seed_sentences(pairs[seeds])
+
+
+def _seed_sentences(pairs: pd.DataFrame) -> list[str]:
+    """A sentence for each recipe of several runs, from the pairs of its best run."""
+    firsts = pairs[~pairs["run"].isin(pairs["other"])]
+    sentences = []
+    for run, others in firsts.groupby("run", sort=False):
+        names = [f"“{name}”" for name in (run, *others["other"])]
+        gap = others["difference"].abs().max()
+        sentences.append(
+            f"{', '.join(names[:-1])} and {names[-1]} differ in their seed alone, and by "
+            f"{number(gap, digits_to_show(gap))} at most in {HEADINGS[others['score'].iloc[0]]}."
+        )
+    return sentences
 
 
 def _verdict_sentence(row) -> str:
@@ -214,13 +236,32 @@ def _verdict_sentence(row) -> str:
             f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot show which of "
             "them is better."
         )
-    evidence = (
-        f"(95 % interval {signed_range(row.low, row.high)}; better in {percent(row.share)} of "
-        f"{number(RESAMPLES, 0)} resamples of the test images)"
-    )
+    evidence = _evidence(row)
+    if row.verdict == TOO_SMALL:
+        return (
+            f"{names}: no difference that matters. “{row.run}” is ahead {gain}, less than "
+            f"{row.smallest:g} {evidence}."
+        )
     if row.verdict == UNCLEAR:
         return f"{names}: no clear difference. “{row.run}” is ahead {gain} {evidence}."
     return f"“{row.run}” is better than “{row.other}” {gain} {evidence}."
+
+
+def _evidence(row) -> str:
+    """The interval of a difference, and what it holds."""
+    bounds = f"(95 % interval {signed_range(row.low, row.high)}; "
+    if row.run_seeds == row.other_seeds == 1:
+        return (
+            f"{bounds}better in {percent(row.share)} of {number(RESAMPLES, 0)} resamples of the "
+            "test images; another seed is not in the interval)"
+        )
+    return f"{bounds}it holds other test images and, from {_seeds(row)}, other seeds)"
+
+
+def _seeds(row) -> str:
+    if row.run_seeds == row.other_seeds:
+        return f"{row.run_seeds} seeds each"
+    return f"{row.run_seeds} and {row.other_seeds} seeds"
 
 
 def speck_sentences(specks: Mapping, learned: Mapping) -> list[str]:

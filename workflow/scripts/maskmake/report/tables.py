@@ -22,6 +22,7 @@ from maskmake.report.terms import (
     signed_range,
 )
 from maskmake.scores import scorecard
+from maskmake.scores.comparison import SEPARATOR
 from maskmake.scores.scorecard import headline_score
 
 STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
@@ -96,19 +97,20 @@ def _best_text(values: pd.Series, better: str, term: Term) -> str:
 
 
 def difference_tables(pairs: pd.DataFrame, best: str) -> list[dict]:
-    """All scores of the best run against those of each other run.
+    """All scores of the best run, or of its recipe, against those of the others.
 
     Args:
         pairs: table of ``comparison_pairs.csv``.
         best: name of the run.
 
     Returns:
-        For each other run ``other`` and ``rows``, each the texts of score, difference, interval,
-        share of the resamples in which the best run is better, and verdict.
+        For each of them ``run`` and ``other``, their names, and ``rows``, each the texts of score,
+        difference, interval, share of the resamples in which ``run`` is better, and verdict.
     """
     return [
-        {"other": other, "rows": [_difference_row(row) for row in table.itertuples()]}
-        for other, table in pairs[pairs["run"] == best].groupby("other", sort=False)
+        {"run": run, "other": other, "rows": [_difference_row(row) for row in table.itertuples()]}
+        for (run, other), table in pairs.groupby(["run", "other"], sort=False)
+        if best in run.split(SEPARATOR)
     ]
 
 

@@ -1,6 +1,9 @@
-"""All runs of a data set side by side, and which of two is better."""
+"""All runs of a data set side by side, and which of two recipes is better.
 
-from collections.abc import Mapping
+A recipe is one run, or several that differ in their seed alone.
+"""
+
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -17,12 +20,20 @@ from maskmake.scores.bootstrap import (
     resampling_weights,
 )
 from maskmake.scores.scorecard import HIGHER_IS_BETTER, SCORES, headline_score
+from maskmake.scores.seeds import interval_with_seeds
 
-PAIR_COLUMNS = ["run", "other", "score", "difference", "low", "high", "share", "images", "verdict"]
+PAIR_COLUMNS = [
+    "run", "other", "score", "difference", "low", "high", "share", "images", "run_seeds",
+    "other_seeds", "smallest", "verdict",
+]  # fmt: skip
 
 NO_DIFFERENCE = "no difference"
+TOO_SMALL = "no difference that matters"
 UNCLEAR = "no clear difference"
 TOO_FEW = "too few images"
+ANOTHER_SEED = "another seed"
+
+SEPARATOR = ", "  # between the runs of a recipe; no name of a run has a comma
 
 
 class ScoredRun(NamedTuple):
@@ -57,14 +68,19 @@ def read_scored_run(metrics: str, per_image: str, resamples: str) -> ScoredRun:
     return run
 
 
-def compare_runs(runs: Mapping[str, ScoredRun]) -> Comparison:
+def compare_runs(
+    runs: Mapping[str, ScoredRun], recipes: Sequence[Sequence[str]], smallest: float
+) -> Comparison:
     """Rank runs and compare each two of them.
 
     Args:
         runs: at least one, all scored on the same images.
+        recipes: names of the runs, those that differ in their seed alone together.
+        smallest: the smallest difference that matters, of a score from 0 to 1.
     """
     table = rank_runs({name: run.metrics for name, run in runs.items()})
-    return Comparison(table, compare_pairs({name: runs[name] for name in table["run"]}))
+    ranked = {name: runs[name] for name in table["run"]}
+    return Comparison(table, compare_pairs(ranked, rank_recipes(table, recipes), smallest))
 
 
 def rank_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
@@ -82,24 +98,52 @@ def rank_runs(metrics: Mapping[str, dict]) -> pd.DataFrame:
     return table.loc[order]
 
 
-def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
-    """Paired bootstrap over images, for every two runs and every score with a better direction.
-
-    Both runs are scored on the same draws of images (Koehn, "Statistical significance tests for
-    machine translation evaluation", EMNLP 2004), so what makes an image hard for both
-    cancels out. A score that is a mean over images is compared on the images where both have it.
+def rank_recipes(table: pd.DataFrame, recipes: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The recipes, that with the highest mean of ``headline_score`` first, and so their runs.
 
     Args:
-        runs: at least one, in the order of ``rank_runs``, all scored on the same images.
+        table: from ``rank_runs``.
+        recipes: names of the runs of each.
+    """
+    scores = table.set_index("run")[headline_score(table.iloc[0].to_dict())].astype(float)
+    ordered = [[run for run in scores.index if run in recipe] for recipe in recipes]
+    ordered.sort(key=lambda recipe: scores.index.get_loc(recipe[0]))
+    means = [scores[recipe].mean(skipna=False) for recipe in ordered]
+    order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
+    return [ordered[place] for place in order]
+
+
+def compare_pairs(
+    runs: Mapping[str, ScoredRun], recipes: Sequence[Sequence[str]], smallest: float
+) -> pd.DataFrame:
+    """Paired bootstrap over images, for every two recipes and every score with a better direction.
+
+    Both are scored on the same draws of images (Koehn, "Statistical significance tests for
+    machine translation evaluation", EMNLP 2004), so what makes an image hard for both
+    cancels out. A score that is a mean over images is compared on the images where both have it.
+    A recipe of several runs has the mean of their scores, and the interval holds how far they are
+    from each other; see ``seeds.interval_with_seeds``.
+
+    Args:
+        runs: at least one, all scored on the same images.
+        recipes: names of the runs, those that differ in their seed alone together, in the order of
+            ``rank_recipes``.
+        smallest: the smallest difference that matters, of a score from 0 to 1.
 
     Returns:
-        run, other: names, the one that comes first in ``runs`` first.
+        run, other: the runs of a recipe, with commas between them; the recipe that comes first in
+            ``recipes`` first. After these, every two runs of one recipe.
         score: a key of ``metrics.json``.
         difference: score of ``run`` minus that of ``other``; low, high: its interval.
-        share: of the resamples in which ``run`` is better; ties count half.
+        share: of the resamples in which ``run`` is better, ties counting half; where the interval
+            holds seeds, how probable that is by its t distribution.
         images: on which both have the score.
-        verdict: "<name> is better" if the interval leaves out 0; else "no clear difference"; "no
-            difference" if no resample has any; "too few images" if there are fewer than 6.
+        run_seeds, other_seeds: how many runs each of them has.
+        smallest: as given; NaN for a score of which less is better, which has another unit.
+        verdict: "another seed" between runs of one recipe; "no difference" if no resample has any;
+            "too few images" if there are fewer than 6; "no difference that matters" if it is below
+            ``smallest``; "<name> is better" if the interval leaves out 0; else "no clear
+            difference".
         A difference of undefined scores is NaN, as are low, high and share then.
 
     Raises:
@@ -109,37 +153,70 @@ def compare_pairs(runs: Mapping[str, ScoredRun]) -> pd.DataFrame:
     if any(each != ids[0] for each in ids):
         raise ValueError("the runs were scored on different images")
     weights = resampling_weights(len(ids[0]))
+    pairs = [
+        *combinations(recipes, 2),
+        *(([run], [other]) for recipe in recipes for run, other in combinations(recipe, 2)),
+    ]
     rows = [
-        {"run": run, "other": other, "score": score}
-        | _difference(score, runs[run], runs[other], weights)
-        for run, other in combinations(runs, 2)
+        {"run": SEPARATOR.join(first), "other": SEPARATOR.join(second), "score": score}
+        | _difference(score, [runs[run] for run in first], [runs[run] for run in second], weights)
+        | {"smallest": smallest if HIGHER_IS_BETTER[score] else np.nan}
+        for first, second in pairs
         for score in SCORES
         if HIGHER_IS_BETTER[score] is not None
     ]
+    of_one_recipe = {frozenset(pair) for recipe in recipes for pair in combinations(recipe, 2)}
     for row in rows:
-        row["verdict"] = _verdict(row)
+        same = frozenset((row["run"], row["other"])) in of_one_recipe
+        row["verdict"] = ANOTHER_SEED if same else _verdict(row)
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
 
-def _difference(score: str, run: ScoredRun, other: ScoredRun, weights: np.ndarray) -> dict:
-    image_differences = (run.per_image[score] - other.per_image[score]).to_numpy(float)
-    images = int(np.count_nonzero(~np.isnan(image_differences)))
-    if score in run.resamples:
-        difference = _number(run.metrics[score]) - _number(other.metrics[score])
-        resampled = (run.resamples[score] - other.resamples[score]).to_numpy(float)
+def _difference(
+    score: str, runs: Sequence[ScoredRun], others: Sequence[ScoredRun], weights: np.ndarray
+) -> dict:
+    """How the mean scores of the runs of two recipes differ."""
+    by_image = [
+        np.stack([run.per_image[score].to_numpy(float) for run in recipe])
+        for recipe in (runs, others)
+    ]
+    image_differences = by_image[0].mean(axis=0) - by_image[1].mean(axis=0)
+    defined = ~np.isnan(image_differences)
+    images = int(np.count_nonzero(defined))
+    if score in runs[0].resamples:
+        by_seed = [
+            np.array([_number(run.metrics[score]) for run in recipe]) for recipe in (runs, others)
+        ]
+        drawn = [
+            np.mean([run.resamples[score].to_numpy(float) for run in recipe], axis=0)
+            for recipe in (runs, others)
+        ]
+        resampled = drawn[0] - drawn[1]
+        difference = by_seed[0].mean() - by_seed[1].mean()
         images = 0 if np.isnan(difference) else len(image_differences)
     else:
-        difference = image_differences[~np.isnan(image_differences)].mean() if images else np.nan
+        by_seed = [
+            each[:, defined].mean(axis=1) if images else each[:, :1].mean(axis=1)
+            for each in by_image
+        ]
+        difference = image_differences[defined].mean() if images else np.nan
         resampled = resampled_means(image_differences[:, np.newaxis], weights)[:, 0]
-    low, high = interval(resampled, images)
-    gains = resampled[~np.isnan(resampled)] * (1 if HIGHER_IS_BETTER[score] else -1)
-    share = np.mean((gains > 0) + 0.5 * (gains == 0)) if images else np.nan
+    sign = 1 if HIGHER_IS_BETTER[score] else -1
+    gains = resampled[~np.isnan(resampled)] * sign
+    if len(runs) + len(others) > 2:
+        low, high, above = interval_with_seeds(difference, resampled, images, *by_seed)
+        share = above if sign > 0 else 1 - above
+    else:
+        low, high = interval(resampled, images)
+        share = np.mean((gains > 0) + 0.5 * (gains == 0)) if images else np.nan
     return {
         "difference": difference,
         "low": low,
         "high": high,
         "share": share,
         "images": images,
+        "run_seeds": len(runs),
+        "other_seeds": len(others),
         "differs": gains.any(),
     }
 
@@ -154,6 +231,8 @@ def _verdict(row: dict) -> str:
         return NO_DIFFERENCE
     if row["images"] < MIN_IMAGES_FOR_VERDICT:
         return TOO_FEW
+    if abs(row["difference"]) < row["smallest"]:
+        return TOO_SMALL
     if row["low"] > 0 or row["high"] < 0:
         return f"{row['run'] if row['share'] > 0.5 else row['other']} is better"
     return UNCLEAR

@@ -21,6 +21,7 @@ SECTIONS = {
     "train_fold": "train",
     "predict_fold": "predict",
     "decide_run": "decide",
+    "compare": "compare",
     "segment_shard": "predict",
 }
 PARAMS = re.compile(
