@@ -92,7 +92,7 @@ TWO_GPUS = {**CONFIG["train"], "backend": "jax", "gpu": 2}
 
 
 def test_a_run_of_two_gpus_is_trained_on_no_fewer(work, one_gpu):
-    configure(work, train=TWO_GPUS)
+    configure(work, train=TWO_GPUS, runs={"a": {}})
     code, output = snakemake(work, "train", "--cores", "2", prefix=one_gpu, gpu=2)
     assert code == 1
     assert "train.gpu: 2 in run 'a', but nvidia-smi lists 1 on this machine" in output

@@ -68,7 +68,7 @@ def are_all_listed() -> bool:
 
     On other systems than Linux nothing shows that.
     """
-    drivers = OTHER_DRIVERS
+    drivers = [*OTHER_DRIVERS]
     if shutil.which("nvidia-smi") is None:
         drivers += NVIDIA_DRIVERS
     return sys.platform == "linux" and not any(Path(driver).exists() for driver in drivers)

@@ -105,7 +105,7 @@ def _too_short(settings: TrainSettings, pace: Pace, spent: float, fits: int) -> 
     fewer = f", or train.steps to {fits} or less" if fits > 0 else ""
     return UserError(
         f"train.minutes: {settings.minutes:g}, but on the {describe_device()} the start takes "
-        f"{spent / 60:.1f} minutes and one epoch {epoch / 60:.1f} ({settings.steps} steps of "
+        f"{spent / 60:.1f} minutes and one epoch {epoch / 60:.2g} ({settings.steps} steps of "
         f"{pace.step:.2g} s and a validation of {pace.validation:.2g} s); expected time for one "
         f"epoch; set train.minutes to {enough} or more{fewer}."
     )
