@@ -57,7 +57,7 @@ class Metrics:
         With several networks it also has the lowest and the highest score that counts of one of
         them by itself.
         """
-        contents = {
+        contents: dict[str, str | float | None] = {
             "images": self.images,
             "foreground": self.foreground,
             **cast(dict[str, str | float | None], decision_contents(self.decision)),
