@@ -157,7 +157,7 @@ def test_an_empty_run_is_train(overlay):
     assert result["runs"] == {"a": result["train"]}
 
 
-@pytest.mark.parametrize("section", ["split", "train", "predict", "decide", "segment", "runs"])
+@pytest.mark.parametrize("section", ["split", "train", "predict", "decide", "compare", "segment", "runs"])
 def test_an_empty_section_is_the_default_one(section):
     assert resolved(TWO_PATHS + f"{section}:\n") == resolved(TWO_PATHS)
 
@@ -206,7 +206,9 @@ def test_a_preset_of_a_run_replaces_the_section():
 
 def test_synthesis_is_completed_and_null_stays_null():
     assert resolved("dataset: {synthesis: {}}")["dataset"]["synthesis"] == {
+        "difficulty": 0.5,
         "images": 16,
+        "kind": "membranes",
         "seed": 1,
         "size": 192,
     }
