@@ -19,6 +19,7 @@ CHAIN = [
     ("split", "split", "os.rename splits.csv$", "both"),
     ("plan", "plan", "os.rename plan.json$", "snakemake"),
     ("check_patch", "results/tiny/data/.patch-32", "open index.csv$", "both"),
+    ("plan_run", "plan_runs", "os.rename a/plan.json$", "job"),
     ("train_fold", "train", "os.rename model.keras$", "both"),
     ("predict_fold", "predict", "os.rename probabilities.npy$", "snakemake"),
     ("decide_run", "decide", "os.rename decision.json$", "job"),

@@ -21,6 +21,7 @@ from maskmake.data.data_source import check_source, folder_name, name_of_images,
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import visible_gpus
+from maskmake.network.settings import PLANNED
 from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
@@ -133,9 +134,25 @@ def code(script):
 
 
 def training_section(wildcards):
-    """The settings that a trained network depends on; the device is not among them."""
+    """The settings that a trained network depends on, but for those that its plan has.
+
+    The device is not among them.
+    """
     section = RUNS[wildcards.run]
-    return {key: value for key, value in section.items() if key not in ("tensorboard", "gpu")}
+    others = ("tensorboard", "gpu", *PLANNED)
+    return {key: value for key, value in section.items() if key not in others}
+
+
+def planning_section(wildcards):
+    """The settings that the plan of a run gives a value or reads."""
+    section = RUNS[wildcards.run]
+    return {key: section[key] for key in (*PLANNED, "architecture", "encoder", "precision")}
+
+
+def check_of_patch(wildcards):
+    """The mark of a patch that is set; one of the plan fits."""
+    patch = RUNS[wildcards.run]["patch"]
+    return [] if patch == "auto" else f"{RESULTS}/data/.patch-{patch}"
 
 
 def paths_of(outputs):

@@ -97,6 +97,20 @@ AUGMENTATION_PRESETS = {
 }
 
 
+# Settings of the section ``train`` for which ``auto`` stands until the plan of a run gives them a
+# value, and those that lead to it.
+PLANNED = (
+    "preset",
+    "patch",
+    "batch",
+    "steps",
+    "epochs",
+    "foreground_patches",
+    "normalization",
+    "augmentation",
+)
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """Section ``train`` of one run; meanings, ranges and defaults are in the schema."""
@@ -126,7 +140,7 @@ class TrainSettings:
 
     @classmethod
     def from_section(cls, section: dict) -> "TrainSettings":
-        """Settings of a run from its resolved configuration section."""
+        """Settings of a run from its section, with the values of its plan in place of ``auto``."""
         augmentation = section["augmentation"]
         if isinstance(augmentation, str):
             augmentation = AUGMENTATION_PRESETS[augmentation]
