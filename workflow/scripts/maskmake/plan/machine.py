@@ -37,9 +37,9 @@ OUTPUT_BYTES = {
     "efficientnetb2": 4000,
     "efficientnetb3": 5000,
     "efficientnetb4": 6100,
-    "efficientnetb5": 10000,
-    "efficientnetb6": 10000,
-    "efficientnetb7": 10000,
+    "efficientnetb5": 7900,
+    "efficientnetb6": 9800,
+    "efficientnetb7": 12700,
 }
 # Other decoders have at most this more (ResNet-34, EfficientNet-B0).
 DECODER_BYTES = {"Unet": 0, "FPN": 2700, "Linknet": 0, "PSPNet": 0}

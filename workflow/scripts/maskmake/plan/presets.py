@@ -23,8 +23,9 @@ class Preset(NamedTuple):
 
 
 # Two cores without bfloat16 see about 80,000 pixels a second (U-Net with ResNet-34), so that quick
-# takes at most half an hour. Twenty minutes of one H100 are 100 billion pixels. Standard is as long as what reached V-Rand 0.98 on ISBI 2012 (4000 steps of 16 patches of 256 pixels, 200
-# views), best four times as long.
+# takes at most half an hour. Twenty minutes of one H100 are 100 billion pixels. Standard is as long
+# as what reached V-Rand 0.98 on ISBI 2012 (4000 steps of 16 patches of 256 pixels, 200 views), best
+# four times as long.
 PRESETS = {
     "quick": Preset(60, 16 * 10**6, 90 * 10**6, step=2**17, patch=256, epochs=10),
     "standard": Preset(250, 800 * 10**6, 8 * 10**9, step=2**20, patch=512, epochs=20),

@@ -90,7 +90,8 @@ def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
         raise UserError(
             f"train.batch: even {batch} patches of {patch} x {patch} pixels may need "
             f"{_gib(needed)} GiB, and the {machine.name} has {_gib(memory)} to give; set "
-            "train.patch to a smaller multiple of 32, or train.encoder to a smaller one such as resnet18."
+            "train.patch to a smaller multiple of 32, or train.encoder to a smaller one such as "
+            "resnet18."
         )
     if batch < wanted:
         reason = f"memory decides: {wanted} would not fit into {_gib(memory)} GiB"
