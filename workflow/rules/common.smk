@@ -152,7 +152,7 @@ def planning_section(wildcards):
 def check_of_patch(wildcards):
     """The mark of a patch that is set; one of the plan fits."""
     patch = RUNS[wildcards.run]["patch"]
-    return [] if patch == "auto" else f"{RESULTS}/data/.patch-{patch}"
+    return {} if patch == "auto" else {"checked": f"{RESULTS}/data/.patch-{patch}"}
 
 
 def paths_of(outputs):

@@ -60,7 +60,7 @@ rule train_fold:
     """Trains the network of a fold of a run on its training images."""
     input:
         unpack(weights_of_encoder),
-        checked=check_of_patch,
+        unpack(check_of_patch),
         images=rules.binarize.output.images,
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,

@@ -146,7 +146,9 @@ def test_more_memory_gives_the_same_plan_but_where_it_decides():
 
 
 def test_too_little_memory_for_the_smallest_batch_is_told_in_a_sentence():
-    told = r"train.batch: even 2 patches of 128 x 128 pixels may need 2.2 GiB, and the processor has"
+    told = (
+        r"train.batch: even 2 patches of 128 x 128 pixels may need 2.2 GiB, and the processor has"
+    )
     with pytest.raises(UserError, match=told):
         plan(machine=Machine(0, 2 * GIB))
 
