@@ -31,6 +31,12 @@ rule all:
         rules.review_masks.output.review if SETTINGS["segment"]["images"] else [],
 
 
+rule plan_runs:
+    """The settings of each run, each with the reason for its value."""
+    input:
+        for_every_run(rules.plan_run.output.plan),
+
+
 rule train:
     """The network of each fold of each run."""
     input:

@@ -67,10 +67,16 @@ def input_paths(folder: Path) -> dict[str, Path]:
     return {name: folder / f"{name}.{suffix}" for name, suffix in INPUTS.items()}
 
 
+# As long as trainings were before a plan chose their settings.
+FIXED = {"patch": 256, "batch": 8, "steps": 200, "epochs": 20, "foreground_patches": 0}
+FIXED |= {"normalization": "standard", "augmentation": "default"}
+
+
 def train_settings(**changes) -> TrainSettings:
     """The default settings of a training, some of them changed."""
     schema = yaml.safe_load(SCHEMA.read_text())
-    config = {"dataset": {"images": "images", "labels": "labels"}, "train": changes}
+    dataset = {"images": "images", "labels": "labels"}
+    config = {"dataset": dataset, "train": {**FIXED, **changes}}
     section = resolve(config, schema)["train"]
     names = {field.name for field in fields(TrainSettings)}
     # The other keys of the section say where to train, not how.

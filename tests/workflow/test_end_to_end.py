@@ -48,7 +48,8 @@ FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores
 FIGURES |= {"examples.png", "calibration.svg"}
 
 DATA_JOBS = {"validate", "binarize", "split", "plan"}
-TRAINING = DATA_JOBS | {"a-fold0-train", "b-fold0-train"}
+RUN_PLANS = DATA_JOBS | {"a-plan", "b-plan"}
+TRAINING = RUN_PLANS | {"a-fold0-train", "b-fold0-train"}
 PREDICTION = TRAINING | {"a-fold0-predict", "b-fold0-predict"}
 DECISION = PREDICTION | {"a-decide", "b-decide"}
 DIAGNOSIS = {"a-diagnose", "b-diagnose"}
@@ -59,6 +60,7 @@ TARGETS = {
     "binarize": {"validate", "binarize"},
     "split": {"validate", "binarize", "split"},
     "plan": DATA_JOBS,
+    "plan_runs": RUN_PLANS,
     "train": TRAINING,
     "predict": PREDICTION,
     "decide": DECISION,
@@ -68,7 +70,7 @@ TARGETS = {
     "compare": SCORES | {"compare"},
     "report": SCORES | DIAGNOSIS | {"compare", "report"},
     "results/tiny/runs/a/decision.json": DATA_JOBS
-    | {"a-fold0-train", "a-fold0-predict", "a-decide"},
+    | {"a-plan", "a-fold0-train", "a-fold0-predict", "a-decide"},
 }
 
 

@@ -21,6 +21,7 @@ from maskmake.data.data_source import check_source, folder_name, name_of_images,
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import are_all_listed, visible_gpus
+from maskmake.network.settings import PLANNED
 from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
@@ -138,11 +139,22 @@ def code(script):
 
 
 def training_section(wildcards):
-    """The settings that a trained network depends on; the device is not among them."""
+    """The settings that a trained network depends on, but for those that its plan has.
+
+    The device is not among them.
+    """
+    section = RUNS[wildcards.run]
     section = RUNS[wildcards.run]
     seed = seed_of_network(section["seed"], int(wildcards.fold), FOLDS)
-    others = ("tensorboard", "gpu", "seeds")  # one more seed trains no other network again
+    # One seed more trains no other network again.
+    others = ("tensorboard", "gpu", "seeds", *PLANNED)
     return {key: value for key, value in section.items() if key not in others} | {"seed": seed}
+
+
+def planning_section(wildcards):
+    """The settings that the plan of a run gives a value or reads."""
+    section = RUNS[wildcards.run]
+    return {key: section[key] for key in (*PLANNED, "architecture", "encoder", "precision")}
 
 
 def paths_of(outputs):

@@ -18,6 +18,7 @@ rule report:
         split=rules.split.output.record,
         comparison=rules.compare.output.table,
         pairs=rules.compare.output.pairs,
+        plans=for_every_run(rules.plan_run.output.plan),
         history=for_every_fold(rules.train_fold.output.history),
         training=for_every_fold(rules.train_fold.output.training),
         augmented=for_every_run(f"{RESULTS}/runs/{{run}}/fold0/augmented.npy"),

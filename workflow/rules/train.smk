@@ -12,6 +12,31 @@ rule fetch_weights:
         "../scripts/fetch_weights.py"
 
 
+# On a machine as the training has, since its memory and its GPU have a say.
+rule plan_run:
+    """Gives each setting of a run that is auto its value, and says why."""
+    input:
+        index=rules.binarize.output.index,
+        fingerprint=rules.plan.output.plan,
+    output:
+        plan=f"{RESULTS}/runs/{{run}}/plan.json",
+    log:
+        f"{RESULTS}/logs/{{run}}-plan.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{run}}-plan.tsv"
+    conda:
+        "../../envs/images.yaml"
+    resources:
+        gpu=lambda wildcards: gpus_asked_for(RUNS[wildcards.run]),
+    params:
+        train=planning_section,
+        # What depends on threads is no reason to run again, and neither should be a GPU.
+        gpu=lambda wildcards, threads: RUNS[wildcards.run]["gpu"],
+        code=code("plan_run.py"),
+    script:
+        "../scripts/plan_run.py"
+
+
 rule train_fold:
     """Trains the network of a fold of a run on its training images."""
     input:
@@ -21,6 +46,7 @@ rule train_fold:
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
         plan=rules.plan.output.plan,
+        run_plan=rules.plan_run.output.plan,
     output:
         # The folder tensorboard beside them is not declared: it is there only where it is asked for.
         model=f"{RESULTS}/runs/{{run}}/fold{{fold}}/model.keras",

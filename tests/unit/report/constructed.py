@@ -235,6 +235,9 @@ def _write_training(folder: Path, made: Constructed) -> None:
     training |= {"seconds": 6.0, "best_epoch": best, "val_loss": min(made.val_loss)}
     training |= {"preprocessing": PREPROCESSING, "xla": False, "patches": 240}
     write_json(folder / "training.json", training | {"parameters": 9, "versions": {"keras": "3"}})
+    settings = {"patch": {"value": 128, "reason": "the typical object is 20 pixels long"}}
+    plan = {"settings": settings, "warnings": [], "needed_memory": 2**31, "device": "processor"}
+    write_json(folder.parent / "plan.json", plan)
     (folder / "model.keras").write_bytes(b"is not read")
     np.save(folder / "augmented.npy", np.zeros((2, 8, 8, 2), np.uint8))
 
@@ -252,6 +255,7 @@ def _inputs(folder: Path, runs: list[str]) -> ReportInputs:
         split=data / "split.json",
         comparison=folder / "comparison.csv",
         pairs=folder / "comparison_pairs.csv",
+        plans=of_runs("plan.json"),
         history=of_runs("fold0/history.csv"),
         training=of_runs("fold0/training.json"),
         augmented=of_runs("fold0/augmented.npy"),

@@ -320,6 +320,7 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         split=data / "split.json",
         comparison=folder / "comparison.csv",
         pairs=folder / "comparison_pairs.csv",
+        plans=run_paths("plan.json"),
         history=fold_paths("history.csv"),
         training=fold_paths("training.json"),
         augmented=run_paths("fold0/augmented.npy"),

@@ -157,7 +157,9 @@ def test_an_empty_run_is_train(overlay):
     assert result["runs"] == {"a": result["train"]}
 
 
-@pytest.mark.parametrize("section", ["split", "train", "predict", "decide", "compare", "segment", "runs"])
+@pytest.mark.parametrize(
+    "section", ["split", "train", "predict", "decide", "compare", "segment", "runs"]
+)
 def test_an_empty_section_is_the_default_one(section):
     assert resolved(TWO_PATHS + f"{section}:\n") == resolved(TWO_PATHS)
 
@@ -328,12 +330,12 @@ FAULTS = {
     ),
     "number in quotes": (
         "train: {batch: '8'}",
-        "train.batch: found the text '8'; expected a whole number of at least 1; write 8",
+        "train.batch: found the text '8'; expected 'auto' or a whole number of at least 1; write 8",
     ),
     "yes for a number": (
         "train: {batch: yes}",
         "train.batch: found the truth value true (YAML reads yes and on as that, too); expected "
-        "a whole number of at least 1",
+        "'auto' or a whole number of at least 1",
     ),
     "text for a truth value": (
         "predict: {tta: 'true'}",
@@ -349,11 +351,11 @@ FAULTS = {
     ),
     "fraction": (
         "train: {epochs: 2.5}",
-        "train.epochs: found 2.5; expected a whole number of at least 1",
+        "train.epochs: found 2.5; expected 'auto' or a whole number of at least 1",
     ),
     "too small": (
         "train: {epochs: 0}",
-        "train.epochs: found 0; expected a whole number of at least 1",
+        "train.epochs: found 0; expected 'auto' or a whole number of at least 1",
     ),
     "too large": (
         "predict: {overlap: 1}",
@@ -361,7 +363,7 @@ FAULTS = {
     ),
     "small and no multiple": (
         "train: {patch: 20}",
-        "train.patch: found 20; expected a multiple of 32 of at least 32",
+        "train.patch: found 20; expected 'auto' or a multiple of 32 of at least 32",
     ),
     "auto or a multiple": (
         "predict: {tile: 33}",
@@ -369,7 +371,7 @@ FAULTS = {
     ),
     "no value": (
         "train: {epochs: }",
-        "train.epochs: found nothing; expected a whole number of at least 1",
+        "train.epochs: found nothing; expected 'auto' or a whole number of at least 1",
     ),
     "date": (
         "train: {seed: 2026-01-31}",
@@ -379,8 +381,8 @@ FAULTS = {
     "section is a list": ("split: [1]", "split: found a list; expected a section of settings"),
     "preset": (
         "train: {augmentation: defualt}",
-        "train.augmentation: found 'defualt'; expected default, gaps, none, article or a section "
-        "of settings; did you mean 'default'?",
+        "train.augmentation: found 'defualt'; expected auto, default, gaps, none, article or a "
+        "section of settings; did you mean 'default'?",
     ),
     "ignored foreground": (
         "dataset: {images: a, labels: b, foreground: [1, 3], ignore: [3, 9]}",
@@ -437,7 +439,7 @@ FAULTS = {
         "images are left to train on",
     ),
     "pspnet": (
-        "train: {architecture: PSPNet}",
+        "train: {architecture: PSPNet, patch: 256}",
         "train.patch: found 256; PSPNet needs a multiple of 96; write 192 or 288",
     ),
     "pspnet in a run": (
@@ -465,8 +467,13 @@ FAULTS = {
         "train.backend to jax or train.gpu to 1",
     ),
     "several GPUs in a run": (
-        "train: {backend: jax}\nruns: {a: {train: {gpu: 3}}}",
+        "train: {backend: jax, batch: 8}\nruns: {a: {train: {gpu: 3}}}",
         "runs.a.train.batch: found 8; 3 GPUs share it equally; write 6 or 9",
+    ),
+    "preset and what it would decide": (
+        "train: {preset: quick, steps: 10, epochs: 2}",
+        "train.preset: found quick together with steps and epochs, which say how long the training "
+        "is already; remove the preset, or one of the two",
     ),
     "unknown run": (
         "segment: {run: unett}",
@@ -600,7 +607,10 @@ def test_the_heading_counts_the_faults():
 
 
 def test_a_fault_of_train_is_reported_once_however_many_runs_share_it():
-    assert len(fault_lines(TWO_PATHS + "train: {architecture: PSPNet}\nruns: {a: , b: }")) == 1
+    assert (
+        len(fault_lines(TWO_PATHS + "train: {architecture: PSPNet, patch: 256}\nruns: {a: , b: }"))
+        == 1
+    )
 
 
 def test_two_keys_equally_near_are_both_named():

@@ -10,6 +10,8 @@ from maskmake.data.image_samples import MOST_CHANNELS
 from maskmake.data.labels import is_labelled
 from maskmake.data.object_class import ObjectName, Pieces, find_object_class
 from maskmake.data.pixel_store import PixelStore
+from maskmake.data.splits import fold_ids
+from maskmake.data.structures import Structures, measure_structures
 from maskmake.data.tables import damaged
 from maskmake.runtime.documents import Keywords, read_document
 
@@ -31,6 +33,9 @@ class Intensity(TypedDict):
 
     Attributes:
         smallest_maximum: the lowest of the highest values of each image; absent from old files.
+        between: standard deviation of the means of the images, of each channel; absent from old
+            files.
+        inside: root of the mean variance inside an image, of each channel; absent from old files.
     """
 
     mean: list[float]
@@ -38,6 +43,8 @@ class Intensity(TypedDict):
     minimum: float
     maximum: float
     smallest_maximum: NotRequired[float]
+    between: NotRequired[list[float]]
+    inside: NotRequired[list[float]]
 
 
 class Plan(TypedDict):
@@ -49,6 +56,9 @@ class Plan(TypedDict):
         ignored: share of the pixels that the labels ignore; absent where there are none.
         selection: ``dataset.channels``, counted from 1; absent where it is not set.
         range: ``dataset.range``; absent where it is not set.
+        training_pixels: labelled pixels of the training images, the mean over folds; absent from
+            old files.
+        structures: in the labels; absent from old files.
     """
 
     images: Length
@@ -63,6 +73,8 @@ class Plan(TypedDict):
     ignored: NotRequired[Annotated[float, Keywords(exclusiveMinimum=0, exclusiveMaximum=1)]]
     selection: NotRequired[list[int]]
     range: NotRequired[int]
+    training_pixels: NotRequired[Annotated[int, Keywords(minimum=0)]]
+    structures: NotRequired[Structures]
 
 
 def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:
@@ -108,46 +120,63 @@ def fingerprint(
         (mean and standard deviation of each channel, minimum, maximum; pixel values), and the
         class of the objects in the labels of the images that are not test images.
     """
-    seen = splits.loc[splits["role"] != "test", "id"]
+    seen = splits.loc[splits["role"] != "test", "id"].tolist()
     channels = int(index["channels"].iloc[0])
-    total, sum_squares = np.zeros(channels), np.zeros(channels)
-    pixels, labelled, foreground = 0, 0, 0
-    low, high, dimmest = np.inf, -np.inf, np.inf
-    # Sums of squares of large values would lose the digits of a small spread.
-    shift: np.ndarray | None = None
-    for image_id in seen:
-        image = images[image_id].reshape(-1, channels).astype(np.float64)
-        low, high = min(low, image.min()), max(high, image.max())
-        dimmest = min(dimmest, image.max())
-        shift = image.mean(axis=0).round() if shift is None else shift
-        image -= shift
-        total += image.sum(axis=0)
-        sum_squares += (image**2).sum(axis=0)
-        pixels += len(image)
-        labelled += int(np.count_nonzero(is_labelled(labels[image_id])))
-        foreground += int(np.count_nonzero(labels[image_id] == 1))
-    mean = total / pixels
-    variance = np.maximum(sum_squares / pixels - mean**2, 0)
-    mean += 0 if shift is None else shift
+    labelled = {name: int(np.count_nonzero(is_labelled(labels[name]))) for name in seen}
+    foreground = sum(int(np.count_nonzero(labels[name] == 1)) for name in seen)
+    pixels = sum(int(np.prod(labels[name].shape)) for name in seen)
+    found = find_object_class(labels[name] for name in seen)
     plan: Plan = {
         "images": len(index),
         "height": _range(index["height"]),
         "width": _range(index["width"]),
         "channels": channels,
         "dtype": cast(PixelType, images.dtype.name),
-        "foreground": foreground / labelled,
-        "intensity": {
-            "mean": mean.tolist(),
-            "std": np.sqrt(variance).tolist(),
-            "minimum": float(low),
-            "maximum": float(high),
-            "smallest_maximum": float(dimmest),
-        },
-        **find_object_class(labels[image_id] for image_id in seen),
+        "foreground": foreground / sum(labelled.values()),
+        "intensity": _intensity(images, seen, channels),
+        **found,
+        "training_pixels": _training_pixels(splits, labelled),
+        "structures": measure_structures(seen, labels.__getitem__, found["objects"]),
     }
-    if labelled < pixels:
-        plan["ignored"] = 1 - labelled / pixels
+    if sum(labelled.values()) < pixels:
+        plan["ignored"] = 1 - sum(labelled.values()) / pixels
     return plan
+
+
+def _training_pixels(splits: pd.DataFrame, labelled: dict[str, int]) -> int:
+    """Labelled pixels of the training images, the mean over folds."""
+    folds = sorted(splits["fold"].dropna().unique()) if "fold" in splits else []
+    if not folds:
+        return sum(labelled.values())
+    sums = [sum(labelled[name] for name in fold_ids(splits, fold).train) for fold in folds]
+    return round(sum(sums) / len(sums))
+
+
+def _intensity(images: PixelStore, seen: list[str], channels: int) -> Intensity:
+    """Statistics of some images, each read once."""
+    low, high, dimmest = np.inf, -np.inf, np.inf
+    counts, means, variances = [], [], []
+    for name in seen:
+        image = images[name].reshape(-1, channels).astype(np.float64)
+        low, high = min(low, image.min()), max(high, image.max())
+        dimmest = min(dimmest, image.max())
+        counts.append(len(image))
+        means.append(image.mean(axis=0))
+        # Of the differences: squares of large values would lose the digits of a small spread.
+        variances.append(((image - means[-1]) ** 2).mean(axis=0))
+    share = np.array(counts)[:, None] / sum(counts)
+    mean = (share * means).sum(axis=0)
+    inside = (share * variances).sum(axis=0)
+    between = (share * (np.array(means) - mean) ** 2).sum(axis=0)
+    return {
+        "mean": mean.tolist(),
+        "std": np.sqrt(inside + between).tolist(),
+        "minimum": float(low),
+        "maximum": float(high),
+        "smallest_maximum": float(dimmest),
+        "between": np.sqrt(between).tolist(),
+        "inside": np.sqrt(inside).tolist(),
+    }
 
 
 def _range(lengths: pd.Series) -> Lengths:

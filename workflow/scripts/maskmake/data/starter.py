@@ -203,7 +203,7 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
         + ("  # Each label is made of several files, one for each object.\n" if objects else "")
         + "# Every other setting has a default: see config/README.md.\n"
         + ("# split: {method: folders}  # train, validation and test as the folders say\n" * roles)
-        + "# train: {patch: 128, epochs: 40}  # a smaller patch for images below 256 pixels\n"
+        + "# train: {preset: standard}  # longer than auto takes without a GPU\n"
         "# segment: {images: data/new}  # masks of images without labels\n"
     )
 

@@ -103,6 +103,20 @@ AUGMENTATION_PRESETS["gaps"] = replace(
 )
 
 
+# Settings of the section ``train`` for which ``auto`` stands until the plan of a run gives them a
+# value, and those that lead to it.
+PLANNED = (
+    "preset",
+    "patch",
+    "batch",
+    "steps",
+    "epochs",
+    "foreground_patches",
+    "normalization",
+    "augmentation",
+)
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """Section ``train`` of one run; meanings, ranges and defaults are in the schema."""
@@ -134,7 +148,7 @@ class TrainSettings:
 
     @classmethod
     def from_section(cls, section: dict) -> "TrainSettings":
-        """Settings of a run from its resolved configuration section."""
+        """Settings of a run from its section, with the values of its plan in place of ``auto``."""
         augmentation = section["augmentation"]
         if isinstance(augmentation, str):
             augmentation = AUGMENTATION_PRESETS[augmentation]

@@ -19,6 +19,7 @@ from maskmake.data.tables import (
 from maskmake.masks.decision import LearnedDecision, read_decision
 from maskmake.masks.run_folds import check_fold_files
 from maskmake.network.settings import TrainingRecord, read_training
+from maskmake.plan.run_plan import RunPlan, read_run_plan
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.scores.calibration import CALIBRATION_BINS
@@ -30,13 +31,15 @@ class ReportInputs:
     """Paths of the files that the report reads; the rule ``report`` gives them the same names.
 
     Each of ``history`` and ``training`` lists the networks of the first run, then those of the
-    second, and so on. The other fields from ``augmented`` to ``regions`` list one path a run.
+    second, and so on. ``plans`` and the fields from ``augmented`` to ``regions`` list one path a
+    run.
 
     Attributes:
         audit, manifest: of ``validate``.
         images, labels, index: of ``binarize``.
         splits, split: ``splits.csv`` and ``split.json`` of ``split``.
         comparison, pairs: of ``compare``.
+        plans: of ``plan_run``.
         history, training: of ``train_fold``.
         augmented: patches that the first fold of each run was trained on.
         decision, folds: ``decision.json`` and ``run.json`` of ``decide_run``.
@@ -55,6 +58,7 @@ class ReportInputs:
     split: str
     comparison: str
     pairs: str
+    plans: Sequence[str]
     history: Sequence[str]
     training: Sequence[str]
     augmented: Sequence[str]
@@ -90,6 +94,7 @@ class Run(NamedTuple):
     Attributes:
         name: of the run.
         histories, trainings: contents of ``history.csv`` and ``training.json`` of each fold.
+        plan: contents of ``plan.json`` of the run.
         decision, specks, metrics, per_image, reliability: the files of these names.
         augmented, speck_picture: paths of ``augmented.npy`` and ``specks.png``.
         pictures: folders of the pictures of test images: ``masks``, ``probability``, ``regions``.
@@ -98,6 +103,7 @@ class Run(NamedTuple):
     name: str
     histories: list[pd.DataFrame]
     trainings: list[TrainingRecord]
+    plan: RunPlan
     decision: LearnedDecision
     specks: dict
     metrics: dict
@@ -147,6 +153,7 @@ def read_runs(
             name=name,
             histories=list(map(_read_history, history, trainings)),
             trainings=trainings,
+            plan=read_run_plan(inputs.plans[i]),
             decision=decision,
             specks=_read_specks(inputs.diagnosis[i]),
             metrics=read_json(inputs.metrics[i]),

@@ -168,6 +168,20 @@ def settings_table(run_settings: Mapping[str, dict]) -> list[dict]:
     return rows
 
 
+def plan_table(runs: Iterable[Run]) -> list[dict]:
+    """Rows of the planned settings: ``key``, ``value``, ``reason``, ``runs`` that have it."""
+    rows: dict[tuple, list[str]] = {}
+    for run in runs:
+        for key, setting in run.plan["settings"].items():
+            value = setting["value"] if isinstance(setting["value"], int | float | str) else "set"
+            rows.setdefault((key, str(value), setting["reason"]), []).append(run.name)
+    order = {key: place for place, key in enumerate(dict.fromkeys(row[0] for row in rows))}
+    return [
+        {"key": key, "value": value, "reason": reason, "runs": ", ".join(names)}
+        for (key, value, reason), names in sorted(rows.items(), key=lambda row: order[row[0][0]])
+    ]
+
+
 def flattened(settings: Mapping, prefix: str = "") -> dict:
     """Nested settings under dotted keys."""
     flat: dict[str, Any] = {}

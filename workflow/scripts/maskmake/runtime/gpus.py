@@ -32,18 +32,27 @@ class Gpu(NamedTuple):
 
 def visible_gpus() -> list[Gpu]:
     """The GPUs that ``nvidia-smi`` lists and CUDA_VISIBLE_DEVICES, where it is set, allows."""
+    rows = [line.split(", ", 3) for line in _query("uuid,compute_cap,driver_version,name")]
+    gpus = [Gpu(uuid, float(capability), *others) for uuid, capability, *others in rows]
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return gpus if allowed is None else _allowed(gpus, allowed)
+
+
+def gpu_memory() -> int | None:
+    """Bytes of the GPU with the least memory that ``nvidia-smi`` lists; None if it lists none."""
+    return min((2**20 * int(line) for line in _query("memory.total", ",nounits")), default=None)
+
+
+def _query(fields: str, form: str = "") -> list[str]:
+    """The line of each GPU, none where ``nvidia-smi`` is not there or fails."""
     if shutil.which("nvidia-smi") is None:
         return []
-    query = "--query-gpu=uuid,compute_cap,driver_version,name"
-    command = ["nvidia-smi", query, "--format=csv,noheader"]
+    command = ["nvidia-smi", f"--query-gpu={fields}", f"--format=csv,noheader{form}"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         logger.warning("nvidia-smi: %s", (done.stdout + done.stderr).strip())
         return []
-    rows = [line.split(", ", 3) for line in done.stdout.splitlines()]
-    gpus = [Gpu(uuid, float(capability), *others) for uuid, capability, *others in rows]
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return gpus if allowed is None else _allowed(gpus, allowed)
+    return done.stdout.splitlines()
 
 
 def _allowed(gpus: list[Gpu], allowed: str) -> list[Gpu]:

@@ -27,6 +27,8 @@ MOST_ENTRIES = 100_000
 DEEPEST = 20
 LARGEST_NUMBER = 10**100
 
+AUTO = "auto"  # until the plan of a run chooses
+
 # Their library publishes no checksum, so what a server sends cannot be verified.
 ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
 
@@ -192,6 +194,7 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     yield from _groups_faults(resolved["dataset"]["groups"])
     yield from _split_faults(resolved["split"])
     yield from _patch_faults(resolved["runs"], overlays)
+    yield from _length_faults(resolved["runs"], overlays)
     yield from _weights_faults(resolved["runs"], overlays)
     yield from _gpu_faults(resolved["runs"], overlays)
     run = resolved["segment"]["run"]
@@ -325,7 +328,7 @@ def _split_faults(split: dict) -> Iterator[Fault]:
 def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
     for name, train in runs.items():
         patch = train["patch"]
-        if train["architecture"] != "PSPNet" or patch % PSPNET_MULTIPLE == 0:
+        if train["architecture"] != "PSPNet" or patch == AUTO or patch % PSPNET_MULTIPLE == 0:
             continue
         section = _section(name, overlays, {"architecture", "patch"})
         below = patch // PSPNET_MULTIPLE * PSPNET_MULTIPLE
@@ -334,6 +337,18 @@ def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
             (f"{section}.patch", f"{section}.architecture", "train.patch", "train.architecture"),
             f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_MULTIPLE}; write "
             f"{joined(near, 'or')}",
+        )
+
+
+def _length_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        if AUTO in (train["preset"], train["steps"], train["epochs"]):
+            continue
+        section = _section(name, overlays, {"preset", "steps", "epochs"})
+        yield Fault(
+            (f"{section}.preset", "train.preset", "train.steps", "train.epochs"),
+            f"{section}.preset: found {train['preset']} together with steps and epochs, which say "
+            "how long the training is already; remove the preset, or one of the two",
         )
 
 
@@ -349,7 +364,7 @@ def _weights_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
                 f"weights with a checksum for the encoder {train['encoder']}; write null or choose "
                 "another encoder",
             )
-        if train["normalization"] not in ("standard", "image"):
+        if train["normalization"] not in (AUTO, "standard", "image"):
             section = _section(name, overlays, {"normalization", "encoder_weights"})
             yield Fault(
                 (f"{section}.normalization", f"{section}.encoder_weights", "train.normalization"),
@@ -374,7 +389,7 @@ def _gpu_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
                 f"{section}.gpu: found {gpu} with the backend {backend}; only jax trains on "
                 "several GPUs; set train.backend to jax or train.gpu to 1",
             )
-        elif gpu > 1 and batch % gpu:
+        elif gpu > 1 and batch != AUTO and batch % gpu:
             section = _section(name, overlays, {"gpu", "batch"})
             near = [str(size) for size in (batch // gpu * gpu, (batch // gpu + 1) * gpu) if size]
             yield Fault(

@@ -18,6 +18,7 @@ SECTIONS = {
     "download": "dataset.download",
     "retrieve": "dataset.storage",
     "split": "split",
+    "plan_run": "train",
     "train_fold": "train",
     "predict_fold": "predict",
     "decide_run": "decide",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskmake.data.thin_structures import thin_structures
+from maskmake.plan.thin_structures import thin_structures
 
 
 @pytest.mark.parametrize(

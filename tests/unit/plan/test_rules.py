@@ -1,0 +1,223 @@
+"""What each rule of the plan chooses, by constructed fingerprints and machines."""
+
+import copy
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from workspace import ROOT
+
+from maskmake.network.settings import PLANNED, TrainSettings
+from maskmake.plan.machine import OUTPUT_BYTES, needed_memory
+from maskmake.plan.planner import plan_run
+from maskmake.plan.presets import PRESETS
+from maskmake.plan.rules import RULES
+from maskmake.plan.run_plan import planned_values
+from maskmake.runtime.errors import UserError
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+TRAIN = SCHEMA["$defs"]["train"]["properties"]
+GIB = 2**30
+
+# Sixty images of 512 x 512 pixels, of which forty are trained on.
+DATA = {
+    "images": 60,
+    "height": {"minimum": 512, "median": 512.0, "maximum": 512},
+    "width": {"minimum": 512, "median": 512.0, "maximum": 512},
+    "channels": 1,
+    "dtype": "uint8",
+    "foreground": 0.3,
+    "intensity": {"mean": [100.0], "std": [40.0], "minimum": 0.0, "maximum": 255.0,
+                  "between": [10.0], "inside": [38.0]},
+    "objects": "foreground",
+    "training_pixels": 40 * 512**2,
+    "structures": {"objects": 900, "object_area": 700.0, "object_length": 30.0,
+                   "smallest_object": 40.0, "foreground_width": 15.0, "background_width": 60.0},
+}  # fmt: skip
+AUTO = dict.fromkeys(PLANNED, "auto") | {
+    "architecture": "Unet",
+    "encoder": "resnet34",
+    "precision": "auto",
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with so much memory for a training."""
+
+    gpus: int = 0
+    bytes: int | None = 16 * GIB
+
+    def memory(self):
+        return self.bytes
+
+    @property
+    def name(self):
+        return "GPU" if self.gpus else "processor"
+
+
+def data(**changes):
+    """The fingerprint, with values changed in whichever part has them."""
+    made = copy.deepcopy(DATA)
+    for key, value in changes.items():
+        parts = [part for part in (made, made["intensity"], made["structures"]) if key in part]
+        parts[0][key] = value
+    return made
+
+
+def plan(fingerprint=DATA, machine=None, **explicit):
+    return plan_run({**AUTO, **explicit}, fingerprint, machine or Machine())
+
+
+def chosen(name, fingerprint=DATA, machine=None, **explicit):
+    setting = plan(fingerprint, machine, **explicit)["settings"][name]
+    return setting["value"], setting["reason"]
+
+
+def test_each_planned_setting_has_a_rule_and_is_auto_by_default():
+    assert sorted(RULES) == sorted(PLANNED)
+    assert {TRAIN[name]["default"] for name in PLANNED} == {"auto"}
+
+
+def test_a_training_gets_a_number_for_every_setting():
+    values = planned_values(plan())
+    assert "auto" not in values.values()
+    assert values.keys() | {"preset"} == set(PLANNED)
+    assert values.keys() <= set(TrainSettings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(("gpus", "preset"), [(0, "quick"), (1, "standard"), (4, "standard")])
+def test_without_a_gpu_the_training_is_short(gpus, preset):
+    value, reason = chosen("preset", machine=Machine(gpus))
+    assert value == preset
+    assert "GPU" in reason
+
+
+@pytest.mark.parametrize(
+    ("length", "side", "gpus", "patch"),
+    [
+        (10, 512, 0, 128),  # small objects
+        (70, 512, 0, 160),
+        (123, 512, 0, 256),
+        (400, 512, 0, 256),  # as large as a processor takes
+        (400, 512, 1, 512),
+        (400, 2000, 1, 512),
+        (400, 300, 1, 288),  # as the median image
+        (30, 96, 0, 96),
+        (30, 40, 0, 32),
+        (0, 512, 0, 128),  # no object at all
+    ],
+)
+def test_the_patch_follows_objects_and_images(length, side, gpus, patch):
+    sides = {"minimum": 32, "median": float(side), "maximum": side}
+    made = data(object_length=float(length), height=sides, width={**sides, "median": 5000.0})
+    assert chosen("patch", made, Machine(gpus))[0] == patch
+
+
+def test_a_patch_for_pspnet_has_its_multiple():
+    assert chosen("patch", architecture="PSPNet")[0] % 96 == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "explicit", "batch", "why"),
+    [
+        ({}, Machine(), {}, 8, "131,072 pixels a step"),
+        ({}, Machine(1, 80 * GIB), {}, 32, "labelled pixels"),  # 64, but a twentieth is 32
+        ({"training_pixels": 10**9}, Machine(1, 80 * GIB), {}, 64, "pixels a step"),
+        ({"training_pixels": 10**9}, Machine(1, 5 * GIB), {}, 64, "pixels a step"),
+        ({"training_pixels": 10**9}, Machine(1, 4 * GIB), {}, 32, "memory decides"),
+        ({"training_pixels": 10**9}, Machine(1, None), {}, 64, "pixels a step"),
+        ({"training_pixels": 5 * 128**2}, Machine(), {}, 2, "labelled pixels"),
+        ({}, Machine(3, 80 * GIB), {}, 33, "labelled pixels"),  # which three GPUs share
+        ({}, Machine(), {"patch": 256}, 2, "131,072 pixels a step"),
+    ],
+)
+def test_the_batch_follows_the_step_the_pixels_and_the_memory(
+    changes, machine, explicit, batch, why
+):
+    value, reason = chosen("batch", data(**changes), machine, **explicit)
+    assert value == batch
+    assert why in reason
+
+
+def test_more_memory_gives_the_same_plan_but_where_it_decides():
+    assert plan(machine=Machine(0, 8 * GIB)) == plan(machine=Machine(0, 80 * GIB))
+
+
+def test_too_little_memory_for_the_smallest_batch_is_told_in_a_sentence():
+    told = (
+        r"train.batch: even 2 patches of 128 x 128 pixels may need 2.2 GiB, and the processor has"
+    )
+    with pytest.raises(UserError, match=told):
+        plan(machine=Machine(0, 2 * GIB))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("pixels", [1, 4 * 128**2, 40 * 512**2, 10**9, 10**12])
+def test_a_training_sees_what_its_preset_says(name, pixels):
+    preset = PRESETS[name]
+    values = planned_values(plan(data(training_pixels=pixels), preset=name))
+    seen = values["steps"] * values["epochs"] * values["batch"] * values["patch"] ** 2
+    expected = min(max(preset.views * pixels, preset.least), preset.most)
+    an_epoch_more = values["epochs"] * values["batch"] * values["patch"] ** 2
+    assert expected <= seen < expected + an_epoch_more + preset.step
+
+
+@pytest.mark.parametrize(
+    ("explicit", "steps", "epochs"),
+    [({"steps": 50}, 50, 14), ({"epochs": 7}, 99, 7), ({"steps": 3, "epochs": 2}, 3, 2)],
+)
+def test_steps_and_epochs_make_the_length_together(explicit, steps, epochs):
+    values = planned_values(plan(**explicit))
+    assert (values["steps"], values["epochs"]) == (steps, epochs)
+
+
+@pytest.mark.parametrize(
+    ("share", "patches"), [(0.004, 0.5), (0.02, 0.33), (0.07, 0), (0.8, 0), (0.0, 0)]
+)
+def test_the_rarer_foreground_is_the_more_patches_are_on_it(share, patches):
+    value, reason = chosen("foreground_patches", data(foreground=share))
+    assert value == patches
+    assert f"{share:.1%}"[:-2] in reason
+
+
+@pytest.mark.parametrize(
+    ("between", "inside", "normalization"),
+    [
+        ([10.0], [38.0], "standard"),
+        ([40.0], [38.0], "image"),
+        ([0.0], [0.0], "standard"),  # all of one grey
+        ([5.0], [0.0], "image"),
+        ([1.0, 40.0], [38.0, 38.0], "image"),
+    ],
+)
+def test_images_that_differ_are_normalized_by_themselves(between, inside, normalization):
+    made = data(between=between, inside=inside)
+    assert chosen("normalization", made)[0] == normalization
+
+
+@pytest.mark.parametrize("name", ["patch", "batch", "foreground_patches", "normalization"])
+def test_an_explicit_value_wins(name):
+    value = {"patch": 64, "batch": 3, "foreground_patches": 0.9, "normalization": "none"}[name]
+    assert chosen(name, **{name: value}) == (value, "set in the configuration")
+
+
+def test_few_patches_and_images_of_no_common_brightness_are_told():
+    made = data(training_pixels=5 * 128**2, between=[200.0], inside=[10.0])
+    few, apart = plan(made)["warnings"]
+    assert few.startswith("dataset.labels: the labelled pixels of the training images make 5.0 pa")
+    assert apart.startswith("dataset.images: images share no brightness")
+    assert plan()["warnings"] == []
+
+
+def test_every_encoder_has_its_memory():
+    assert sorted(OUTPUT_BYTES) == sorted(TRAIN["encoder"]["enum"])
+    for architecture in TRAIN["architecture"]["enum"]:
+        section = {**AUTO, "architecture": architecture, "encoder": "resnet34"}
+        assert needed_memory(section, 4, 128, 0) > needed_memory(section, 2, 128, 0)
+
+
+def test_a_fingerprint_of_an_earlier_version_is_told():
+    old = {key: value for key, value in DATA.items() if key != "structures"}
+    with pytest.raises(UserError, match="-R plan"):
+        plan(old)

@@ -1,0 +1,1 @@
+"""The settings of a training that the data and the machine decide."""

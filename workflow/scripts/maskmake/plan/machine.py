@@ -1,0 +1,86 @@
+"""What the machine of a training has, and what a training needs of its memory."""
+
+from dataclasses import dataclass
+
+from maskmake.runtime.gpus import gpu_memory
+from maskmake.runtime.memory import available_memory
+
+# Bytes of the outputs of all layers of a U-Net for each pixel of a patch, as float32: what
+# ``network.memory.output_bytes`` says of the network of each encoder, rounded up.
+OUTPUT_BYTES = {
+    "vgg16": 2600,
+    "vgg19": 2700,
+    "resnet18": 2200,
+    "resnet34": 2700,
+    "resnet50": 4600,
+    "resnet101": 6200,
+    "resnet152": 8100,
+    "resnext50": 6200,
+    "resnext101": 8600,
+    "seresnet18": 2300,
+    "seresnet34": 2800,
+    "seresnet50": 4900,
+    "seresnet101": 6800,
+    "seresnet152": 9100,
+    "seresnext50": 6600,
+    "seresnext101": 9300,
+    "senet154": 15700,
+    "densenet121": 5300,
+    "densenet169": 6100,
+    "densenet201": 7500,
+    "inceptionv3": 3000,
+    "inceptionresnetv2": 5600,
+    "mobilenet": 2700,
+    "mobilenetv2": 3100,
+    "efficientnetb0": 3100,
+    "efficientnetb1": 3900,
+    "efficientnetb2": 4000,
+    "efficientnetb3": 5000,
+    "efficientnetb4": 6100,
+    "efficientnetb5": 7900,
+    "efficientnetb6": 9800,
+    "efficientnetb7": 12700,
+}
+# Other decoders have at most this more (ResNet-34, EfficientNet-B0).
+DECODER_BYTES = {"Unet": 0, "FPN": 2700, "Linknet": 0, "PSPNet": 0}
+# Peak memory of a step is up to 2 times the outputs of all layers, see ``network.memory``.
+PEAK = 2.0
+# The program itself, its libraries and the weights with their gradients and moments.
+BASE = 2 * 2**30
+# Of the memory that is free, which other programs may want too.
+SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The device of a training: how many GPUs, 0 for the processor."""
+
+    gpus: int
+
+    def memory(self) -> int | None:
+        """Bytes that a training can take: of one GPU, or those that are free for the processor.
+
+        None where a GPU is asked for that this machine does not list.
+        """
+        return gpu_memory() if self.gpus else int(SHARE * available_memory())
+
+    @property
+    def name(self) -> str:
+        """What an error calls it."""
+        return "GPU" if self.gpus else "processor"
+
+
+def needed_memory(section: dict, batch: int, patch: int, gpus: int) -> int:
+    """Bytes that a training takes at most, those of one GPU where there are several.
+
+    Args:
+        section: settings of a run: architecture, encoder and precision.
+        batch: patches a step.
+        patch: their side in pixels.
+        gpus: among which the batch is shared; 0 for the processor.
+    """
+    pixel = OUTPUT_BYTES[section["encoder"]] + DECODER_BYTES[section["architecture"]]
+    # The processor may have no bfloat16, with which outputs have half the size.
+    half = gpus > 0 and section["precision"] != "float32"
+    share = -(-batch // max(gpus, 1))
+    return int(BASE + PEAK * pixel * share * patch**2 / (2 if half else 1))

@@ -1,0 +1,20 @@
+"""Choose the settings of a run that are auto."""
+
+from maskmake.data.fingerprint import read_plan
+from maskmake.data.tables import read_index
+from maskmake.plan.machine import Machine
+from maskmake.plan.planner import plan_run
+from maskmake.plan.run_plan import log_plan
+from maskmake.runtime.files import write_json
+from maskmake.runtime.gpus import granted_gpus
+from maskmake.runtime.log import job
+
+with job(snakemake):
+    gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
+    plan = plan_run(
+        snakemake.params.train,
+        read_plan(snakemake.input.fingerprint, read_index(snakemake.input.index)),
+        Machine(gpus),
+    )
+    log_plan(plan)
+    write_json(snakemake.output.plan, plan)
