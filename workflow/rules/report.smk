@@ -46,35 +46,53 @@ rule report:
             ]
         ),
     output:
-        page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),
-        data=report(f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"),
+        page=report(
+            f"{RESULTS}/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"figure": "Report"},
+        ),
+        data=report(
+            f"{RESULTS}/report/data.png",
+            caption="../report/data.rst",
+            category="Figures",
+            labels={"figure": "Images and labels"},
+        ),
         augmented=report(
             f"{RESULTS}/report/augmented.png",
             caption="../report/augmented.rst",
             category="Figures",
+            labels={"figure": "Augmented patches"},
         ),
         training=report(
             f"{RESULTS}/report/training.svg",
             caption="../report/training.rst",
             category="Figures",
+            labels={"figure": "Training"},
         ),
         threshold=report(
             f"{RESULTS}/report/threshold.svg",
             caption="../report/threshold.rst",
             category="Figures",
+            labels={"figure": "Threshold"},
         ),
         scores=report(
-            f"{RESULTS}/report/scores.svg", caption="../report/scores.rst", category="Figures"
+            f"{RESULTS}/report/scores.svg",
+            caption="../report/scores.rst",
+            category="Figures",
+            labels={"figure": "Scores"},
         ),
         calibration=report(
             f"{RESULTS}/report/calibration.svg",
             caption="../report/calibration.rst",
             category="Figures",
+            labels={"figure": "Calibration"},
         ),
         examples=report(
             f"{RESULTS}/report/examples.png",
             caption="../report/examples.rst",
             category="Figures",
+            labels={"figure": "Examples"},
         ),
     log:
         f"{RESULTS}/logs/report.log",

@@ -27,7 +27,7 @@ INTERRUPTED = "Stopped; run the same command again to go on."
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Select jobs|Execute |Conda environments|"
     "Touching output|Complete log|Elapsed time|Removing output files|Exiting because a job|"
-    "Group jobs: inactive|Singularity containers|Waiting (at most|for)|Will exit after"
+    "Shutting down, this|Group jobs: inactive|Singularity containers|Waiting (at most|for)"
 )
 USER_STOPS = "Terminating processes on user request"
 NOTHING_TO_DO = "Nothing to be done"
