@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
 IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo new check test test-all lock sbom
+.PHONY: help setup demo new check test test-all lock sbom docs pictures
 
 help: ## list the targets
 	@echo "make [target], with GPU=1 for CUDA and PYTHON=python3.12, say, for another Python:"
@@ -53,6 +53,13 @@ test: setup $(TOOLS) ## what must hold before a commit, and what CI runs
 
 test-all: setup $(TOOLS) ## every test, all 128 networks included
 	$(PYTEST) $(IN_PARALLEL) -q -m ""
+
+docs: setup ## write docs/configuration.md and docs/reruns.md again from what they are made of
+	$(BIN)/python docs/settings.py
+	$(BIN)/python tests/reruns/table.py > docs/reruns.md
+
+pictures: demo ## make the pictures of the README again; needs chromium
+	$(BIN)/python docs/pictures.py
 
 sbom: $(TOOLS) ## list the locked packages in maskmake.cdx.json, in the format CycloneDX
 	$(BIN)/cyclonedx-py requirements --output-reproducible -o maskmake.cdx.json $(LOCK)
