@@ -62,6 +62,14 @@ test: setup $(TOOLS) ## what must hold before a commit, and what CI runs
 test-all: setup $(TOOLS) ## every test, all 128 networks included
 	$(PYTEST) $(IN_PARALLEL) -q -m ""
 
+.PHONY: docs pictures
+docs: setup ## write docs/configuration.md and docs/reruns.md again from what they are made of
+	$(BIN)/python docs/settings.py
+	$(BIN)/python tests/reruns/table.py > docs/reruns.md
+
+pictures: demo ## make the pictures of the README again; needs chromium
+	$(BIN)/python docs/pictures.py
+
 sbom: $(TOOLS) ## list the locked packages in maskmake.cdx.json, in the format CycloneDX
 	$(BIN)/cyclonedx-py requirements --output-reproducible -o maskmake.cdx.json $(LOCK)
 
