@@ -51,6 +51,7 @@ rule report:
         ),
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),
+        images=directory(f"{RESULTS}/report/images"),
         data=report(f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"),
         augmented=report(
             f"{RESULTS}/report/augmented.png",
@@ -86,6 +87,7 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../../envs/images.yaml"
+    threads: 4
     params:
         runs=list(RUNS),
         settings={key: SETTINGS[key] for key in ("dataset", "split", "predict", "decide", "runs")},

@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
 from maskmake.data.splits import SplitRecord
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
+from maskmake.pages.browser import Browser
+from maskmake.pages.html import render_page
 from maskmake.report import figures
+from maskmake.report.image_table import browse_test_images
 from maskmake.report.inputs import (
     ReportInputs,
     ReportOutputs,
@@ -70,7 +72,7 @@ from maskmake.runtime.files import read_json, write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
 from maskmake.scores.scorecard import headline_score
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
 class _Panels(NamedTuple):
@@ -82,7 +84,11 @@ class _Panels(NamedTuple):
 
 
 def write_report(
-    inputs: ReportInputs, runs: list[str], settings: dict, outputs: ReportOutputs
+    inputs: ReportInputs,
+    runs: list[str],
+    settings: dict,
+    outputs: ReportOutputs,
+    processes: int = 1,
 ) -> None:
     """Write the page and its figures.
 
@@ -91,7 +97,9 @@ def write_report(
         runs: names of the runs, in the order of their files in ``inputs``.
         settings: resolved configuration: ``dataset``, ``split``, ``predict``, ``decide`` and, for
             each run, its complete training settings under ``runs``.
-        outputs: where to write; the page is one HTML file without external resources.
+        outputs: where to write; the page asks for nothing but the pictures in ``outputs.images``,
+            and can be read without them.
+        processes: that make these pictures at once.
 
     Raises:
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
@@ -114,6 +122,7 @@ def write_report(
     )
     _write_figures(outputs, ranked, panels)
     page = _render(
+        browser=browse_test_images(outputs.images, inputs, ranked, table, processes),
         best=best,
         notes=notes(ranked, table, panels.examples),
         runs=[_run_section(run) for run in ranked.values()],
@@ -173,24 +182,20 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
     }
 
 
-def _render(**context) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        number=number,
-        percent=percent,
-        duration=duration,
-        counted=counted,
-        setting=setting_text,
-    )
-    return environment.get_template("report.html.j2").render(
+def _render(browser: Browser, name: str, **context) -> str:
+    return render_page(
+        TEMPLATE,
+        f"{name} · maskmake report",
+        browser,
+        filters={
+            "number": number,
+            "percent": percent,
+            "duration": duration,
+            "counted": counted,
+            "setting": setting_text,
+        },
         **context,
+        name=name,
         tiny=TINY,
         missed_colour="rgb({}, {}, {})".format(*MISSED),
         false_colour="rgb({}, {}, {})".format(*FALSE),
