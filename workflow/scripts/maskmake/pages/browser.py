@@ -1,4 +1,4 @@
-"""Images that a reader of a page sorts, filters and opens, and the plots that are linked to them."""
+"""Images that a reader of a page sorts, filters and opens, and plots that are linked to them."""
 
 import base64
 import io
@@ -187,7 +187,7 @@ def histogram_plot(name: str, column: int, heading: str, values: Sequence[float]
 def scatter_plot(
     name: str, ids: Sequence[str], x: tuple[str, Sequence], y: tuple[str, Sequence]
 ) -> Plot:
-    """Two numbers of each image, each a heading and the values; a click on a dot shows the image."""
+    """Two numbers of each image, as heading and values; a click on a dot shows the image."""
     pairs = zip(ids, x[1], y[1], strict=True)
     data = [
         {"row": row, "id": id_, "x": finite(first), "y": finite(second)}

@@ -18,6 +18,7 @@ from maskmake.pages.browser import (
 )
 from maskmake.report.inputs import ReportInputs, Run
 from maskmake.report.layers import LABEL, Look, Sources, layers, write_layers
+from maskmake.report.notes import far_below, with_mean
 from maskmake.report.sentences import objects_of
 from maskmake.report.terms import HEADINGS, SCORE_TERMS, number, percent
 from maskmake.scores.scorecard import headline_score
@@ -26,10 +27,6 @@ SCORES = ["foreground_dice", "mean_dice", "precision", "recall", "boundary_f1", 
 SCORES += ["expected_mean_dice"]
 EXPECTED_HEADING, REASON = "expected Dice", "reason to look"
 
-# A score is far below the others if it is this many robust standard deviations below the median.
-FAR = 3.5
-ROBUST = 1.4826  # standard deviations in a median absolute deviation of a normal distribution
-SMALLEST_DISTANCE = 0.02  # below the median by less than this, no score is far
 SURE_AND_WRONG = 0.1  # the expected Dice is above the real one by more than this
 MANY, MORE = 2, 5  # objects: so many times those of the label, and so many more
 
@@ -40,7 +37,7 @@ def browse_test_images(
     runs: Mapping[str, Run],
     table: pd.DataFrame,
     processes: int,
-) -> Browser:
+) -> tuple[Browser, list[Look]]:
     """Write the pictures of the test images, and give the table of them, the worst first.
 
     Args:
@@ -80,7 +77,7 @@ def browse_test_images(
                 (HEADINGS[headline], _floats(values[score])),
             ),
         ]
-    return Browser(
+    browser = Browser(
         what="test images",
         folder=f"{Path(folder).parent.name}/{Path(folder).name}",
         columns=columns,
@@ -97,12 +94,7 @@ def browse_test_images(
         total=len(best.per_image),
         rest=f"runs/{best.name}/per_image.csv",
     )
-
-
-def with_mean(per_image: pd.DataFrame) -> pd.DataFrame:
-    """The scores of images, with their mean Dice where old tables have none."""
-    means = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
-    return per_image.assign(mean_dice=means)
+    return browser, looks
 
 
 def _floats(values: Sequence) -> list[float]:
@@ -159,10 +151,7 @@ def image_reasons(
         run: whose masks they are.
         headline: the score that counts.
     """
-    median = scores[headline].median()
-    distance = median - scores[headline]
-    width = ROBUST * (scores[headline] - median).abs().median()
-    far = (distance > FAR * width) & (distance > SMALLEST_DISTANCE)
+    far = far_below(scores[headline])
     expected = scores.get("expected_mean_dice", pd.Series(np.nan, scores.index))
     texts = []
     for place, row in enumerate(scores.itertuples()):

@@ -51,11 +51,15 @@ class Look(NamedTuple):
         thumbnail: a ``data:`` address.
         size: width and height of the thumbnail.
         objects: in the label, and in the mask of each run.
+        area, border: pixels of the objects of the label, and those of them that touch the other
+            class.
     """
 
     thumbnail: str
     size: tuple[int, int]
     objects: dict[str, int]
+    area: int
+    border: int
 
 
 def layers(runs: Sequence[str]) -> list[Layer]:
@@ -127,7 +131,10 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
         objects[run] = _count(where_labelled(mask, label), sources.objects)
         first = mask if first is None else first
     small = outlined_thumbnail(picture, first, side)
-    return Look(jpeg_uri(small), (small.shape[1], small.shape[0]), objects)
+    inside = label == (sources.objects == "foreground")
+    border = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    size = (small.shape[1], small.shape[0])
+    return Look(jpeg_uri(small), size, objects, int(inside.sum()), int(border.sum()))
 
 
 def _count(label: np.ndarray, objects: ObjectName) -> int:
