@@ -13,8 +13,8 @@ from PIL import Image
 MOST_ROWS = 3000  # images with a row and a thumbnail in the page
 
 # Sides of thumbnails: pages with more images have smaller ones, so that their size is bounded.
-THUMBNAIL_SIDES = ((60, 160), (600, 112), (MOST_ROWS, 72))
-JPEG_QUALITY = 72
+THUMBNAIL_SIDES = ((60, 160), (600, 112), (MOST_ROWS, 64))
+JPEG_QUALITY = 66
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # of Okabe and Ito, distinct for the colour-blind
 BINS = 20

@@ -1,6 +1,5 @@
 """The full pictures of test images, which the viewer of the page shows as layers."""
 
-import io
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -18,13 +17,13 @@ from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore, open_images, open_labels
 from maskmake.data.tables import read_index
 from maskmake.pages.browser import Layer, jpeg_uri
-from maskmake.report.pictures import FALSE, MISSED, OUTLINE, full_size, stretched
+from maskmake.pages.pictures import OUTLINE, outlined_thumbnail, write_jpeg, write_layer
+from maskmake.report.pictures import FALSE, MISSED, full_size, stretched
 from maskmake.runtime.processes import map_in_order
 
 IMAGE, LABEL, PROBABILITY, MASK, ERRORS = "image", "label", "probability", "mask", "errors"
 TITLES = {IMAGE: "Image", LABEL: "Label", PROBABILITY: "Probability", MASK: "Mask"}
 TITLES |= {ERRORS: "Errors"}
-JPEG_QUALITY = 85
 
 LABEL_COLOUR = (240, 228, 66)  # yellow of Okabe and Ito
 IGNORED_COLOUR = (128, 128, 128)
@@ -112,10 +111,10 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     images, labels = _stores(str(sources.images), str(sources.labels), str(sources.index))
     picture = stretched(images[image_id], full_size)
     label = full_size(np.asarray(labels[image_id]))
-    Image.fromarray(picture).save(folder / IMAGE / f"{image_id}.jpg", quality=JPEG_QUALITY)
+    write_jpeg(folder / IMAGE / f"{image_id}.jpg", picture)
     kinds = np.zeros(label.shape, np.uint8)
     kinds[label == 1], kinds[label == IGNORED] = 1, 2
-    _write_palette(folder / LABEL / f"{image_id}.png", kinds, [LABEL_COLOUR, IGNORED_COLOUR])
+    write_layer(folder / LABEL / f"{image_id}.png", kinds, [LABEL_COLOUR, IGNORED_COLOUR])
     objects = {LABEL: _count(label, sources.objects)}
     first = None
     for run, paths in sources.runs.items():
@@ -124,10 +123,10 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
         Image.fromarray(probability).save(
             folder / f"{PROBABILITY}-{run}" / f"{image_id}.png", compress_level=1
         )
-        _write_palette(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, [OUTLINE])
+        write_layer(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, [OUTLINE])
         errors = (mask & (label == 0)) * np.uint8(2)
         errors[~mask & (label == 1)] = 1
-        _write_palette(folder / f"{ERRORS}-{run}" / f"{image_id}.png", errors, [MISSED, FALSE])
+        write_layer(folder / f"{ERRORS}-{run}" / f"{image_id}.png", errors, [MISSED, FALSE])
         objects[run] = _count(where_labelled(mask, label), sources.objects)
         first = mask if first is None else first
     small = outlined_thumbnail(picture, first, side)
@@ -139,27 +138,3 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
 
 def _count(label: np.ndarray, objects: ObjectName) -> int:
     return ndimage.label(label == (objects == "foreground"))[1]
-
-
-def _write_palette(path: Path, kinds: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> None:
-    """Write a picture that is transparent where ``kinds`` is 0."""
-    image = Image.fromarray(kinds.astype(np.uint8), mode="P")
-    image.putpalette([0, 0, 0, *(part for colour in colours for part in colour)])
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", bits=2, transparency=0, compress_level=4)
-    path.write_bytes(buffer.getvalue())
-
-
-def outlined_thumbnail(picture: np.ndarray, mask: np.ndarray | None, side: int) -> np.ndarray:
-    """A picture (H, W) or (H, W, 3) made small, with the border of a mask (H, W) drawn on it."""
-    image = Image.fromarray(picture).convert("RGB")
-    image.thumbnail((side, side), Image.Resampling.BOX)
-    small = np.array(image)
-    if mask is not None:
-        size = (small.shape[1], small.shape[0])
-        inside = np.asarray(
-            Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
-        )
-        inside = inside > 127
-        small[inside & ~ndimage.binary_erosion(inside)] = OUTLINE
-    return small

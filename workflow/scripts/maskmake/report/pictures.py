@@ -15,6 +15,7 @@ from maskmake.data.images import read_pixels
 from maskmake.data.labels import IGNORED, where_labelled
 from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
+from maskmake.pages.pictures import OUTLINE, grey_levels
 from maskmake.runtime.files import read_array
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
@@ -22,8 +23,6 @@ SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows
 
 FULL_SIDE = 4096  # pixels; larger images are sampled for the viewer
 
-# Colours of Okabe and Ito, which the colour-blind can tell apart.
-OUTLINE = (86, 180, 233)
 MISSED = (213, 94, 0)  # label foreground, mask background
 FALSE = (0, 114, 178)  # label background, mask foreground
 
@@ -176,12 +175,7 @@ def stretched(
         ``uint8``, sampled, (h, w) or (h, w, 3); colours keep their proportions. Two channels are
         red and green; of more than three, the first three are shown.
     """
-    pixels = sample(pixels)
-    if pixels.ndim == 3:
-        pixels = np.pad(pixels[:, :, :3], [(0, 0), (0, 0), (0, max(0, 3 - pixels.shape[2]))])
-    low, high = np.percentile(pixels, [0.5, 99.5])
-    scaled = (pixels.astype(np.float32) - low) / ((high - low) or 1)
-    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+    return grey_levels(sample(pixels))
 
 
 def thumbnail(picture: np.ndarray) -> np.ndarray:
