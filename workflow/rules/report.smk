@@ -50,36 +50,54 @@ rule report:
             ]
         ),
     output:
-        page=report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Report"),
+        page=report(
+            f"{RESULTS}/report.html",
+            caption="../report/page.rst",
+            category="1 Report",
+            labels={"page": "Report of the data set"},
+        ),
         images=directory(f"{RESULTS}/report/images"),
-        data=report(f"{RESULTS}/report/data.png", caption="../report/data.rst", category="Figures"),
+        data=report(
+            f"{RESULTS}/report/data.png",
+            caption="../report/data.rst",
+            category="2 Figures",
+            labels={"figure": "1 Images and labels", "run": "all"},
+        ),
         augmented=report(
             f"{RESULTS}/report/augmented.png",
             caption="../report/augmented.rst",
-            category="Figures",
+            category="2 Figures",
+            labels={"figure": "8 Augmented patches", "run": "all"},
         ),
         training=report(
             f"{RESULTS}/report/training.svg",
             caption="../report/training.rst",
-            category="Figures",
+            category="2 Figures",
+            labels={"figure": "7 Training", "run": "all"},
         ),
         threshold=report(
             f"{RESULTS}/report/threshold.svg",
             caption="../report/threshold.rst",
-            category="Figures",
+            category="2 Figures",
+            labels={"figure": "4 Threshold", "run": "all"},
         ),
         scores=report(
-            f"{RESULTS}/report/scores.svg", caption="../report/scores.rst", category="Figures"
+            f"{RESULTS}/report/scores.svg",
+            caption="../report/scores.rst",
+            category="2 Figures",
+            labels={"figure": "3 Scores of each test image", "run": "all"},
         ),
         calibration=report(
             f"{RESULTS}/report/calibration.svg",
             caption="../report/calibration.rst",
-            category="Figures",
+            category="2 Figures",
+            labels={"figure": "6 Calibration", "run": "all"},
         ),
         examples=report(
             f"{RESULTS}/report/examples.png",
             caption="../report/examples.rst",
-            category="Figures",
+            category="2 Figures",
+            labels={"figure": "2 Best and worst test images", "run": "all"},
         ),
     log:
         f"{RESULTS}/logs/report.log",

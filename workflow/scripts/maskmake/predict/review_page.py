@@ -166,9 +166,7 @@ def _browser(
         what="masks",
         folder=folder,
         columns=[
-            Column(
-                EXPECTED_DICE, "How good the mask probably is, as the network sees it."
-            ),
+            Column(EXPECTED_DICE, "How good the mask probably is, as the network sees it."),
             Column(REASON, "What is unusual.", numeric=False),
             Column("foreground", "Share of the mask."),
             Column("pixels", "Height × width."),

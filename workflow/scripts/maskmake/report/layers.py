@@ -38,7 +38,7 @@ class Sources(NamedTuple):
 
     images: str
     labels: str
-    index: str
+    table: str  # index.csv
     runs: dict[str, dict[str, Path]]
     objects: ObjectName
 
@@ -108,7 +108,7 @@ def _stores(images: str, labels: str, index: str) -> tuple[PixelStore, PixelStor
 
 
 def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
-    images, labels = _stores(str(sources.images), str(sources.labels), str(sources.index))
+    images, labels = _stores(str(sources.images), str(sources.labels), str(sources.table))
     picture = stretched(images[image_id], full_size)
     label = full_size(np.asarray(labels[image_id]))
     write_jpeg(folder / IMAGE / f"{image_id}.jpg", picture)

@@ -30,7 +30,8 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
         settings: resolved configuration, of which ``predict`` is read.
     """
     training = best.trainings[0]
-    used, versions, decision = training["settings"], training["versions"], best.decision
+    used: Mapping = training["settings"]
+    versions, decision = training["versions"], best.decision
     roles = table["role"].value_counts()
     optimizer = f" by {used['optimizer']}" if "optimizer" in used else ""
     levels = number(decision["threshold"], 3)

@@ -112,7 +112,8 @@ def _tile(metrics: Mapping, key: str) -> tuple[str, str, str]:
 def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     """What the best run was trained on, with what, for how long, where and when."""
     first = best.trainings[0]
-    used, dataset = first["settings"], settings["dataset"]
+    used: Mapping = first["settings"]
+    dataset: Mapping = settings["dataset"]
     roles = table["role"].value_counts()
     validation = int(roles.get("validation", 0))
     chosen = f", with {number(validation, 0)} more for validation" if validation else ""
@@ -121,7 +122,7 @@ def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     seconds = sum(training["seconds"] for training in best.trainings)
     devices = ", ".join(sorted({training["device"] for training in best.trainings}))
     folds = f" in {counted(len(best.trainings), 'fold')}" if len(best.trainings) > 1 else ""
-    dates = sorted(training.get("finished", "")[:10] for training in best.trainings)
+    dates = sorted(training.get("finished", "") for training in best.trainings)
     date = f", finished on {dates[-1]}" if dates[-1] else ""
     return (
         f"Trained{folds} on {counted(int(roles.get('train', 0)), 'image')}{folder}{chosen}: "

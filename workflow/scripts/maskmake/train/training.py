@@ -4,6 +4,7 @@ import hashlib
 import platform
 from contextlib import closing
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -238,6 +239,7 @@ def _record(
         "parameters": engine.network.count_params(),
         "patches": settings.steps * settings.batch * len(recorder.history),
         "seconds": sum(row["seconds"] for row in recorder.history),
+        "finished": datetime.now(UTC).date().isoformat(),
         "peak_memory": peak_memory(),
         "best_epoch": best["epoch"],
         "val_loss": best["val_loss"],
