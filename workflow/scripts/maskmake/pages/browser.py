@@ -201,7 +201,8 @@ def scatter_plot(
             "x": _axis("x", headings[0], {"scale": {"zero": False, "nice": True}}),
             "y": _axis("y", headings[1], {"scale": {"zero": False, "nice": True}}),
             "tooltip": [
-                {"field": "id", "type": "nominal", "title": "image"},
+                # A field named "image" would be shown as a picture of that address.
+                {"field": "id", "type": "nominal", "title": "id"},
                 {"field": "x", "format": ".3f", "title": headings[0]},
                 {"field": "y", "format": ".3f", "title": headings[1]},
             ],
