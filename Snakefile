@@ -28,7 +28,7 @@ rule all:
     default_target: True
     input:
         [] if DATASET is None else rules.report.output.page,
-        rules.review_masks.output.review if SETTINGS["segment"]["images"] else [],
+        rules.review_page.output.page if SETTINGS["segment"]["images"] else [],
 
 
 rule plan_runs:
@@ -77,3 +77,4 @@ rule segment:
     """Masks of the images in segment.images, and the list of those to look at first."""
     input:
         rules.review_masks.output.review,
+        rules.review_page.output.page,

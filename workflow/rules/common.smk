@@ -199,6 +199,11 @@ def ids_of_shard(wildcards):
     return json.dumps([NEW_IMAGES[path] for path in images_of_shard(wildcards)])
 
 
+def names_of_new_images(wildcards):
+    """The ids after which the masks are named, by the path of the image, as JSON."""
+    return json.dumps({} if NEW_IMAGES_ARE_STORED else NEW_IMAGES)
+
+
 def contents_of_shard(wildcards):
     """The record of what the images of a shard held when they were segmented."""
     return f"{PREFIX}{MASKS}/.shards/{wildcards.shard}.contents.csv"

@@ -42,8 +42,8 @@ rule diagnose_run:
         picture=report(
             f"{RESULTS}/runs/{{run}}/specks.png",
             caption="../report/specks.rst",
-            category="Specks",
-            labels={"run": "{run}"},
+            category="2 Figures",
+            labels={"figure": "5 Specks", "run": "{run}"},
         ),
     log:
         f"{RESULTS}/logs/{{run}}-diagnose.log",

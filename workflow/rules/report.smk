@@ -49,50 +49,51 @@ rule report:
         page=report(
             f"{RESULTS}/report.html",
             caption="../report/page.rst",
-            category="Report",
-            labels={"figure": "Report"},
+            category="1 Report",
+            labels={"page": "Report of the data set"},
         ),
+        images=directory(f"{RESULTS}/report/images"),
         data=report(
             f"{RESULTS}/report/data.png",
             caption="../report/data.rst",
-            category="Figures",
-            labels={"figure": "Images and labels"},
+            category="2 Figures",
+            labels={"figure": "1 Images and labels", "run": "all"},
         ),
         augmented=report(
             f"{RESULTS}/report/augmented.png",
             caption="../report/augmented.rst",
-            category="Figures",
-            labels={"figure": "Augmented patches"},
+            category="2 Figures",
+            labels={"figure": "8 Augmented patches", "run": "all"},
         ),
         training=report(
             f"{RESULTS}/report/training.svg",
             caption="../report/training.rst",
-            category="Figures",
-            labels={"figure": "Training"},
+            category="2 Figures",
+            labels={"figure": "7 Training", "run": "all"},
         ),
         threshold=report(
             f"{RESULTS}/report/threshold.svg",
             caption="../report/threshold.rst",
-            category="Figures",
-            labels={"figure": "Threshold"},
+            category="2 Figures",
+            labels={"figure": "4 Threshold", "run": "all"},
         ),
         scores=report(
             f"{RESULTS}/report/scores.svg",
             caption="../report/scores.rst",
-            category="Figures",
-            labels={"figure": "Scores"},
+            category="2 Figures",
+            labels={"figure": "3 Scores of each test image", "run": "all"},
         ),
         calibration=report(
             f"{RESULTS}/report/calibration.svg",
             caption="../report/calibration.rst",
-            category="Figures",
-            labels={"figure": "Calibration"},
+            category="2 Figures",
+            labels={"figure": "6 Calibration", "run": "all"},
         ),
         examples=report(
             f"{RESULTS}/report/examples.png",
             caption="../report/examples.rst",
-            category="Figures",
-            labels={"figure": "Examples"},
+            category="2 Figures",
+            labels={"figure": "2 Best and worst test images", "run": "all"},
         ),
     log:
         f"{RESULTS}/logs/report.log",
@@ -100,6 +101,7 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../../envs/images.yaml"
+    threads: 4
     params:
         runs=list(RUNS),
         settings={

@@ -50,3 +50,23 @@ rule review_masks:
         code=code("review.py"),
     script:
         "../scripts/review.py"
+
+
+rule review_page:
+    """Writes the page of the masks of new images, with a picture of each."""
+    input:
+        review=rules.review_masks.output.review,
+        decision=f"{MODEL}/decision.json",
+        images=stored_new_images,
+    output:
+        page=f"{MASKS}/review.html",
+        pictures=directory(f"{MASKS}/review"),
+    log:
+        f"{RESULTS}/logs/segment-page.log",
+    conda:
+        "../../envs/images.yaml"
+    params:
+        names=names_of_new_images,
+        code=code("review_page.py"),
+    script:
+        "../scripts/review_page.py"

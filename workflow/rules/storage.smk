@@ -83,3 +83,8 @@ def stored_images_of_shard(wildcards):
     if not NEW_IMAGES_ARE_STORED:
         return []
     return [stored(address) for address in SHARDS[int(wildcards.shard)]]
+
+
+def stored_new_images(wildcards):
+    """All new images as inputs of a rule, if they lie in a storage."""
+    return [stored(address) for address in NEW_IMAGES] if NEW_IMAGES_ARE_STORED else []

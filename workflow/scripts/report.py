@@ -1,14 +1,17 @@
-"""Write the report page and its figures."""
+"""Write the report page, its figures and the pictures of its viewer."""
 
 from maskmake.report.inputs import ReportInputs, ReportOutputs
 from maskmake.report.page import write_report
 from maskmake.runtime.log import job, logger
 
-with job(snakemake):
-    write_report(
-        ReportInputs(**dict(snakemake.input.items())),
-        snakemake.params.runs,
-        snakemake.params.settings,
-        ReportOutputs(**dict(snakemake.output.items())),
-    )
-    logger.info("The report: %s", snakemake.output.page)
+# The processes that make pictures import this file again.
+if __name__ == "__main__":
+    with job(snakemake):
+        write_report(
+            ReportInputs(**dict(snakemake.input.items())),
+            snakemake.params.runs,
+            snakemake.params.settings,
+            ReportOutputs(**dict(snakemake.output.items())),
+            snakemake.threads,
+        )
+        logger.info("The report: %s", snakemake.output.page)

@@ -136,6 +136,10 @@ class Report(NamedTuple):
         return sum((confusion(*pair) for pair in pairs), Confusion())
 
     @property
+    def headline_name(self) -> str:
+        return self.headline.replace("_dice", " Dice")
+
+    @property
     def headline(self) -> str:
         share = np.mean([self.labels[i].mean() for i in self.test_ids])
         return "foreground_dice" if share < 0.2 else "mean_dice"
@@ -236,6 +240,21 @@ def test_a_note_is_there_if_and_only_if_it_holds(report):
         last = history.iloc[-1]
         if last["val_loss"] > max(history["val_loss"].min(), 1.5 * last["loss"]):
             expected.add(f"The run “{run}” may be overfitting: its validation loss is past its")
+        falling = history["val_loss"].tolist()
+        if falling[-1] == min(falling) and falling[-1] < 0.95 * min(falling[:-1]):
+            expected.add(f"The run “{run}” was still improving in the last of its 6 epochs")
+        scores = read_csv(report.folder / f"runs/{run}/per_image.csv")[report.headline]
+        below = scores.median() - scores
+        if far := int((below > np.maximum(0.05, 3.5 * 1.4826 * below.abs().median())).sum()):
+            images = f"{far} test image"
+            expected.add(f"The run “{run}” does far worse in {report.headline_name} on {images}")
+    validation = [label.mean() for i, label in report.labels.items() if i[0] == "v"]
+    share = {"train": report.labels["t0"].mean(), "v": np.mean(validation)}
+    share["t"] = np.mean([report.labels[i].mean() for i in report.test_ids])
+    for role, name in (("train", "training"), ("v", "validation")):
+        low, high = sorted([share[role], share["t"]])
+        if high - low >= 0.02 and high >= 2 * max(low, 0.002):
+            expected.add(f"The {name} images hold ")
     notes = report.texts.of("notes", "li")
     fragments = [note for note in notes if note.startswith("In the test images shown (")]
     for note in fragments:

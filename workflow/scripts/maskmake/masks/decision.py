@@ -168,10 +168,14 @@ class LearnedMethod(TypedDict):
 
 
 class Validation(TypedDict):
-    """For each validation image, the share of foreground in its mask and the expected Dice."""
+    """For each validation image, the share of foreground in its mask, and the Dice.
+
+    That is the one to expect, and the real one, which older files do not have.
+    """
 
     foreground: list[Share]
     expected_mean_dice: list[Share]
+    mean_dice: NotRequired[list[Share | None]]
 
 
 class Calibration(TypedDict):

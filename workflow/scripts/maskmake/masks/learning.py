@@ -29,6 +29,7 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 from maskmake.scores.calibration import expected_dice, learn_temperature
 from maskmake.scores.cases import Case, Cases
+from maskmake.scores.pixels import confusion, mean_dice
 from maskmake.scores.probabilities import probability_histogram
 
 
@@ -222,13 +223,18 @@ def learn_calibration(cases: Cases, decision: Decision) -> Calibration:
     """
     histogram, _ = pooled_histogram(cases())
     temperature = learn_temperature(histogram)
-    foreground, expected = [], []
+    foreground, expected, real = [], [], []
     for _, label, probability, _ in cases():
         mask = apply_decision(probability, decision)
         mask_histogram = probability_histogram(probability, where_labelled(mask, label))
         foreground.append(mask[is_labelled(label)].mean())
         expected.append(expected_dice(mask_histogram, temperature)["expected_mean_dice"])
+        real.append(float(mean_dice(confusion(mask, label))))
     return {
         "temperature": temperature,
-        "validation": {"foreground": foreground, "expected_mean_dice": expected},
+        "validation": {
+            "foreground": foreground,
+            "expected_mean_dice": expected,
+            "mean_dice": [value if np.isfinite(value) else None for value in real],
+        },
     }

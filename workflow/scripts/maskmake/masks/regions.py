@@ -10,17 +10,17 @@ from maskmake.data.labels import OBJECT_CONNECTIVITY
 from maskmake.data.object_class import ObjectName
 from maskmake.masks.decision import object_mask
 
-# Eight colours that are easy to distinguish on black (from Sasha Trubetskoy's list).
+# The colours of Okabe and Ito, which the colour-blind can tell apart, with white in place of black.
 PALETTE = np.array(
     [
-        (230, 25, 75),
-        (60, 180, 75),
-        (255, 225, 25),
-        (67, 99, 216),
-        (245, 130, 49),
-        (66, 212, 244),
-        (240, 50, 230),
-        (250, 190, 212),
+        (230, 159, 0),
+        (86, 180, 233),
+        (0, 158, 115),
+        (240, 228, 66),
+        (0, 114, 178),
+        (213, 94, 0),
+        (204, 121, 167),
+        (255, 255, 255),
     ],
     np.uint8,
 )

@@ -232,6 +232,7 @@ class TrainingRecord(TypedDict):
     parameters: Annotated[int, Keywords(minimum=1, maximum=MOST_PARAMETERS)]
     patches: Count
     seconds: Annotated[float, Keywords(minimum=0)]
+    finished: NotRequired[str]  # the day, such as 2026-11-27, in UTC; not in older files
     peak_memory: NotRequired[Count]  # bytes; a training of 0.1.0 has none
     best_epoch: Count
     val_loss: Annotated[float, Keywords(type=["number", "null"])]  # null where it was no number

@@ -6,6 +6,7 @@ without a background reads on white as well as on black.
 
 import io
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -15,15 +16,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import LogLocator
 
 from maskmake.masks.decision import LearnedDecision
 from maskmake.runtime.errors import printable
 
-INK = "#7c8594"  # text and axes
-FOREGROUND = "#3f8fd2"
-BACKGROUND = "#d98a1f"
-TRAINING = "#d98a1f"
-VALIDATION = "#3f8fd2"
+INK = "#6b7482"  # text and axes
+# Of Okabe and Ito.
+FOREGROUND = "#0072b2"
+BACKGROUND = "#d55e00"
+TRAINING = "#d55e00"
+VALIDATION = "#0072b2"
 
 DOTS_LIMIT = 200  # with more images than this a box alone stands for them
 PANEL_INCHES = (5.6, 4.4)
@@ -79,6 +82,20 @@ def inline_svg(figure: Figure, description: str) -> str:
     return element.replace(INK, "currentColor")
 
 
+def save_links(name: str, figure: Figure, data: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """A figure as SVG and PNG and its data as CSV: title, file name and ``data:`` address."""
+    table = data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    files = {
+        "SVG": (svg(figure).encode(), "image/svg+xml"),
+        "PNG": (png(figure), "image/png"),
+        "CSV": (table, "text/csv"),
+    }
+    return [
+        (title, f"{name}.{title.lower()}", f"data:{kind};base64,{b64encode(content).decode()}")
+        for title, (content, kind) in files.items()
+    ]
+
+
 def png(figure: Figure) -> bytes:
     """PNG file of a figure on white; the same figure gives the same bytes."""
     buffer = io.BytesIO()
@@ -111,7 +128,7 @@ def training_figure(folds_of_runs: Mapping[str, Sequence[tuple[pd.DataFrame, int
                     history["epoch"], history["learning_rate"], color=INK, **_line(history)
                 )
             rate_axes.set(xlabel="epoch", ylabel="learning\nrate", ylim=(0, None))
-            rate_axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+            rate_axes.yaxis.set_major_formatter("{x:g}")
             rate_axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
@@ -134,6 +151,8 @@ def _draw_losses(axes: Axes, folds: Sequence[tuple[pd.DataFrame, int]]) -> None:
     if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(LogLocator(subs=[2, 5]))
     axes.set_ylabel("loss")
     axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
 
@@ -144,21 +163,54 @@ def _line(history: pd.DataFrame) -> dict:
 
 
 def threshold_figure(
-    decisions: Mapping[str, LearnedDecision], objective_names: Mapping[str, str]
+    decisions: Mapping[str, LearnedDecision],
+    objective_names: Mapping[str, str],
+    reliabilities: Mapping[str, pd.DataFrame],
 ) -> Figure:
-    """Dice and objective of the validation images over the threshold, one panel a run.
+    """Scores over the threshold, and precision over recall, one panel a run.
 
     Args:
-        decisions: for each run, the contents of ``decision.json``.
+        decisions: for each run, the contents of ``decision.json``, of validation images.
         objective_names: what the legend calls each objective.
+        reliabilities: for each run, the table of ``reliability.csv``, of test images.
     """
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(len(decisions))
+        figure, panels = _panels(len(decisions), height=1.45)
         for panel, (run, decision) in zip(panels, decisions.items(), strict=True):
-            axes = figure.add_subplot(panel)
+            grid = panel.subgridspec(2, 1, height_ratios=[3, 2.2], hspace=0.42)
+            axes, recall_axes = grid.subplots(squeeze=False).ravel()
             _draw_title(axes, run, decisions)
             _draw_decision(axes, decision, objective_names[decision["objective"]])
+            _draw_precision(recall_axes, precision_recall(reliabilities[run]), decision)
     return figure
+
+
+def precision_recall(reliability: pd.DataFrame) -> pd.DataFrame:
+    """Precision and recall of pixels at the thresholds between the bins of a reliability table.
+
+    Args:
+        reliability: table of ``reliability.csv``.
+
+    Returns:
+        Rows of ``threshold, precision, recall``; precision is NaN where no pixel is left.
+    """
+    bins = reliability[reliability["probabilities"] == "raw"].fillna(0.0)
+    true = (bins["pixels"] * bins["frequency"]).to_numpy()[::-1].cumsum()[::-1]
+    marked = bins["pixels"].to_numpy()[::-1].cumsum()[::-1]
+    with np.errstate(invalid="ignore"):
+        table = {"threshold": bins["low"], "precision": true / marked, "recall": true / true[0]}
+    return pd.DataFrame(table)
+
+
+def _draw_precision(axes: Axes, curve: pd.DataFrame, decision: LearnedDecision) -> None:
+    axes.plot(curve["recall"], curve["precision"], color=FOREGROUND, marker=".", lw=1.4)
+    at = {
+        name: np.interp(decision["threshold"], curve["threshold"], curve[name].ffill())
+        for name in ("precision", "recall")
+    }
+    axes.plot(at["recall"], at["precision"], "o", ms=7, color=INK, label="chosen threshold")
+    axes.set(xlabel="recall (test pixels)", ylabel="precision", xlim=(-0.02, 1.02))
+    axes.legend(loc="lower left")
 
 
 def _draw_decision(axes: Axes, decision: LearnedDecision, objective: str) -> None:
@@ -267,15 +319,15 @@ def picture_figure(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Figure:
     return figure
 
 
-def _panels(count: int) -> tuple[Figure, list[SubplotSpec]]:
-    """Places of one plot a run, two in a row.
+def _panels(count: int, height: float = 1) -> tuple[Figure, list[SubplotSpec]]:
+    """Places of one plot a run, two in a row, so many times as high as usual.
 
     The places are fixed, since the solver behind matplotlib's constrained layout does not give
     the same positions to the last digit every time.
     """
     columns = min(count, 2)
     rows = -(-count // columns)
-    width, height = PANEL_INCHES
-    figure = Figure(figsize=(columns * width, rows * height))
+    width, usual = PANEL_INCHES
+    figure = Figure(figsize=(columns * width, rows * usual * height))
     grid = figure.add_gridspec(rows, columns, wspace=0.24, hspace=0.55)
     return figure, [grid[place] for place in range(count)]

@@ -76,9 +76,13 @@ class ReportInputs:
 
 
 class ReportOutputs(NamedTuple):
-    """Paths of the page and of its figures; the rule ``report`` gives them the same names."""
+    """Paths of the page, its figures and ``images``, the folder with all test images.
+
+    The rule ``report`` gives them the same names.
+    """
 
     page: str
+    images: str
     data: str
     augmented: str
     training: str

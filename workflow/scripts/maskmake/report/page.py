@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
 from maskmake.data.splits import SplitRecord
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
+from maskmake.pages.browser import Browser
+from maskmake.pages.html import render_page
 from maskmake.report import figures
+from maskmake.report.image_table import browse_test_images
 from maskmake.report.inputs import (
     ReportInputs,
     ReportOutputs,
@@ -26,6 +28,8 @@ from maskmake.report.inputs import (
     read_data,
     read_runs,
 )
+from maskmake.report.methods import citations, methods_paragraph
+from maskmake.report.notes import notes
 from maskmake.report.pictures import (
     FALSE,
     MISSED,
@@ -37,7 +41,6 @@ from maskmake.report.pictures import (
 )
 from maskmake.report.sentences import (
     calibration_sentences,
-    notes,
     objects_of,
     objects_sentence,
     result_sentence,
@@ -45,10 +48,10 @@ from maskmake.report.sentences import (
     verdict_sentences,
 )
 from maskmake.report.tables import (
+    FIRST,
     data_facts,
     difference_tables,
     flattened,
-    headline_scores,
     plan_table,
     role_table,
     score_table,
@@ -66,12 +69,19 @@ from maskmake.report.terms import (
     number,
     percent,
 )
+from maskmake.report.verdict import (
+    counting_scores,
+    headline_scores,
+    mattering_keys,
+    reason_sentence,
+    training_sentence,
+)
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.files import read_json, write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
 from maskmake.scores.scorecard import headline_score
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 
 class _Panels(NamedTuple):
@@ -83,7 +93,11 @@ class _Panels(NamedTuple):
 
 
 def write_report(
-    inputs: ReportInputs, runs: list[str], settings: dict, outputs: ReportOutputs
+    inputs: ReportInputs,
+    runs: list[str],
+    settings: dict,
+    outputs: ReportOutputs,
+    processes: int = 1,
 ) -> None:
     """Write the page and its figures.
 
@@ -92,7 +106,9 @@ def write_report(
         runs: names of the runs, in the order of their files in ``inputs``.
         settings: resolved configuration: ``dataset``, ``split``, ``predict``, ``decide`` and, for
             each run, its complete training settings under ``runs``.
-        outputs: where to write; the page is one HTML file without external resources.
+        outputs: where to write; the page asks for nothing but the pictures in ``outputs.images``,
+            and can be read without them.
+        processes: that make these pictures at once.
 
     Raises:
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
@@ -114,7 +130,10 @@ def write_report(
         ],
     )
     _write_figures(outputs, ranked, panels)
+    browser, looks = browse_test_images(outputs.images, inputs, ranked, table, processes)
+    counting = counting_scores(best, looks)
     page = _render(
+        browser=browser,
         best=best,
         notes=notes(ranked, table, panels.examples),
         runs=[_run_section(run) for run in ranked.values()],
@@ -126,8 +145,13 @@ def write_report(
         stages=stage_table(
             inputs.benchmarks, {name: run.trainings for name, run in finished.items()}
         ),
+        trained=training_sentence(best, table, settings),
+        why=reason_sentence(counting),
+        tiles=headline_scores(best, counting),
+        methods=methods_paragraph(best, table, settings),
+        citations=citations(best),
         **_data_section(best, table),
-        **_score_section(ranked, comparison, pairs),
+        **_score_section(ranked, comparison, pairs, mattering_keys(counting)),
         **_settings_section(settings, ranked),
         **panels._asdict(),
     )
@@ -137,17 +161,21 @@ def write_report(
 def _data_section(best: Run, table: pd.DataFrame) -> dict:
     return {
         "sentence": result_sentence(best, table),
-        "tiles": headline_scores(best),
         "facts": data_facts(table),
         "roles": role_table(table),
     }
 
 
-def _score_section(runs: Mapping[str, Run], comparison: pd.DataFrame, pairs: pd.DataFrame) -> dict:
+def _score_section(
+    runs: Mapping[str, Run], comparison: pd.DataFrame, pairs: pd.DataFrame, first: list[str]
+) -> dict:
     best = next(iter(runs.values()))
+    scores = score_table(comparison, first)
     scores_figure = figures.scores_figure({name: run.per_image for name, run in runs.items()})
     return {
-        "scores": score_table(comparison),
+        "scores": scores,
+        "first": FIRST,
+        "other_scores": {group: rows for group, rows in scores.items() if group != FIRST},
         "headline": HEADINGS[headline_score(best.metrics)],
         "verdicts": verdict_sentences(pairs, headline_score(best.metrics)),
         "differences": difference_tables(pairs, best.name),
@@ -175,24 +203,20 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
     }
 
 
-def _render(**context) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        number=number,
-        percent=percent,
-        duration=duration,
-        counted=counted,
-        setting=setting_text,
-    )
-    return environment.get_template("report.html.j2").render(
+def _render(browser: Browser, name: str, **context) -> str:
+    return render_page(
+        TEMPLATE,
+        f"{name} · maskmake report",
+        browser,
+        filters={
+            "number": number,
+            "percent": percent,
+            "duration": duration,
+            "counted": counted,
+            "setting": setting_text,
+        },
         **context,
+        name=name,
         tiny=TINY,
         missed_colour="rgb({}, {}, {})".format(*MISSED),
         false_colour="rgb({}, {}, {})".format(*FALSE),
@@ -204,7 +228,9 @@ def _write_figures(outputs: ReportOutputs, runs: Mapping[str, Run], panels: _Pan
     decisions = {name: run.decision for name, run in runs.items()}
     plots = {
         outputs.training: figures.training_figure(_losses(runs.values())),
-        outputs.threshold: figures.threshold_figure(decisions, OBJECTIVE_NAMES),
+        outputs.threshold: figures.threshold_figure(
+            decisions, OBJECTIVE_NAMES, {name: run.reliability for name, run in runs.items()}
+        ),
         outputs.scores: figures.scores_figure({name: run.per_image for name, run in runs.items()}),
         outputs.calibration: figures.reliability_figure(
             {name: run.reliability for name, run in runs.items()}
@@ -253,7 +279,9 @@ def _run_section(run: Run) -> dict:
     """Figures and numbers of how one run was trained and how its threshold was chosen."""
     objective = OBJECTIVE_NAMES[run.decision["objective"]]
     training = figures.training_figure(_losses([run]))
-    threshold = figures.threshold_figure({run.name: run.decision}, OBJECTIVE_NAMES)
+    threshold = figures.threshold_figure(
+        {run.name: run.decision}, OBJECTIVE_NAMES, {run.name: run.reliability}
+    )
     calibration = figures.reliability_figure({run.name: run.reliability})
     return {
         "name": run.name,
@@ -281,6 +309,21 @@ def _run_section(run: Run) -> dict:
             )
         ),
         "calibration": calibration_sentences(run.metrics, run.per_image),
+        "saves": {
+            "training": figures.save_links(
+                f"{run.name}-training",
+                training,
+                pd.concat(
+                    run.histories, keys=range(len(run.histories)), names=["fold", ""]
+                ).reset_index("fold"),
+            ),
+            "threshold": figures.save_links(
+                f"{run.name}-threshold", threshold, pd.DataFrame(run.decision["curve"])
+            ),
+            "calibration": figures.save_links(
+                f"{run.name}-calibration", calibration, run.reliability
+            ),
+        },
     }
 
 

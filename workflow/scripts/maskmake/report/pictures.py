@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,16 @@ from maskmake.data.images import read_pixels
 from maskmake.data.labels import IGNORED, where_labelled
 from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore
+from maskmake.pages.pictures import OUTLINE, grey_levels
 from maskmake.runtime.files import read_array
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
 SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
 
-OUTLINE = (0, 170, 255)
-MISSED = (230, 97, 0)  # label foreground, mask background
-FALSE = (26, 133, 255)  # label background, mask foreground
+FULL_SIDE = 4096  # pixels; larger images are sampled for the viewer
+
+MISSED = (213, 94, 0)  # label foreground, mask background
+FALSE = (0, 114, 178)  # label background, mask foreground
 
 GALLERY_IMAGES = 6
 
@@ -154,22 +156,26 @@ def sampled(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(pixels[::step, ::step])
 
 
-def stretched(pixels: np.ndarray) -> np.ndarray:
+def full_size(pixels: np.ndarray) -> np.ndarray:
+    """Every n-th row and column, at most ``FULL_SIDE`` of each."""
+    step = -(-max(pixels.shape[:2]) // FULL_SIDE)
+    return np.asarray(pixels[::step, ::step])
+
+
+def stretched(
+    pixels: np.ndarray, sample: Callable[[np.ndarray], np.ndarray] = sampled
+) -> np.ndarray:
     """Picture of an image: its percentiles 0.5 and 99.5 become black and white.
 
     Args:
         pixels: (H, W) or (H, W, C), any type.
+        sample: bounds the number of rows and columns.
 
     Returns:
         ``uint8``, sampled, (h, w) or (h, w, 3); colours keep their proportions. Two channels are
         red and green; of more than three, the first three are shown.
     """
-    pixels = sampled(pixels)
-    if pixels.ndim == 3:
-        pixels = np.pad(pixels[:, :, :3], [(0, 0), (0, 0), (0, max(0, 3 - pixels.shape[2]))])
-    low, high = np.percentile(pixels, [0.5, 99.5])
-    scaled = (pixels.astype(np.float32) - low) / ((high - low) or 1)
-    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+    return grey_levels(sample(pixels))
 
 
 def thumbnail(picture: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The sentences of the report, each made from the numbers that it states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,6 @@ from maskmake.data.object_class import ObjectName
 from maskmake.masks.objectives import DIGITS, OBJECTIVE_NAMES, TINY, digits_to_show
 from maskmake.masks.specks import CAUSES, KINDS, LARGE
 from maskmake.report.inputs import Run
-from maskmake.report.pictures import COUNTED_SIDE
 from maskmake.report.terms import (
     CAUSE_TERMS,
     HEADINGS,
@@ -26,13 +25,6 @@ from maskmake.scores.comparison import (
     UNCLEAR,
 )
 from maskmake.scores.scorecard import headline_score
-
-# Limits beyond which a note is given.
-FEW_TEST_IMAGES = 5
-LARGE_LOSS_RATIO = 1.5
-ENOUGH_EPOCHS = 5
-MANY_COMPONENTS_RATIO = 2
-MANY_COMPONENTS = 20
 
 # Up to this temperature, or down to its inverse, probabilities need no correction.
 HONEST = 1.05
@@ -88,75 +80,6 @@ def objects_sentence(learned: Mapping) -> str:
         f"Objects are the connected parts of the {objects_of(learned)}: clean-up, lines, specks "
         f"and the scores of objects and borders are those of this class. {reason}"
     ).rstrip()
-
-
-def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mapping]) -> list[str]:
-    """What the numbers say; a sentence is given only where it holds."""
-    sentences = []
-    test_images = int((table["role"] == "test").sum())
-    if test_images < FEW_TEST_IMAGES:
-        sentences.append(
-            f"The scores rest on {counted(test_images, 'test image')}: other images could give "
-            "rather different ones."
-        )
-    for run in runs.values():
-        sentences += _score_notes(run, table) + _loss_notes(run)
-    return sentences + _component_notes(examples)
-
-
-def _score_notes(run: Run, table: pd.DataFrame) -> list[str]:
-    sentences = []
-    accuracy, majority = run.metrics["pixel_accuracy"], run.metrics["majority_accuracy"]
-    if accuracy <= majority:
-        sentences.append(
-            f"By pixel accuracy the run “{run.name}” learned nothing more than the majority: "
-            f"{percent(accuracy)} against {percent(majority)}."
-        )
-    images = counted(len(run.per_image), "test image")
-    shares = run.per_image["id"].map(table.set_index("id")["foreground"])
-    # A background Dice of 0 says that none is found only where the label has some.
-    nowhere = {
-        "foreground": run.per_image["recall"] == 0,
-        "background": (run.per_image["background_dice"] == 0) & (shares < 1),
-    }
-    for kind, images_without in nowhere.items():
-        if missing := int(images_without.sum()):
-            sentences.append(
-                f"The run “{run.name}” finds none of the {kind} in {missing} of {images}."
-            )
-    return sentences
-
-
-def _loss_notes(run: Run) -> list[str]:
-    ratios = [_overfitting(history) for history in run.histories]
-    if max(ratios) < LARGE_LOSS_RATIO:
-        return []
-    return [
-        f"The run “{run.name}” may be overfitting: its validation loss is past its lowest value "
-        f"and ends at {number(max(ratios), 1)} times its training loss. More training images, "
-        "stronger augmentation or a smaller encoder can help."
-    ]
-
-
-def _overfitting(history: pd.DataFrame) -> float:
-    """Last validation loss over last training loss; 0 if it says nothing about overfitting."""
-    last = history.iloc[-1]
-    still_falling = not last["val_loss"] > history["val_loss"].min()
-    if len(history) < ENOUGH_EPOCHS or last["loss"] <= 0 or still_falling:
-        return 0.0
-    return last["val_loss"] / last["loss"]
-
-
-def _component_notes(examples: Sequence[Mapping]) -> list[str]:
-    in_labels = sum(example["label_components"] for example in examples)
-    in_masks = sum(example["mask_components"] for example in examples)
-    if in_masks < max(MANY_COMPONENTS_RATIO * in_labels, MANY_COMPONENTS):
-        return []
-    return [
-        f"In the test images shown (of large ones in the middle {COUNTED_SIDE} rows and columns), "
-        f"the masks hold {counted(in_masks, 'separate object')} where the labels hold "
-        f"{number(in_labels, 0)}: many are fragments or specks."
-    ]
 
 
 def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str]:

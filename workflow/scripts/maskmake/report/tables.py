@@ -10,7 +10,6 @@ import pandas as pd
 
 from maskmake.data.folders import natural_key
 from maskmake.network.settings import TrainingRecord
-from maskmake.report.inputs import Run
 from maskmake.report.terms import (
     DASH,
     HEADINGS,
@@ -23,50 +22,37 @@ from maskmake.report.terms import (
 )
 from maskmake.scores import scorecard
 from maskmake.scores.comparison import SEPARATOR
-from maskmake.scores.scorecard import headline_score
 
 STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split", "plan", "train"]
 STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
+
+FIRST = "What matters here"
 
 # Times are not scores, and runs are not ranked by them, but a shorter time is better.
 HIGHER_IS_BETTER = {**scorecard.HIGHER_IS_BETTER, "seconds_train": False, "seconds_predict": False}
 
 
-def headline_scores(best: Run) -> list[tuple[str, str, str]]:
-    """Heading, value and remark of the numbers at the top of the page."""
-    metrics = best.metrics
-    dice = [
-        ("mean Dice", number(metrics["mean_dice"], 3), "of foreground and background"),
-        ("foreground Dice", number(metrics["foreground_dice"], 3), "label white"),
-    ]
-    if headline_score(metrics) == "foreground_dice":
-        dice.reverse()
-    return [
-        *dice,
-        ("background Dice", number(metrics["background_dice"], 3), "label black"),
-        (
-            "pixel accuracy",
-            percent(metrics["pixel_accuracy"]),
-            f"majority: {percent(metrics['majority_accuracy'])}",
-        ),
-        ("V-Rand", number(metrics["v_rand"], 3), "objects kept apart"),
-    ]
-
-
-def score_table(comparison: pd.DataFrame) -> dict[str, list[dict]]:
+def score_table(comparison: pd.DataFrame, first: Sequence[str] = ()) -> dict[str, list[dict]]:
     """Rows of the score table, group by group.
 
     Args:
         comparison: table of ``comparison.csv``, indexed by run.
+        first: keys of the scores that make a group of their own, ``FIRST``, before the others.
 
     Returns:
-        For each group of ``SCORE_TERMS`` its rows: ``term``, ``better`` (higher, lower or empty)
-        and ``cells``, for each run a text, whether it is the best, and its interval or an empty
+        For each group, those of ``SCORE_TERMS`` without ``first``, its rows: ``term``,
+        ``better`` (higher, lower or empty) and ``cells``, for each run a text, whether it is the
+        best, and its interval or an empty
         text. All runs that round to the best value are best; if all runs do, none is.
     """
+    every = {key: term for terms in SCORE_TERMS.values() for key, term in terms.items()}
+    groups = {FIRST: {key: every[key] for key in first}} | {
+        group: {key: term for key, term in terms.items() if key not in first}
+        for group, terms in SCORE_TERMS.items()
+    }
     return {
         group: [_score_row(comparison, key, term) for key, term in terms.items()]
-        for group, terms in SCORE_TERMS.items()
+        for group, terms in groups.items()
     }
 
 

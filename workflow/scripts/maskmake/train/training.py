@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -270,6 +271,7 @@ def _record(
         "parameters": engine.network.count_params(),
         "patches": settings.batch * engine.steps_done,
         "seconds": sum(row["seconds"] for row in recorder.history),
+        "finished": datetime.now(UTC).date().isoformat(),
         "peak_memory": peak_memory(),
         "best_epoch": best["epoch"],
         "val_loss": best["val_loss"],

@@ -1,0 +1,52 @@
+"""The page of new masks: worst first, with its pictures, though an image is gone by now."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maskmake.predict.review_page import expected_error, write_review_page
+from maskmake.runtime.files import write_png
+
+
+@pytest.fixture
+def review(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = []
+    for place, id_ in enumerate(["worst", "a b#1", "gone"]):
+        image = tmp_path / f"new/{id_}.png"
+        write_png(image, rng.integers(0, 255, (30, 40)).astype(np.uint8))
+        write_png(tmp_path / f"masks/{id_}.png", rng.random((30, 40)) > 0.5)
+        size = {"height": 30, "width": 40, "foreground": 0.5}
+        rows.append(
+            {"id": id_, "image": str(image), **size, "expected_mean_dice": 0.8 + place / 10}
+        )
+    (tmp_path / "new/gone.png").unlink()
+    return pd.DataFrame(rows).assign(reason=["<few> pixels", np.nan, np.nan])
+
+
+def test_every_mask_is_on_the_page_with_its_pictures(review, tmp_path):
+    validation = {
+        "foreground": [0.5] * 2,
+        "expected_mean_dice": [0.9, 0.8],
+        "mean_dice": [0.8, None],
+    }
+    pictures = tmp_path / "review"
+    page = write_review_page(review, validation, tmp_path / "masks", {}, pictures)
+    data = json.loads(re.search(r'id="browser-data">(.*?)</script>', page, re.DOTALL)[1])
+    assert [image["id"] for image in data["images"]] == ["worst", "a b#1", "gone"]
+    assert "&lt;few&gt; pixels" in page and "0.80 ± 0.10" in page
+    assert "gone.png" in data["images"][2]["values"][1]
+    for kind, suffix in (("image", ".jpg"), ("mask", ".png")):
+        assert {path.name for path in (pictures / kind).iterdir()} == {
+            f"{id_}{suffix}" for id_ in review["id"]
+        }
+    assert write_review_page(review, validation, tmp_path / "masks", {}, pictures) == page
+
+
+def test_the_error_of_the_expected_dice_is_that_of_validation_images():
+    known = {"foreground": [], "expected_mean_dice": [0.9, 0.7], "mean_dice": [0.8, 0.75]}
+    assert expected_error(known) == pytest.approx(0.075)
+    assert expected_error({"foreground": [], "expected_mean_dice": [0.9]}) is None

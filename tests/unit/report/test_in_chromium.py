@@ -1,0 +1,204 @@
+"""The report in headless Chromium: what a reader does works, and nothing outside is asked for.
+
+Needs the command chromium and the Python package playwright (in an environment of its own, it is
+no part of the lock); axe-core is found after `npm install --prefix tests/unit/report axe-core`.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from constructed import Constructed, noisy, write_results
+
+from maskmake.report.inputs import ReportOutputs
+from maskmake.report.page import write_report
+
+pytestmark = pytest.mark.long
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("the command chromium is not there", allow_module_level=True)
+
+AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
+WIDTHS = [390, 1280, 1920]
+TEST_IMAGES = 12
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """A report of two runs, with the pictures of its viewer."""
+    folder = tmp_path_factory.mktemp("results")
+    made = Constructed({"unet": noisy(2, specks=2), "small": noisy(6)}, test=TEST_IMAGES)
+    runs = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
+    settings = {"dataset": {"name": "<x>"}, "split": {"folds": 1}, "predict": {}, "decide": {}}
+    places = {name: folder / "report" / name for name in ReportOutputs._fields}
+    outputs = ReportOutputs(**places | {"page": folder / "report.html"})
+    inputs, _ = write_results(folder, made)
+    write_report(inputs, list(made.runs), settings | {"runs": runs}, outputs)
+    return outputs.page
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, request):
+    """Open a page at a width; at the end nothing may have gone wrong, or been asked for outside."""
+    problems, contexts = [], []
+
+    def note(kind: str):
+        return lambda found: problems.append(f"{kind}: {getattr(found, 'text', found)}")
+
+    def outside(found) -> None:
+        if not found.url.startswith(("file:", "data:", "blob:")):
+            problems.append(f"request: {found.url}")
+
+    def open_page(path: Path, width: int = 1280, missing: bool = False, **options):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, **options))
+        page = contexts[-1].new_page()
+        if not missing:
+            page.on("console", note("console"))
+        page.on("pageerror", note("error"))
+        page.on("request", outside)
+        page.goto(path.as_uri())
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector(".vega-actions", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+def shown(page) -> list[str]:
+    return page.eval_on_selector_all(
+        "#rows tr:not([hidden]) th", "cells => cells.map(cell => cell.textContent)"
+    )
+
+
+def first_scores(page) -> list[float]:
+    return page.eval_on_selector_all(
+        "#rows tr:not([hidden])", "rows => rows.map(row => Number(row.cells[2].textContent))"
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_table_sorts_filters_and_is_a_grid(opened, report, width):
+    page = opened(report, width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert first_scores(page) == sorted(first_scores(page))
+    header = page.locator("th[data-sort='0'] button")
+    header.click()
+    header.click()
+    assert first_scores(page) == sorted(first_scores(page), reverse=True)
+    page.fill("#search", "t3")
+    assert shown(page) == ["t" + "3"] or all("t3" in name for name in shown(page))
+    page.click("#reset")
+    page.wait_for_function(
+        f"document.querySelectorAll('#rows tr:not([hidden])').length == {TEST_IMAGES}"
+    )
+    middle = sorted(first_scores(page))[6]
+    page.fill("#from", str(middle))
+    assert first_scores(page) and min(first_scores(page)) >= middle - 5e-4
+    page.click("#as-grid")
+    assert page.locator("#rows tr:not([hidden]) .score").first.is_visible()
+    assert "shown" in page.locator("#count").inner_text()
+
+
+def test_a_click_on_a_bar_or_a_dot_shows_its_images(opened, report):
+    page = opened(report)
+    bars = page.locator("[data-plot='0'] .mark-rect path")
+    bars.first.click()
+    assert 0 < len(shown(page)) < TEST_IMAGES
+    page.click("#reset")
+    page.wait_for_timeout(50)
+    page.locator("[data-plot='1'] .mark-symbol path").first.click(force=True)
+    assert len(shown(page)) == 1
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_viewer_has_layers_zoom_and_keys(opened, report, width):
+    page = opened(report, width)
+    page.locator("button.open").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#pane-0 canvas")
+    title = page.locator("#viewer-title")
+    first = title.inner_text()
+    page.keyboard.press("PageDown")
+    assert title.inner_text() == shown(page)[1] != first
+    page.keyboard.press("PageUp")
+    assert title.inner_text() == first
+    page.wait_for_timeout(500)
+
+    def picture() -> bytes:
+        page.wait_for_timeout(500)
+        return page.locator("#pane-0").screenshot()
+
+    before = picture()
+    page.keyboard.press("4")
+    with_mask = picture()
+    assert page.locator("#layers input").nth(3).is_checked() and with_mask != before
+    page.locator("#opacity").fill("10")
+    assert picture() != with_mask
+    page.keyboard.press("4")
+    page.locator("#opacity").fill("60")
+    fitted = picture()
+    page.keyboard.press("+")
+    assert picture() != fitted
+    page.keyboard.press("0")
+    assert page.locator("#viewer-message").inner_text().count("missing") == 0
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
+    assert page.evaluate("document.activeElement.className") == "open"
+
+
+def test_two_runs_are_seen_side_by_side_with_one_zoom(opened, report):
+    page = opened(report)
+    page.locator("button.open").first.click()
+    page.select_option("#run-1", "small")
+    page.wait_for_selector("#pane-1 canvas")
+    page.wait_for_timeout(800)
+    before = page.locator("#pane-1").screenshot()
+    page.click("#zoom-in")
+    page.wait_for_timeout(800)
+    assert page.locator("#pane-1").screenshot() != before
+
+
+def test_a_page_without_its_folder_says_so_and_shows_thumbnails(opened, report, tmp_path):
+    alone = Path(shutil.copy(report, tmp_path))
+    page = opened(alone, missing=True)
+    page.wait_for_selector("#missing", state="visible")
+    page.locator("button.open").first.click()
+    page.wait_for_function(
+        "document.getElementById('viewer-message').textContent.includes('missing')"
+    )
+
+
+def test_the_page_can_be_read_without_scripts(opened, report):
+    page = opened(report, java_script_enabled=False)
+    assert page.locator("#rows tr").count() == TEST_IMAGES
+    assert page.locator("#rows img").first.is_visible()
+    assert not page.locator("#controls").is_visible()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed beside this file")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_serious(opened, report, width, scheme):
+    page = opened(report, width, color_scheme=scheme)
+    page.add_script_tag(content=AXE.read_text())
+    found = page.evaluate("axe.run()")["violations"]
+    serious = [
+        (rule["id"], [node["html"][:200] for node in rule["nodes"]][:3])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert not serious

@@ -1,0 +1,181 @@
+"""The page of the masks of new images: the one to look at first on top, each with its outline."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+import pandas as pd
+
+from maskmake.data.images import ImageFile, open_image_files
+from maskmake.masks.decision import Validation
+from maskmake.pages.browser import (
+    MOST_ROWS,
+    Browser,
+    Column,
+    Layer,
+    Row,
+    finite,
+    histogram_plot,
+    jpeg_uri,
+    scatter_plot,
+    thumbnail_side,
+)
+from maskmake.pages.html import render_page
+from maskmake.pages.pictures import (
+    OUTLINE,
+    grey_levels,
+    outlined_thumbnail,
+    write_jpeg,
+    write_layer,
+)
+from maskmake.runtime.errors import UserError
+
+TEMPLATE = Path(__file__).parent / "templates" / "review.html.j2"
+FULL_SIDE = 2048  # pixels; larger images are sampled
+IMAGE, MASK = "image", "mask"
+LAYERS = [Layer("Image", IMAGE, ".jpg"), Layer("Mask", MASK, ".png")]
+
+EXPECTED_DICE, REASON = "expected Dice", "reason to look"
+
+
+def write_review_page(
+    review: pd.DataFrame,
+    validation: Validation,
+    masks: Path,
+    names: Mapping[str, str],
+    pictures: Path,
+) -> str:
+    """Write the pictures of new images and their masks, and give the page.
+
+    Args:
+        review: table of ``review.csv``.
+        validation: of ``decision.json``, which says how far the expected Dice was off.
+        masks: their folder, ``<id>.png``.
+        names: of masks by the path of the image, where it is not the stem.
+        pictures: folder to write; it is there once all are written.
+
+    Returns:
+        HTML, which lies beside the folder of pictures.
+    """
+    shown = review.head(MOST_ROWS)
+    unfinished = pictures.with_name(f".partial-{pictures.name}")
+    rmtree(unfinished, ignore_errors=True)
+    for layer in LAYERS:
+        (unfinished / layer.folder).mkdir(parents=True)
+    side = thumbnail_side(len(shown))
+    looks: dict[str, tuple[str, tuple[int, int], str]] = {}
+    # A stack is opened once for all its images.
+    by_file = shown.sort_values("image", kind="stable")
+    for path, rows in groupby(by_file.itertuples(), key=lambda row: row.image):
+        wanted = [row.id for row in rows]
+        for id_, image, fault in _open(Path(path), wanted, names.get(path)):
+            mask = _sampled(_only(masks / f"{id_}.png")) > 0
+            picture = grey_levels(_sampled(image)) if image else mask * np.uint8(255)
+            write_jpeg(unfinished / IMAGE / f"{id_}.jpg", picture)
+            write_layer(unfinished / MASK / f"{id_}.png", mask, [OUTLINE])
+            small = outlined_thumbnail(picture, mask, side)
+            looks[id_] = jpeg_uri(small), (small.shape[1], small.shape[0]), fault
+    rmtree(pictures, ignore_errors=True)
+    unfinished.rename(pictures)
+    off = expected_error(validation)
+    return render_page(
+        TEMPLATE,
+        "Masks of new images · maskmake",
+        _browser(review, shown, looks, pictures.name, off),
+        count=len(review),
+        off=off,
+    )
+
+
+def expected_error(validation: Validation) -> float | None:
+    """How far the expected Dice was off on validation images, on average; None: not known."""
+    pairs = zip(validation["expected_mean_dice"], validation.get("mean_dice", []), strict=False)
+    errors = [abs(expected - real) for expected, real in pairs if real is not None]
+    return sum(errors) / len(errors) if errors else None
+
+
+def _open(
+    path: Path, wanted: list[str], name: str | None
+) -> Iterator[tuple[str, ImageFile | None, str]]:
+    """The wanted images of a file; one that is gone by now has its mask alone, and a fault."""
+    try:
+        found = open_image_files(path, None, name)
+    except (UserError, OSError) as error:
+        found, fault = [], str(error)
+    else:
+        fault = f"{path}: the image is no longer in it"
+    images = {image.id: image for image in found if isinstance(image, ImageFile)}
+    for id_ in wanted:
+        image = images.get(id_)
+        yield id_, image, "" if image else fault
+
+
+def _only(path: Path) -> ImageFile:
+    (image,) = open_image_files(path)
+    if isinstance(image, UserError):
+        raise image
+    return image
+
+
+def _sampled(image: ImageFile) -> np.ndarray:
+    """Every n-th row and column, at most ``FULL_SIDE`` of each; bands bound the memory."""
+    step = -(-max(image.shape[:2]) // FULL_SIDE)
+    parts, row = [], 0
+    for band in image.read():
+        parts.append(band[-row % step :: step, ::step].copy())
+        row += len(band)
+    return np.concatenate(parts)
+
+
+def _browser(
+    review: pd.DataFrame,
+    shown: pd.DataFrame,
+    looks: Mapping[str, tuple[str, tuple[int, int], str]],
+    folder: str,
+    off: float | None,
+) -> Browser:
+    expected, share = shown["expected_mean_dice"].tolist(), shown["foreground"].tolist()
+    within = "" if off is None else f" ± {off:.2f}"
+    reasons = [
+        "; ".join(filter(None, [text if isinstance(text, str) else "", looks[id_][2]]))
+        for id_, text in zip(shown["id"], shown["reason"], strict=True)
+    ]
+    rows = [
+        Row(
+            row.id,
+            *looks[row.id][:2],
+            [finite(dice), reason, finite(part), row.height * row.width],
+            [f"{dice:.2f}{within}", reason, f"{100 * part:.1f} %", f"{row.height} × {row.width}"],
+        )
+        for row, dice, part, reason in zip(
+            shown.itertuples(), expected, share, reasons, strict=True
+        )
+    ]
+    plots = [
+        histogram_plot("masks-expected-dice", 0, EXPECTED_DICE, expected),
+        scatter_plot(
+            "masks-foreground",
+            shown["id"].tolist(),
+            ("share of foreground in the mask", share),
+            (EXPECTED_DICE, expected),
+        ),
+    ]
+    return Browser(
+        what="masks",
+        folder=folder,
+        columns=[
+            Column(EXPECTED_DICE, "How good the mask probably is, as the network sees it."),
+            Column(REASON, "What is unusual.", numeric=False),
+            Column("foreground", "Share of the mask."),
+            Column("pixels", "Height × width."),
+        ],
+        rows=rows,
+        layers=LAYERS,
+        runs=[""],
+        plots=plots if len(rows) > 1 else [],
+        order="the lowest expected Dice first",
+        total=len(review),
+        rest="review.csv",
+    )

@@ -1,0 +1,140 @@
+"""The full pictures of test images, which the viewer of the page shows as layers."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+from shutil import rmtree
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+from maskmake.data.images import read_pixels
+from maskmake.data.labels import IGNORED, where_labelled
+from maskmake.data.object_class import ObjectName
+from maskmake.data.pixel_store import PixelStore, open_images, open_labels
+from maskmake.data.tables import read_index
+from maskmake.pages.browser import Layer, jpeg_uri
+from maskmake.pages.pictures import OUTLINE, outlined_thumbnail, write_jpeg, write_layer
+from maskmake.report.pictures import FALSE, MISSED, full_size, stretched
+from maskmake.runtime.processes import map_in_order
+
+IMAGE, LABEL, PROBABILITY, MASK, ERRORS = "image", "label", "probability", "mask", "errors"
+TITLES = {IMAGE: "Image", LABEL: "Label", PROBABILITY: "Probability", MASK: "Mask"}
+TITLES |= {ERRORS: "Errors"}
+
+LABEL_COLOUR = (240, 228, 66)  # yellow of Okabe and Ito
+IGNORED_COLOUR = (128, 128, 128)
+
+BATCH = 16  # images that a process is given at once
+# To start a process takes as long as some 200 images of 256 x 256 pixels.
+FEW = 200
+
+
+class Sources(NamedTuple):
+    """Paths of what the pictures are made from: the pixel store, and the folders of each run."""
+
+    images: str
+    labels: str
+    table: str  # index.csv
+    runs: dict[str, dict[str, Path]]
+    objects: ObjectName
+
+
+class Look(NamedTuple):
+    """What is kept of a test image for the page.
+
+    Attributes:
+        thumbnail: a ``data:`` address.
+        size: width and height of the thumbnail.
+        objects: in the label, and in the mask of each run.
+        area, border: pixels of the objects of the label, and those of them that touch the other
+            class.
+    """
+
+    thumbnail: str
+    size: tuple[int, int]
+    objects: dict[str, int]
+    area: int
+    border: int
+
+
+def layers(runs: Sequence[str]) -> list[Layer]:
+    """What the viewer shows: the lowest layer first."""
+    return [
+        Layer(TITLES[IMAGE], IMAGE, ".jpg"),
+        Layer(TITLES[LABEL], LABEL, ".png", shown=False),
+        *(
+            Layer(TITLES[kind], f"{kind}-{run}", ".png", run, shown=kind == ERRORS)
+            for run in runs
+            for kind in (PROBABILITY, MASK, ERRORS)
+        ),
+    ]
+
+
+def write_layers(
+    folder: str | Path, sources: Sources, ids: Sequence[str], side: int, processes: int
+) -> Iterator[Look]:
+    """Write the pictures of the test images, and give what the page needs of each, in order.
+
+    Args:
+        folder: is there once all are written.
+        sources: what they are made from.
+        ids: of the images.
+        side: longer side of the thumbnails.
+        processes: that work at once.
+
+    Raises:
+        UserError: a picture cannot be decoded.
+    """
+    folder = Path(folder)
+    unfinished = folder.with_name(f".partial-{folder.name}")
+    rmtree(unfinished, ignore_errors=True)
+    for layer in layers(list(sources.runs)):
+        (unfinished / layer.folder).mkdir(parents=True)
+    work = partial(_write, sources=sources, folder=unfinished, side=side)
+    yield from map_in_order(work, ids, processes if len(ids) > FEW else 1, BATCH)
+    rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
+@cache
+def _stores(images: str, labels: str, index: str) -> tuple[PixelStore, PixelStore]:
+    """Opened once in each process."""
+    table: pd.DataFrame = read_index(index)
+    return open_images(images, table), open_labels(labels, table)
+
+
+def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
+    images, labels = _stores(str(sources.images), str(sources.labels), str(sources.table))
+    picture = stretched(images[image_id], full_size)
+    label = full_size(np.asarray(labels[image_id]))
+    write_jpeg(folder / IMAGE / f"{image_id}.jpg", picture)
+    kinds = np.zeros(label.shape, np.uint8)
+    kinds[label == 1], kinds[label == IGNORED] = 1, 2
+    write_layer(folder / LABEL / f"{image_id}.png", kinds, [LABEL_COLOUR, IGNORED_COLOUR])
+    objects = {LABEL: _count(label, sources.objects)}
+    first = None
+    for run, paths in sources.runs.items():
+        mask = full_size(read_pixels(paths["masks"] / f"{image_id}.png")) > 0
+        probability = full_size(read_pixels(paths["probability"] / f"{image_id}.png"))
+        Image.fromarray(probability).save(
+            folder / f"{PROBABILITY}-{run}" / f"{image_id}.png", compress_level=1
+        )
+        write_layer(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, [OUTLINE])
+        errors = (mask & (label == 0)) * np.uint8(2)
+        errors[~mask & (label == 1)] = 1
+        write_layer(folder / f"{ERRORS}-{run}" / f"{image_id}.png", errors, [MISSED, FALSE])
+        objects[run] = _count(where_labelled(mask, label), sources.objects)
+        first = mask if first is None else first
+    small = outlined_thumbnail(picture, first, side)
+    inside = label == (sources.objects == "foreground")
+    border = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    size = (small.shape[1], small.shape[0])
+    return Look(jpeg_uri(small), size, objects, int(inside.sum()), int(border.sum()))
+
+
+def _count(label: np.ndarray, objects: ObjectName) -> int:
+    return ndimage.label(label == (objects == "foreground"))[1]

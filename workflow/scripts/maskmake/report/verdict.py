@@ -1,0 +1,131 @@
+"""The first screen: what was trained, which scores count for these data, and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from maskmake.report.inputs import Run
+from maskmake.report.layers import LABEL, Look
+from maskmake.report.sentences import objects_of
+from maskmake.report.terms import HEADINGS, SCORE_TERMS, counted, duration, number, percent
+from maskmake.scores.scorecard import headline_score
+
+MATTERING = 6
+
+# Objects are thin if they are at most so many pixels wide, and so many times as long.
+THIN, LONG = 12, 10
+SEVERAL = 2  # objects in an image, in the middle of the test images
+
+
+class Counting(NamedTuple):
+    """A score that counts for these data, and why."""
+
+    key: str
+    reason: str
+
+
+def counting_scores(best: Run, looks: Sequence[Look]) -> list[Counting]:
+    """The scores that fit the data: the first ranks runs, the others say what it leaves out.
+
+    Args:
+        best: the run.
+        looks: of its test images.
+    """
+    metrics, objects = best.metrics, objects_of(best.decision)
+    rare = headline_score(metrics) == "foreground_dice"
+    found = [
+        Counting(
+            headline_score(metrics),
+            "foreground is rare, and scores with the background in them say little"
+            if rare
+            else "foreground and background both count",
+        )
+    ]
+    counts = [look.objects[LABEL] for look in looks]
+    if best.decision["upper"] is not None or objects == "background":
+        found.append(
+            Counting("v_rand", "objects touch, and it falls where two are merged or one is split")
+        )
+    width = _width(looks)
+    if width <= THIN and _length(looks, width) > LONG * width:
+        found.append(
+            Counting(
+                f"{objects}_cldice",
+                f"objects are thin, about {number(width, 0)} pixels wide, and it falls where one "
+                "is broken",
+            )
+        )
+    elif len(found) == 1 and np.median(counts) >= SEVERAL:
+        found.append(Counting("object_f1", "it counts the objects that are found, not the pixels"))
+    return found
+
+
+def _width(looks: Sequence[Look]) -> float:
+    """Pixels across the objects: a line of width w has 2 / w of its pixels at its border."""
+    border = sum(look.border for look in looks)
+    return 2 * sum(look.area for look in looks) / border if border else np.inf
+
+
+def _length(looks: Sequence[Look], width: float) -> float:
+    """Pixels along an object."""
+    objects = sum(look.objects[LABEL] for look in looks)
+    return sum(look.area for look in looks) / (objects * width) if objects else 0.0
+
+
+def mattering_keys(counting: Sequence[Counting]) -> list[str]:
+    """The six scores that are shown first."""
+    usual = ["mean_dice", "foreground_dice", "boundary_f1", "precision", "recall", "v_rand"]
+    return list(dict.fromkeys([*(score.key for score in counting), *usual]))[:MATTERING]
+
+
+def reason_sentence(counting: Sequence[Counting]) -> str:
+    """Why these scores were chosen."""
+    parts = [f"{HEADINGS[score.key]}, because {score.reason}" for score in counting]
+    return f"What counts here: {'; and '.join(parts)}."
+
+
+def headline_scores(best: Run, counting: Sequence[Counting]) -> list[tuple[str, str, str]]:
+    """Heading, value and remark of the numbers at the top of the page.
+
+    Args:
+        best: the run.
+        counting: the scores that come first.
+    """
+    keys = [*(score.key for score in counting), "foreground_dice", "mean_dice"]
+    tiles = [_tile(best.metrics, key) for key in list(dict.fromkeys(keys))[:4]]
+    accuracy = percent(best.metrics["pixel_accuracy"])
+    majority = percent(best.metrics["majority_accuracy"])
+    return [*tiles, ("pixel accuracy", accuracy, f"majority: {majority}")]
+
+
+def _tile(metrics: Mapping, key: str) -> tuple[str, str, str]:
+    term = next(terms[key] for terms in SCORE_TERMS.values() if key in terms)
+    low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+    unknown = low is None or pd.isna(low)
+    interval = f"95 %: {term.form(low)} to {term.form(high)}"
+    sure = "too few images for an interval" if unknown else interval
+    return term.heading, term.form(metrics.get(key)), sure
+
+
+def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
+    """What the best run was trained on, with what, for how long, where and when."""
+    first = best.trainings[0]
+    used: Mapping = first["settings"]
+    dataset: Mapping = settings["dataset"]
+    roles = table["role"].value_counts()
+    validation = int(roles.get("validation", 0))
+    chosen = f", with {number(validation, 0)} more for validation" if validation else ""
+    folder = f" of {dataset['images']}" if isinstance(dataset.get("images"), str) else ""
+    epochs = counted(len(best.histories[0]), "epoch")
+    seconds = sum(training["seconds"] for training in best.trainings)
+    devices = ", ".join(sorted({training["device"] for training in best.trainings}))
+    folds = f" in {counted(len(best.trainings), 'fold')}" if len(best.trainings) > 1 else ""
+    dates = sorted(training.get("finished", "") for training in best.trainings)
+    date = f", finished on {dates[-1]}" if dates[-1] else ""
+    return (
+        f"Trained{folds} on {counted(int(roles.get('train', 0)), 'image')}{folder}{chosen}: "
+        f"{used['architecture']} with the encoder {used['encoder']}, {epochs}, "
+        f"{duration(seconds)} on {devices}{date}."
+    )

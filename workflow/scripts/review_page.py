@@ -1,0 +1,23 @@
+"""Write the page of the masks of new images."""
+
+import json
+from pathlib import Path
+
+from maskmake.masks.decision import Validation, read_decision
+from maskmake.predict.review_page import write_review_page
+from maskmake.runtime.files import read_csv, write_text
+from maskmake.runtime.log import job, logger
+
+UNKNOWN: Validation = {"foreground": [], "expected_mean_dice": []}
+
+with job(snakemake):
+    learned = read_decision(snakemake.input.decision, any_version=True)
+    page = write_review_page(
+        read_csv(snakemake.input.review),
+        learned.get("validation", UNKNOWN),
+        Path(snakemake.input.review).parent,
+        json.loads(snakemake.params.names),
+        Path(snakemake.output.pictures),
+    )
+    write_text(snakemake.output.page, page)
+    logger.info("The masks to look at first: %s", snakemake.output.page)
