@@ -377,8 +377,8 @@ FAULTS = {
     "section is a list": ("split: [1]", "split: found a list; expected a section of settings"),
     "preset": (
         "train: {augmentation: defualt}",
-        "train.augmentation: found 'defualt'; expected auto, default, none, article or a section of "
-        "settings; did you mean 'default'?",
+        "train.augmentation: found 'defualt'; expected auto, default, none, article or a section "
+        "of settings; did you mean 'default'?",
     ),
     "ignored foreground": (
         "dataset: {images: a, labels: b, foreground: [1, 3], ignore: [3, 9]}",
