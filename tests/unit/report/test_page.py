@@ -214,6 +214,9 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         samples = rng.integers(0, 2, (6, 40, 40, channels + 1)).astype(np.uint16)
         np.save(folder / f"fold{fold}/augmented.npy", samples)
         (folder / f"fold{fold}/model.keras").write_bytes(b"is not read")
+    why = {"value": 128, "reason": "the typical object is 20 pixels long"}
+    plan = {"settings": {"patch": why}, "warnings": []}
+    write_json(folder / "plan.json", {**plan, "needed_memory": 2**31, "device": "processor"})
     levels = [0.25, 0.5, 0.625, 0.75]
     dice = [0.7, 0.8, 0.85, None]
     curve = {"foreground_dice": dice, "background_dice": dice, "objective": dice}

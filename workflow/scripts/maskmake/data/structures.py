@@ -29,7 +29,7 @@ class Structures(TypedDict):
         object_length: the longer side of its bounding box, in the same way.
         smallest_object: area below which a twentieth of the objects lies.
         foreground_width, background_width: four times the mean distance of a pixel of the class to
-            the other class; the width of a class that is lines.
+            the border; the width of a class that is lines.
     """
 
     objects: Annotated[int, Keywords(minimum=0)]
@@ -64,7 +64,8 @@ def measure_structures(
         areas.append(found[0])
         lengths.append(found[1])
     area, length = np.concatenate(areas), np.concatenate(lengths)
-    widths = WIDTHS_OF_DISTANCE * distances / np.maximum(pixels, 1)
+    # A distance is that to the middle of a pixel, half a pixel behind the border.
+    widths = WIDTHS_OF_DISTANCE * np.maximum(distances / np.maximum(pixels, 1) - 0.5, 0)
     return {
         "objects": len(area),
         "object_area": _of_middle_pixel(area, area),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from maskmake.data.folders import natural_key
 from maskmake.network.settings import TrainingRecord
+from maskmake.report.inputs import Run
 from maskmake.report.terms import (
     DASH,
     HEADINGS,
