@@ -1,5 +1,6 @@
 """Write the package of a run: its network as ONNX, and all that it needs to be used elsewhere."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from maskmake.network.device import select_device
@@ -10,7 +11,7 @@ with job(snakemake):
     select_device("tensorflow", 0, snakemake.log[0])
     from maskmake.export.package import ExportInputs, write_package
 
-    paths = {name: snakemake.input[name] for name in ExportInputs._fields}
+    paths = {name: snakemake.input[name] for name in (field.name for field in fields(ExportInputs))}
     write_package(
         ExportInputs(
             **{

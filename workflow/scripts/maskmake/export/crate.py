@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maskmake.export.description import ExportSettings
+from maskmake.export.description import Author, ExportSettings
 
 METADATA = "ro-crate-metadata.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -130,7 +130,7 @@ def _file(path: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _author(number: int, author: Mapping[str, str]) -> dict[str, Any]:
+def _author(number: int, author: Author) -> dict[str, Any]:
     orcid = author.get("orcid")
     person = f"https://orcid.org/{orcid}" if orcid else f"#author{number}"
     found: dict[str, Any] = {"@id": person, "@type": "Person", "name": author["name"]}

@@ -63,11 +63,11 @@ def describe(
         "description": about,
         "authors": settings["authors"],
         "cite": settings["cite"],
-        "covers": ["cover.png"],
-        "documentation": "README.md",
+        "covers": [_source(folder, "cover.png")],
+        "documentation": _source(folder, "README.md"),
         "tags": ["segmentation", "semantic-segmentation", "unet", "2d", "maskmake"],
         "attachments": [
-            {"source": file, "sha256": sha256(folder / file)}
+            _source(folder, file)
             for file in ("decision.json", "preprocessing.json", "sample/mask.png")
         ],
         "inputs": [_input(folder, trained, bound)],
@@ -85,20 +85,23 @@ def _input(folder: Path, trained: Preprocessing, bound: int | None) -> dict[str,
     if trained.get("per_image"):
         keywords = {"axes": ["y", "x"], "eps": EPSILON}
         normalized = [{"id": "zero_mean_unit_variance", "kwargs": keywords}]
-    sides: dict | int = {"min": ENCODER_STRIDE, "step": ENCODER_STRIDE} if bound is None else bound
     return {
         "id": INPUT,
         "description": "raw pixel values, as the training images had them",
         "axes": [
             {"type": "batch"},
-            {"type": "space", "id": "y", "size": sides},
-            {"type": "space", "id": "x", "size": sides},
+            {"type": "space", "id": "y", "size": _side(bound)},
+            {"type": "space", "id": "x", "size": _side(bound)},
             {"type": "channel", "channel_names": channels},
         ],
         "data": {"type": "float32"},
         "test_tensor": _source(folder, "sample/input.npy"),
         "preprocessing": normalized,
     }
+
+
+def _side(bound: int | None) -> dict[str, int] | int:
+    return {"min": ENCODER_STRIDE, "step": ENCODER_STRIDE} if bound is None else bound
 
 
 def _output(folder: Path) -> dict[str, Any]:

@@ -128,11 +128,11 @@ def _decision(decision: LearnedDecision) -> str:
 
 def _limits(plan: Plan, training: TrainingRecord, metrics: Mapping[str, Any]) -> str:
     lines = [
-        "It knows images like those it was trained on: the same instrument, staining, magnification "
-        "and pixel size. Nothing was measured on others; look at masks of new kinds of images "
-        "before you use them.",
+        "It knows images like those it was trained on: the same instrument, staining, "
+        "magnification and pixel size. Nothing was measured on others; look at masks of new kinds "
+        "of images before you use them.",
         f"It takes {counted(plan['channels'], 'channel')} and values as the training images had "
-        "them; it is not told of a brightness that is scaled otherwise."
+        "them; images of another brightness or contrast give other masks."
         if not training["preprocessing"].get("per_image")
         else "Each image is normalized by itself, so an image without any foreground or with much "
         "more than usual may look different to it.",

@@ -2,9 +2,10 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,8 @@ CLOSE = 1e-4  # the largest difference of probabilities between Keras and ONNX
 BOUND = "PSPNet"  # the architecture whose networks take images of one size only
 
 
-class ExportInputs(NamedTuple):
+@dataclass(frozen=True)
+class ExportInputs:
     """Paths of what a package is made of.
 
     Attributes:

@@ -22,6 +22,7 @@ SECTIONS = {
     "predict_fold": "predict",
     "decide_run": "decide",
     "segment_shard": "predict",
+    "export_run": "export",
 }
 PARAMS = re.compile(
     r"Params have changed since last execution: .*?before: (.*?) now: (.*?) ?(?:; Software|$)"
