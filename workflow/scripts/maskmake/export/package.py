@@ -165,7 +165,8 @@ def _write_words(
 ) -> None:
     """Write the model card, the description and the record of the making."""
     text = settings["description"] or about(trainings, plan)
-    decision, metrics = read_decision(inputs.decision), read_json(inputs.metrics)
+    decision = read_decision(inputs.decision, any_version=True)
+    metrics = read_json(inputs.metrics)
     write_text(part / "README.md", model_card(name, settings, trainings, plan, decision, metrics))
     first = trainings[0]["settings"]
     bound = first["patch"] if first["architecture"] == BOUND else None
