@@ -7,8 +7,10 @@ import yaml
 from scipy.special import expit
 from workspace import ROOT
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="locked, but not installed")
+pytest.importorskip("onnxruntime", reason="locked, but not installed; run make setup")
 pytest.importorskip("tf2onnx", reason="locked, but not installed; run make setup")
+
+import onnxruntime
 
 from maskmake.export.onnx_file import mean_network, write_onnx
 from maskmake.network.networks import build_network
