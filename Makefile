@@ -78,6 +78,6 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
   --no-emit-index-url --custom-compile-command "make lock"
 
 lock: ## renew the three locks; needs uv
-	$(COMPILE) pyproject.toml -o requirements.lock
-	$(COMPILE) --extra gpu --constraint requirements.lock pyproject.toml -o requirements-gpu.lock
+	$(COMPILE) --extra workflow pyproject.toml -o requirements.lock
+	$(COMPILE) --extra workflow --extra gpu --constraint requirements.lock pyproject.toml -o requirements-gpu.lock
 	$(COMPILE) --group dev --constraint requirements.lock -o requirements-dev.lock

@@ -18,6 +18,7 @@ include: "workflow/rules/decide.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/segment.smk"
+include: "workflow/rules/export.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -78,3 +79,9 @@ rule segment:
     input:
         rules.review_masks.output.review,
         rules.review_page.output.page,
+
+
+rule export:
+    """The package of each run, with which it predicts anywhere."""
+    input:
+        for_every_run(rules.export_run.output.package),

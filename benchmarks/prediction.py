@@ -47,7 +47,8 @@ def main() -> None:
     from maskmake.network.networks import build_network
     from maskmake.network.settings import PredictSettings
     from maskmake.predict.mean_logits import SYMMETRIES
-    from maskmake.predict.tiling import ImageStream, Predictor, predict_bands, tile_count
+    from maskmake.predict.predictor import Predictor
+    from maskmake.predict.tiling import ImageStream, predict_bands, tile_count
 
     network = build_network(
         "Unet",

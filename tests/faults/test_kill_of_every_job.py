@@ -31,7 +31,7 @@ CHAIN = [
     ("review_masks", "segment", "os.rename review.csv$", "job"),
 ]
 # Killed beside the other tests of these rules.
-ELSEWHERE = {"download", "fetch_weights", "retrieve"}
+ELSEWHERE = {"download", "export_run", "fetch_weights", "retrieve"}
 
 
 def test_every_rule_is_killed_in_a_test():

@@ -132,7 +132,7 @@ def test_every_section_has_its_row():
 def test_a_setting_reruns_the_rules_in_its_row(row, finished, tmp_path, followers):
     ((name, changes),) = row["section"].items()
     configure(tmp_path, **{name: {**CONFIG.get(name, {}), **changes}})
-    shown = [] if name == "segment" else ["report"]
+    shown = [] if name in ("segment", "export") else ["report"]
     rules, runs = planned(finished, config=tmp_path / "config.yaml")
     assert rules == expected(row, followers, *shown)
     of_runs = rules - {"validate", "binarize", "split", "plan", "compare", "report"}

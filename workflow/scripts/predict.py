@@ -13,7 +13,7 @@ from maskmake.runtime.log import job, logger
 with job(snakemake):
     gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
     select_device(snakemake.params.backend, gpus, snakemake.log[0])
-    from maskmake.predict.tiling import predict_images
+    from maskmake.predict.predictor import predict_images
 
     index = read_index(snakemake.input.index)
     splits = read_splits(snakemake.input.splits, index)

@@ -8,18 +8,16 @@ from saved_runs import build_small_network, write_fold
 
 from maskmake.data.pixel_store import open_probabilities
 from maskmake.network import saved_networks
-from maskmake.network.networks import ENCODER_STRIDE
-from maskmake.network.settings import PredictSettings
-from maskmake.predict import tiling
+from maskmake.network.settings import ENCODER_STRIDE, PredictSettings
+from maskmake.predict import predictor as predictors
 from maskmake.predict.mean_logits import MeanLogits
+from maskmake.predict.predictor import Predictor, predict_images
 from maskmake.predict.tiling import (
     LARGEST_WHOLE,
     PIXELS_A_CALL,
     ImageStream,
-    Predictor,
     logit_bands,
     predict_bands,
-    predict_images,
     tile_profiles,
     tile_side,
     tile_starts,
@@ -78,7 +76,7 @@ def batches_are_shown(monkeypatch):
 @pytest.fixture(autouse=True)
 def unknown_memory(monkeypatch):
     """The stand-ins have no layers from which memory could be estimated."""
-    monkeypatch.setattr(tiling, "available_memory", lambda: None)
+    monkeypatch.setattr(predictors, "available_memory", lambda: None)
 
 
 def in_bands(image, rows=7):
@@ -330,7 +328,7 @@ class SmallMemory(PointwiseNetwork):
     ("pixels", "batch", "side"), [(2**17, 2, 256), (2**16, 1, 256), (2**15, 1, 128)]
 )
 def test_batch_and_then_tile_are_halved_until_they_fit(pixels, batch, side, caplog, monkeypatch):
-    monkeypatch.setattr(tiling.logger, "propagate", True)
+    monkeypatch.setattr(predictors.logger, "propagate", True)
     network = SmallMemory()
     network.fits = pixels
     image = random_image(300, 300)
@@ -350,10 +348,10 @@ def test_a_tile_that_cannot_be_smaller_is_refused(side):
 def test_an_estimate_keeps_a_processor_from_taking_too_much(monkeypatch):
     layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(1, 1)]
     network = keras.Sequential(layers)
-    monkeypatch.setattr(tiling, "describe_device", lambda: "CPU")
-    monkeypatch.setattr(tiling, "available_memory", lambda: 2**16)
+    monkeypatch.setattr(predictors, "describe_device", lambda: "CPU")
+    monkeypatch.setattr(predictors, "available_memory", lambda: 2**16)
     assert Predictor([network], [(256, 256)], settings()).side < 256
-    monkeypatch.setattr(tiling, "available_memory", lambda: 2**40)
+    monkeypatch.setattr(predictors, "available_memory", lambda: 2**40)
     assert Predictor([network], [(256, 256)], settings()).side == 256
 
 

@@ -18,7 +18,6 @@ from maskmake.network.device import fuses_operations
 from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.files import atomic
 
-ENCODER_STRIDE = 32
 RUNNING_STATISTICS_MOMENTUM = 0.9
 
 # Of the photographs, red, green, blue, 0-255; as in keras_applications.imagenet_utils.

@@ -26,11 +26,14 @@ RANDOM_STATE = "seed_generator/vars/0"
 REMEDY = "copy the folder of the run again from where it was trained, or train again."
 
 
-def load_network(folder: str | Path) -> tuple[keras.Model, TrainingRecord]:
+def load_network(
+    folder: str | Path, precision: str | None = None
+) -> tuple[keras.Model, TrainingRecord]:
     """Build the network of a fold and set its numbers to those that were trained.
 
     Args:
         folder: of the fold, with ``model.keras`` and ``training.json``.
+        precision: ``float32`` or ``bfloat16``; None: as it was trained.
 
     Returns:
         The network, see ``build_network``, and the contents of ``training.json``.
@@ -41,7 +44,7 @@ def load_network(folder: str | Path) -> tuple[keras.Model, TrainingRecord]:
     path, training = Path(folder, "model.keras"), Path(folder, "training.json")
     record = read_training(training)
     check_arrays(path, record["parameters"])
-    network = _build(training, record)
+    network = _build(training, record, precision or record["precision"])
     if network.count_params() != record["parameters"]:
         raise UserError(
             f"{training}: says {record['parameters']} parameters, but its network has "
@@ -57,7 +60,7 @@ def load_network(folder: str | Path) -> tuple[keras.Model, TrainingRecord]:
     return network, record
 
 
-def _build(training: Path, record: TrainingRecord) -> keras.Model:
+def _build(training: Path, record: TrainingRecord, precision: str) -> keras.Model:
     settings, preprocessing = record["settings"], record["preprocessing"]
     if settings["encoder"] not in known_encoders():
         raise UserError(
@@ -72,7 +75,7 @@ def _build(training: Path, record: TrainingRecord) -> keras.Model:
         settings["patch"],
         preprocessing["scale"],
         preprocessing["offset"],
-        record["precision"],
+        precision,
     )
 
 

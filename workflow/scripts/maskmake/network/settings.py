@@ -7,6 +7,8 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
+ENCODER_STRIDE = 32  # the sides of what a network takes are multiples of it
+
 
 @dataclass(frozen=True)
 class AugmentationSettings:

@@ -16,18 +16,20 @@ from maskmake.data.file_checks import check_memory
 from maskmake.data.image_findings import SMALLEST_SIDE
 from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.normalization import moments
-from maskmake.data.pixel_store import to_pixel_type
 from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked, temporary_bytes
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.predict.inputs import check_pixels, trained_pixels
+from maskmake.predict.predictor import Predictor
 from maskmake.predict.review import RANGES
-from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, Predictor, predict_bands
+from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 from maskmake.runtime.progress import tracked
+from maskmake.runtime.sums import SUMS, check_sums
 from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
@@ -53,25 +55,8 @@ def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
             f"{image.path}: {height} x {width} pixels (height x width); expected at least "
             f"{SMALLEST_SIDE} on each side, which the network needs; remove the image."
         )
-    channels, trained = image.shape[2] if len(image.shape) == 3 else 1, preprocessing["channels"]
-    if channels != trained and {channels, trained} != {1, 3}:
-        raise UserError(
-            f"{image.path}: {channels} channel{'s' if channels > 1 else ''}, but the model was "
-            f"trained on {trained}; give it images with the channels of the training images."
-        )
-    dtype = np.dtype(preprocessing["dtype"])
-    scaled = "range" in preprocessing and (image.dtype, dtype) == (np.uint8, np.uint16)
-    if image.dtype != dtype and not scaled and not preprocessing.get("per_image"):
-        remedy = f"convert the image to {dtype} as the training images were"
-        if (image.dtype, dtype) == (np.uint8, np.uint16):
-            remedy = (
-                "give it the 16-bit originals, or train with dataset.range or with "
-                "train.normalization: image"
-            )
-        raise UserError(
-            f"{image.path}: pixel type {image.file_dtype}, but the model was trained on {dtype}, "
-            f"and nothing says which values mean the same brightness; {remedy}."
-        )
+    channels = image.shape[2] if len(image.shape) == 3 else 1
+    check_pixels(image.path, channels, image.dtype, image.file_dtype, preprocessing)
 
 
 def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
@@ -165,15 +150,9 @@ class _Inputs:
         return ImageStream(image, _size(image), self._normalized(image))
 
     def _bands(self, image: ImageFile) -> Iterator[np.ndarray]:
-        trained = self._preprocessing
-        # Where each image is normalized by itself, types may be mixed, and none is to be rounded.
-        dtype = np.dtype(np.float32 if trained.get("per_image") else trained["dtype"])
         low, high = np.inf, -np.inf
         for band in image.read():
-            try:
-                pixels = to_pixel_type(band, dtype, trained["channels"], trained.get("range"))
-            except UserError as error:
-                raise UserError(f"{image.path}: {error}") from None
+            pixels = trained_pixels(image.path, band, self._preprocessing)
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
             self._ranges[image] = low, high
             yield pixels
@@ -227,6 +206,8 @@ def segment_images(
         UserError: the files of the run are damaged or not those of one run; or at the end, naming
             every image that could not be used.
     """
+    if (Path(decision_path).parent / SUMS).is_file():  # a package
+        check_sums(Path(decision_path).parent)
     learned = read_decision(decision_path, any_version=True)
     if run_path is not None:
         models, trainings = ([fold / name for fold in folds] for name in FOLD_FILES)

@@ -24,6 +24,7 @@ SECTIONS = {
     "decide_run": "decide",
     "compare": "compare",
     "segment_shard": "predict",
+    "export_run": "export",
 }
 PARAMS = re.compile(
     r"Params have changed since last execution: .*?before: (.*?) now: (.*?) ?(?:; Software|$)"

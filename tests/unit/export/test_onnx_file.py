@@ -1,0 +1,65 @@
+"""The graph of ONNX gives the probabilities of Keras: which networks can be exported."""
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from scipy.special import expit
+from workspace import ROOT
+
+pytest.importorskip("onnxruntime", reason="locked, but not installed; run make setup")
+pytest.importorskip("tf2onnx", reason="locked, but not installed; run make setup")
+
+import onnxruntime
+
+from maskmake.export.onnx_file import mean_network, write_onnx
+from maskmake.network.networks import build_network
+
+pytestmark = pytest.mark.slow
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+ENCODERS = SCHEMA["$defs"]["train"]["properties"]["encoder"]["enum"]
+DECODERS = ["Unet", "FPN", "Linknet", "PSPNet"]
+SIDE = 96  # what a PSPNet is bound to, which has to divide by 48
+
+
+def build(decoder, encoder, seed=1):
+    keras.utils.set_random_seed(seed)
+    return build_network(decoder, encoder, False, 1, SIDE, [1 / 64], [-2.0], "float32")
+
+
+def largest_difference(network, path):
+    """Between the probabilities of Keras and ONNX, at four sizes and two batches."""
+    write_onnx(network, path)
+    session = onnxruntime.InferenceSession(path)
+    (images,) = session.get_inputs()
+    bound = network.input_shape[1]
+    sides = [(bound, bound)] if bound else [(32, 32), (64, 96), (96, 96), (128, 160)]
+    assert images.shape == ["batch", *([bound] * 2 if bound else ["height", "width"]), 1]
+    differences = []
+    for batch in (1, 3):
+        for side in sides:
+            tiles = np.random.default_rng(0).uniform(0, 255, (batch, *side, 1)).astype(np.float32)
+            expected = network.predict_on_batch(tiles)
+            (found,) = session.run(["logits"], {"images": tiles})
+            differences.append(np.abs(expit(found) - expit(expected)).max())
+    return max(differences)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_each_decoder(decoder, tmp_path):
+    assert largest_difference(build(decoder, "resnet18"), tmp_path / "model.onnx") < 1e-4
+
+
+def test_the_mean_of_an_ensemble(tmp_path):
+    networks = [build("Unet", "resnet18", seed) for seed in (1, 2)]
+    mean = mean_network(networks)
+    tiles = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 1)).astype(np.float32)
+    expected = np.mean([network.predict_on_batch(tiles) for network in networks], axis=0)
+    np.testing.assert_allclose(mean.predict_on_batch(tiles), expected, atol=1e-5)
+    assert largest_difference(mean, tmp_path / "model.onnx") < 1e-4
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_each_encoder(encoder, tmp_path):
+    assert largest_difference(build("Unet", encoder), tmp_path / "model.onnx") < 1e-4

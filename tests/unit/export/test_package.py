@@ -1,0 +1,204 @@
+"""A package predicts anywhere what the run predicts, and an altered one is refused by name."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from saved_runs import build_small_network, write_fold
+from scipy import ndimage
+from scipy.special import expit
+
+pytest.importorskip("onnxruntime", reason="locked, but not installed; run make setup")
+pytest.importorskip("tf2onnx", reason="locked, but not installed; run make setup")
+
+import maskmake
+from maskmake.data.images import read_pixels
+from maskmake.export.package import ExportInputs, write_package
+from maskmake.masks.run_folds import list_folds
+from maskmake.network import saved_networks
+from maskmake.network.settings import PredictSettings
+from maskmake.predict.segmentation import segment_images
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import write_json, write_png
+
+pytestmark = pytest.mark.long
+
+SETTINGS = {
+    "name": None,
+    "description": None,
+    "authors": [{"name": "Ada Lovelace"}],
+    "cite": [],
+    "license": "CC-BY-4.0",
+    "sample": None,
+}
+TILING = {"tile": 32, "overlap": 0.5, "tta": True}
+DECISION = {"threshold": 0.5, "min_object": 6, "min_hole": 9}
+SCALE, MIDDLE, BIASES = 1 / 40, 130.0, (-0.5, 0.1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, dataset):
+    """The folder of a run of two folds; a logit is ``(pixel - 130) / 40 + bias``."""
+    run = tmp_path_factory.mktemp("run")
+    for fold, bias in enumerate(BIASES):
+        write_fold(run / f"fold{fold}", scale=[SCALE], offset=[-MIDDLE * SCALE], bias=bias)
+    folds = sorted(run.glob("fold*"))
+    write_json(run / "decision.json", DECISION)
+    files = ([str(fold / name) for fold in folds] for name in ("model.keras", "training.json"))
+    write_json(run / "run.json", list_folds(*files))
+    write_json(run / "metrics.json", {"images": 1, "mean_dice": 0.9, "mean_dice_low": 0.8})
+    return run
+
+
+@pytest.fixture(scope="module")
+def package(run, dataset, tmp_path_factory):
+    """The package of that run, moved to another folder."""
+    out = tmp_path_factory.mktemp("out") / "package"
+    # What a killed job has left is no part of the next package.
+    (out.parent / ".partial-package").mkdir()
+    (out.parent / ".partial-package" / "left.txt").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_networks, "build_network", build_small_network)
+        folds = sorted(run.glob("fold*"))
+        inputs = ExportInputs(
+            run / "run.json",
+            run / "decision.json",
+            [fold / "model.keras" for fold in folds],
+            [fold / "training.json" for fold in folds],
+            run / "metrics.json",
+            *(dataset.inputs[name] for name in ("plan", "images", "index", "splits")),
+        )
+        write_package(inputs, SETTINGS, TILING, "test", out)
+    return Path(shutil.move(out, tmp_path_factory.mktemp("elsewhere") / "package"))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (20, 45), (32, 32), (97, 131)])
+def test_an_array_of_any_size(package, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    mask, probability = maskmake.load(package).predict(image)
+    expected = expit((image - MIDDLE) * SCALE + np.mean(BIASES))
+    np.testing.assert_allclose(probability, expected, atol=1e-3)
+    assert mask.shape == shape and mask.dtype == bool
+    np.testing.assert_array_equal(mask, decide(probability, **DECISION))
+
+
+def decide(probability, threshold, min_object, min_hole):
+    """A decision of one level, from NumPy and the labelling of SciPy alone."""
+
+    def drop(mask, smallest, corners):
+        labels, _ = ndimage.label(mask, np.ones((3, 3)) if corners else None)
+        sizes = np.bincount(labels.ravel())
+        return mask & (sizes[labels] >= smallest)
+
+    mask = drop(probability > threshold, min_object, corners=False)
+    return ~drop(~mask, min_hole, corners=True)
+
+
+def test_packed_decision_makes_the_packed_mask_of_the_packed_probability(package):
+    decision = json.loads((package / "decision.json").read_text())
+    mask = decide(np.load(package / "sample/probability.npy"), **decision)
+    assert 0 < mask.mean() < 1
+    packed = read_pixels(package / "sample/mask.png")
+    assert (mask.astype(np.uint8) * 255).tobytes() == packed.tobytes()
+
+
+def test_segment_takes_a_package_and_writes_the_same_bytes(run, package, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
+    image = np.random.default_rng(1).integers(0, 256, (50, 70), np.uint8)
+    write_png(tmp_path / "a.png", image)
+    masks = []
+    for folder in (run, package):
+        out = tmp_path / folder.name
+        segment(folder, tmp_path / "a.png", out)
+        masks.append((out / "a.png").read_bytes())
+    assert masks[0] == masks[1]
+
+
+def segment(folder, image, out):
+    folds, settings = sorted(folder.glob("fold*")), PredictSettings(**TILING)
+    decision, run = folder / "decision.json", folder / "run.json"
+    return segment_images([str(image)], folds, decision, settings, out, run)
+
+
+def names(package):
+    return [line.split("  ")[1] for line in (package / "SHA256SUMS").read_text().splitlines()]
+
+
+def test_every_file_has_its_sum(package):
+    found = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
+    assert set(names(package)) == found - {"SHA256SUMS"}
+    expected = {"model.keras", "model.onnx", "rdf.yaml", "README.md", "ro-crate-metadata.json"}
+    assert expected <= found
+
+
+@pytest.mark.parametrize("use", ["load", "segment"])
+def test_one_altered_byte_or_a_missing_file_is_refused_by_name(package, tmp_path, use):
+    def apply(folder):
+        if use == "load":
+            maskmake.load(folder)
+        else:
+            segment(folder, "none.png", tmp_path / "out")
+
+    for name in names(package):
+        copy = Path(shutil.copytree(package, tmp_path / "copy"))
+        content = bytearray((copy / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (copy / name).write_bytes(content)
+        with pytest.raises(UserError, match="other bytes") as error:
+            apply(copy)
+        assert str(error.value).startswith(f"{copy / name}: ")
+        (copy / name).unlink()
+        with pytest.raises(UserError, match="missing") as error:
+            apply(copy)
+        assert str(error.value).startswith(f"{copy / name}: ")
+        shutil.rmtree(copy)
+
+
+def test_sums_that_are_missing_or_damaged_are_named(package, tmp_path):
+    copy = Path(shutil.copytree(package, tmp_path / "copy"))
+    for text in ("no sums\n", f"{'0' * 64}  ../outside\n", None):
+        if text is None:
+            (copy / "SHA256SUMS").unlink()
+        else:
+            (copy / "SHA256SUMS").write_text(text)
+        with pytest.raises(UserError, match=r"SHA256SUMS: (line 1|missing)"):
+            maskmake.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((8, 8, 2), np.uint8), "2 channels, but the model was trained on 1;"),
+        (np.zeros((8, 8), np.uint16), "pixel type uint16, but the model was trained on uint8,"),
+        (np.zeros((8, 8), np.float64), "pixel type float64, but the model was trained on uint8,"),
+        (np.zeros((8, 8), complex), "type complex128; expected numbers, of type uint8;"),
+        (np.array("text"), "shape (); expected one image,"),
+        (np.zeros((2, 8, 8, 1), np.uint8), "shape (2, 8, 8, 1); expected one image,"),
+        (np.zeros((0, 8), np.uint8), "shape (0, 8); expected one image,"),
+    ],
+    ids=lambda value: str(getattr(value, "shape", "")) + str(getattr(value, "dtype", "")),
+)
+def test_an_array_that_is_no_such_image_is_one_sentence(package, array, sentence):
+    with pytest.raises(UserError) as error:
+        maskmake.load(package).predict(array)
+    assert f"array: {sentence}" in str(error.value)
+    assert str(error.value).count(". ") == 0 and str(error.value).endswith(".")
+
+
+def test_without_keras_and_snakemake(package):
+    # Modules that are None cannot be imported, as if they were not installed.
+    program = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['keras', 'tensorflow', 'snakemake', 'onnx', 'h5py'])\n"
+        "import maskmake, numpy\n"
+        f"mask, _ = maskmake.load({str(package)!r}).predict(numpy.full((40, 50), 255, 'uint8'))\n"
+        "print(mask.all())\n"
+    )
+    command = [sys.executable, "-c", program]
+    scripts = Path(maskmake.__file__).parents[1]
+    found = subprocess.run(command, cwd=scripts, capture_output=True, text=True)
+    assert found.stdout == "True\n", found.stderr

@@ -1,0 +1,79 @@
+"""Networks of Keras as one graph of ONNX."""
+
+from pathlib import Path
+
+import keras
+import onnx
+
+from maskmake.runtime.errors import UserError, first_line
+from maskmake.runtime.files import atomic
+
+OPSET = 17
+INPUT, OUTPUT = "images", "logits"
+
+
+def mean_network(networks: list[keras.Model]) -> keras.Model:
+    """One network whose logits are the mean of those of all folds.
+
+    Args:
+        networks: of float32 precision, from raw pixels (B, H, W, C) to logits (B, H, W, 1).
+    """
+    if len(networks) == 1:
+        return networks[0]
+    images = keras.Input(networks[0].input_shape[1:], name=INPUT, dtype="float32")
+    named = (
+        keras.Model(network.inputs, network.outputs[0], name=f"network{number}")
+        for number, network in enumerate(networks)
+    )
+    logits = keras.layers.Average(name=OUTPUT)([network(images) for network in named])
+    return keras.Model(images, logits, name="mean_of_folds")
+
+
+def write_onnx(network: keras.Model, path: Path) -> None:
+    """Write a network as ONNX: input ``images``, output ``logits``, as ``mean_network`` gives them.
+
+    Batch, height and width may be any (for PSPNet, which is bound to its patch, the batch alone).
+
+    Args:
+        network: of float32 precision, on the TensorFlow backend.
+        path: output.
+
+    Raises:
+        UserError: an operation of the network has no counterpart in ONNX.
+    """
+    _, *shape = network.input_shape
+    signature = [keras.InputSpec(shape=(None, *shape), dtype="float32", name=INPUT)]
+    with atomic(path) as temporary:
+        try:
+            network.export(
+                temporary,
+                format="onnx",
+                input_signature=signature,
+                opset_version=OPSET,
+                verbose=False,
+            )
+            graph = onnx.load(temporary)
+        except (KeyError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"export: the network {network.name} cannot be written as ONNX "
+                f"({first_line(error)}); expected a network of the table in docs/export.md; train "
+                "with another encoder."
+            ) from error
+        _name_ends(graph.graph)
+        onnx.checker.check_model(graph)
+        onnx.save(graph, temporary)
+
+
+def _name_ends(graph: onnx.GraphProto) -> None:
+    """Give input, output and their free sides the names that the description uses."""
+    ends = zip((graph.input[0], graph.output[0]), (INPUT, OUTPUT), strict=True)
+    names = {end.name: name for end, name in ends}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for end in (graph.input[0], graph.output[0]):
+        end.name = names[end.name]
+        free = zip(end.type.tensor_type.shape.dim, ("batch", "height", "width"), strict=False)
+        for side, name in free:
+            if not side.dim_value:
+                side.dim_param = name

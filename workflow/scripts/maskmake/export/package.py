@@ -1,0 +1,180 @@
+"""Writing a package: a folder with a trained run, its network as ONNX, and what describes it."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import yaml
+from scipy.special import expit
+
+from maskmake.data.fingerprint import Plan, read_plan
+from maskmake.data.pixel_store import open_images
+from maskmake.data.tables import read_index, read_splits
+from maskmake.export.crate import METADATA, crate
+from maskmake.export.description import ExportSettings, describe
+from maskmake.export.model_card import about, model_card
+from maskmake.export.onnx_file import mean_network, write_onnx
+from maskmake.export.packaged import PackagedModel
+from maskmake.export.sample import Sample, square, write_array, write_sample
+from maskmake.masks.decision import read_decision
+from maskmake.masks.run_folds import check_fold_files
+from maskmake.network.networks import save_network
+from maskmake.network.saved_networks import load_network
+from maskmake.network.settings import TrainingRecord
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import read_json, write_json, write_text
+from maskmake.runtime.log import logger
+from maskmake.runtime.sums import write_sums
+
+CLOSE = 1e-4  # the largest difference of probabilities between Keras and ONNX
+BOUND = "PSPNet"  # the architecture whose networks take images of one size only
+
+
+@dataclass(frozen=True)
+class ExportInputs:
+    """Paths of what a package is made of.
+
+    Attributes:
+        run: ``run.json``.
+        decision: ``decision.json``.
+        models, trainings: ``model.keras`` and ``training.json`` of each fold.
+        metrics: ``metrics.json``.
+        plan, images, index, splits: of the data set.
+    """
+
+    run: Path
+    decision: Path
+    models: list[Path]
+    trainings: list[Path]
+    metrics: Path
+    plan: Path
+    images: Path
+    index: Path
+    splits: Path
+
+
+def write_package(
+    inputs: ExportInputs,
+    settings: ExportSettings,
+    predict: Mapping[str, Any],
+    name: str,
+    out: Path,
+) -> None:
+    """Write the package of a run.
+
+    Args:
+        inputs: files of the run and its data set.
+        settings: section ``export``.
+        predict: section ``predict``, by which the package predicts.
+        name: of the model where ``export.name`` is null.
+        out: the folder, which is not there yet or empty; it appears once it is whole.
+
+    Raises:
+        UserError: a file is damaged, the network has an operation that ONNX lacks, or
+            ``export.sample`` is no image.
+    """
+    index = read_index(inputs.index)
+    plan = read_plan(inputs.plan, index)
+    check_fold_files(inputs.run, inputs.trainings, inputs.models)
+    image = _sample_image(inputs, settings["sample"], index)
+    part = out.with_name(f".partial-{out.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        trainings = _write_networks(inputs, part)
+        write_json(
+            part / "preprocessing.json",
+            {**trainings[0]["preprocessing"], "predict": dict(predict)},
+        )
+        first = trainings[0]["settings"]
+        bound = first["patch"] if first["architecture"] == BOUND else None
+        _write_samples(part, square(image, bound))
+        _write_words(part, inputs, settings, settings["name"] or name, trainings, plan)
+        write_sums(part)
+        if out.is_dir():
+            out.rmdir()  # Snakemake has made it
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    logger.info("The package of %d files: %s", sum(1 for _ in out.rglob("*.*")), out)
+
+
+def _sample_image(inputs: ExportInputs, sample: str | None, index: pd.DataFrame) -> np.ndarray:
+    images = open_images(inputs.images, index)
+    splits = read_splits(inputs.splits, index)
+    tests = splits.loc[splits["role"] == "test", "id"].tolist()
+    chosen = sample or next(iter(tests), images.ids[0])
+    if chosen not in images.ids:
+        raise UserError(
+            f"export.sample: found {chosen!r}, which is no id of an image; expected one of "
+            "index.csv, such as a test image; set it to null for the first test image."
+        )
+    return images[chosen]
+
+
+def _write_networks(inputs: ExportInputs, part: Path) -> list[TrainingRecord]:
+    """Write the folds as they are, and the mean of their networks in float32 in two formats."""
+    networks, trainings = [], []
+    for model, training in zip(inputs.models, inputs.trainings, strict=True):
+        fold = part / model.parent.name
+        fold.mkdir(parents=True)
+        shutil.copyfile(model, fold / "model.keras")
+        shutil.copyfile(training, fold / "training.json")
+        network, record = load_network(fold, "float32")
+        networks.append(network)
+        trainings.append(record)
+    shutil.copyfile(inputs.run, part / "run.json")
+    shutil.copyfile(inputs.decision, part / "decision.json")
+    network = mean_network(networks)
+    save_network(network, part / "model.keras")
+    write_onnx(network, part / "model.onnx")
+    return trainings
+
+
+def _write_samples(part: Path, pixels: np.ndarray) -> None:
+    """Write the samples, which are what ONNX gives; Keras has to give the same."""
+    packaged = PackagedModel(part, checked=False)
+    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
+    tile = packaged.tile(pixels)
+    given = packaged.normalized(tile)
+    probability = expit(packaged.logits(given))
+    network = keras.models.load_model(part / "model.keras")
+    difference = np.abs(expit(network.predict_on_batch(given)) - probability).max()
+    if not difference < CLOSE:
+        raise UserError(
+            f"export: the ONNX graph of {network.name} differs from Keras by {difference:.2g} in "
+            f"probability; expected less than {CLOSE}; train with another encoder."
+        )
+    logger.info("ONNX and Keras differ by %.1g in probability at most", difference)
+    write_array(part / "sample" / "input.npy", tile)
+    write_array(part / "sample" / "output.npy", probability)
+
+
+def _write_words(
+    part: Path,
+    inputs: ExportInputs,
+    settings: ExportSettings,
+    name: str,
+    trainings: list[TrainingRecord],
+    plan: Plan,
+) -> None:
+    """Write the model card, the description and the record of the making."""
+    text = settings["description"] or about(trainings, plan)
+    decision = read_decision(inputs.decision, any_version=True)
+    metrics = read_json(inputs.metrics)
+    write_text(part / "README.md", model_card(name, settings, trainings, plan, decision, metrics))
+    first = trainings[0]["settings"]
+    bound = first["patch"] if first["architecture"] == BOUND else None
+    described = describe(part, settings, name, text, trainings[0]["preprocessing"], bound)
+    write_text(part / "rdf.yaml", yaml.safe_dump(described, sort_keys=False, allow_unicode=True))
+    versions = {**trainings[0]["versions"], "maskmake": _version()}
+    write_json(part / METADATA, crate(part, settings, name, text, versions))
+
+
+def _version() -> str:
+    return files("maskmake").joinpath("VERSION").read_text().strip()

@@ -1,0 +1,194 @@
+"""A package in Python: masks and probabilities of arrays, with ONNX Runtime and without Keras."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, NotRequired, TypedDict
+
+import numpy as np
+import onnxruntime
+
+from maskmake.data.image_samples import chosen_channels, finite, kept_type
+from maskmake.data.normalization import moments
+from maskmake.masks.decision import apply_decision, read_decision, stored_decision
+from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.predict.inputs import check_pixels, trained_pixels
+from maskmake.predict.tiling import (
+    PIXELS_A_CALL,
+    ImageStream,
+    Shape2D,
+    predict_bands,
+    tile_count,
+    tile_side,
+)
+from maskmake.runtime.documents import read_document
+from maskmake.runtime.errors import UserError, first_line
+from maskmake.runtime.sums import check_sums
+
+SYMMETRIES = 8  # those of ``predict.mean_logits``
+PROVIDERS = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+class Tiling(TypedDict):
+    """The section ``predict`` of the configuration."""
+
+    tile: int | Literal["auto"]
+    overlap: float
+    tta: bool
+
+
+class PackedPreprocessing(Preprocessing):
+    """Contents of ``preprocessing.json``."""
+
+    predict: Tiling
+    selection: NotRequired[list[int]]
+
+
+class Prediction(NamedTuple):
+    """What a network says of an image.
+
+    Attributes:
+        mask: (H, W) bool, True in the foreground.
+        probability: (H, W) float16, 0 to 1, of foreground.
+    """
+
+    mask: np.ndarray
+    probability: np.ndarray
+
+
+class OnnxPredictor:
+    """Gives the mean logits over symmetries of an ONNX graph; see ``tiling.TilePredictor``."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, shape: Shape2D, settings: PredictSettings
+    ):
+        self._session = session
+        bound = session.get_inputs()[0].shape[1]
+        self.side = bound if isinstance(bound, int) else tile_side([shape], settings)
+        count = tile_count([shape], self.side, settings.overlap)
+        self.batch = max(1, min(PIXELS_A_CALL // self.side**2, count))
+        self.overlap = settings.overlap
+        self._symmetries = SYMMETRIES if settings.tta else 1
+
+    def __call__(self, tiles: np.ndarray, /) -> np.ndarray:
+        tiles = tiles.astype(np.float32)
+        total = np.zeros(tiles.shape[:3], np.float32)
+        for number in range(self._symmetries):
+            seen = np.ascontiguousarray(_turned(tiles, number))
+            (logits,) = self._session.run(["logits"], {"images": seen})
+            total += _turned_back(logits, number)[..., 0]
+        return total / np.float32(self._symmetries)
+
+
+def _turned(tiles: np.ndarray, number: int) -> np.ndarray:
+    """A symmetry by its number, as ``mean_logits`` counts them: each bit stands for one step."""
+    tiles = tiles[:, ::-1] if number % 2 else tiles
+    tiles = tiles[:, :, ::-1] if number // 2 % 2 else tiles
+    return tiles.swapaxes(1, 2) if number // 4 else tiles
+
+
+def _turned_back(tiles: np.ndarray, number: int) -> np.ndarray:
+    tiles = tiles.swapaxes(1, 2) if number // 4 else tiles
+    tiles = tiles[:, :, ::-1] if number // 2 % 2 else tiles
+    return tiles[:, ::-1] if number % 2 else tiles
+
+
+class PackagedModel:
+    """A package: its network, what it expects of images, and its decision.
+
+    Args:
+        folder: of the package.
+        checked: whether all its files are compared with their sums.
+
+    Raises:
+        UserError: a file is missing or altered, or cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, checked: bool = True):
+        folder = Path(folder)
+        if checked:
+            check_sums(folder)
+        path = folder / "preprocessing.json"
+        self.preprocessing: PackedPreprocessing = read_document(path, PackedPreprocessing)
+        self.decision = stored_decision(read_decision(folder / "decision.json", any_version=True))
+        self.settings = PredictSettings(**self.preprocessing["predict"])
+        available = onnxruntime.get_available_providers()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                folder / "model.onnx", providers=[name for name in PROVIDERS if name in available]
+            )
+        except Exception as error:  # its errors have no class in common but this
+            raise UserError(
+                f"{folder / 'model.onnx'}: ONNX Runtime cannot read it ({first_line(error)}); "
+                "expected a graph of a later or the same version; update onnxruntime."
+            ) from error
+
+    def predict(self, image: np.ndarray) -> Prediction:
+        """Mask and probability of one image.
+
+        Args:
+            image: raw pixels as the training images had them, (H, W) or (H, W, C), of any size.
+
+        Raises:
+            UserError: it is no image, or has other channels or another type than the images that
+                the model was trained on, or a value that is not finite.
+        """
+        pixels = self._normalized(self._checked(np.asarray(image)))
+        shape: Shape2D = pixels.shape[0], pixels.shape[1]
+        predictor = OnnxPredictor(self._session, shape, self.settings)
+        probability = np.concatenate(list(_bands(predictor, pixels, shape)))
+        return Prediction(apply_decision(probability, self.decision), probability)
+
+    def tile(self, image: np.ndarray) -> np.ndarray:
+        """An image that fits at once, (1, H, W, C) float32, raw pixel values."""
+        return self._checked(image).reshape(1, *image.shape[:2], -1).astype(np.float32)
+
+    def normalized(self, tiles: np.ndarray) -> np.ndarray:
+        """Tiles (B, H, W, C) as the network takes them, float32."""
+        return np.stack([self._normalized(tile).reshape(tile.shape) for tile in tiles])
+
+    def logits(self, tiles: np.ndarray) -> np.ndarray:
+        """Logits (B, H, W, 1) of the graph for tiles as ``normalized`` gives them."""
+        return self._session.run(["logits"], {"images": tiles})[0]
+
+    def _normalized(self, pixels: np.ndarray) -> np.ndarray:
+        if not self.preprocessing.get("per_image"):
+            return pixels
+        return moments([pixels], self.preprocessing["channels"]).apply(pixels)
+
+    def _checked(self, array: np.ndarray) -> np.ndarray:
+        if array.ndim not in (2, 3) or 0 in array.shape:
+            raise UserError(
+                f"array: shape {array.shape}; expected one image, height x width or height x "
+                "width x channels; give the images of a stack one by one."
+            )
+        if array.dtype.kind not in "buif":
+            raise UserError(
+                f"array: type {array.dtype}; expected numbers, of type "
+                f"{self.preprocessing['dtype']}; convert the array."
+            )
+        samples = array.reshape(*array.shape[:2], -1)
+        if (selection := self.preprocessing.get("selection")) and samples.shape[2] != len(
+            selection
+        ):
+            samples = samples[..., chosen_channels(samples.shape[2], False, selection)]
+        kept, channels = kept_type(array.dtype), samples.shape[2]
+        check_pixels("array", channels, kept, array.dtype, self.preprocessing)
+        if array.dtype.kind == "f":
+            try:
+                samples = finite(samples, 0)
+            except UserError as error:
+                raise UserError(f"array: {error}") from None
+        pixels = samples[..., 0] if channels == 1 else samples
+        return trained_pixels("array", pixels.astype(kept, copy=False), self.preprocessing)
+
+
+def _bands(predictor: OnnxPredictor, pixels: np.ndarray, shape: Shape2D) -> Iterator[np.ndarray]:
+    stream = ImageStream("array", shape, iter([pixels]))
+    for _, band in predict_bands(predictor, [stream]):
+        assert not isinstance(band, UserError)  # these bands are not read from a file
+        yield band
+
+
+def load(folder: str | Path) -> PackagedModel:
+    """Open a package, the folder ``package`` that the target ``export`` makes; see its class."""
+    return PackagedModel(folder)
