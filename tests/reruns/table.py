@@ -10,8 +10,8 @@ HEAD = """# What runs again after a change
 Made from `tests/reruns/table.yaml`; every row is tested against `snakemake -n`. "from `x`" means
 the rule x and all that follow it in the chain: `validate`, `binarize`, `split`, `plan`,
 `plan_run`, `train_fold`, `predict_fold`, `decide_run`, `diagnose_run`, `mask_run`, `evaluate_run`,
-`compare`, `report` (only the report reads what `diagnose_run` makes). After any
-change of a setting but those of `segment` and `export`, the report is made again, because it shows the settings.
+`compare`, `report` (only the report reads what `diagnose_run` makes). After any change of a setting
+but those of `segment` and `export`, the report is made again, because it shows the settings.
 
 A file of code is given below `workflow/scripts/maskmake/`, a script below `workflow/scripts/`.
 Comments, docstrings and blank lines are no change.
