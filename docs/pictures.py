@@ -32,7 +32,9 @@ def digest() -> str:
     changes numbers in the picture at most, so it does not make the pictures old.
     """
     total = hashlib.sha256()
-    for path in sorted((ROOT / "workflow/scripts/maskmake/report/templates").iterdir()):
+    package = ROOT / "workflow/scripts/maskmake"
+    folders = (package / "report/templates", package / "pages/templates")
+    for path in sorted(path for folder in folders for path in folder.iterdir()):
         if path.is_file():
             total.update(path.name.encode() + b"\0" + path.read_bytes())
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))

@@ -82,7 +82,9 @@ def test_the_same_mask_gives_the_same_picture_in_any_process():
 def test_colours_are_clearly_different():
     lab = rgb2lab(np.vstack([PALETTE, (0, 0, 0)]).astype(np.uint8)[np.newaxis])[0]
     distances = [np.linalg.norm(a - b) for a, b in combinations(lab, 2)]
-    assert min(distances) > 45  # in CIELAB; from about 2 on eyes see a difference side by side
+    # In CIELAB, where eyes see a difference from about 2 on; the nearest two of Okabe and Ito's
+    # colours, which colour-blind people can tell apart, are 26 apart.
+    assert min(distances) > 25
 
 
 def test_masks_without_a_region_and_of_one():

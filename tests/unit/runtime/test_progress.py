@@ -17,6 +17,7 @@ def test_the_items_pass_and_a_terminal_shows_them(monkeypatch):
 
 def test_a_file_gets_a_line_after_a_minute_and_no_bar(monkeypatch, capsys, caplog):
     monkeypatch.setattr(progress.logger, "propagate", True)
+    monkeypatch.setattr(progress.logger, "handlers", [])  # those that other tests have left
     clock = iter([0, 61, 70, 122])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     with caplog.at_level("INFO", logger="maskmake"):
