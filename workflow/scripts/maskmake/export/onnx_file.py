@@ -4,12 +4,16 @@ from pathlib import Path
 
 import keras
 import onnx
+import tensorflow as tf
 
+from maskmake.network.networks import rebuilt
 from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.files import atomic
 
 OPSET = 17
 INPUT, OUTPUT = "images", "logits"
+# What Keras, TensorFlow and tf2onnx raise where an operation cannot be written.
+FAILURES = (KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def mean_network(networks: list[keras.Model]) -> keras.Model:
@@ -29,6 +33,19 @@ def mean_network(networks: list[keras.Model]) -> keras.Model:
     return keras.Model(images, logits, name="mean_of_folds")
 
 
+class _UpSampling(keras.layers.UpSampling2D):
+    """The layer of Keras for images of any size, which its own resizing refuses in a graph."""
+
+    def call(self, inputs):
+        size = tf.shape(inputs)[1:3] * tf.constant(self.size)
+        return tf.image.resize(inputs, size, method=self.interpolation)
+
+
+def _of_any_size(layer: keras.layers.Layer) -> keras.layers.Layer:
+    smooth = isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation != "nearest"
+    return (_UpSampling if smooth else type(layer)).from_config(layer.get_config())
+
+
 def write_onnx(network: keras.Model, path: Path) -> None:
     """Write a network as ONNX: input ``images``, output ``logits``, as ``mean_network`` gives them.
 
@@ -45,7 +62,7 @@ def write_onnx(network: keras.Model, path: Path) -> None:
     signature = [keras.InputSpec(shape=(None, *shape), dtype="float32", name=INPUT)]
     with atomic(path) as temporary:
         try:
-            network.export(
+            rebuilt(network, _of_any_size).export(
                 temporary,
                 format="onnx",
                 input_signature=signature,
@@ -53,7 +70,7 @@ def write_onnx(network: keras.Model, path: Path) -> None:
                 verbose=False,
             )
             graph = onnx.load(temporary)
-        except (KeyError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+        except FAILURES as error:
             raise UserError(
                 f"export: the network {network.name} cannot be written as ONNX "
                 f"({first_line(error)}); expected a network of the table in docs/export.md; train "

@@ -271,7 +271,7 @@ def build_network(
                 encoder_weights=encoder_weights and str(encoder_weights),
                 **_legacy_modules(),
             )
-        core = _rebuilt(core, _modern_layer)
+        core = rebuilt(core, _modern_layer)
 
         images = keras.Input((side, side, channels), name="images", dtype="float32")
         x = keras.layers.Rescaling(scale, offset, name="normalization", dtype="float32")(images)
@@ -292,10 +292,12 @@ def save_network(network: keras.Model, path: Path) -> None:
         return kind.from_config(layer.get_config())
 
     with atomic(path) as temporary:
-        _rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
+        rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
 
 
-def _rebuilt(network: keras.Model, rebuild: Callable[[keras.layers.Layer], keras.layers.Layer]):
+def rebuilt(
+    network: keras.Model, rebuild: Callable[[keras.layers.Layer], keras.layers.Layer]
+) -> keras.Model:
     """A network with the same weights of layers that ``rebuild`` makes from its own."""
     weights = network.get_weights()
     network = keras.models.clone_model(network, clone_function=rebuild, recursive=True)
