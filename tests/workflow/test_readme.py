@@ -77,5 +77,7 @@ def test_the_command_plans_its_jobs(command, user_folder):
     _, *arguments = shlex.split(command)
     dry = [] if arguments[0] in ("validate", "why") else ["--dry-run"]
     output = output_of([ROOT / "maskmake", *arguments, *dry], user_folder)
-    last_rule = {"validate": "audit.html", "segment": "review", "export": "package"}.get(arguments[0], "report")
+    last_rule = {"validate": "audit.html", "segment": "review", "export": "package"}.get(
+        arguments[0], "report"
+    )
     assert last_rule in output

@@ -115,6 +115,7 @@ PLANNED = (
     "epochs",
     "foreground_patches",
     "normalization",
+    "neighbour_loss",
     "augmentation",
 )
 

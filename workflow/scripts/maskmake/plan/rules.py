@@ -2,8 +2,7 @@
 
 To plan one more setting, write its rule here, put it into ``RULES`` behind those whose values it
 reads, name the setting in ``network.settings.PLANNED``, and give it ``auto`` as a value in the
-schema. A rule that takes a loss or an augmentation for thin structures can read
-``data["structures"]``: a foreground that is lines has a small ``foreground_width``.
+schema.
 """
 
 import math
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from maskmake.data.fingerprint import Plan
 from maskmake.plan.machine import Machine, needed_memory
 from maskmake.plan.presets import PRESETS, Preset
+from maskmake.plan.thin_structures import thin_structures
 from maskmake.runtime.errors import UserError
 
 PATCH_STEP = 32  # an encoder halves a patch five times
@@ -170,6 +170,17 @@ def differences(data: Plan) -> tuple[float, float]:
     return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else pair[0])
 
 
+def choose_neighbour_loss(data: Plan, settings: dict, machine: Machine) -> Choice:
+    """The worst neighbours count where masks break: in foreground that is rare, thin and long."""
+    structures = data["structures"]
+    if data["objects"] == "background" or not structures["foreground_width"]:
+        return Choice(0.0, "the objects are the background, and are not thin")
+    found, reason = thin_structures(
+        data["foreground"], structures["foreground_width"], structures["object_area"]
+    )
+    return Choice(1.0 if found else 0.0, reason)
+
+
 def choose_augmentation(data: Plan, settings: dict, machine: Machine) -> Choice:
     """The preset that keeps what labels mean, for images without a direction."""
     return Choice("default", "flips, turns, scale, brightness, noise: images have no direction")
@@ -185,5 +196,6 @@ RULES: dict[str, Rule] = {
     "steps": choose_steps,
     "foreground_patches": choose_foreground_patches,
     "normalization": choose_normalization,
+    "neighbour_loss": choose_neighbour_loss,
     "augmentation": choose_augmentation,
 }
