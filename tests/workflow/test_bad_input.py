@@ -140,7 +140,7 @@ def test_bad_data_is_refused_before_anything_else_runs(spoil, parts, finished_co
 def test_of_many_faults_twenty_are_printed_and_all_are_in_the_page(folder):
     for i in range(10, 33):
         shutil.copy(folder / "labels/00.png", folder / f"labels/{i}.png")
-        write_png(folder / f"images/{i}.png", np.tile(np.arange(96, dtype=np.uint8), (i, 1)))
+        write_png(folder / f"images/{i}.png", np.tile(np.arange(96, dtype=np.uint8), (i + 30, 1)))
     output = refusal(folder)
     page = "results/tiny/data/audit.html"
     assert_told_once(output, "The data set has 23 faults:")

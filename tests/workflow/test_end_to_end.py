@@ -170,7 +170,7 @@ def test_decision_is_learned_on_validation_images(run, results):
     assert decision["objective"] == "dice"
     assert 0.25 <= decision["temperature"] <= 10
     assert {key: len(values) for key, values in decision["validation"].items()} == {
-        "foreground": 2, "expected_mean_dice": 2,
+        "foreground": 2, "expected_mean_dice": 2, "mean_dice": 2,
     }  # fmt: skip
     assert decision["method"] == ("one_level" if decision["upper"] is None else "two_level")
     assert set(decision["curve"]) == {
@@ -254,7 +254,7 @@ def test_report_is_one_page_that_names_both_runs(results):
     page = (results / "report.html").read_text()
     assert ">a<" in page and ">b<" in page
     assert 'src="http' not in page and 'href="http' not in page
-    assert {path.name for path in (results / "report").iterdir()} == FIGURES
+    assert {path.name for path in (results / "report").iterdir()} == FIGURES | {"images"}
 
 
 def test_the_report_says_which_version_trained(results):
@@ -289,7 +289,7 @@ def test_segment_of_a_run_plans_its_training(folder):
     write_png(folder / "new/x.png", synthesize(20, 96, 1)[0])
     configure(folder, segment={"images": "new"})
     assert planned(folder, "segment") == TARGETS["results/tiny/runs/a/decision.json"] | {
-        "segment-0", "segment-review",
+        "segment-0", "segment-review", "segment-page",
     }  # fmt: skip
 
 
@@ -393,7 +393,8 @@ def new_images(folder, count):
 def test_segment_works_in_shards_and_only_once(finished_copy):
     new_images(finished_copy, 3)
     configure(finished_copy, segment={"images": "new", "run": "b", "shard_size": 2})
-    assert planned(finished_copy, "segment") == {"segment-0", "segment-1", "segment-review"}
+    jobs = {"segment-0", "segment-1", "segment-review", "segment-page"}
+    assert planned(finished_copy, "segment") == jobs
     finish(finished_copy, "segment", "--cores", "2")
     for i in range(3):
         mask = read_pixels(finished_copy / f"results/tiny/segment/b/new/x{i}.png")
