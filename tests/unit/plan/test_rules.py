@@ -165,7 +165,7 @@ def test_a_training_sees_what_its_preset_says(name, pixels):
 
 @pytest.mark.parametrize(
     ("explicit", "steps", "epochs"),
-    [({"steps": 50}, 50, 14), ({"epochs": 7}, 99, 7), ({"steps": 3, "epochs": 2}, 3, 2)],
+    [({"steps": 50}, 50, 10), ({"epochs": 7}, 66, 7), ({"steps": 3, "epochs": 2}, 3, 2)],
 )
 def test_steps_and_epochs_make_the_length_together(explicit, steps, epochs):
     values = planned_values(plan(**explicit))

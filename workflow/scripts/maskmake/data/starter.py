@@ -197,11 +197,11 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
     )
     return (
         f"# Written by make new. What was found:\n{comments}"
-        "# Check it:  .venv/bin/snakemake validate --cores 4 --configfile THIS_FILE\n"
-        "# Run all:   .venv/bin/snakemake --cores 4 --resources gpu=1 --configfile THIS_FILE\n"
+        "# Check it:  ./maskmake validate THIS_FILE\n"
+        "# Run all:   ./maskmake THIS_FILE\n"
         f"dataset:\n  name: {_quoted(name)}  # results go to results/<name>\n{settings}"
         + ("  # Each label is made of several files, one for each object.\n" if objects else "")
-        + "# Every other setting has a default: see config/README.md.\n"
+        + "# Every other setting has a default: see docs/configuration.md.\n"
         + ("# split: {method: folders}  # train, validation and test as the folders say\n" * roles)
         + "# train: {preset: standard}  # longer than auto takes without a GPU\n"
         "# segment: {images: data/new}  # masks of images without labels\n"
