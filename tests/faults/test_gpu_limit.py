@@ -16,7 +16,7 @@ def prepared(dataset, tmp_path_factory):
     """Everything that comes before a training is done."""
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("prepared") / "work")
     configure(folder)
-    finish(folder, "plan", "--cores", "2")
+    finish(folder, "plan_runs", "--cores", "2")
     return folder
 
 

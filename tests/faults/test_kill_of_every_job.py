@@ -29,6 +29,7 @@ CHAIN = [
     ("report", "report", "os.rename report.html$", "both"),
     ("segment_shard", "segment", "os.rename x1.png$", "snakemake"),
     ("review_masks", "segment", "os.rename review.csv$", "job"),
+    ("review_page", "segment", "os.rename review.html$", "both"),
 ]
 # Killed beside the other tests of these rules.
 ELSEWHERE = {"download", "export_run", "fetch_weights", "retrieve"}
