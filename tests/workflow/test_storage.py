@@ -156,7 +156,7 @@ def test_the_report_names_all_that_it_reads(bucket, finished, dataset, tmp_path)
     folder = copy_workspace(dataset, tmp_path / "work")
     configure(folder)
     output = finish(folder, "report", *IN_BUCKET, "--rerun-triggers", "input")
-    assert "1 of 1 steps" in output
+    assert "1 step: report" in output
     made = {item.key: item.get()["Body"].read() for item in bucket.objects.filter(Prefix="work")}
     page = finished / "results/tiny/report.html"
     assert made["work/results/tiny/report.html"] == page.read_bytes()
