@@ -18,7 +18,7 @@ CHAIN = [
     ("binarize", "binarize", "os.rename labels.npy$", "job"),
     ("split", "split", "os.rename splits.csv$", "both"),
     ("plan", "plan", "os.rename plan.json$", "snakemake"),
-    ("plan_run", "plan_runs", "os.rename a/plan.json$", "job"),
+    ("plan_run", "plan_runs", "os.rename runs/a/plan.json$", "job"),
     ("train_fold", "train", "os.rename model.keras$", "both"),
     ("predict_fold", "predict", "os.rename probabilities.npy$", "snakemake"),
     ("decide_run", "decide", "os.rename decision.json$", "job"),
