@@ -19,7 +19,7 @@ def test_a_setting_is_named_with_both_values(finished, tmp_path):
     configure(tmp_path, train={**CONFIG["train"], "epochs": 2})
     code, said, _ = why(finished, config=tmp_path / "config.yaml")
     assert code == 0
-    words = "train_fold (run a, fold 0):\n  the setting train.epochs was 1 and is 2\n"
+    words = "plan_run (run a):\n  the setting train.epochs was 1 and is 2\n"
     assert words in said
     assert "predict_fold (run a, fold 0):\n  made again before it: results/tiny/runs/a" in said
     assert "validate" not in said
@@ -67,9 +67,10 @@ def test_an_interruption_is_no_option(finished, tmp_path):
         path = f"results/tiny/runs/a/fold0/{name}"
         marked = base64.b64encode(path.encode()).decode()
         (folder / ".snakemake/incomplete" / marked).touch()
-    configure(tmp_path, train={**CONFIG["train"], "steps": 2})
+    configure(tmp_path, train={**CONFIG["train"], "loss": "dice"})
     _, said, _ = why(folder, "train", config=tmp_path / "config.yaml")
-    assert "fold 0):\n  it was interrupted\n  the setting train.steps was 3 and is 2\n" in said
+    words = "fold 0):\n  it was interrupted\n  the setting train.loss was bce_dice and is dice\n"
+    assert words in said
     assert "forced" not in said
 
 

@@ -51,8 +51,9 @@ class Run:
         )
         return log
 
-    def fail(self, number):
-        self.say(level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=number, log=[])
+    def fail(self, number, message=None):
+        fields = {"jobid": number, "log": [], "rule_msg": message}
+        self.say(level=logging.ERROR, event=LogEvent.JOB_ERROR, **fields)
 
     def say(self, message="", **fields):
         self.console.handle(record(message, **fields))
@@ -118,6 +119,15 @@ def test_on_a_cluster_the_cause_is_read_from_the_log(tmp_path):
     run.begin(5, "a").write_text("error: no space.\n")
     run.fail(5)
     assert run.lines[-1] == "train_fold (a, fold 0): no space."
+
+
+def test_a_job_that_the_cluster_refuses_is_explained_by_it(tmp_path):
+    run = Run(tmp_path, here=False)
+    run.begin(5, "a")
+    run.fail(5, "SLURM sbatch failed. It said 'no such\npartition'.\n    sbatch call:\n   sbatch x")
+    assert run.lines[-1] == (
+        "train_fold (a, fold 0): SLURM sbatch failed. It said 'no such partition'."
+    )
 
 
 def test_a_job_without_a_word_points_to_its_log(run):

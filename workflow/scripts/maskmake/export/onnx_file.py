@@ -46,23 +46,24 @@ def _of_any_size(layer: keras.layers.Layer) -> keras.layers.Layer:
     return (_UpSampling if smooth else type(layer)).from_config(layer.get_config())
 
 
-def write_onnx(network: keras.Model, path: Path) -> None:
-    """Write a network as ONNX: input ``images``, output ``logits``, as ``mean_network`` gives them.
+def write_onnx(networks: list[keras.Model], path: Path) -> None:
+    """Write what ``mean_network`` makes as ONNX: input ``images``, output ``logits``.
 
     Batch, height and width may be any (for PSPNet, which is bound to its patch, the batch alone).
 
     Args:
-        network: of float32 precision, on the TensorFlow backend.
+        networks: of float32 precision, on the TensorFlow backend.
         path: output.
 
     Raises:
         UserError: an operation of the network has no counterpart in ONNX.
     """
+    network = mean_network([rebuilt(network, _of_any_size) for network in networks])
     _, *shape = network.input_shape
     signature = [keras.InputSpec(shape=(None, *shape), dtype="float32", name=INPUT)]
     with atomic(path) as temporary:
         try:
-            rebuilt(network, _of_any_size).export(
+            network.export(
                 temporary,
                 format="onnx",
                 input_signature=signature,

@@ -130,9 +130,8 @@ def _write_networks(inputs: ExportInputs, part: Path) -> list[TrainingRecord]:
         trainings.append(record)
     shutil.copyfile(inputs.run, part / "run.json")
     shutil.copyfile(inputs.decision, part / "decision.json")
-    network = mean_network(networks)
-    save_network(network, part / "model.keras")
-    write_onnx(network, part / "model.onnx")
+    save_network(mean_network(networks), part / "model.keras")
+    write_onnx(networks, part / "model.onnx")
     return trainings
 
 

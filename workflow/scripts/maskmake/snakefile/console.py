@@ -181,9 +181,13 @@ class Console(logging.Handler):
         # A script that is alone here has said it just now.
         alone = internals.runs_on_this_machine(self._workflow) and not self._steps
         if cause is None or not alone:
-            cause = cause or (
-                f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
-                "memory is the most frequent cause."
+            cause = (
+                cause
+                or words_of_executor(record.rule_msg)
+                or (
+                    f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
+                    "memory is the most frequent cause."
+                )
             )
             self._say(f"{name}: {cause}", RED)
         self._causes.append(f"{name}: {cause}")
@@ -274,6 +278,11 @@ def read_cause(log: Path) -> str | None:
     text = log.read_text(encoding="utf-8", errors="backslashreplace")
     _, mark, cause = f"\n{text}".rpartition(f"\n{ERROR_MARK}")
     return cause.strip() if mark else None
+
+
+def words_of_executor(message: str | None) -> str:
+    """What the executor of a cluster says of a job that failed, without its call."""
+    return " ".join((message or "").partition("sbatch call:")[0].split())
 
 
 def last_line(log: Path) -> str | None:
