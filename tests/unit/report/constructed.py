@@ -186,6 +186,7 @@ def _write_run(
         for place, i in enumerate(part)
     }
     run = SimpleNamespace(
+        networks=1,
         validation_ids=ids["validation"],
         test_ids=ids["test"],
         test=probabilities.__getitem__,

@@ -181,13 +181,10 @@ class Console(logging.Handler):
         # A script that is alone here has said it just now.
         alone = internals.runs_on_this_machine(self._workflow) and not self._steps
         if cause is None or not alone:
-            cause = (
-                cause
-                or words_of_executor(record.rule_msg)
-                or (
-                    f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
-                    "memory is the most frequent cause."
-                )
+            cause = cause or words_of_executor(record.rule_msg)
+            cause = cause or (
+                f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
+                "memory is the most frequent cause."
             )
             self._say(f"{name}: {cause}", RED)
         self._causes.append(f"{name}: {cause}")
