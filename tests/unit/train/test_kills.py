@@ -164,7 +164,7 @@ def test_sigterm_is_reported_in_a_sentence(trainer, undisturbed, tmp_path):
     trainer.start(tmp_path, at_file=6, by=signal.SIGTERM)
     assert trainer.end() == 1
     last = log_of(tmp_path).splitlines()[-1]
-    assert last == "train_fold was stopped; run the same command again to go on."
+    assert last == "error: train_fold was stopped; run the same command again to go on."
     assert "Traceback" not in log_of(tmp_path)
     assert not list(tmp_path.rglob(".partial-*"))
     finish(trainer, tmp_path)
