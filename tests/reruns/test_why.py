@@ -69,7 +69,9 @@ def test_an_interruption_is_no_option(finished, tmp_path):
         (folder / ".snakemake/incomplete" / marked).touch()
     configure(tmp_path, train={**CONFIG["train"], "loss": "dice"})
     _, said, _ = why(folder, "train", config=tmp_path / "config.yaml")
-    words = "fold 0):\n  it was interrupted\n  the setting train.loss was bce_dice and is dice\n"
+    words = (
+        "fold 0):\n  it was interrupted\n  the setting train.loss was 'bce_dice' and is 'dice'\n"
+    )
     assert words in said
     assert "forced" not in said
 
