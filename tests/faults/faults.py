@@ -43,9 +43,11 @@ class Background:
 def final_results(folder: Path, run: str = "a") -> dict[str, str]:
     """Digests of all results of a run but for the times in them."""
     results = folder / "results/tiny"
-    found = digests(results, "data/images.npy", "data/labels.npy", "data/splits.csv", "plan.json")
+    found = digests(
+        results, "data/images.npy", "data/labels.npy", "data/splits.csv", "data/plan.json"
+    )
     run_files = digests(
-        results / "runs" / run, "*.npy", "*.png", "*.csv", "decision.json", "specks.*"
+        results / "runs" / run, "*.npy", "*.png", "*.csv", "plan.json", "decision.json", "specks.*"
     )
     found |= {name: digest for name, digest in run_files.items() if not name.startswith(".")}
     found.pop("fold0/history.csv")
