@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
 IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo new why check test test-all lock sbom
+.PHONY: help setup demo new why check test test-all docs pictures lock sbom
 
 help: ## list the targets
 	@echo "make [target], with GPU=1 for CUDA and PYTHON=python3.12, say, for another Python:"
@@ -62,7 +62,6 @@ test: setup $(TOOLS) ## what must hold before a commit, and what CI runs
 test-all: setup $(TOOLS) ## every test, all 128 networks included
 	$(PYTEST) $(IN_PARALLEL) -q -m ""
 
-.PHONY: docs pictures
 docs: setup ## write docs/configuration.md and docs/reruns.md again from what they are made of
 	$(BIN)/python docs/settings.py
 	$(BIN)/python tests/reruns/table.py > docs/reruns.md

@@ -144,7 +144,6 @@ def training_section(wildcards):
     The device is not among them.
     """
     section = RUNS[wildcards.run]
-    section = RUNS[wildcards.run]
     seed = seed_of_network(section["seed"], int(wildcards.fold), FOLDS)
     # One seed more trains no other network again.
     others = ("tensorboard", "gpu", "seeds", *PLANNED)

@@ -1,5 +1,6 @@
 """Every format, type and layout gives audit, store and prediction the same pixels."""
 
+import shutil
 from pathlib import Path
 
 import imagecodecs
@@ -181,15 +182,23 @@ def test_ranges_are_not_guessed():
 
 def test_eight_bits_within_files_of_sixteen_are_noticed():
     """Twelve bits and eight in files of one type: nothing but the values tells them apart."""
-    wide = [np.roll(GREY.astype(np.uint16) * 16, 3 * n, axis=1) for n in range(5)]
-    narrow = np.roll(GREY, 20, axis=1).astype(np.uint16)
-    dataset(*[(f"{n}.png", pillow(pixels)) for n, pixels in enumerate([*wide, narrow])])
-    (warning,) = [text for text in audit_dataset("images", "labels").warnings if "scale" in text]
-    assert warning.startswith(
-        "images/5.png of 16 bits has no value above 255, and the median image goes to 3760"
-    )
-    audit = audit_dataset("images", "labels", image_normalization=True)
-    assert not [text for text in audit.warnings if "scale" in text]
+    wide = [np.roll(GREY.astype(np.uint16) * 16, 3 * n, axis=1) for n in range(6)]
+    narrow = [image // 16 for image in wide]
+
+    def warnings(images, **settings):
+        for folder in ("images", "labels"):
+            shutil.rmtree(folder, ignore_errors=True)
+        dataset(*[(f"{n}.png", pillow(pixels)) for n, pixels in enumerate(images)])
+        audit = audit_dataset("images", "labels", **settings)
+        return [text.partition(";")[0] for text in audit.warnings if "one scale" in text]
+
+    ending = "no value above 255, and the others go to 3760"
+    assert warnings([*wide[:5], narrow[5]]) == [f"images/5.png of 16 bits has {ending}"]
+    (told,) = warnings([*narrow[:5], wide[5]])  # where they are the most
+    assert told == f"5 images (such as images/0.png) of 16 bits have {ending}"
+    assert warnings([*wide[:5], narrow[5]], image_normalization=True) == []
+    assert warnings([*wide[:5], narrow[5] // 2]) == []  # dim, which says nothing of its type
+    assert warnings(narrow) == []
 
 
 def test_images_that_are_turned_are_counted_in_a_warning():

@@ -122,9 +122,13 @@ def fingerprint(
     """
     seen = splits.loc[splits["role"] != "test", "id"].tolist()
     channels = int(index["channels"].iloc[0])
-    labelled = {name: int(np.count_nonzero(is_labelled(labels[name]))) for name in seen}
-    foreground = sum(int(np.count_nonzero(labels[name] == 1)) for name in seen)
-    pixels = sum(int(np.prod(labels[name].shape)) for name in seen)
+    labelled: dict[str, int] = {}
+    pixels = foreground = 0
+    for name in seen:
+        label = labels[name]
+        labelled[name] = int(np.count_nonzero(is_labelled(label)))
+        foreground += int(np.count_nonzero(label == 1))
+        pixels += label.size
     found = find_object_class(labels[name] for name in seen)
     plan: Plan = {
         "images": len(index),

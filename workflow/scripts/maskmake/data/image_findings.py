@@ -10,8 +10,9 @@ FULL_RANGE = 65535
 SMALLEST_SIDE = 32  # in pixels; an encoder halves an image five times
 
 # Highest values of cameras and files of 8, 10, 12 and 14 bits. An image of a smaller type among
-# others has at most a quarter of their range; a dark one of the same type seldom ends so exactly.
-SMALLER_RANGES = (255, 1023, 4095, 16383)
+# others nearly reaches its own range, and at most a quarter of theirs; a dim image of their type
+# seldom ends so exactly.
+SMALLER_RANGES, NEARLY = (255, 1023, 4095, 16383), 0.9
 
 
 def range_faults(
@@ -77,16 +78,15 @@ def scale_warnings(manifest: pd.DataFrame, image_normalization: bool) -> Iterato
         image_normalization: whether every run has ``train.normalization: image``.
     """
     sixteen = manifest[manifest["dtype"] == "uint16"]
-    if image_normalization or sixteen.empty:
+    if image_normalization:
         return
-    median = float(sixteen["maximum"].median())
     for end in SMALLER_RANGES:
-        # From half of the smaller range on: what is darker is dim rather than of another type.
-        found = sixteen[sixteen["maximum"].between(end // 2 + 1, end)]
-        if 4 * end <= median and len(found):
+        found = sixteen[sixteen["maximum"].between(NEARLY * end, end)]
+        others = sixteen.loc[sixteen["maximum"] > end, "maximum"].median()  # NaN without others
+        if len(found) and others >= 4 * end:
             yield (
                 f"{_named(found)} of 16 bits {'has' if len(found) == 1 else 'have'} no value above "
-                f"{end}, and the median image goes to {median:g}; expected one scale, since equal "
+                f"{end}, and the others go to {others:g}; expected one scale, since equal "
                 "values are taken to mean the same brightness; look whether they were exported "
                 "from another type, and convert them, or set train.normalization to image."
             )

@@ -105,8 +105,9 @@ AUGMENTATION_PRESETS["gaps"] = replace(
 )
 
 
-# Settings of the section ``train`` for which ``auto`` stands until the plan of a run gives them a
+# Settings of the section ``train`` for which ``AUTO`` stands until the plan of a run gives them a
 # value, and those that lead to it.
+AUTO = "auto"
 PLANNED = (
     "preset",
     "patch",

@@ -1,12 +1,12 @@
 """The plan of a run: which settings the rules choose, and what a user should know of the data."""
 
 from maskmake.data.fingerprint import Plan
+from maskmake.network.settings import AUTO
 from maskmake.plan.machine import Machine, needed_memory
 from maskmake.plan.rules import RULES, differences
 from maskmake.plan.run_plan import PlannedSetting, RunPlan
 from maskmake.runtime.errors import UserError
 
-AUTO = "auto"
 EXPLICIT = "set in the configuration"
 # With this many labelled patches or fewer, a network sees nothing but what it has seen before.
 FEW_PATCHES = 5

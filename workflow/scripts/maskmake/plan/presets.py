@@ -22,10 +22,9 @@ class Preset(NamedTuple):
     epochs: int
 
 
-# Two cores without bfloat16 saw 45,000 pixels a second in the demo (U-Net with ResNet-18), so that
-# quick takes about 22 minutes there, and about half an hour with ResNet-34. Standard is as long as
-# what reached V-Rand 0.98 on ISBI 2012 (4000 steps of 16 patches of 256 pixels, 200 views), best
-# four times as long.
+# Two cores without bfloat16 saw 45,000 pixels a second in the demo (U-Net with ResNet-18): 22
+# minutes for the most of quick. Standard is as long as what reached V-Rand 0.98 on ISBI 2012 (4000
+# steps of 16 patches of 256 pixels, 200 views), best four times as long.
 PRESETS = {
     "quick": Preset(60, 16 * 10**6, 60 * 10**6, step=2**17, patch=256, epochs=10),
     "standard": Preset(250, 800 * 10**6, 8 * 10**9, step=2**20, patch=512, epochs=20),

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from maskmake.data.fingerprint import Plan
+from maskmake.network.settings import AUTO, ENCODER_STRIDE
 from maskmake.plan.machine import Machine, needed_memory
 from maskmake.plan.presets import PRESETS, Preset
 from maskmake.plan.thin_structures import thin_structures
 from maskmake.runtime.errors import UserError
 
-PATCH_STEP = 32  # an encoder halves a patch five times
 PSPNET_STEP = 96  # see ``snakefile.config``
 # An encoder halves a patch five times: of less than 128 pixels fewer than 4 x 4 are left.
 SMALLEST_PATCH = 128
@@ -51,7 +51,7 @@ def choose_preset(data: Plan, settings: dict, machine: Machine) -> Choice:
 
 def choose_patch(data: Plan, settings: dict, machine: Machine) -> Choice:
     """Twice the length of the typical object, at most the shape of the median image."""
-    step = PSPNET_STEP if settings["architecture"] == "PSPNet" else PATCH_STEP
+    step = PSPNET_STEP if settings["architecture"] == "PSPNet" else ENCODER_STRIDE
     side = min(data["height"]["median"], data["width"]["median"])
     most = max(step, int(min(side, preset_of(settings).patch)) // step * step)
     length = data["structures"]["object_length"]
@@ -131,7 +131,7 @@ def _length(data: Plan, settings: dict) -> Choice:
 def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
     """What the preset has; where the steps of an epoch are set, as many as its length takes."""
     total, views = _length(data, settings)
-    if settings["steps"] != "auto":
+    if settings["steps"] != AUTO:
         return Choice(math.ceil(total / settings["steps"]), views)
     epochs = min(total, preset_of(settings).epochs)
     return Choice(epochs, f"as {settings['preset']} has; a validation after each")
@@ -173,8 +173,10 @@ def differences(data: Plan) -> tuple[float, float]:
 def choose_neighbour_loss(data: Plan, settings: dict, machine: Machine) -> Choice:
     """The worst neighbours count where masks break: in foreground that is rare, thin and long."""
     structures = data["structures"]
-    if data["objects"] == "background" or not structures["foreground_width"]:
-        return Choice(0.0, "the objects are the background, and are not thin")
+    if data["objects"] == "background":
+        return Choice(0.0, "the objects are the background")
+    if not structures["foreground_width"]:
+        return Choice(0.0, "no pixel is foreground, or every one")
     found, reason = thin_structures(
         data["foreground"], structures["foreground_width"], structures["object_area"]
     )
@@ -183,7 +185,7 @@ def choose_neighbour_loss(data: Plan, settings: dict, machine: Machine) -> Choic
 
 def choose_augmentation(data: Plan, settings: dict, machine: Machine) -> Choice:
     """The preset that keeps what labels mean, for images without a direction."""
-    return Choice("default", "flips, turns, scale, brightness, noise: images have no direction")
+    return Choice("default", "for images that may be turned and flipped; set another for others")
 
 
 Rule = Callable[[Plan, dict, Machine], Choice]

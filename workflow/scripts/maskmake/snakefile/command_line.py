@@ -33,7 +33,7 @@ def help_text(snakefile: Path) -> str:
     stages = {"all": stages.pop("all"), **stages}
     return "\n".join(
         [
-            f"{USAGE}",
+            USAGE,
             "",
             "Targets; without one, all:",
             *(f"  {name:10}{meaning}" for name, meaning in stages.items()),

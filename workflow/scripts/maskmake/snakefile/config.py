@@ -8,6 +8,7 @@ import os.path
 import re
 from collections.abc import Iterator
 
+from maskmake.network.settings import AUTO
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.schema_errors import (
     Fault,
@@ -26,8 +27,6 @@ PSPNET_MULTIPLE = 96
 MOST_ENTRIES = 100_000
 DEEPEST = 20
 LARGEST_NUMBER = 10**100
-
-AUTO = "auto"  # until the plan of a run chooses
 
 # Their library publishes no checksum, so what a server sends cannot be verified.
 ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
