@@ -1,6 +1,7 @@
 """What a user types after ./maskmake, and what Snakemake gets of it."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,16 @@ def test_the_command_alone_lists_the_targets():
     said = subprocess.run([ROOT / "maskmake"], capture_output=True, text=True, check=True).stdout
     for name, meaning in targets(ROOT / "Snakefile").items():
         assert name in said and meaning in said
+
+
+def test_another_python_is_named():
+    """As ``./maskmake`` would be called with it."""
+    code = (
+        "import runpy, sys; sys.version_info = (3, 10, 1); sys.argv = ['run.py', 'validate']\n"
+        f"runpy.run_path({str(ROOT / 'workflow/run.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "maskmake: Python 3.10; expected 3.11 to 3.13; run make setup PYTHON=python3.12.\n"
+    )
