@@ -221,18 +221,3 @@ def test_a_fingerprint_of_an_earlier_version_is_told():
     old = {key: value for key, value in DATA.items() if key != "structures"}
     with pytest.raises(UserError, match="-R plan"):
         plan(old)
-
-
-@pytest.mark.parametrize(
-    ("changes", "weight"),
-    [
-        ({}, 0.0),  # a third of the pixels
-        ({"foreground": 0.004, "foreground_width": 3.0, "object_area": 900.0}, 1.0),  # cracks
-        ({"foreground": 0.004, "foreground_width": 3.0, "object_area": 9.0}, 0.0),  # dots
-        ({"foreground": 0.004, "foreground_width": 20.0, "object_area": 9000.0}, 0.0),  # wide
-        ({"foreground": 0.0, "foreground_width": 0.0}, 0.0),  # nothing is labelled
-        ({"foreground": 0.02, "foreground_width": 3.0, "objects": "background"}, 0.0),
-    ],
-)
-def test_the_worst_neighbours_count_in_thin_structures(changes, weight):
-    assert chosen("neighbour_loss", data(**changes))[0] == weight

@@ -116,7 +116,6 @@ PLANNED = (
     "epochs",
     "foreground_patches",
     "normalization",
-    "neighbour_loss",
     "augmentation",
 )
 

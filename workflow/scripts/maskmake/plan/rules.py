@@ -13,7 +13,6 @@ from maskmake.data.fingerprint import Plan
 from maskmake.network.settings import AUTO, ENCODER_STRIDE
 from maskmake.plan.machine import Machine, needed_memory
 from maskmake.plan.presets import PRESETS, Preset
-from maskmake.plan.thin_structures import thin_structures
 from maskmake.runtime.errors import UserError
 
 PSPNET_STEP = 96  # see ``snakefile.config``
@@ -170,19 +169,6 @@ def differences(data: Plan) -> tuple[float, float]:
     return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else pair[0])
 
 
-def choose_neighbour_loss(data: Plan, settings: dict, machine: Machine) -> Choice:
-    """The worst neighbours count where masks break: in foreground that is rare, thin and long."""
-    structures = data["structures"]
-    if data["objects"] == "background":
-        return Choice(0.0, "the objects are the background")
-    if not structures["foreground_width"]:
-        return Choice(0.0, "no pixel is foreground, or every one")
-    found, reason = thin_structures(
-        data["foreground"], structures["foreground_width"], structures["object_area"]
-    )
-    return Choice(1.0 if found else 0.0, reason)
-
-
 def choose_augmentation(data: Plan, settings: dict, machine: Machine) -> Choice:
     """The preset that keeps what labels mean, for images without a direction."""
     return Choice("default", "for images that may be turned and flipped; set another for others")
@@ -198,6 +184,5 @@ RULES: dict[str, Rule] = {
     "steps": choose_steps,
     "foreground_patches": choose_foreground_patches,
     "normalization": choose_normalization,
-    "neighbour_loss": choose_neighbour_loss,
     "augmentation": choose_augmentation,
 }
