@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def package(run, dataset, tmp_path_factory):
     # What a killed job has left is no part of the next package.
     (out.parent / ".partial-package").mkdir()
     (out.parent / ".partial-package" / "left.txt").touch()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)  # it would be a line of a library in the log
         patch.setattr(saved_networks, "build_network", build_small_network)
         folds = sorted(run.glob("fold*"))
         inputs = ExportInputs(

@@ -1,5 +1,6 @@
 """Networks of Keras as one graph of ONNX."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -61,7 +62,9 @@ def write_onnx(networks: list[keras.Model], path: Path) -> None:
     network = mean_network([rebuilt(network, _of_any_size) for network in networks])
     _, *shape = network.input_shape
     signature = [keras.InputSpec(shape=(None, *shape), dtype="float32", name=INPUT)]
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, warnings.catch_warnings():
+        # What Keras asks NumPy for, on behalf of its converter, helps nobody who exports.
+        warnings.simplefilter("ignore", FutureWarning)
         try:
             network.export(
                 temporary,
