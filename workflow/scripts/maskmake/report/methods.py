@@ -6,6 +6,7 @@ import pandas as pd
 
 from maskmake.report.inputs import Run
 from maskmake.report.terms import DASH, counted, number
+from maskmake.report.verdict import repetitions
 
 CITATIONS = [
     "The maskmake developers. maskmake: from images and masks to a trained binary segmentation.",
@@ -34,9 +35,13 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     versions, decision = training["versions"], best.decision
     roles = table["role"].value_counts()
     optimizer = f" by {used['optimizer']}" if "optimizer" in used else ""
+    weight = used.get("neighbour_loss", 0)
+    neighbours = f" and {weight:g} times that of the worst neighbours" if weight else ""
     levels = number(decision["threshold"], 3)
     if decision["upper"] is not None:
         levels += f", and {number(decision['upper'], 3)} for the seeds of objects"
+    several = len(best.trainings)
+    mean = f" Logits are means over {several} networks, trained{repetitions(best)}."
     flips = " Probabilities are means over eight flips and quarter turns."
     return (
         f"Images were segmented with maskmake {versions.get('maskmake', DASH)} (Keras "
@@ -45,9 +50,10 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
         f"was trained on {counted(int(roles.get('train', 0)), 'image')} for "
         f"{counted(len(best.histories[0]), 'epoch')} of {counted(used['steps'], 'step')}, with "
         f"batches of {used['batch']} patches of {used['patch']} × {used['patch']} pixels and the "
-        f"loss {used['loss']}{optimizer}. The epoch, the threshold ({levels}) and the smallest "
-        f"sizes (objects {decision['min_object']}, holes {decision['min_hole']} pixels) were "
-        f"chosen on validation images.{flips if settings['predict'].get('tta') else ''} "
+        f"loss {used['loss']}{neighbours}{optimizer}. "
+        f"The epoch, the threshold ({levels}) and the smallest sizes (objects {decision['min_object']}, holes {decision['min_hole']} pixels) were "
+        f"chosen on validation images.{mean if several > 1 else ''}"
+        f"{flips if settings['predict'].get('tta') else ''} "
         f"{counted(int(roles.get('test', 0)), 'test image')} took no part in any choice; intervals "
         "are 95 % bootstrap intervals over the test images."
     )

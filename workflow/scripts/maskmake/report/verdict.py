@@ -109,6 +109,14 @@ def _tile(metrics: Mapping, key: str) -> tuple[str, str, str]:
     return term.heading, term.form(metrics.get(key)), sure
 
 
+def repetitions(best: Run) -> str:
+    """In how many folds and with how many seeds a run was trained; empty for one of each."""
+    folds = len({training["fold"] for training in best.trainings})
+    seeds = len(best.trainings) // folds
+    in_folds = f" in {counted(folds, 'fold')}" if folds > 1 else ""
+    return f"{in_folds} with {counted(seeds, 'seed')}" if seeds > 1 else in_folds
+
+
 def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     """What the best run was trained on, with what, for how long, where and when."""
     first = best.trainings[0]
@@ -121,11 +129,11 @@ def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     epochs = counted(len(best.histories[0]), "epoch")
     seconds = sum(training["seconds"] for training in best.trainings)
     devices = ", ".join(sorted({training["device"] for training in best.trainings}))
-    folds = f" in {counted(len(best.trainings), 'fold')}" if len(best.trainings) > 1 else ""
     dates = sorted(training.get("finished", "") for training in best.trainings)
     date = f", finished on {dates[-1]}" if dates[-1] else ""
     return (
-        f"Trained{folds} on {counted(int(roles.get('train', 0)), 'image')}{folder}{chosen}: "
+        f"Trained{repetitions(best)} on "
+        f"{counted(int(roles.get('train', 0)), 'image')}{folder}{chosen}: "
         f"{used['architecture']} with the encoder {used['encoder']}, {epochs}, "
         f"{duration(seconds)} on {devices}{date}."
     )
