@@ -15,6 +15,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 Turn = Callable[[Callable[[], object]], None]
 
 
@@ -87,8 +90,7 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     network.compile(
         build_optimizer(settings), LOSSES[settings.loss], jit_compile=uses_xla(settings.backend)
     )
-    images, labels = next(png_batches(folder, options, augmentation={}))
-    data = keras.tree.map_structure(keras.ops.convert_to_tensor, (images * 255, labels))
+    data = keras.tree.map_structure(keras.ops.convert_to_tensor, first_batch(folder, options.batch))
     first = network.train_on_batch(*data)
     turn(partial(float, first))
     if settings.backend == "jax":
@@ -99,6 +101,17 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     while True:
         logs = network.train_function(itertools.repeat(data))
         turn(partial(float, logs["loss"]))
+
+
+def first_batch(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images, 0 to 255, and labels, 0 or 1, each (count, H, W, 1) float32."""
+    images, labels = (
+        np.stack(
+            [np.asarray(Image.open(path)) for path in sorted((folder / kind).glob("*.png"))[:count]]
+        )
+        for kind in ("image", "label")
+    )
+    return images[..., None].astype("float32"), (labels[..., None] > 127).astype("float32")
 
 
 # Version 4 of the tutorial; see config/article.yaml.
