@@ -107,9 +107,13 @@ def wait_for(ready, process):
 
 
 def preempt(work, process, epoch):
-    """Take the node of the training away once it has saved an epoch."""
-    state = f"fold0/.training-*/epoch-{epoch:06d}.npz"
-    wait_for(lambda: list((work / RUN).glob(state)), process)
+    """Take the node of the training away once it has saved an epoch or a later one."""
+
+    def saved():
+        states = (work / RUN).glob("fold0/.training-*/epoch-*.npz")
+        return any(int(path.stem.removeprefix("epoch-")) >= epoch for path in states)
+
+    wait_for(saved, process)
     number = wait_for(lambda: running("train_fold"), process)
     urgent = "--partition=urgent --gres=gpu:1 --exclusive --output=/dev/null --wait --wrap=true"
     subprocess.run(["sbatch", *urgent.split()], check=True, capture_output=True)

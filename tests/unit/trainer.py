@@ -19,7 +19,7 @@ import keras
 from maskmake.network.device import select_device
 from maskmake.network.settings import TrainSettings
 from maskmake.runtime.log import job
-from maskmake.train import training
+from maskmake.train import checkpoints, training
 
 
 def small_network(*arguments, scale, offset, precision, encoder_weights=None):
@@ -49,6 +49,7 @@ def train(settings, fold, code, inputs, outputs, at_file, number, largest):
     with job(SimpleNamespace(log=[log], rule="train_fold")):
         select_device("tensorflow", 0, log)
         training.build_network = small_network
+        checkpoints.WRITING_SHARE = 1  # the state of every epoch, however long its file takes
         send_at(at_file, number)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         training.train_fold(TrainSettings.from_section(settings), fold, code, *paths, True)

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from maskmake.data.splits import fold_ids
 from maskmake.network.networks import build_network
 from maskmake.network.settings import AugmentationSettings, TrainSettings
 from maskmake.runtime.errors import UserError
-from maskmake.train import training
+from maskmake.train import checkpoints, training
 from maskmake.train.callbacks import Recorder
 from maskmake.train.optimizers import build_optimizer
 from maskmake.train.patches import FixedPatches, PatchSource
@@ -220,6 +221,21 @@ def test_a_training_out_of_patience_stops_for_good(dataset, tmp_path, caplog, mo
     assert first == second
     assert resumed.training["patches"] == 2 * settings.steps * settings.batch
     assert "stopped after epoch 2 of 3: validation loss no lower than in epoch 1" in caplog.text
+
+
+def test_states_that_are_left_out_change_nothing(dataset, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "WRITING_SHARE", 1e-9)
+    written = []
+    write = State._write
+    monkeypatch.setattr(
+        State, "_write", lambda *arguments: (written.append(len(arguments[2])), write(*arguments))
+    )
+    assert trained.training["best_epoch"] > 1, "it would be in the only file"
+    with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
+        killing.setattr(training, "_keep_best", MagicMock(side_effect=KeyboardInterrupt))
+        train(dataset, tmp_path)
+    assert written == [1]
+    assert_same_training(train(dataset, tmp_path), trained)  # resumed after the first epoch
 
 
 # --- what the user can fix --------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""What a killed training needs to go on, written after every epoch."""
+"""What a killed training needs to go on, written as epochs end."""
 
 import hashlib
 import json
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,10 @@ DAMAGE = (
     zipfile.BadZipFile,
 )
 
+# Of the time of a training, for writing states at most: on a GPU an epoch may take two seconds, and
+# its state is a third of a gigabyte.
+WRITING_SHARE = 0.05
+
 
 def best_row(history: list[dict]) -> dict:
     """Row of the epoch with the lowest validation loss; there is one epoch at least."""
@@ -36,8 +41,9 @@ def best_row(history: list[dict]) -> dict:
 class State:
     """What a killed training needs to go on, in a folder of its own beside the outputs.
 
-    One file an epoch: every variable and the history so far. The last two are kept, in case the
-    last one is damaged, and those of the epochs that were the best at either time.
+    A file for an epoch: every variable and the history so far. Where writing is slow beside an
+    epoch, epochs are left out. The last two files are kept, in case the last one is damaged, and
+    those of the epochs that were the best at either time.
 
     The folder's name is a hash of settings, code and data, so a training with others never
     resumes from it. Snakemake does not know the folder and leaves it alone when a job fails.
@@ -47,19 +53,41 @@ class State:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = folder / f".training-{digest}"
         self.borders = self.folder / "borders.npy"
+        self._best: tuple[list[np.ndarray], list[dict]] | None = None  # where it is not in a file
+        self._next = time.monotonic()  # when a file may be written again
 
     def _file(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:06d}.npz"
 
     def save(self, engine: keras.Model, history: list[dict]) -> None:
-        """Write every variable and the history; older states are removed only after that."""
+        """Write every variable and the history, if it is time, and else remember the best epoch.
+
+        Older states are removed only after that.
+        """
+        due, best = time.monotonic() >= self._next, best_row(history) is history[-1]
+        if not due and not best:
+            return
+        start = time.monotonic()
         variables = [keras.ops.convert_to_numpy(v.value) for v in variables_of(engine)]
+        if not due:
+            self._best = variables, list(history)
+            return
+        if self._best and not best:
+            self._write(*self._best)
+        self._best = None
+        self._write(variables, history)
+        end = time.monotonic()
+        self._next = end + (end - start) * (1 / WRITING_SHARE - 1)
+
+    def _write(self, variables: list[np.ndarray], history: list[dict]) -> None:
         epoch = len(history)
         with atomic(self._file(epoch)) as temporary, temporary.open("wb") as handle:
             np.savez(handle, *variables, history=json.dumps(history))
-        needed = {epoch, epoch - 1}
-        needed |= {best_row(rows)["epoch"] for rows in (history, history[:-1]) if rows}
-        for path in set(self.folder.glob("epoch-*")) - set(map(self._file, needed)):
+        files = sorted(self.folder.glob("epoch-*"))
+        before = [_epoch_of(path) for path in files if _epoch_of(path) < epoch]
+        last = [epoch, *before[-1:]]
+        needed = {*last, *(best_row(history[:rows])["epoch"] for rows in last)}
+        for path in set(files) - set(map(self._file, needed)):
             path.unlink()
 
     def restore(self, engine: keras.Model) -> list[dict]:
@@ -83,7 +111,8 @@ class State:
 
     def restore_best(self, engine: keras.Model, history: list[dict]) -> None:
         """Set every variable of the engine as in the epoch with the lowest validation loss."""
-        variables, _ = _read(self._file(best_row(history)["epoch"]), engine)
+        file = self._file(best_row(history)["epoch"])
+        variables, _ = self._best or _read(file, engine)
         _assign(engine, variables)
 
     def remove(self) -> None:
@@ -95,6 +124,10 @@ class State:
 def variables_of(engine: keras.Model) -> list[keras.Variable]:
     """Everything that training changes: weights, optimiser and random state."""
     return [*engine.network.variables, *engine.optimizer.variables, engine.seeds.state]
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 @contextmanager

@@ -5,7 +5,9 @@ margin counts nowhere: its label is ``IGNORED``.
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import keras
@@ -16,6 +18,8 @@ from maskmake.data.normalization import StoreMoments
 from maskmake.data.pixel_store import PixelStore
 from maskmake.network.device import device_count
 from maskmake.runtime.errors import UserError
+
+AHEAD = 2  # batches that are cut and wait
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,16 @@ def random_batches(
         yield np.stack(
             [source.cut(ids[i], y, x) for i, (y, x) in zip(chosen, corners, strict=True)]
         )
+
+
+def cut_ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same endless batches, each cut in another thread while the one before is trained with."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        waiting = deque(thread.submit(next, batches) for _ in range(AHEAD))
+        while True:
+            batch = waiting.popleft().result()
+            waiting.append(thread.submit(next, batches))
+            yield batch
 
 
 def _starts(length: int, patch: int) -> list[int]:

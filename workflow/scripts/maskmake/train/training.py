@@ -40,7 +40,7 @@ from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
 from maskmake.train.duration import set_length, with_length
 from maskmake.train.losses import LOSSES, with_worst_neighbours
 from maskmake.train.optimizers import build_optimizer, exchange_averages
-from maskmake.train.patches import FixedPatches, PatchSource, random_batches
+from maskmake.train.patches import FixedPatches, PatchSource, cut_ahead, random_batches
 from maskmake.train.preprocessing import check_images, normalization_of, preprocessing_of, std_of
 
 # An interpolated pixel is labelled if this share of it is; 1 but for rounding.
@@ -361,7 +361,7 @@ def _fit(
     guards = [CollapseWatch(settings, recorder.history)] if settings.guard else []
     with closing(Progress(settings, recorder.history, len(validation))) as progress:
         engine.fit(
-            ((batch,) for batch in batches),
+            ((batch,) for batch in cut_ahead(batches)),
             steps_per_epoch=settings.steps,
             initial_epoch=first_epoch,
             epochs=settings.epochs,
