@@ -223,6 +223,8 @@ if __name__ == "__main__":
 
         if options.loop == "article":  # TensorFlow as it comes
             os.environ["KERAS_BACKEND"] = "tensorflow"
+            # But it must leave memory to the other loops on the GPU.
+            os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
             if options.gpu == 0:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ""
         else:

@@ -10,6 +10,7 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.gpus import Gpu
 
 VARIABLES = ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS", "TF_XLA_FLAGS")
+SMALLEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 CARD = Gpu("GPU-1", 9.0, "580.1", "NVIDIA X1")
 
 
@@ -17,7 +18,7 @@ CARD = Gpu("GPU-1", 9.0, "580.1", "NVIDIA X1")
 def cache(tmp_path, monkeypatch):
     """The user's folder for caches, and the variables of the backends, none of them set."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in VARIABLES:
+    for name in (*VARIABLES, SMALLEST):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(compile_cache, "visible_gpus", lambda: [CARD])
@@ -70,6 +71,7 @@ def test_each_backend_is_told_the_folder(cache):
     keep_compiled("tensorflow", 1)
     jax, tensorflow = sorted((cache / "maskmake").iterdir())
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(jax)
+    assert os.environ[SMALLEST] == "0", "programs of any size are kept"
     assert os.environ["XLA_FLAGS"].endswith(f'{compile_cache.AUTOTUNE_FLAG}="{tensorflow}"')
     assert os.environ["TF_XLA_FLAGS"].endswith(f'{compile_cache.TENSORFLOW_FLAG}="{tensorflow}"')
 

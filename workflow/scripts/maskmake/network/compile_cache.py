@@ -43,6 +43,9 @@ def keep_compiled(backend: str, gpu: int) -> None:
         if folder is None:
             return
         os.environ[variable] = f'{value} {flag}="{folder}"' if flag else str(folder)
+    if folder and backend == "jax":
+        # It would leave out 200 small programs that each start compiles before its first step.
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def _folder_of_device(backend: str) -> Path | None:
