@@ -138,18 +138,24 @@ def _write_networks(inputs: ExportInputs, part: Path) -> list[TrainingRecord]:
 def _write_samples(part: Path, pixels: np.ndarray) -> None:
     """Write the samples, which are what ONNX gives; Keras has to give the same."""
     packaged = PackagedModel(part, checked=False)
-    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
     tile = packaged.tile(pixels)
     given = packaged.normalized(tile)
-    probability = expit(packaged.logits(given))
     network = keras.models.load_model(part / "model.keras")
-    difference = np.abs(expit(network.predict_on_batch(given)) - probability).max()
+    expected, logits = network.predict_on_batch(given), packaged.logits(given)
+    if logits.shape != expected.shape:
+        raise UserError(
+            f"export: the ONNX graph of {network.name} gives the shape {logits.shape}; expected "
+            f"{expected.shape}, as Keras gives; train with another encoder."
+        )
+    probability = expit(logits)
+    difference = np.abs(expit(expected) - probability).max()
     if not difference < CLOSE:
         raise UserError(
             f"export: the ONNX graph of {network.name} differs from Keras by {difference:.2g} in "
             f"probability; expected less than {CLOSE}; train with another encoder."
         )
     logger.info("ONNX and Keras differ by %.1g in probability at most", difference)
+    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
     write_array(part / "sample" / "input.npy", tile)
     write_array(part / "sample" / "output.npy", probability)
 
