@@ -58,6 +58,15 @@ class ExportInputs:
     index: Path
     splits: Path
 
+    @classmethod
+    def of(cls, files: Mapping[str, str | list[str]]) -> "ExportInputs":
+        """Those of a rule, by the names above."""
+        paths: dict[str, Any] = {
+            name: Path(file) if isinstance(file, str) else [Path(each) for each in file]
+            for name, file in files.items()
+        }
+        return cls(**paths)
+
 
 def write_package(
     inputs: ExportInputs,
@@ -101,7 +110,7 @@ def write_package(
         part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    logger.info("The package of %d files: %s", sum(1 for _ in out.rglob("*.*")), out)
+    logger.info("The package of %d files: %s", sum(path.is_file() for path in out.rglob("*")), out)
 
 
 def _sample_image(inputs: ExportInputs, sample: str | None, index: pd.DataFrame) -> np.ndarray:
