@@ -60,6 +60,16 @@ class _Transposes(optimizer.TransposeOptimizer):
         pass
 
 
+# Each gets a copy of the whole graph; all that tf2onnx has would need twice the memory.
+OPTIMIZERS = {
+    "transposes": _Transposes,
+    "constants": optimizer.ConstFoldOptimizer,
+    "duplicates": optimizer.MergeDuplicatedNodesOptimizer,
+    "identities": optimizer.IdentityOptimizer,
+    "pairs": optimizer.BackToBackOptimizer,
+}
+
+
 def write_onnx(networks: list[keras.Model], path: Path) -> None:
     """Write what ``mean_network`` makes as ONNX: input ``images``, output ``logits``.
 
@@ -81,7 +91,7 @@ def write_onnx(networks: list[keras.Model], path: Path) -> None:
             named,
             [tf.TensorSpec(images.shape, tf.float32, name=INPUT)],
             opset=OPSET,
-            optimizers={**optimizer._get_optimizers(), "optimize_transpose": _Transposes},
+            optimizers=OPTIMIZERS,
         )
     except FAILURES as error:
         raise UserError(
