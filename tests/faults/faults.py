@@ -49,7 +49,9 @@ def final_results(folder: Path, run: str = "a") -> dict[str, str]:
     run_files = digests(
         results / "runs" / run, "*.npy", "*.png", "*.csv", "plan.json", "decision.json", "specks.*"
     )
-    found |= {name: digest for name, digest in run_files.items() if not name.startswith(".")}
+    # A package has sums of its own.
+    others = (".", "package/")
+    found |= {name: digest for name, digest in run_files.items() if not name.startswith(others)}
     found.pop("fold0/history.csv")
     with zipfile.ZipFile(results / f"runs/{run}/fold0/model.keras") as archive:
         found["weights"] = hashlib.sha256(archive.read("model.weights.h5")).hexdigest()

@@ -9,6 +9,7 @@ from workspace import ROOT, configure, fatal, finish, half_written, planned, sna
 
 from maskmake.data.synthesis import synthesize
 from maskmake.runtime.files import write_png
+from maskmake.runtime.sums import check_sums
 
 # In this order: the rule, a target, the file at which its job is killed, and who is killed. The
 # file is half written then.
@@ -27,12 +28,13 @@ CHAIN = [
     ("evaluate_run", "evaluate", "os.rename metrics.json$", "both"),
     ("compare", "compare", "os.rename comparison_pairs.csv$", "job"),
     ("report", "report", "os.rename report.html$", "both"),
+    ("export_run", "export", "os.rename package$", "both"),
     ("segment_shard", "segment", "os.rename x1.png$", "snakemake"),
     ("review_masks", "segment", "os.rename review.csv$", "job"),
     ("review_page", "segment", "os.rename review.html$", "both"),
 ]
 # Killed beside the other tests of these rules.
-ELSEWHERE = {"download", "export_run", "fetch_weights", "retrieve"}
+ELSEWHERE = {"download", "fetch_weights", "retrieve"}
 
 
 def test_every_rule_is_killed_in_a_test():
@@ -63,7 +65,7 @@ def test_killed_once_in_every_job(work, finished):
         assert_reported(output, killed)
         killed = victim
         outputs.append(output)
-    outputs.append(finish(work, "report", "segment", "--cores", "2"))
+    outputs.append(finish(work, "report", "export", "segment", "--cores", "2"))
     assert_reported(outputs[-1], killed)
 
     whole = "\n".join(outputs)
@@ -77,8 +79,9 @@ def test_killed_once_in_every_job(work, finished):
         assert len(lines) == 1 or victim == "snakemake", rule
     assert whole.count("resuming after epoch 1 of 1") == 1
 
-    assert planned(work, "report", "segment") == set()
+    assert planned(work, "report", "export", "segment") == set()
     assert half_written(work) == []
+    check_sums(work / "results/tiny/runs/a/package")
     assert final_results(work) == final_results(finished)
 
 

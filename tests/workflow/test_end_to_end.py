@@ -293,6 +293,10 @@ def test_segment_of_a_run_plans_its_training(folder):
     }  # fmt: skip
 
 
+def test_export_packs_each_run_with_its_scores(folder):
+    assert planned(folder, "export") == SCORES | {"a-export", "b-export"}
+
+
 def test_finished_workflow_has_nothing_to_do(finished):
     assert NOTHING_TO_DO in finish(finished)
     assert planned(finished, *TARGETS) == set()

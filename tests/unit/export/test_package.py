@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,13 @@ from scipy.special import expit
 pytest.importorskip("onnxruntime", reason="locked, but not installed; run make setup")
 pytest.importorskip("tf2onnx", reason="locked, but not installed; run make setup")
 
+import onnx
+from onnx import helper, numpy_helper
+
 import maskmake
 from maskmake.data.images import read_pixels
+from maskmake.export import package as package_module
+from maskmake.export.onnx_file import write_onnx
 from maskmake.export.package import ExportInputs, write_package
 from maskmake.masks.run_folds import list_folds
 from maskmake.network import saved_networks
@@ -55,6 +61,18 @@ def run(tmp_path_factory, dataset):
     return run
 
 
+def inputs_of(run, dataset):
+    folds = sorted(run.glob("fold*"))
+    return ExportInputs(
+        run / "run.json",
+        run / "decision.json",
+        [fold / "model.keras" for fold in folds],
+        [fold / "training.json" for fold in folds],
+        run / "metrics.json",
+        *(dataset.inputs[name] for name in ("plan", "images", "index", "splits")),
+    )
+
+
 @pytest.fixture(scope="module")
 def package(run, dataset, tmp_path_factory):
     """The package of that run, moved to another folder."""
@@ -65,16 +83,7 @@ def package(run, dataset, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # it would be a line of a library in the log
         patch.setattr(saved_networks, "build_network", build_small_network)
-        folds = sorted(run.glob("fold*"))
-        inputs = ExportInputs(
-            run / "run.json",
-            run / "decision.json",
-            [fold / "model.keras" for fold in folds],
-            [fold / "training.json" for fold in folds],
-            run / "metrics.json",
-            *(dataset.inputs[name] for name in ("plan", "images", "index", "splits")),
-        )
-        write_package(inputs, SETTINGS, TILING, "test", out)
+        write_package(inputs_of(run, dataset), SETTINGS, TILING, "test", out)
     return Path(shutil.move(out, tmp_path_factory.mktemp("elsewhere") / "package"))
 
 
@@ -204,3 +213,31 @@ def test_without_keras_and_snakemake(package):
     scripts = Path(maskmake.__file__).parents[1]
     found = subprocess.run(command, cwd=scripts, capture_output=True, text=True)
     assert found.stdout == "True\n", found.stderr
+
+
+def changed(networks, path, operator, value):
+    """A graph whose converter was wrong: one more node at its end."""
+    write_onnx(networks, path)
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "before"
+    model.graph.initializer.append(numpy_helper.from_array(value, "value"))
+    model.graph.node.append(helper.make_node(operator, ["before", "value"], ["logits"]))
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "sentence"),
+    [
+        ("Unsqueeze", np.array([0]), r"gives the shape \(1, 1, \d+, \d+, 1\); expected \(1, "),
+        ("Add", np.float32([0.01]), r"differs from Keras by 0\.00\d+ in probability"),
+    ],
+)
+def test_a_graph_that_differs_from_keras_is_refused(
+    run, dataset, tmp_path, monkeypatch, operator, value, sentence
+):
+    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
+    wrong = partial(changed, operator=operator, value=value)
+    monkeypatch.setattr(package_module, "write_onnx", wrong)
+    with pytest.raises(UserError, match=sentence):
+        write_package(inputs_of(run, dataset), SETTINGS, TILING, "test", tmp_path / "package")
+    assert not list(tmp_path.iterdir())

@@ -1,11 +1,11 @@
 """Networks of Keras as one graph of ONNX."""
 
-import warnings
 from pathlib import Path
 
 import keras
 import onnx
 import tensorflow as tf
+from tf2onnx import convert, optimizer
 
 from maskmake.network.networks import rebuilt
 from maskmake.runtime.errors import UserError, first_line
@@ -47,6 +47,29 @@ def _of_any_size(layer: keras.layers.Layer) -> keras.layers.Layer:
     return (_UpSampling if smooth else type(layer)).from_config(layer.get_config())
 
 
+class _Transposes(optimizer.TransposeOptimizer):
+    """The optimiser of tf2onnx which moves the transposes together, and leaves them transposes.
+
+    Its last step turns the transpose of one channel into a Reshape of a computed shape. Another
+    optimiser then pads that shape to five sides, and the Squeeze that it adds is lost where the
+    Reshape is the output of the graph. Whether it is, depends on the sorted names of the nodes,
+    which are numbered by all that Keras and tf2onnx made before in the process.
+    """
+
+    def post_optimize_action(self):
+        pass
+
+
+# Each gets a copy of the whole graph; all that tf2onnx has would need twice the memory.
+OPTIMIZERS = {
+    "transposes": _Transposes,
+    "constants": optimizer.ConstFoldOptimizer,
+    "duplicates": optimizer.MergeDuplicatedNodesOptimizer,
+    "identities": optimizer.IdentityOptimizer,
+    "pairs": optimizer.BackToBackOptimizer,
+}
+
+
 def write_onnx(networks: list[keras.Model], path: Path) -> None:
     """Write what ``mean_network`` makes as ONNX: input ``images``, output ``logits``.
 
@@ -60,40 +83,31 @@ def write_onnx(networks: list[keras.Model], path: Path) -> None:
         UserError: an operation of the network has no counterpart in ONNX.
     """
     network = mean_network([rebuilt(network, _of_any_size) for network in networks])
-    _, *shape = network.input_shape
-    signature = [keras.InputSpec(shape=(None, *shape), dtype="float32", name=INPUT)]
-    with atomic(path) as temporary, warnings.catch_warnings():
-        # What Keras asks NumPy for, on behalf of its converter, helps nobody who exports.
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            network.export(
-                temporary,
-                format="onnx",
-                input_signature=signature,
-                opset_version=OPSET,
-                verbose=False,
-            )
-            graph = onnx.load(temporary)
-        except FAILURES as error:
-            raise UserError(
-                f"export: the network {network.name} cannot be written as ONNX "
-                f"({first_line(error)}); expected a network of the table in docs/export.md; train "
-                "with another encoder."
-            ) from error
-        _name_ends(graph.graph)
-        onnx.checker.check_model(graph)
+    images = keras.Input(network.input_shape[1:], name=INPUT, dtype="float32")
+    logits = keras.layers.Identity(name=OUTPUT)(network(images))
+    named = keras.Model(images, logits, name=network.name)
+    try:
+        graph, _ = convert.from_keras(
+            named,
+            [tf.TensorSpec(images.shape, tf.float32, name=INPUT)],
+            opset=OPSET,
+            optimizers=OPTIMIZERS,
+        )
+    except FAILURES as error:
+        raise UserError(
+            f"export: the network {network.name} cannot be written as ONNX "
+            f"({first_line(error)}); expected a network of the table in docs/export.md; train "
+            "with another encoder."
+        ) from error
+    _name_sides(graph.graph)
+    onnx.checker.check_model(graph)
+    with atomic(path) as temporary:
         onnx.save(graph, temporary)
 
 
-def _name_ends(graph: onnx.GraphProto) -> None:
-    """Give input, output and their free sides the names that the description uses."""
-    ends = zip((graph.input[0], graph.output[0]), (INPUT, OUTPUT), strict=True)
-    names = {end.name: name for end, name in ends}
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
+def _name_sides(graph: onnx.GraphProto) -> None:
+    """Give the free sides of input and output the names that the description uses."""
     for end in (graph.input[0], graph.output[0]):
-        end.name = names[end.name]
         free = zip(end.type.tensor_type.shape.dim, ("batch", "height", "width"), strict=False)
         for side, name in free:
             if not side.dim_value:

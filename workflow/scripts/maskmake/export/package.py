@@ -58,6 +58,15 @@ class ExportInputs:
     index: Path
     splits: Path
 
+    @classmethod
+    def of(cls, files: Mapping[str, str | list[str]]) -> "ExportInputs":
+        """Those of a rule, by the names above."""
+        paths: dict[str, Any] = {
+            name: Path(file) if isinstance(file, str) else [Path(each) for each in file]
+            for name, file in files.items()
+        }
+        return cls(**paths)
+
 
 def write_package(
     inputs: ExportInputs,
@@ -101,7 +110,7 @@ def write_package(
         part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    logger.info("The package of %d files: %s", sum(1 for _ in out.rglob("*.*")), out)
+    logger.info("The package of %d files: %s", sum(path.is_file() for path in out.rglob("*")), out)
 
 
 def _sample_image(inputs: ExportInputs, sample: str | None, index: pd.DataFrame) -> np.ndarray:
@@ -138,18 +147,24 @@ def _write_networks(inputs: ExportInputs, part: Path) -> list[TrainingRecord]:
 def _write_samples(part: Path, pixels: np.ndarray) -> None:
     """Write the samples, which are what ONNX gives; Keras has to give the same."""
     packaged = PackagedModel(part, checked=False)
-    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
     tile = packaged.tile(pixels)
     given = packaged.normalized(tile)
-    probability = expit(packaged.logits(given))
     network = keras.models.load_model(part / "model.keras")
-    difference = np.abs(expit(network.predict_on_batch(given)) - probability).max()
+    expected, logits = network.predict_on_batch(given), packaged.logits(given)
+    if logits.shape != expected.shape:
+        raise UserError(
+            f"export: the ONNX graph of {network.name} gives the shape {logits.shape}; expected "
+            f"{expected.shape}, as Keras gives; train with another encoder."
+        )
+    probability = expit(logits)
+    difference = np.abs(expit(expected) - probability).max()
     if not difference < CLOSE:
         raise UserError(
             f"export: the ONNX graph of {network.name} differs from Keras by {difference:.2g} in "
             f"probability; expected less than {CLOSE}; train with another encoder."
         )
     logger.info("ONNX and Keras differ by %.1g in probability at most", difference)
+    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
     write_array(part / "sample" / "input.npy", tile)
     write_array(part / "sample" / "output.npy", probability)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.file_checks import check_memory
+from maskmake.data.file_versions import write_scan
 from maskmake.data.image_findings import SMALLEST_SIDE
 from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.normalization import moments
@@ -27,6 +28,7 @@ from maskmake.predict.predictor import Predictor
 from maskmake.predict.review import RANGES
 from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, predict_bands
 from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.log import logger
 from maskmake.runtime.progress import tracked
 from maskmake.runtime.sums import SUMS, check_sums
@@ -172,6 +174,51 @@ class _Inputs:
             return (*self._ranges[image], np.nan, np.nan, np.nan)
         trained = seen["minimum"], seen["maximum"], seen["smallest_maximum"]
         return (*self._ranges[image], *trained)
+
+
+def segment_shard(
+    images: Mapping[str, str],
+    stored: list[str],
+    models: list[str],
+    decision: str,
+    run: list[str],
+    settings: PredictSettings,
+    contents: str,
+    source: dict,
+    source_record: str,
+    table: Path,
+) -> None:
+    """Write the masks of one shard of a folder without labels, and the table of them.
+
+    Args:
+        images: the ids of the masks, by the paths of the images.
+        stored: images that a storage plugin has brought here; their stems are their ids.
+        models: ``model.keras`` of each fold.
+        decision: ``decision.json`` of the run.
+        run: ``run.json``, or none.
+        settings: tile, overlap, test-time augmentation.
+        contents: output; what the images hold.
+        source: where the images and the model come from.
+        source_record: output; ``source``, so that the next start refuses others here.
+        table: output, ``.shards/<shard>.csv`` in the folder of the masks.
+
+    Raises:
+        UserError: as ``segment_images``.
+    """
+    write_scan(images, contents)
+    write_json(source_record, source)
+    masks = table.parents[1]
+    done = segment_images(
+        [*images, *stored],
+        [Path(model).parent for model in models],
+        Path(decision),
+        settings,
+        masks,
+        next(map(Path, run), None),
+        images,
+    )
+    write_csv(table, done)
+    logger.info("%d masks: %s", len(done), masks)
 
 
 def segment_images(
