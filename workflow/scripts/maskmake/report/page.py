@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from maskmake.data.images import read_pixels
 from maskmake.data.splits import SplitRecord
@@ -171,7 +170,7 @@ def _score_section(
 ) -> dict:
     best = next(iter(runs.values()))
     scores = score_table(comparison, first)
-    scores_figure = figures.scores_figure({name: run.per_image for name, run in runs.items()})
+    per_image = {name: run.per_image for name, run in runs.items()}
     return {
         "scores": scores,
         "first": FIRST,
@@ -180,8 +179,13 @@ def _score_section(
         "verdicts": verdict_sentences(pairs, headline_score(best.metrics)),
         "differences": difference_tables(pairs, best.name),
         "few_images": best.metrics["images"] < MIN_IMAGES_FOR_VERDICT,
-        "scores_figure": Markup(
-            figures.inline_svg(scores_figure, "Foreground and background Dice of each test image")
+        "scores_figure": figures.shown(
+            "scores",
+            figures.scores_figure(per_image),
+            "Foreground and background Dice of each test image",
+            pd.concat(per_image, names=["run", ""]).reset_index("run")[
+                ["run", "id", "foreground_dice", "background_dice"]
+            ],
         ),
     }
 
@@ -283,47 +287,34 @@ def _run_section(run: Run) -> dict:
         {run.name: run.decision}, OBJECTIVE_NAMES, {run.name: run.reliability}
     )
     calibration = figures.reliability_figure({run.name: run.reliability})
+    histories = pd.concat(run.histories, keys=range(len(run.histories)), names=["fold", ""])
     return {
         "name": run.name,
         "folds": len({training["fold"] for training in run.trainings}),
         "networks": len(run.trainings),
         "facts": _training_facts(run),
-        "training_figure": Markup(
-            figures.inline_svg(
-                training, f"Training and validation loss and learning rate of the run {run.name}"
-            )
+        "training": figures.shown(
+            f"{run.name}-training",
+            training,
+            f"Training and validation loss and learning rate of the run {run.name}",
+            histories.reset_index("fold"),
         ),
-        "threshold_figure": Markup(
-            figures.inline_svg(
-                threshold,
-                f"Foreground Dice, background Dice and {objective} over the threshold, run "
-                f"{run.name}; chosen: {run.decision['threshold']:.3f}",
-            )
+        "threshold": figures.shown(
+            f"{run.name}-threshold",
+            threshold,
+            f"Foreground Dice, background Dice and {objective} over the threshold, run "
+            f"{run.name}; chosen: {run.decision['threshold']:.3f}",
+            pd.DataFrame(run.decision["curve"]),
         ),
         "decision": run.decision,
         "objective": objective,
-        "calibration_figure": Markup(
-            figures.inline_svg(
-                calibration,
-                f"Share of foreground over the probability, raw and calibrated, run {run.name}",
-            )
+        "calibration": figures.shown(
+            f"{run.name}-calibration",
+            calibration,
+            f"Share of foreground over the probability, raw and calibrated, run {run.name}",
+            run.reliability,
         ),
-        "calibration": calibration_sentences(run.metrics, run.per_image),
-        "saves": {
-            "training": figures.save_links(
-                f"{run.name}-training",
-                training,
-                pd.concat(
-                    run.histories, keys=range(len(run.histories)), names=["fold", ""]
-                ).reset_index("fold"),
-            ),
-            "threshold": figures.save_links(
-                f"{run.name}-threshold", threshold, pd.DataFrame(run.decision["curve"])
-            ),
-            "calibration": figures.save_links(
-                f"{run.name}-calibration", calibration, run.reliability
-            ),
-        },
+        "calibration_sentences": calibration_sentences(run.metrics, run.per_image),
     }
 
 
