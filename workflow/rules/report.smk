@@ -26,6 +26,8 @@ rule report:
         folds=for_every_run(rules.decide_run.output.run),
         diagnosis=for_every_run(rules.diagnose_run.output.diagnosis),
         specks=for_every_run(rules.diagnose_run.output.picture),
+        speck_drawings=for_every_run(rules.diagnose_run.output.drawing),
+        speck_tables=for_every_run(rules.diagnose_run.output.table),
         metrics=for_every_run(rules.evaluate_run.output.metrics),
         per_image=for_every_run(rules.evaluate_run.output.per_image),
         reliability=for_every_run(rules.evaluate_run.output.reliability),

@@ -90,11 +90,17 @@ def shown(name: str, figure: Figure, description: str, data: pd.DataFrame) -> Sh
         description: what a screen reader says.
         data: what the figure draws.
     """
-    document = svg(figure)
+    return shown_files(name, svg(figure), png(figure), description, data)
+
+
+def shown_files(
+    name: str, document: str, picture: bytes, description: str, data: pd.DataFrame
+) -> Shown:
+    """A figure that an earlier stage drew, as an SVG document and a PNG file; see ``shown``."""
     table = data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
     files = {
         "SVG": (document.encode(), "image/svg+xml"),
-        "PNG": (png(figure), "image/png"),
+        "PNG": (picture, "image/png"),
         "CSV": (table, "text/csv"),
     }
     saves = [

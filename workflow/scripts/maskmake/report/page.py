@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from maskmake.data.images import read_pixels
 from maskmake.data.splits import SplitRecord
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
@@ -33,7 +32,6 @@ from maskmake.report.pictures import (
     FALSE,
     MISSED,
     augmented_panels,
-    data_uri,
     example_panels,
     gallery_panels,
     select_examples,
@@ -81,6 +79,8 @@ from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
 from maskmake.scores.scorecard import headline_score
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
+
+MOST_PIECES = 5000  # rows of the table of specks that can be saved from the page, evenly drawn
 
 
 class _Panels(NamedTuple):
@@ -352,12 +352,20 @@ def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> 
 
 def _speck_section(run: Run) -> dict:
     """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
+    table = pd.read_csv(run.speck_table, dtype=str, keep_default_na=False)
     rows = run.specks["by_size"]
     last = [row["from"] - 1 for row in rows[1:]]
     names = [f"{row['from']} to {upper}" for row, upper in zip(rows, last, strict=False)]
     return {
         "sentences": speck_sentences(run.specks, run.decision),
-        "uri": data_uri(read_pixels(run.speck_picture), lossless=True),
+        "figure": figures.shown_files(
+            f"{run.name}-specks",
+            Path(run.speck_drawing).read_text(encoding="utf-8"),
+            Path(run.speck_picture).read_bytes(),
+            "Size and mean probability of every object and hole, and the region that shows the "
+            "most specks",
+            table.iloc[:: -(-len(table) // MOST_PIECES) or 1],
+        ),
         "rows": list(zip([*names, f"{rows[-1]['from']} or more"], rows, strict=True)),
         "false": run.specks["false"],
         "causes": CAUSE_TERMS,
