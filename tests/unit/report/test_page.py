@@ -360,13 +360,13 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
     )
 
 
-def render(folder: Path, settings: dict) -> tuple[str, Page]:
+def render(folder: Path, settings: dict, left_out: dict | None = None) -> tuple[str, Page]:
     runs = list(settings["runs"])
     inputs = inputs_of(folder, runs, settings["split"]["folds"])
     written = {Path(name).stem: folder / "report" / name for name in FIGURES}
     images = folder / "report/images"
     outputs = ReportOutputs(page=folder / "report.html", images=images, **written)
-    write_report(inputs, runs, settings, outputs)
+    write_report(inputs, runs, settings, outputs, left_out=left_out)
     text = outputs.page.read_text(encoding="utf-8")
     return text, Page(text)
 
@@ -582,6 +582,20 @@ def test_the_decision_is_explained_in_sentences(tmp_path):
     assert "seeds of at least 32 pixels above 0.900" in page.text
     assert "V-Rand on 1 validation image" in page.text
     assert "Objects are the connected parts of the foreground" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_that_failed_are_named_with_their_error(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    failed = {
+        "large": "train.batch: 64 patches of <256> need 90 GB; lower train.batch.",
+        "odd": "train_fold failed\nTraceback (most recent call last):\n  ...\nValueError: no shape",
+        "later": None,
+    }
+    _, page = render(tmp_path, settings, failed)
+    assert "“large” failed and is not in this report: train.batch: 64 patches of <256>" in page.text
+    assert "“odd” failed and is not in this report: train_fold failed: ValueError" in page.text
+    assert "“later” is not in this report, because compare.leave_out names it." in page.text
 
 
 @pytest.mark.usefixtures("undrawn")

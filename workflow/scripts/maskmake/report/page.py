@@ -27,7 +27,7 @@ from maskmake.report.inputs import (
     read_runs,
 )
 from maskmake.report.methods import citations, methods_paragraph
-from maskmake.report.notes import notes
+from maskmake.report.notes import left_out_notes, notes
 from maskmake.report.pictures import (
     FALSE,
     MISSED,
@@ -97,6 +97,7 @@ def write_report(
     settings: dict,
     outputs: ReportOutputs,
     processes: int = 1,
+    left_out: Mapping[str, str | None] | None = None,
 ) -> None:
     """Write the page and its figures.
 
@@ -108,6 +109,7 @@ def write_report(
         outputs: where to write; the page asks for nothing but the pictures in ``outputs.images``,
             and can be read without them.
         processes: that make these pictures at once.
+        left_out: runs that are not in the report, each with the error in its logs, if any.
 
     Raises:
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
@@ -134,7 +136,7 @@ def write_report(
     page = _render(
         browser=browser,
         best=best,
-        notes=notes(ranked, table, panels.examples),
+        notes=[*left_out_notes(left_out or {}), *notes(ranked, table, panels.examples)],
         runs=[_run_section(run) for run in ranked.values()],
         specks=_speck_section(best),
         objects=objects_of(best.decision),
