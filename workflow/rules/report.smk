@@ -39,7 +39,9 @@ rule report:
         benchmarks=ancient(
             [
                 *expand(f"{RESULTS}/benchmarks/{{stage}}.tsv", stage=DATA_STAGES),
-                *for_every_fold(f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-predict.tsv", REPORTED),
+                *for_every_fold(
+                    f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-predict.tsv", REPORTED
+                ),
                 *expand(
                     f"{RESULTS}/benchmarks/{{run}}-{{stage}}.tsv",
                     run=REPORTED,
