@@ -61,6 +61,7 @@ config.update(hide_all(config))
 # Snakemake writes its command into its log.
 sys.argv[:] = hide_in_command(sys.argv)
 RUNS = SETTINGS["runs"]
+REPORTED = [run for run in RUNS if run not in SETTINGS["compare"]["leave_out"]]
 FOLDS = SETTINGS["split"]["folds"]
 # One for each fold and seed; their folders are named fold0, fold1 and so on.
 NETWORKS = {run: network_numbers(FOLDS, train["seeds"]) for run, train in RUNS.items()}
@@ -162,15 +163,26 @@ def paths_of(outputs):
     return [internals.path_in_storage(workflow, output) or output for output in listed]
 
 
-def for_every_run(pattern):
+def for_every_run(pattern, runs=RUNS):
     """The file of each run."""
-    return expand(paths_of(pattern), run=RUNS, allow_missing=True)
+    return expand(paths_of(pattern), run=runs, allow_missing=True)
 
 
-def for_every_fold(pattern):
+def for_every_fold(pattern, runs=RUNS):
     """The file of each network of each run."""
     paths = paths_of(pattern)
-    return [path for run in RUNS for path in expand(paths, run=run, fold=NETWORKS[run])]
+    return [path for run in runs for path in expand(paths, run=run, fold=NETWORKS[run])]
+
+
+def left_out_runs(wildcards):
+    """Each run that is not in the report, with what its logs say why a job failed, or None."""
+
+    def logs(run):
+        steps = [f"fold{fold}-{step}" for fold in NETWORKS[run] for step in ("train", "predict")]
+        for step in ("plan", *steps, "decide", "diagnose", "masks", "evaluate"):
+            yield Path(f"{PREFIX}{RESULTS}/logs/{run}-{step}.log")
+
+    return [(run, console.first_cause(logs(run))) for run in RUNS if run not in REPORTED]
 
 
 def folds_of_run(pattern):

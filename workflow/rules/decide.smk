@@ -39,6 +39,7 @@ rule diagnose_run:
     output:
         table=f"{RESULTS}/runs/{{run}}/specks.csv",
         diagnosis=f"{RESULTS}/runs/{{run}}/specks.json",
+        drawing=f"{RESULTS}/runs/{{run}}/specks.svg",
         picture=report(
             f"{RESULTS}/runs/{{run}}/specks.png",
             caption="../report/specks.rst",

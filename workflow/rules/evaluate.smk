@@ -32,9 +32,9 @@ rule evaluate_run:
 rule compare:
     """Puts the scores of all runs into one table and compares each two recipes."""
     input:
-        metrics=for_every_run(rules.evaluate_run.output.metrics),
-        per_image=for_every_run(rules.evaluate_run.output.per_image),
-        resamples=for_every_run(rules.evaluate_run.output.resamples),
+        metrics=for_every_run(rules.evaluate_run.output.metrics, REPORTED),
+        per_image=for_every_run(rules.evaluate_run.output.per_image, REPORTED),
+        resamples=for_every_run(rules.evaluate_run.output.resamples, REPORTED),
     output:
         table=f"{RESULTS}/comparison.csv",
         pairs=f"{RESULTS}/comparison_pairs.csv",
@@ -45,8 +45,8 @@ rule compare:
     conda:
         "../../envs/images.yaml"
     params:
-        runs=list(RUNS),
-        recipes=recipes_of(RUNS),
+        runs=REPORTED,
+        recipes=recipes_of({run: RUNS[run] for run in REPORTED}),
         compare=SETTINGS["compare"],
         code=code("compare.py"),
     script:

@@ -18,29 +18,33 @@ rule report:
         split=rules.split.output.record,
         comparison=rules.compare.output.table,
         pairs=rules.compare.output.pairs,
-        plans=for_every_run(rules.plan_run.output.plan),
-        history=for_every_fold(rules.train_fold.output.history),
-        training=for_every_fold(rules.train_fold.output.training),
-        augmented=for_every_run(f"{RESULTS}/runs/{{run}}/fold0/augmented.npy"),
-        decision=for_every_run(rules.decide_run.output.decision),
-        folds=for_every_run(rules.decide_run.output.run),
-        diagnosis=for_every_run(rules.diagnose_run.output.diagnosis),
-        specks=for_every_run(rules.diagnose_run.output.picture),
-        metrics=for_every_run(rules.evaluate_run.output.metrics),
-        per_image=for_every_run(rules.evaluate_run.output.per_image),
-        reliability=for_every_run(rules.evaluate_run.output.reliability),
+        plans=for_every_run(rules.plan_run.output.plan, REPORTED),
+        history=for_every_fold(rules.train_fold.output.history, REPORTED),
+        training=for_every_fold(rules.train_fold.output.training, REPORTED),
+        augmented=for_every_run(f"{RESULTS}/runs/{{run}}/fold0/augmented.npy", REPORTED),
+        decision=for_every_run(rules.decide_run.output.decision, REPORTED),
+        folds=for_every_run(rules.decide_run.output.run, REPORTED),
+        diagnosis=for_every_run(rules.diagnose_run.output.diagnosis, REPORTED),
+        specks=for_every_run(rules.diagnose_run.output.picture, REPORTED),
+        speck_drawings=for_every_run(rules.diagnose_run.output.drawing, REPORTED),
+        speck_tables=for_every_run(rules.diagnose_run.output.table, REPORTED),
+        metrics=for_every_run(rules.evaluate_run.output.metrics, REPORTED),
+        per_image=for_every_run(rules.evaluate_run.output.per_image, REPORTED),
+        reliability=for_every_run(rules.evaluate_run.output.reliability, REPORTED),
         # A folder is as old as its files, so these go by the bytes of the scores and of the masks.
-        masks=ancient(for_every_run(f"{RESULTS}/runs/{{run}}/masks")),
-        probability=ancient(for_every_run(f"{RESULTS}/runs/{{run}}/probability")),
-        regions=ancient(for_every_run(f"{RESULTS}/runs/{{run}}/regions")),
+        masks=ancient(for_every_run(f"{RESULTS}/runs/{{run}}/masks", REPORTED)),
+        probability=ancient(for_every_run(f"{RESULTS}/runs/{{run}}/probability", REPORTED)),
+        regions=ancient(for_every_run(f"{RESULTS}/runs/{{run}}/regions", REPORTED)),
         # That a step took another time is no reason to write the report again.
         benchmarks=ancient(
             [
                 *expand(f"{RESULTS}/benchmarks/{{stage}}.tsv", stage=DATA_STAGES),
-                *for_every_fold(f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-predict.tsv"),
+                *for_every_fold(
+                    f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-predict.tsv", REPORTED
+                ),
                 *expand(
                     f"{RESULTS}/benchmarks/{{run}}-{{stage}}.tsv",
-                    run=RUNS,
+                    run=REPORTED,
                     stage=["decide", "diagnose", "masks", "evaluate"],
                 ),
             ]
@@ -103,7 +107,8 @@ rule report:
         "../../envs/images.yaml"
     threads: 4
     params:
-        runs=list(RUNS),
+        runs=REPORTED,
+        left_out=left_out_runs,
         settings={
             key: SETTINGS[key]
             for key in ("dataset", "split", "predict", "decide", "compare", "runs")

@@ -5,7 +5,7 @@ from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.decision import read_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.report.diagnosis import diagnose_run
-from maskmake.runtime.files import write_bytes, write_csv, write_json
+from maskmake.runtime.files import write_bytes, write_csv, write_json, write_text
 from maskmake.runtime.log import job
 
 with job(snakemake):
@@ -20,3 +20,4 @@ with job(snakemake):
     write_csv(snakemake.output.table, diagnosis.table)
     write_json(snakemake.output.diagnosis, diagnosis.contents)
     write_bytes(snakemake.output.picture, diagnosis.picture)
+    write_text(snakemake.output.drawing, diagnosis.drawing)

@@ -13,5 +13,6 @@ if __name__ == "__main__":
             snakemake.params.settings,
             ReportOutputs(**dict(snakemake.output.items())),
             snakemake.threads,
+            dict(snakemake.params.left_out),
         )
         logger.info("The report: %s", snakemake.output.page)

@@ -22,6 +22,7 @@ from maskmake.runtime.files import read_csv, read_json, sha256
 from maskmake.runtime.log import logger
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
+PAGES = Path(__file__).parents[3] / "workflow/scripts/maskmake/pages/templates"
 SIDE = 32
 
 
@@ -481,6 +482,8 @@ def test_files_of_the_audit(dataset):
     assert "<dt>found</dt><dd>32 x 32 pixels" in page
     assert "images/&lt;b&gt;.png" in page
     assert "<b>" not in page
+    style = (PAGES / "style.html.j2").read_text(encoding="utf-8")
+    assert style.strip() in page  # it looks like the other pages
 
 
 def test_files_of_an_audit_that_read_nothing(dataset):
@@ -498,7 +501,7 @@ def test_the_page_is_cut_at_500_rows(dataset):
     many = manifest.loc[np.arange(2000) % len(manifest)]
     write_audit(Audit([], [], many), "audit.json", "audit.html", "manifest.csv")
     page = Path("audit.html").read_text(encoding="utf-8")
-    assert page.count("<tr><td>") == 500
+    assert page.split('<section id="images">')[1].count('<tr><th scope="row">') == 500
     assert "The first 500 of 2000" in page
 
 

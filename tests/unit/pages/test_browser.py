@@ -10,6 +10,8 @@ from PIL import Image
 
 from maskmake.pages import scripts
 from maskmake.pages.browser import (
+    FIRST_ROWS,
+    MOST_ROWS,
     Browser,
     Column,
     Layer,
@@ -68,6 +70,23 @@ def test_every_image_has_a_row_that_is_there_without_scripts(tmp_path, count):
     page = rendered(tmp_path, a_browser([f"i{place}" for place in range(count)]))
     assert page.count('<tr id="image-') == len(data_of(page)["images"]) == count
     assert page.count('<img src="data:image/jpeg') == count
+
+
+def test_of_many_images_the_page_has_the_first_rows_and_its_script_the_others(tmp_path):
+    page = rendered(tmp_path, a_browser([f"i{place}" for place in range(FIRST_ROWS + 2)]))
+    assert page.count('<tr id="image-') == FIRST_ROWS
+    assert f"Without scripts the page shows the first {FIRST_ROWS}." in page
+    images = data_of(page)["images"]
+    assert [image["id"] for image in images] == [f"i{place}" for place in range(FIRST_ROWS + 2)]
+    assert all("thumbnail" not in image for image in images[:FIRST_ROWS])
+    assert all(image["texts"] == ["0.500", HOSTILE] for image in images[FIRST_ROWS:])
+    assert all(image["thumbnail"].startswith("data:image/jpeg") for image in images[FIRST_ROWS:])
+
+
+def test_thumbnails_of_a_full_page_take_less_than_ten_megabytes():
+    side = thumbnail_side(MOST_ROWS)
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    assert MOST_ROWS * len(jpeg_uri(noise)) < 10e6
 
 
 def test_the_page_says_that_it_does_not_show_all(tmp_path):

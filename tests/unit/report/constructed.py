@@ -21,11 +21,20 @@ from maskmake.masks.regions import region_picture
 from maskmake.masks.run_folds import list_folds
 from maskmake.masks.specks import diagnose, find_specks
 from maskmake.report.inputs import ReportInputs
-from maskmake.runtime.files import read_csv, read_json, sha256, write_csv, write_json, write_png
+from maskmake.runtime.files import (
+    read_csv,
+    read_json,
+    sha256,
+    write_csv,
+    write_json,
+    write_png,
+    write_text,
+)
 from maskmake.scores.cases import Case
 from maskmake.scores.comparison import ScoredRun, compare_runs
 
 SIZE = 40
+SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
 SETTINGS = {
     "architecture": "Unet",
     "encoder": "resnet18",
@@ -211,6 +220,8 @@ def _write_run(
     write_json(folder / "decision.json", decision)
     write_json(folder / "specks.json", {**diagnose(pieces, decision), "images": ids["validation"]})
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
+    write_text(folder / "specks.svg", SPECK_DRAWING)
+    write_csv(folder / "specks.csv", pieces[pieces["false"]])
     write_json(folder / "metrics.json", evaluation.metrics.contents())
     for name in ("per_image", "resamples", "reliability"):
         write_csv(folder / f"{name}.csv", getattr(evaluation, name))
@@ -264,6 +275,8 @@ def _inputs(folder: Path, runs: list[str]) -> ReportInputs:
         folds=of_runs("run.json"),
         diagnosis=of_runs("specks.json"),
         specks=of_runs("specks.png"),
+        speck_drawings=of_runs("specks.svg"),
+        speck_tables=of_runs("specks.csv"),
         metrics=of_runs("metrics.json"),
         per_image=of_runs("per_image.csv"),
         reliability=of_runs("reliability.csv"),

@@ -32,7 +32,8 @@ def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     made = Constructed({"unet": noisy(2, specks=2), "small": noisy(6)}, test=TEST_IMAGES)
     runs = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
-    settings = {"dataset": {"name": "<x>"}, "split": {"folds": 1}, "predict": {}, "decide": {}}
+    settings: dict = {key: {} for key in ("predict", "decide", "compare")}
+    settings |= {"dataset": {"name": "<x>"}, "split": {"folds": 1}}
     places = {name: folder / "report" / name for name in ReportOutputs._fields}
     outputs = ReportOutputs(**places | {"page": folder / "report.html"})
     inputs, _ = write_results(folder, made)

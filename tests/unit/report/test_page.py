@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import combinations
@@ -30,7 +31,15 @@ from maskmake.report.sentences import calibration_sentences
 from maskmake.report.tables import stage_table
 from maskmake.report.terms import SCORE_TERMS, duration, number, percent
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv, read_json, sha256, write_csv, write_json, write_png
+from maskmake.runtime.files import (
+    read_csv,
+    read_json,
+    sha256,
+    write_csv,
+    write_json,
+    write_png,
+    write_text,
+)
 from maskmake.scores.calibration import EXPECTED, reliability
 from maskmake.scores.probabilities import FLOAT16_LEVELS
 from maskmake.scores.scorecard import HIGHER_IS_BETTER
@@ -39,6 +48,7 @@ CAPTIONS = Path(__file__).parents[3] / "workflow/report"
 FOLD_FILES = "model.keras", "training.json"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
+SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
 SCORE_KEYS = [key for group in SCORE_TERMS.values() for key in group]
 TRAIN = {
     "architecture": "Unet",
@@ -245,6 +255,8 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
     write_json(folder / "run.json", list_folds(*files))
     write_json(folder / "specks.json", SPECKS)
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
+    write_text(folder / "specks.svg", SPECK_DRAWING)
+    write_csv(folder / "specks.csv", pd.DataFrame({"id": ["006"], "size": [3]}))
 
 
 def _write_scores(folder, test, dice) -> dict:
@@ -336,6 +348,8 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         folds=run_paths("run.json"),
         diagnosis=run_paths("specks.json"),
         specks=run_paths("specks.png"),
+        speck_drawings=run_paths("specks.svg"),
+        speck_tables=run_paths("specks.csv"),
         metrics=run_paths("metrics.json"),
         per_image=run_paths("per_image.csv"),
         reliability=run_paths("reliability.csv"),
@@ -346,13 +360,13 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
     )
 
 
-def render(folder: Path, settings: dict) -> tuple[str, Page]:
+def render(folder: Path, settings: dict, left_out: dict | None = None) -> tuple[str, Page]:
     runs = list(settings["runs"])
     inputs = inputs_of(folder, runs, settings["split"]["folds"])
     written = {Path(name).stem: folder / "report" / name for name in FIGURES}
     images = folder / "report/images"
     outputs = ReportOutputs(page=folder / "report.html", images=images, **written)
-    write_report(inputs, runs, settings, outputs)
+    write_report(inputs, runs, settings, outputs, left_out=left_out)
     text = outputs.page.read_text(encoding="utf-8")
     return text, Page(text)
 
@@ -571,6 +585,20 @@ def test_the_decision_is_explained_in_sentences(tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_runs_that_failed_are_named_with_their_error(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    failed = {
+        "large": "train.batch: 64 patches of <256> need 90 GB; lower train.batch.",
+        "odd": "train_fold failed\nTraceback (most recent call last):\n  ...\nValueError: no shape",
+        "later": None,
+    }
+    _, page = render(tmp_path, settings, failed)
+    assert "“large” failed and is not in this report: train.batch: 64 patches of <256>" in page.text
+    assert "“odd” failed and is not in this report: train_fold failed: ValueError" in page.text
+    assert "“later” is not in this report, because compare.leave_out names it." in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_says_that_objects_are_the_background_and_why(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "runs/unet/decision.json"
@@ -596,7 +624,11 @@ def test_why_there_are_specks_is_said_and_shown(rendered):
     ) in section
     assert "Beside it, 1 of the 6 false components" in section
     assert "1 have 256 pixels or more" in section and "in image &lt;b&gt; at row 30" in section
-    assert section.count("<img") == 1
+    assert section.count("<svg") == 1
+    saves = re.findall(r'<a href="data:([a-z+/]+);base64,[^"]+" download="([^"]+)"', section)
+    run = next(iter(rendered.settings["runs"]))
+    kinds = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv"}
+    assert saves == [(kind, f"{run}-specks.{suffix}") for suffix, kind in kinds.items()]
     rows = Page(section).text.split("model or label")[1]
     assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21021"
     assert (

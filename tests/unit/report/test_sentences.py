@@ -163,8 +163,7 @@ def report(request, tmp_path_factory) -> Iterator[Report]:
         # No sentence is in a figure.
         for kind in ("training", "threshold", "scores", "reliability", "picture"):
             patch.setattr(figures, f"{kind}_figure", lambda *_: None)
-        patch.setattr(figures, "svg", lambda *_: "")
-        patch.setattr(figures, "inline_svg", lambda *_: "")
+        patch.setattr(figures, "svg", lambda *_: "<svg></svg>")
         patch.setattr(figures, "png", lambda *_: b"")
         inputs, labels = write_results(folder, made)
         write_report(inputs, list(made.runs), settings | {"runs": run_settings}, outputs)

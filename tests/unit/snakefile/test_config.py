@@ -479,6 +479,15 @@ FAULTS = {
         "segment: {run: unett}",
         "segment.run: found 'unett'; expected one of the runs: unet",
     ),
+    "unknown run that is left out": (
+        "compare: {leave_out: [unett]}",
+        "compare.leave_out: found 'unett'; expected one of the runs: unet",
+    ),
+    "every run is left out": (
+        "compare: {leave_out: [unet]}",
+        "compare.leave_out: found every run; expected at least one that stays in the report; "
+        "remove one",
+    ),
 }
 
 

@@ -20,7 +20,14 @@ LISTED = 500  # rows of the table, and findings of each level
 BINS = 20
 NAMED_OUTLIERS = 3
 
+# The folder is not imported, so that a new look of the pages makes no training run again; an audit
+# gets it when it is made the next time.
+TEMPLATES = Path(__file__).parent / "templates"
+SHARED_TEMPLATES = Path(__file__).parents[1] / "pages/templates"
+
 LEVELS: tuple[Level, ...] = ("fault", "warning", "note")
+# Classes of the style. "note" is a paragraph on the other pages.
+LOOKS = {"fault": "fault", "warning": "warning", "note": "hint", "": ""}
 
 
 class Picture(NamedTuple):
@@ -61,7 +68,7 @@ def audit_page(
         pictures: in their order.
     """
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([TEMPLATES, SHARED_TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -75,11 +82,14 @@ def audit_page(
     rows = manifest.head(LISTED)
     shares = dict(zip(manifest["id"], manifest["foreground"], strict=True))
     return templates.get_template("audit.html.j2").render(
+        title="Audit of the data set · maskmake",
+        browser=None,
         summary=summary,
         cards={
             level: [(parts_of(text), files.get(text, [])) for text in texts[level][:LISTED]]
             for level in LEVELS
         },
+        looks=LOOKS,
         counts={level: len(texts[level]) for level in LEVELS},
         histograms=list(_histograms(manifest, facts)),
         pictures=[

@@ -13,7 +13,7 @@ from maskmake.data.image_samples import Sliced
 SAMPLED, MOST_PICTURES = 500, 1000
 
 PICTURE_SIDE, PICTURE_QUALITY = 128, 80
-OUTLINE = (255, 64, 0)
+OUTLINE = (86, 180, 233)  # as on the other pages
 
 
 def reduced(pixels: Sliced) -> np.ndarray:

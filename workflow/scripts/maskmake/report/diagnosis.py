@@ -20,12 +20,13 @@ class Diagnosis(NamedTuple):
         table: ``specks.csv``, a row for each false object or hole, see ``specks.find_specks``.
         contents: ``specks.json``, see ``specks.diagnose``, and images, the ids of the validation
             images.
-        picture: PNG file of ``speck_figure.speck_figure``.
+        picture, drawing: ``speck_figure.speck_figure`` as PNG file and SVG document.
     """
 
     table: pd.DataFrame
     contents: dict
     picture: bytes
+    drawing: str
 
 
 def diagnose_run(
@@ -52,8 +53,10 @@ def diagnose_run(
     if worst := diagnosis["worst"]:
         i = worst["image"]
         panels = crop_panels(images[i], labels[i], run.validation(i), worst, decision)
+    figure = speck_figure(pieces, diagnosis, decision, panels)
     return Diagnosis(
         pieces[pieces["false"]].drop(columns="false"),
         {**diagnosis, "images": run.validation_ids},
-        figures.png(speck_figure(pieces, diagnosis, decision, panels)),
+        figures.png(figure),
+        figures.svg(figure),
     )

@@ -9,10 +9,12 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
@@ -66,34 +68,55 @@ def svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def inline_svg(figure: Figure, description: str) -> str:
-    """SVG element for an HTML page, as wide as its place and inked in the colour of the text.
+class Shown(NamedTuple):
+    """A figure in the page, and what a reader can save of it.
+
+    Attributes:
+        element: SVG element, as wide as its place and inked in the colour of the text.
+        saves: the figure as SVG and PNG and its data as CSV: title, file name and ``data:``
+            address.
+    """
+
+    element: Markup
+    saves: list[tuple[str, str, str]]
+
+
+def shown(name: str, figure: Figure, description: str, data: pd.DataFrame) -> Shown:
+    """A figure for the page.
 
     Args:
+        name: of the files that it is saved as, without a suffix.
         figure: the figure.
         description: what a screen reader says.
+        data: what the figure draws.
     """
-    element = svg(figure)
-    element = element[element.index("<svg") :]
+    return shown_files(name, svg(figure), png(figure), description, data)
+
+
+def shown_files(
+    name: str, document: str, picture: bytes, description: str, data: pd.DataFrame
+) -> Shown:
+    """A figure that an earlier stage drew, as an SVG document and a PNG file; see ``shown``."""
+    table = data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    files = {
+        "SVG": (document.encode(), "image/svg+xml"),
+        "PNG": (picture, "image/png"),
+        "CSV": (table, "text/csv"),
+    }
+    saves = [
+        (title, f"{name}.{title.lower()}", f"data:{kind};base64,{b64encode(content).decode()}")
+        for title, (content, kind) in files.items()
+    ]
+    return Shown(Markup(_inline(document, description)), saves)
+
+
+def _inline(document: str, description: str) -> str:
+    element = document[document.index("<svg") :]
     # Ids of groups repeat from figure to figure, and nothing refers to them.
     element = re.sub(r'<g id="[^"]*"', "<g", element)
     element = re.sub(r' (width|height)="[\d.]+pt"', "", element, count=2)
     element = element.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
     return element.replace(INK, "currentColor")
-
-
-def save_links(name: str, figure: Figure, data: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """A figure as SVG and PNG and its data as CSV: title, file name and ``data:`` address."""
-    table = data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
-    files = {
-        "SVG": (svg(figure).encode(), "image/svg+xml"),
-        "PNG": (png(figure), "image/png"),
-        "CSV": (table, "text/csv"),
-    }
-    return [
-        (title, f"{name}.{title.lower()}", f"data:{kind};base64,{b64encode(content).decode()}")
-        for title, (content, kind) in files.items()
-    ]
 
 
 def png(figure: Figure) -> bytes:

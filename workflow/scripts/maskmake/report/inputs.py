@@ -43,7 +43,8 @@ class ReportInputs:
         history, training: of ``train_fold``.
         augmented: patches that the first fold of each run was trained on.
         decision, folds: ``decision.json`` and ``run.json`` of ``decide_run``.
-        diagnosis, specks: ``specks.json`` and ``specks.png`` of ``diagnose_run``.
+        diagnosis, specks, speck_drawings, speck_tables: ``specks.json``, ``specks.png``,
+            ``specks.svg`` and ``specks.csv`` of ``diagnose_run``.
         metrics, per_image, reliability: of ``evaluate_run``.
         masks, probability, regions: folders of ``mask_run`` with a picture of each test image.
         benchmarks: the time and memory of each stage, see ``tables.stage_table``.
@@ -66,6 +67,8 @@ class ReportInputs:
     folds: Sequence[str]
     diagnosis: Sequence[str]
     specks: Sequence[str]
+    speck_drawings: Sequence[str]
+    speck_tables: Sequence[str]
     metrics: Sequence[str]
     per_image: Sequence[str]
     reliability: Sequence[str]
@@ -100,7 +103,9 @@ class Run(NamedTuple):
         histories, trainings: contents of ``history.csv`` and ``training.json`` of each fold.
         plan: contents of ``plan.json`` of the run.
         decision, specks, metrics, per_image, reliability: the files of these names.
-        augmented, speck_picture: paths of ``augmented.npy`` and ``specks.png``.
+        augmented: path of ``augmented.npy``.
+        speck_picture, speck_drawing, speck_table: paths of ``specks.png``, ``specks.svg`` and
+            ``specks.csv``.
         pictures: folders of the pictures of test images: ``masks``, ``probability``, ``regions``.
     """
 
@@ -115,6 +120,8 @@ class Run(NamedTuple):
     reliability: pd.DataFrame
     augmented: str
     speck_picture: str
+    speck_drawing: str
+    speck_table: str
     pictures: dict[str, Path]
 
 
@@ -165,6 +172,8 @@ def read_runs(
             reliability=_read_reliability(inputs.reliability[i]),
             augmented=inputs.augmented[i],
             speck_picture=inputs.specks[i],
+            speck_drawing=inputs.speck_drawings[i],
+            speck_table=inputs.speck_tables[i],
             pictures={
                 "masks": Path(inputs.masks[i]),
                 "probability": Path(inputs.probability[i]),

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy import ndimage
 
 from maskmake.data.images import read_pixels
@@ -67,7 +66,13 @@ def layers(runs: Sequence[str]) -> list[Layer]:
         Layer(TITLES[IMAGE], IMAGE, ".jpg"),
         Layer(TITLES[LABEL], LABEL, ".png", shown=False),
         *(
-            Layer(TITLES[kind], f"{kind}-{run}", ".png", run, shown=kind == ERRORS)
+            Layer(
+                TITLES[kind],
+                f"{kind}-{run}",
+                ".jpg" if kind == PROBABILITY else ".png",
+                run,
+                shown=kind == ERRORS,
+            )
             for run in runs
             for kind in (PROBABILITY, MASK, ERRORS)
         ),
@@ -120,9 +125,8 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     for run, paths in sources.runs.items():
         mask = full_size(read_pixels(paths["masks"] / f"{image_id}.png")) > 0
         probability = full_size(read_pixels(paths["probability"] / f"{image_id}.png"))
-        Image.fromarray(probability).save(
-            folder / f"{PROBABILITY}-{run}" / f"{image_id}.png", compress_level=1
-        )
+        # Half the bytes of a PNG, in an eighth of the time.
+        write_jpeg(folder / f"{PROBABILITY}-{run}" / f"{image_id}.jpg", probability)
         write_layer(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, [OUTLINE])
         errors = (mask & (label == 0)) * np.uint8(2)
         errors[~mask & (label == 1)] = 1

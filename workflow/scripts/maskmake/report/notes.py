@@ -44,6 +44,22 @@ def _labelled(table: pd.DataFrame) -> pd.Series:
     return table["height"] * table["width"] * (1 - table["ignored"])
 
 
+def left_out_notes(left_out: Mapping[str, str | None]) -> list[str]:
+    """Which runs are not in the report.
+
+    Args:
+        left_out: of each, the error in its logs, if any; a defect with its traceback.
+    """
+    return [_left_out_note(run, cause) for run, cause in left_out.items()]
+
+
+def _left_out_note(run: str, cause: str | None) -> str:
+    if cause is None:
+        return f"The run “{run}” is not in this report, because compare.leave_out names it."
+    first, *others = cause.splitlines()
+    return f"The run “{run}” failed and is not in this report: {': '.join([first, *others[-1:]])}"
+
+
 def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mapping]) -> list[str]:
     """What the numbers say; a sentence is given only where it holds."""
     sentences = []

@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
-from maskmake.data.images import read_pixels
 from maskmake.data.splits import SplitRecord
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
@@ -29,12 +27,11 @@ from maskmake.report.inputs import (
     read_runs,
 )
 from maskmake.report.methods import citations, methods_paragraph
-from maskmake.report.notes import notes
+from maskmake.report.notes import left_out_notes, notes
 from maskmake.report.pictures import (
     FALSE,
     MISSED,
     augmented_panels,
-    data_uri,
     example_panels,
     gallery_panels,
     select_examples,
@@ -83,6 +80,8 @@ from maskmake.scores.scorecard import headline_score
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
+MOST_PIECES = 5000  # rows of the table of specks that can be saved from the page, evenly drawn
+
 
 class _Panels(NamedTuple):
     """The pictures of the page, each a dictionary with the array and its ``data:`` address."""
@@ -98,6 +97,7 @@ def write_report(
     settings: dict,
     outputs: ReportOutputs,
     processes: int = 1,
+    left_out: Mapping[str, str | None] | None = None,
 ) -> None:
     """Write the page and its figures.
 
@@ -109,6 +109,7 @@ def write_report(
         outputs: where to write; the page asks for nothing but the pictures in ``outputs.images``,
             and can be read without them.
         processes: that make these pictures at once.
+        left_out: runs that are not in the report, each with the error in its logs, if any.
 
     Raises:
         UserError: a picture cannot be decoded, or a file of an earlier stage is damaged.
@@ -135,7 +136,7 @@ def write_report(
     page = _render(
         browser=browser,
         best=best,
-        notes=notes(ranked, table, panels.examples),
+        notes=[*left_out_notes(left_out or {}), *notes(ranked, table, panels.examples)],
         runs=[_run_section(run) for run in ranked.values()],
         specks=_speck_section(best),
         objects=objects_of(best.decision),
@@ -171,7 +172,7 @@ def _score_section(
 ) -> dict:
     best = next(iter(runs.values()))
     scores = score_table(comparison, first)
-    scores_figure = figures.scores_figure({name: run.per_image for name, run in runs.items()})
+    per_image = {name: run.per_image for name, run in runs.items()}
     return {
         "scores": scores,
         "first": FIRST,
@@ -180,8 +181,13 @@ def _score_section(
         "verdicts": verdict_sentences(pairs, headline_score(best.metrics)),
         "differences": difference_tables(pairs, best.name),
         "few_images": best.metrics["images"] < MIN_IMAGES_FOR_VERDICT,
-        "scores_figure": Markup(
-            figures.inline_svg(scores_figure, "Foreground and background Dice of each test image")
+        "scores_figure": figures.shown(
+            "scores",
+            figures.scores_figure(per_image),
+            "Foreground and background Dice of each test image",
+            pd.concat(per_image, names=["run", ""]).reset_index("run")[
+                ["run", "id", "foreground_dice", "background_dice"]
+            ],
         ),
     }
 
@@ -283,47 +289,34 @@ def _run_section(run: Run) -> dict:
         {run.name: run.decision}, OBJECTIVE_NAMES, {run.name: run.reliability}
     )
     calibration = figures.reliability_figure({run.name: run.reliability})
+    histories = pd.concat(run.histories, keys=range(len(run.histories)), names=["fold", ""])
     return {
         "name": run.name,
         "folds": len({training["fold"] for training in run.trainings}),
         "networks": len(run.trainings),
         "facts": _training_facts(run),
-        "training_figure": Markup(
-            figures.inline_svg(
-                training, f"Training and validation loss and learning rate of the run {run.name}"
-            )
+        "training": figures.shown(
+            f"{run.name}-training",
+            training,
+            f"Training and validation loss and learning rate of the run {run.name}",
+            histories.reset_index("fold"),
         ),
-        "threshold_figure": Markup(
-            figures.inline_svg(
-                threshold,
-                f"Foreground Dice, background Dice and {objective} over the threshold, run "
-                f"{run.name}; chosen: {run.decision['threshold']:.3f}",
-            )
+        "threshold": figures.shown(
+            f"{run.name}-threshold",
+            threshold,
+            f"Foreground Dice, background Dice and {objective} over the threshold, run "
+            f"{run.name}; chosen: {run.decision['threshold']:.3f}",
+            pd.DataFrame(run.decision["curve"]),
         ),
         "decision": run.decision,
         "objective": objective,
-        "calibration_figure": Markup(
-            figures.inline_svg(
-                calibration,
-                f"Share of foreground over the probability, raw and calibrated, run {run.name}",
-            )
+        "calibration": figures.shown(
+            f"{run.name}-calibration",
+            calibration,
+            f"Share of foreground over the probability, raw and calibrated, run {run.name}",
+            run.reliability,
         ),
-        "calibration": calibration_sentences(run.metrics, run.per_image),
-        "saves": {
-            "training": figures.save_links(
-                f"{run.name}-training",
-                training,
-                pd.concat(
-                    run.histories, keys=range(len(run.histories)), names=["fold", ""]
-                ).reset_index("fold"),
-            ),
-            "threshold": figures.save_links(
-                f"{run.name}-threshold", threshold, pd.DataFrame(run.decision["curve"])
-            ),
-            "calibration": figures.save_links(
-                f"{run.name}-calibration", calibration, run.reliability
-            ),
-        },
+        "calibration_sentences": calibration_sentences(run.metrics, run.per_image),
     }
 
 
@@ -361,12 +354,20 @@ def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> 
 
 def _speck_section(run: Run) -> dict:
     """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
+    table = pd.read_csv(run.speck_table, dtype=str, keep_default_na=False)
     rows = run.specks["by_size"]
     last = [row["from"] - 1 for row in rows[1:]]
     names = [f"{row['from']} to {upper}" for row, upper in zip(rows, last, strict=False)]
     return {
         "sentences": speck_sentences(run.specks, run.decision),
-        "uri": data_uri(read_pixels(run.speck_picture), lossless=True),
+        "figure": figures.shown_files(
+            f"{run.name}-specks",
+            Path(run.speck_drawing).read_text(encoding="utf-8"),
+            Path(run.speck_picture).read_bytes(),
+            "Size and mean probability of every object and hole, and the region that shows the "
+            "most specks",
+            table.iloc[:: -(-len(table) // MOST_PIECES) or 1],
+        ),
         "rows": list(zip([*names, f"{rows[-1]['from']} or more"], rows, strict=True)),
         "false": run.specks["false"],
         "causes": CAUSE_TERMS,

@@ -21,7 +21,8 @@ from maskmake.masks.specks import CAUSES, WINDOW
 from maskmake.report import figures, pictures
 from maskmake.runtime.errors import printable
 
-COLOURS = {"threshold": "#1a9e8f", "size": "#8f5fd7", "model_or_label": "#d1495b"}
+# Of Okabe and Ito.
+COLOURS = {"threshold": "#009e73", "size": "#cc79a7", "model_or_label": "#d55e00"}
 NAMES = {"threshold": "threshold", "size": "size", "model_or_label": "model or label"}
 MARKERS = {"object": "o", "hole": "s"}
 DOTS = 4000  # at most so many of one kind and cause are drawn
@@ -50,7 +51,7 @@ def speck_figure(
             axes = figure.add_subplot(panels[place])
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes.set_axis_off()
-            axes.set_title(printable(title), fontsize=9, color="black", parse_math=False)
+            axes.set_title(printable(title), fontsize=9, parse_math=False)
     return figure
 
 
@@ -86,6 +87,7 @@ def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: D
                 mec=COLOURS.get(cause, figures.INK),
                 mew=0.5,
                 alpha=0.65 if cause else 0.5,
+                rasterized=True,  # thousands of dots would be megabytes of SVG
                 label=f"{truth} {kind}{name}",
             )
     axes.set_xscale("log")

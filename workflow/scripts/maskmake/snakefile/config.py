@@ -196,10 +196,25 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     yield from _length_faults(resolved["runs"], overlays)
     yield from _weights_faults(resolved["runs"], overlays)
     yield from _gpu_faults(resolved["runs"], overlays)
-    run = resolved["segment"]["run"]
-    if run is not None and run not in resolved["runs"]:
-        expected = f"expected one of the runs: {joined(sorted(resolved['runs']), 'or')}"
-        yield Fault(("segment.run", "runs"), f"segment.run: found '{run}'; {expected}")
+    yield from _name_faults(resolved["runs"], resolved["segment"], resolved["compare"])
+
+
+def _name_faults(runs: dict, segment: dict, compare: dict) -> Iterator[Fault]:
+    named = {
+        "segment.run": filter(None, [segment["run"]]),
+        "compare.leave_out": compare["leave_out"],
+    }
+    for key, names in named.items():
+        for name in names:
+            if name not in runs:
+                expected = f"expected one of the runs: {joined(sorted(runs), 'or')}"
+                yield Fault((key, "runs"), f"{key}: found '{name}'; {expected}")
+    if runs.keys() <= set(compare["leave_out"]):
+        yield Fault(
+            ("compare.leave_out", "runs"),
+            "compare.leave_out: found every run; expected at least one that stays in the report; "
+            "remove one",
+        )
 
 
 def _label_faults(dataset: dict) -> Iterator[Fault]:

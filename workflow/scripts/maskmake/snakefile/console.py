@@ -175,7 +175,7 @@ class Console(logging.Handler):
         step = self._steps.pop(record.jobid, None)
         name = step.label if step else record.rule_name
         logs = step.logs if step else [Path(log) for log in record.log]
-        cause = next(filter(None, map(read_cause, logs)), None)
+        cause = first_cause(logs)
         if self._interrupted:
             return
         # A script that is alone here has said it just now.
@@ -275,6 +275,11 @@ def read_cause(log: Path) -> str | None:
     text = log.read_text(encoding="utf-8", errors="backslashreplace")
     _, mark, cause = f"\n{text}".rpartition(f"\n{ERROR_MARK}")
     return cause.strip() if mark else None
+
+
+def first_cause(logs: Iterable[Path]) -> str | None:
+    """What the first of some logs that ends with an error says; ``None`` without any."""
+    return next(filter(None, map(read_cause, logs)), None)
 
 
 def words_of_executor(message: str | None) -> str:

@@ -1,0 +1,93 @@
+// What a reader of the page does; test_browser_in_chromium.py puts it at the end of a page.
+addEventListener("load", async () => {
+  const $ = id => document.getElementById(id), seen = {};
+  const wait = time => new Promise(done => setTimeout(done, time));
+  const until = async (what, holds) => {
+    for (let n = 0; n < 200; n += 1) { if (holds()) return; await wait(50); }
+    throw new Error(`never: ${what}`);
+  };
+  const ids = () => [...$("rows").rows].map(row => row.cells[1].textContent);
+  const set = (name, value) => { $(name).value = value; $(name).dispatchEvent(new Event("input", {bubbles: true})); };
+  const press = key => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+  const view = number => OpenSeadragon.getViewer(`pane-${number}`).viewport;
+  try {
+    seen.first = ids();
+    $("more").click();
+    seen.more = ids();
+    seen.focused = document.activeElement.getAttribute("aria-label");
+
+    const header = document.querySelector("th[data-sort='0'] button");
+    header.click();
+    seen.rising = ids();
+    header.click();
+    seen.falling = ids();
+    seen.order = document.querySelector("th[data-sort='0']").getAttribute("aria-sort");
+
+    set("search", "7");
+    seen.found = ids();
+    $("reset").click();
+    await wait(50);
+    set("from", "10");
+    set("to", "19");
+    seen.range = ids();
+    $("reset").click();
+    await wait(50);
+    $("reasoned").click();
+    seen.reasoned = ids();
+    $("reset").click();
+    await wait(50);
+    seen.count = $("count").textContent;
+    $("as-grid").click();
+    seen.grid = document.querySelector("table.images").classList.contains("grid");
+
+    await until("plots", () => document.querySelectorAll(".vega-actions").length === 2);
+    seen.saves = document.querySelectorAll(".vega-actions a").length;
+    const mark = document.querySelector("[data-plot='1'] .mark-symbol path"), place = mark.getBoundingClientRect();
+    for (const kind of ["pointerdown", "pointerup", "click"]) {
+      const at = {bubbles: true, clientX: place.x + place.width / 2, clientY: place.y + place.height / 2};
+      mark.dispatchEvent(kind === "click" ? new MouseEvent(kind, at) : new PointerEvent(kind, at));
+    }
+    seen.linked = ids();
+    $("reset").click();
+    await wait(50);
+
+    const buttons = [...document.querySelectorAll("button.open")];
+    buttons[1].focus();
+    buttons[1].click();
+    seen.opened = [$("viewer").open, $("viewer-title").textContent];
+    press("PageUp");
+    seen.previous = $("viewer-title").textContent;
+    await until("picture", () => OpenSeadragon.getViewer("pane-0").world.getItemCount() === 2);
+    const {world} = OpenSeadragon.getViewer("pane-0"), opacities = () => [0, 1].map(n => world.getItemAt(n).getOpacity());
+    press("2");
+    seen.off = [[...$("layers").querySelectorAll("input")].map(box => box.checked), opacities()];
+    press("2");
+    set("opacity", 30);
+    seen.on = opacities();
+
+    $("run-1").value = "other";
+    $("run-1").dispatchEvent(new Event("change"));
+    await until("second run", () => !$("pane-1").hidden && OpenSeadragon.getViewer("pane-1").world.getItemCount() === 2);
+    await wait(600);
+    const before = view(0).getZoom();
+    press("+");
+    await wait(600);
+    seen.zoomed = view(0).getZoom() > before;
+    const left = view(0).getCenter().x;
+    press("ArrowRight");
+    await wait(600);
+    seen.moved = view(0).getCenter().x > left;
+    view(1).zoomBy(1.3);
+    await wait(600);
+    seen.zooms = [0, 1].map(number => view(number).getZoom());
+    seen.centres = [0, 1].map(number => view(number).getCenter().x);
+    seen.message = $("viewer-message").textContent;
+    $("close").click();
+    await wait(50);
+    seen.closed = [$("viewer").open, document.activeElement.getAttribute("aria-label")];
+    seen.missing = !$("missing").hidden;
+  } catch (error) { faults.push(String(error && error.stack || error)); }
+  seen.requests = performance.getEntriesByType("resource").map(entry => entry.name);
+  seen.faults = faults;
+  console.log(`seen:${btoa(unescape(encodeURIComponent(JSON.stringify(seen))))}:`);
+});
