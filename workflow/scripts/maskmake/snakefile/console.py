@@ -43,6 +43,7 @@ EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signal
 HEADLINES = {"report": "evaluate_run"}
 MOST = 8  # results that are named at the end
 RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
+CLEAR_LINE = "\r\033[K"  # of what a job draws on a terminal
 
 
 def install(workflow) -> None:
@@ -137,7 +138,8 @@ class Console(logging.Handler):
     def _say(self, text: str, colour: str = "") -> None:
         self._said_since = True
         text = printable(text)
-        self._stream.write(f"{colour}{text}{PLAIN}\n" if colour and self._coloured else f"{text}\n")
+        text = f"{colour}{text}{PLAIN}\n" if colour and self._coloured else f"{text}\n"
+        self._stream.write(f"{CLEAR_LINE}{text}" if self._stream.isatty() else text)
         self._stream.flush()
 
     def _plan(self, record) -> None:
