@@ -33,6 +33,7 @@ def report(tmp_path_factory) -> Path:
     made = Constructed({"unet": noisy(2, specks=2), "small": noisy(6)}, test=TEST_IMAGES)
     runs = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
     settings = {"dataset": {"name": "<x>"}, "split": {"folds": 1}, "predict": {}, "decide": {}}
+    settings |= {"compare": {}}
     places = {name: folder / "report" / name for name in ReportOutputs._fields}
     outputs = ReportOutputs(**places | {"page": folder / "report.html"})
     inputs, _ = write_results(folder, made)
@@ -187,6 +188,16 @@ def test_the_page_can_be_read_without_scripts(opened, report):
     assert page.locator("#rows tr").count() == TEST_IMAGES
     assert page.locator("#rows img").first.is_visible()
     assert not page.locator("#controls").is_visible()
+
+
+def test_paper_shows_what_is_folded_and_no_control(opened, report):
+    page = opened(report, 718)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0 < page.locator("details").count()
+    for control in ("nav", ".controls", ".save"):
+        assert not any(each.is_visible() for each in page.locator(control).all())
+    assert page.locator(".trained").first.is_visible()
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed beside this file")
