@@ -97,6 +97,8 @@ rule validate:
             "value_range": SETTINGS["dataset"]["range"],
             "image_normalization": all(run["normalization"] == "image" for run in RUNS.values()),
         },
+        # What depends on threads is no reason to run again; of a later run, its plan checks this.
+        trainings=lambda wildcards, threads: list(RUNS.values()),
         code=code("validate.py"),
     script:
         "../scripts/validate.py"

@@ -43,7 +43,7 @@ from maskmake.train.duration import set_length, with_length
 from maskmake.train.losses import LOSSES, with_worst_neighbours
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, random_batches
-from maskmake.train.preprocessing import check_images, normalization_of, preprocessing_of, std_of
+from maskmake.train.preprocessing import normalization_of, preprocessing_of, std_of
 
 # An interpolated pixel is labelled if this share of it is; 1 but for rounding.
 WHOLE = 0.999
@@ -191,7 +191,6 @@ def train_fold(
     index = read_index(inputs["index"])
     plan = read_plan(inputs["plan"], index)
     fold = fold_of_network(read_splits(inputs["splits"], index), number)
-    check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
     partial = training.partial or training.padded or validation.padded
