@@ -121,8 +121,7 @@ rule binarize:
     conda:
         "../../envs/images.yaml"
     params:
-        selection=SETTINGS["dataset"]["channels"],
-        value_range=SETTINGS["dataset"]["range"],
+        dataset={key: SETTINGS["dataset"][key] for key in ("channels", "range")},
         code=code("binarize.py"),
     script:
         "../scripts/binarize.py"

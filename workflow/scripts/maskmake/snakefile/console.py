@@ -22,7 +22,8 @@ from maskmake.runtime.errors import STORAGE_FAULTS, printable
 from maskmake.runtime.log import ERROR_MARK
 from maskmake.snakefile import internals
 
-INTERRUPTED = "Stopped; run the same command again to go on."
+WHY = "./maskmake why with the same arguments says what is left"
+INTERRUPTED = f"Stopped; run the same command again to go on; {WHY}."
 # What Snakemake says beside its events that helps nobody who waits for a result.
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Select jobs|Execute |Conda environments|"
@@ -186,7 +187,7 @@ class Console(logging.Handler):
             cause = cause or words_of_executor(record.rule_msg)
             cause = cause or (
                 f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
-                "memory is the most frequent cause."
+                f"memory is the most frequent cause; {WHY}."
             )
             self._say(f"{name}: {cause}", RED)
         self._causes.append(f"{name}: {cause}")
