@@ -14,8 +14,8 @@ LOGGER = logging.getLogger("maskmake")
 SECOND = 1.0
 HIDDEN = 3  # seconds of silence after which a terminal shows for how long a job has run
 # Seconds of silence after which a line says that a job goes on. Whoever waits without a terminal
-# sees soon that it runs, and a log of hours stays short.
-SOON, LATER = 15, 60
+# sees soon that it runs, and a log of hours stays short. Some seconds pass before a job is heard.
+SOON, LATER = 10, 60
 EARLY = 300  # seconds of a job in which it is SOON
 
 Words = Callable[[], str]
