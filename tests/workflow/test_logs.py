@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-# The ways in which libraries speak: TensorFlow, XLA and absl by a letter and a date, Python's warnings
-# by their class, and all by their names.
+# The ways in which libraries speak: TensorFlow, XLA and absl by a letter and a date, Python's
+# warnings by their class, and all by their names.
 FORMS = re.compile(
     r"^[IWEF]\d{4} \d\d:"
     r"|^\d{4}-\d\d-\d\d \d\d:\d\d"
