@@ -24,6 +24,7 @@ setup: $(STAMP) ## install the locked packages into .venv
 $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "maskmake needs Python 3.11 to 3.13; call make with PYTHON=python3.12, say."; exit 1; }
+	@echo "Installing the packages of $(LOCK) into .venv; this takes one to five minutes."
 	$(PYTHON) -m venv .venv
 	$(INSTALL) $(LOCK)
 	touch $@

@@ -103,3 +103,22 @@ def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
 )
 def test_reasons_of_snakemake_are_put_into_words(reason, phrases):
     assert describe_reasons("decide_run", ["d.json"], reason) == phrases
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "setting"),
+    [
+        ("validate", "value_range", "dataset.range"),
+        ("validate", "tolerance", "dataset.label_tolerance"),
+        ("binarize", "channels", "dataset.channels"),
+        ("plan", "selection", "dataset.channels"),
+        ("train_fold", "loss", "train.loss"),
+    ],
+)
+def test_a_param_has_the_name_of_its_setting(rule, name, setting, tmp_path):
+    reason = (
+        "Params have changed since last execution: Union of exclusive params before and now across "
+        f"all output: before: {{'{name}': 1, 'other': 0}} now: {{'{name}': 2, 'other': 0}} "
+    )
+    (phrase,) = describe_reasons(rule, [str(tmp_path / "out.json")], reason)
+    assert phrase == f"the setting {setting} was 1 and is 2"

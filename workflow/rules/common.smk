@@ -154,7 +154,8 @@ def training_section(wildcards):
 def planning_section(wildcards):
     """The settings that the plan of a run gives a value or reads."""
     section = RUNS[wildcards.run]
-    return {key: section[key] for key in (*PLANNED, "architecture", "encoder", "precision")}
+    read = ("architecture", "encoder", "encoder_weights", "precision")
+    return {key: section[key] for key in (*PLANNED, *read)}
 
 
 def paths_of(outputs):

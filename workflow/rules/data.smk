@@ -97,6 +97,8 @@ rule validate:
             "value_range": SETTINGS["dataset"]["range"],
             "image_normalization": all(run["normalization"] == "image" for run in RUNS.values()),
         },
+        # What depends on threads is no reason to run again; of a later run, its plan checks this.
+        trainings=lambda wildcards, threads: list(RUNS.values()),
         code=code("validate.py"),
     script:
         "../scripts/validate.py"
@@ -119,8 +121,7 @@ rule binarize:
     conda:
         "../../envs/images.yaml"
     params:
-        selection=SETTINGS["dataset"]["channels"],
-        value_range=SETTINGS["dataset"]["range"],
+        dataset={key: SETTINGS["dataset"][key] for key in ("channels", "range")},
         code=code("binarize.py"),
     script:
         "../scripts/binarize.py"

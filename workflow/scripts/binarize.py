@@ -12,8 +12,8 @@ with job(snakemake):
         snakemake.output.images,
         snakemake.output.labels,
         snakemake.output.index,
-        snakemake.params.selection,
-        snakemake.params.value_range,
+        snakemake.params.dataset["channels"],
+        snakemake.params.dataset["range"],
     )
     write_thumbnails(snakemake.output.thumbnails, thumbnails)
     logger.info("%d images and their labels stored", len(manifest))

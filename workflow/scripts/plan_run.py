@@ -7,7 +7,7 @@ from maskmake.plan.planner import plan_run
 from maskmake.plan.run_plan import log_plan
 from maskmake.runtime.files import write_json
 from maskmake.runtime.gpus import granted_gpus
-from maskmake.runtime.log import job
+from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
@@ -18,3 +18,4 @@ with job(snakemake):
     )
     log_plan(plan)
     write_json(snakemake.output.plan, plan)
+    logger.info("the settings, each with its reason: %s", snakemake.output.plan)

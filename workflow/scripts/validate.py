@@ -10,7 +10,11 @@ from maskmake.runtime.log import job
 if __name__ == "__main__":
     with job(snakemake):
         validate_dataset(
-            {**snakemake.params.audit, "processes": snakemake.threads},
+            {
+                **snakemake.params.audit,
+                "processes": snakemake.threads,
+                "trainings": snakemake.params.trainings,
+            },
             snakemake.params.contents,
             snakemake.output.json,
             # No output, because Snakemake deletes the outputs of a job that fails.

@@ -141,6 +141,28 @@ def test_groups_are_searched_in_the_id(dataset):
     assert list(audit(groups=r"^p(\d+)_").manifest["group"]) == ["0", "0", "1", "1"]
 
 
+# --- what a training needs ---------------------------------------------------------------------
+
+
+def test_images_that_no_training_can_take_are_faults(dataset):
+    for number in range(4):
+        Path(f"images/{number}.png").unlink()
+        pixels = np.repeat(grey(number)[..., None], 4, axis=-1).astype("float32")
+        kind = {"photometric": "minisblack", "planarconfig": "contig"}
+        tifffile.imwrite(f"images/{number}.tif", pixels, **kind)
+    plain = {"normalization": "standard", "encoder_weights": None}
+    trainings = [
+        plain,
+        plain | {"normalization": "unit"},
+        plain | {"encoder_weights": "imagenet"},
+        plain | {"encoder_weights": "imagenet"},
+    ]
+    assert audit(trainings=[plain]).faults == []
+    kept, channels = audit(trainings=trainings).faults
+    assert "train.normalization: unit, but the images are kept as float32" in kept
+    assert "train.encoder_weights: imagenet, but the images have 4 channels" in channels
+
+
 # --- one sentence for each fault ------------------------------------------------------------
 
 

@@ -92,3 +92,39 @@ def test_a_folder_without_images():
     Path("data").mkdir()
     with pytest.raises(UserError, match="data: no image file at any depth"):
         look_at("data")
+
+
+def write_labels(*corners):
+    """Three images, and labels of 0 whose quarters have these values."""
+    for number in range(3):
+        save(f"data/images/{number}.png", number)
+        label = np.zeros((32, 32, *np.shape(corners[0])), np.uint8)
+        for place, value in enumerate(corners):
+            label[8 * place : 8 * place + 6, 4:12] = value
+        path = Path(f"data/labels/{number}.png")
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(label).save(path)
+
+
+@pytest.mark.parametrize(
+    ("corners", "foreground"),
+    [
+        ([255], None),
+        ([1, 2], 1),
+        ([2, 2, 1], 2),
+        ([128, 255, 255], 255),
+        ([(255, 0, 0), (0, 255, 0), (0, 255, 0)], "#00ff00"),
+    ],
+)
+def test_foreground_is_proposed_where_the_labels_need_it(corners, foreground):
+    write_labels(*corners)
+    choice = look_at("data")
+    assert choice.settings.get("foreground") == foreground
+    text = configuration(choice, "mine", describe(choice))
+    section = yaml.safe_load(text)["dataset"]
+    assert section.get("foreground") == foreground
+    assert ("a guess" in text) == (foreground is not None)
+    found = audit_dataset(
+        section["images"], section["labels"], foreground=section.get("foreground", "auto")
+    )
+    assert found.faults == []

@@ -37,6 +37,7 @@ DATA = {
 AUTO = dict.fromkeys(PLANNED, "auto") | {
     "architecture": "Unet",
     "encoder": "resnet34",
+    "encoder_weights": None,
     "precision": "auto",
 }
 
@@ -221,3 +222,12 @@ def test_a_fingerprint_of_an_earlier_version_is_told():
     old = {key: value for key, value in DATA.items() if key != "structures"}
     with pytest.raises(UserError, match="-R plan"):
         plan(old)
+
+
+def test_images_that_a_run_cannot_take_are_refused_before_its_training():
+    with pytest.raises(UserError, match="kept as float32, whose highest value is not known"):
+        plan(data(dtype="float32"), normalization="unit")
+    with pytest.raises(UserError, match="the images have 5 channels; expected 1 or 3"):
+        plan(data(channels=5), encoder_weights="imagenet")
+    assert plan(data(dtype="uint16"), normalization="unit")
+    assert plan(data(channels=3), encoder_weights="imagenet")

@@ -244,6 +244,7 @@ def _write_training(folder: Path, made: Constructed) -> None:
     write_csv(folder / "history.csv", history.assign(images_per_second=100.0))
     best = int(history["val_loss"].idxmin()) + 1
     training = {"settings": SETTINGS, "fold": 0, "precision": "float32", "device": "CPU"}
+    training |= {"processors": 2, "commit": "0123abc"}
     training |= {"seconds": 6.0, "best_epoch": best, "val_loss": min(made.val_loss)}
     training |= {"preprocessing": PREPROCESSING, "xla": False, "patches": 240}
     write_json(folder / "training.json", training | {"parameters": 9, "versions": {"keras": "3"}})

@@ -190,6 +190,16 @@ def test_the_page_can_be_read_without_scripts(opened, report):
     assert not page.locator("#controls").is_visible()
 
 
+def test_paper_shows_what_is_folded_and_no_control(opened, report):
+    page = opened(report, 718)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0 < page.locator("details").count()
+    for control in ("nav", ".controls", ".save"):
+        assert not any(each.is_visible() for each in page.locator(control).all())
+    assert page.locator(".trained").first.is_visible()
+
+
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed beside this file")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])

@@ -1,9 +1,12 @@
 """What a long step says of its progress."""
 
 import io
+import logging
+import re
 import sys
+import time
 
-from maskmake.runtime import progress
+from maskmake.runtime import progress, pulse
 
 
 def test_the_items_pass_and_a_terminal_shows_them(monkeypatch):
@@ -15,15 +18,14 @@ def test_the_items_pass_and_a_terminal_shows_them(monkeypatch):
     assert "images read: 0 of 3" in stream.getvalue()
 
 
-def test_a_file_gets_a_line_after_a_minute_and_no_bar(monkeypatch, capsys, caplog):
-    monkeypatch.setattr(progress.logger, "propagate", True)
-    monkeypatch.setattr(progress.logger, "handlers", [])  # those that other tests have left
-    clock = iter([0, 61, 70, 122])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    with caplog.at_level("INFO", logger="maskmake"):
-        list(progress.tracked("abc", "images read", 3))
-    assert caplog.messages == [
-        "images read: 1 of 3, 02:02 left",
-        "images read: 3 of 3, 00:00 left",
-    ]
+def test_a_file_gets_a_line_where_there_was_none_for_long_and_no_bar(monkeypatch, capsys):
+    for name in ("SECOND", "SOON"):
+        monkeypatch.setattr(pulse, name, getattr(pulse, name) / 20)
+    stream = io.StringIO()
+    monkeypatch.setattr(pulse.LOGGER, "handlers", [logging.StreamHandler(stream)])
+    monkeypatch.setattr(pulse.LOGGER, "level", logging.INFO)
+    with pulse.alive("mask_run"):
+        for item in progress.tracked("abc", "masks", 3):
+            time.sleep(0.75 if item == "b" else 0)
+    assert re.fullmatch(r"(masks: 1 of 3, \d\d:\d\d left\n)+", stream.getvalue())
     assert capsys.readouterr().err == ""

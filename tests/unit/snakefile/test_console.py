@@ -135,6 +135,7 @@ def test_a_job_without_a_word_points_to_its_log(run):
     log.write_text("epoch 1\n")
     run.fail(5)
     assert f"ended without a reason; the log is {log}" in run.lines[-1]
+    assert "./maskmake why" in run.lines[-1]
 
 
 def test_ctrl_c_ends_in_one_sentence(run):
@@ -142,7 +143,8 @@ def test_ctrl_c_ends_in_one_sentence(run):
     run.say("Terminating processes on user request, this might take some time.")
     run.fail(5)
     run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
-    assert run.lines[1:] == ["Stopped; run the same command again to go on."]
+    (last,) = run.lines[1:]
+    assert last.startswith("Stopped; run the same command again to go on; ./maskmake why with")
 
 
 def test_what_is_unknown_is_shown(run):

@@ -1,6 +1,6 @@
 """What is wrong with a data set: every fault of every file, found in one pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from maskmake.data.pair_reading import (
 )
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
+from maskmake.data.pixel_store import store_type
+from maskmake.data.training_needs import image_faults
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text
 from maskmake.runtime.log import logger
@@ -140,6 +142,7 @@ def audit_dataset(
     value_range: int | None = None,
     image_normalization: bool = False,
     processes: int = 1,
+    trainings: Sequence[Mapping] = (),
 ) -> Audit:
     """Look at every file of a data set and collect all its faults.
 
@@ -152,6 +155,7 @@ def audit_dataset(
         channels: which channels of the images are used, counted from 1; None: all.
         value_range, image_normalization: see ``image_findings.range_faults``.
         processes: at most so many read files at the same time; the result is the same.
+        trainings: the settings of ``train`` of each run, which the images have to fit.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -187,6 +191,7 @@ def audit_dataset(
     faults.extend(_count_faults(table or images, manifest, pairs))
     faults.extend(range_faults(manifest, value_range, image_normalization))
     faults.extend(channel_faults(manifest))
+    faults.extend(_training_faults(manifest, trainings))
     warnings.extend(scale_warnings(manifest, image_normalization))
     warnings.extend(image_warnings(manifest, selected=channels is not None))
     manifest = manifest[MANIFEST_COLUMNS]
@@ -227,6 +232,14 @@ def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iter
         yield (
             f"{rows.iloc[0]}: a page of it would have the name {name}, as {rows.iloc[1]}; "
             "expected different names; rename one of the files, and its label."
+        )
+
+
+def _training_faults(manifest: pd.DataFrame, trainings: Sequence[Mapping]) -> Iterator[str]:
+    if len(manifest):
+        dtype, channels = store_type(manifest["dtype"]).name, int(manifest["channels"].max())
+        yield from dict.fromkeys(
+            fault for train in trainings for fault in image_faults(dtype, channels, train)
         )
 
 

@@ -62,7 +62,7 @@ def third_value_fault(labels: dict[str, LabelFacts], pool: Histogram) -> str:
         found = f"{most}: {describe_values(labels[most])}"
     guess = "set dataset.foreground to the value or the list of values that is foreground"
     if len(pool.values) <= FEW:
-        likely = _likely_foreground(labels, pool)
+        likely = likely_foreground(labels, pool)
         guess = f"{guess}, such as {likely}, or to nonzero for all but 0"
         void = int(pool.values[-1])
         if likely < void and void in VOIDS:
@@ -80,7 +80,7 @@ def third_value_fault(labels: dict[str, LabelFacts], pool: Histogram) -> str:
     )
 
 
-def _likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
+def likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
     """The commonest value but 0, and but 255 or 65535 beside far lower ones in the same label.
 
     Many programs mark pixels with these that they know nothing about.

@@ -19,6 +19,7 @@ from maskmake.data.label_faults import (
     ignore_faults,
     inversion_warning,
     label_range,
+    likely_foreground,
     list_values,
     middle_fault,
     name_labels,
@@ -34,6 +35,7 @@ from maskmake.data.label_values import (
     NONZERO,
     OBJECTS,
     Histogram,
+    colour_name,
     is_foreground,
     meaning_of,
 )
@@ -102,6 +104,29 @@ def settle(labels: dict[str, LabelFacts], settings: LabelSettings) -> Settled:
     _check_sides(labels, settled, settings)
     settled.warnings.extend(nodata_warning(labels, settings.ignore))
     return settled
+
+
+def propose_foreground(labels: dict[str, LabelFacts]) -> str | int | None:
+    """A value of ``dataset.foreground`` for labels that auto refuses; None where none is likely.
+
+    Args:
+        labels: what each label looks like, by its path; at least one.
+    """
+    if not settle(labels, LabelSettings()).faults:
+        return None
+    pool = pool_values(labels)
+    proposed: list[str | int] = []
+    if any(facts.colour for facts in labels.values()):
+        colours = [int(value) for value in pool.values[np.argsort(-pool.counts)] if value]
+        proposed += map(colour_name, colours[:1])
+    elif 2 < len(pool.values) <= FEW:
+        proposed.append(likely_foreground(labels, pool))
+    elif any(facts.pieces for facts in labels.values()):
+        proposed.append(OBJECTS)
+    accepted = (
+        value for value in proposed if not settle(labels, LabelSettings(foreground=value)).faults
+    )
+    return next(accepted, None)
 
 
 # --- what the user says -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter
+from contextlib import suppress
 from itertools import islice, permutations
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,8 @@ import numpy as np
 
 from maskmake.data.folders import is_image, role_of
 from maskmake.data.images import read_pixels
+from maskmake.data.label_facts import LabelFacts, label_facts
+from maskmake.data.label_meaning import propose_foreground
 from maskmake.data.layouts import is_pattern
 from maskmake.data.object_masks import read_label_files
 from maskmake.data.pair_table import NEEDED
@@ -24,6 +27,7 @@ FEW_NAMES = 6  # file names that return in every folder of a sample
 
 LABEL = re.compile(r"mask|label|seg|truth|annot|target|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
 IMAGE = re.compile(r"image|img|raw|input|photo|(?<![a-z])im(?![a-z])", re.IGNORECASE)
+GUESS = "  # a guess from the values above: look at the outlines in the audit"
 ENDING = re.compile(r"[_.\- ][A-Za-z]*(?:mask|label|seg|truth|annot|target|gt)[A-Za-z_]*$", re.I)
 
 
@@ -36,7 +40,7 @@ class Choice(NamedTuple):
         faults: of their names, one sentence each.
     """
 
-    settings: dict[str, str]
+    settings: dict[str, str | int]
     pairs: list[Pair]
     faults: list[str]
 
@@ -61,7 +65,19 @@ def look_at(folder: str | Path) -> Choice | None:
             for images, labels in permutations(places[:MOST_PLACES], 2)
         ]
     choices = [choice for choice in choices if choice.pairs]
-    return max(choices, key=_likelihood, default=None)
+    best = max(choices, key=_likelihood, default=None)
+    if best is None or (foreground := propose_foreground(_looks(best))) is None:
+        return best
+    return best._replace(settings={**best.settings, "foreground": foreground})
+
+
+def _looks(choice: Choice) -> dict[str, LabelFacts]:
+    """What the first labels look like; those that cannot be read are left out."""
+    looks = {}
+    for pair in choice.pairs[:SHOWN]:
+        with suppress(UserError):
+            looks[str(pair.label)] = label_facts(read_label_files(pair.label), None)
+    return looks
 
 
 def _choice(**settings: str) -> Choice:
@@ -69,11 +85,11 @@ def _choice(**settings: str) -> Choice:
     pairs = find_pairs(
         settings.get("images", ""), settings.get("labels", ""), settings.get("table"), faults, []
     )
-    return Choice(settings, pairs, faults)
+    return Choice({**settings}, pairs, faults)
 
 
 def _likelihood(choice: Choice) -> tuple:
-    names = choice.settings.get("images", ""), choice.settings.get("labels", "")
+    names = str(choice.settings.get("images", "")), str(choice.settings.get("labels", ""))
     words = [bool(LABEL.search(names[1])), not LABEL.search(names[0]), bool(IMAGE.search(names[0]))]
     return len(choice.pairs) - len(choice.faults), sum(words), -_values(choice.pairs[0].label)
 
@@ -190,9 +206,12 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
         found: lines of ``describe``, which become comments.
     """
     comments = "".join(f"# {' '.join(printable(line).splitlines())}\n" for line in found)
-    settings = "".join(f"  {key}: {_quoted(value)}\n" for key, value in choice.settings.items())
+    settings = "".join(
+        f"  {key}: {_quoted(value)}{GUESS if key == 'foreground' else ''}\n"
+        for key, value in choice.settings.items()
+    )
     roles = any(pair.role for pair in choice.pairs)
-    objects = is_pattern(choice.settings.get("labels", "")) and any(
+    objects = is_pattern(str(choice.settings.get("labels", ""))) and any(
         "//" in str(pair.label) for pair in choice.pairs
     )
     return (
@@ -208,5 +227,5 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
     )
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _quoted(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_json, write_json, write_text
 from maskmake.runtime.log import logger
 from maskmake.runtime.sums import write_sums
+from maskmake.runtime.version import version
 
 CLOSE = 1e-4  # the largest difference of probabilities between Keras and ONNX
 BOUND = "PSPNet"  # the architecture whose networks take images of one size only
@@ -186,9 +186,5 @@ def _write_words(
     bound = first["patch"] if first["architecture"] == BOUND else None
     described = describe(part, settings, name, text, trainings[0]["preprocessing"], bound)
     write_text(part / "rdf.yaml", yaml.safe_dump(described, sort_keys=False, allow_unicode=True))
-    versions = {**trainings[0]["versions"], "maskmake": _version()}
+    versions = {**trainings[0]["versions"], "maskmake": version()}
     write_json(part / METADATA, crate(part, settings, name, text, versions))
-
-
-def _version() -> str:
-    return files("maskmake").joinpath("VERSION").read_text().strip()

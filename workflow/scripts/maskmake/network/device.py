@@ -12,10 +12,12 @@ from pathlib import Path
 from maskmake.network.compile_cache import CPU_INFO, keep_compiled
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.gpus import reserve_gpus, visible_gpus
+from maskmake.runtime.log import lines_to, logger
 
 M_MMAP_THRESHOLD, M_TOP_PAD = -3, -2  # of glibc's malloc.h
 KEPT_BYTES = 2**30
 OLDEST_DRIVER = (525, 60)  # for the libraries of CUDA 12, says NVIDIA's table of its releases
+NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
 
 
@@ -48,6 +50,7 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     else:
         reserve_gpus(gpu)
     keep_compiled(backend, gpu)
+    logger.info("loading %s", NAMES[backend])
     with _native_stderr_until_it_works(log_file):
         try:
             import keras
@@ -203,7 +206,8 @@ def _native_stderr_until_it_works(path: str) -> Iterator[None]:
         length = log.tell()
         os.dup2(log.fileno(), 2)
         try:
-            yield
+            with lines_to(terminal):
+                yield
             if Path(path).is_file():  # and not the null device
                 log.truncate(length)
         finally:

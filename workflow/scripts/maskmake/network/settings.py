@@ -231,6 +231,8 @@ class TrainingRecord(TypedDict):
     preprocessing: Preprocessing
     precision: Literal["float32", "bfloat16"]
     device: str
+    processors: NotRequired[Count]  # of the computer; not in older files
+    commit: NotRequired[str]  # of maskmake, where git knows it
     xla: bool
     parameters: Annotated[int, Keywords(minimum=1, maximum=MOST_PARAMETERS)]
     patches: Count

@@ -1,6 +1,7 @@
 """The plan of a run: which settings the rules choose, and what a user should know of the data."""
 
 from maskmake.data.fingerprint import Plan
+from maskmake.data.training_needs import image_faults
 from maskmake.network.settings import AUTO
 from maskmake.plan.machine import Machine, needed_memory
 from maskmake.plan.rules import RULES, differences
@@ -23,14 +24,16 @@ def plan_run(section: dict, data: Plan, machine: Machine) -> RunPlan:
         machine: that the training runs on.
 
     Raises:
-        UserError: the fingerprint is of an earlier version, or not even the smallest batch fits
-            into memory.
+        UserError: the fingerprint is of an earlier version, the images do not fit the settings,
+            or not even the smallest batch fits into memory.
     """
     if not {"structures", "training_pixels"} <= data.keys():
         raise UserError(
             "data/plan.json is of an earlier version and does not say how large objects are; "
             "expected the file of this one; add -R plan to the command once, which trains again."
         )
+    if faults := list(image_faults(data["dtype"], data["channels"], section)):
+        raise UserError(" ".join(faults))
     settings = dict(section)
     planned: dict[str, PlannedSetting] = {}
     for name, rule in RULES.items():

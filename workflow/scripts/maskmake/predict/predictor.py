@@ -69,6 +69,7 @@ class Predictor:
         tiles = tile_count(shapes, self.side, settings.overlap)
         self.batch = max(1, min(pixels // self.side**2, tiles))
         self.overlap = settings.overlap
+        logger.info("preparing predictions: %s at once", self._describe())
         while not self._fits():
             before = self._describe()
             if self.batch > 1:

@@ -319,6 +319,7 @@ def reliability_figure(reliabilities: Mapping[str, pd.DataFrame]) -> Figure:
                 share_axes.stairs(shares, edges, baseline=None, color=colour, ls=dashes, lw=1.4)
             axes.set(ylabel="share of foreground", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             share_axes.set(xlabel="probability", ylabel="share\nof pixels", yscale="log")
+            share_axes.yaxis.set_major_formatter("{x:g}")
             axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
     return figure
 

@@ -205,6 +205,7 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
         "losses_differ": len({(run["loss"], run["label_scale"]) for run in run_settings.values()})
         > 1,
         "versions": versions(trainings),
+        "commits": sorted({training["commit"] for training in trainings if "commit" in training}),
         "devices": sorted({training["device"] for training in trainings}),
     }
 
@@ -323,7 +324,12 @@ def _run_section(run: Run) -> dict:
 def _training_facts(run: Run) -> list[tuple[str, str]]:
     rates = pd.concat(run.histories)["images_per_second"]
     first = run.trainings[0]
+    processors = first.get("processors")
     return [
+        (
+            "device",
+            first["device"] + (f", {counted(processors, 'processor')}" if processors else ""),
+        ),
         ("training time", duration(sum(fold["seconds"] for fold in run.trainings))),
         ("images a second", number(rates.median(), 0)),
         ("parameters", f"{number(first['parameters'] / 1e6, 1)} million"),

@@ -231,7 +231,8 @@ def stage_table(
                 "run": run,
                 "fold": fold,
                 "seconds": measured["s"].mean(),
-                "megabytes": measured["max_rss"].mean(),
+                # What ends before Snakemake looks at it, after a second or so, has used 0.
+                "megabytes": measured["max_rss"].replace(0, np.nan).mean(),
             }
         )
     return sorted(rows, key=lambda row: STAGES.index(row["stage"]))

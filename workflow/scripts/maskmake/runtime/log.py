@@ -1,13 +1,16 @@
 """The log of a job, and the place where a user's mistake becomes a sentence and an exit code."""
 
 import logging
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault, printable
 from maskmake.runtime.locks import end_with_snakemake, held
+from maskmake.runtime.pulse import alive
 
 logger = logging.getLogger("maskmake")
 
@@ -52,6 +55,19 @@ def configure_logging(log_file: str | None) -> None:
 
 
 @contextmanager
+def lines_to(descriptor: int) -> Iterator[None]:
+    """Send lines to a copy of a file descriptor while standard error is another file."""
+    with os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="backslashreplace") as stream:
+        handlers = [each for each in logger.handlers if type(each) is logging.StreamHandler]
+        former = [(handler, handler.setStream(stream)) for handler in handlers]
+        try:
+            yield
+        finally:
+            for handler, stderr in former:
+                handler.setStream(stderr)
+
+
+@contextmanager
 def job(snakemake):
     """Run a rule's script, alone and with its Snakemake: log to its log file and standard error.
 
@@ -62,7 +78,7 @@ def job(snakemake):
     try:
         configure_logging(snakemake.log[0] if snakemake.log else None)
         end_with_snakemake(lambda: logger.error("%s: %s", snakemake.rule, ORPHANED))
-        with _alone(snakemake):
+        with alive(snakemake.rule), _alone(snakemake):
             yield
     except KeyboardInterrupt:
         logger.error("%s was stopped; run the same command again to go on.", snakemake.rule)

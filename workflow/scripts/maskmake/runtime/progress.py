@@ -1,4 +1,4 @@
-"""How far a step is: a live bar on a terminal, and a line a minute in the log."""
+"""How far a step is: a live bar on a terminal, and now and then a line in the log."""
 
 import sys
 import time
@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from maskmake.runtime.log import logger
+from maskmake.runtime.pulse import step
 
-LINE_SECONDS = 60  # between two lines in the log
 HIDDEN_SECONDS = 1  # a shorter step shows no bar
 
 Item = TypeVar("Item")
@@ -23,22 +22,25 @@ def tracked(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
         what: is done, in front of the numbers: ``images predicted``.
         total: how many items there are.
     """
-    start = last = time.monotonic()
     with tqdm(
         total=total,
         desc=what,
         mininterval=0.5,
         delay=HIDDEN_SECONDS,
         leave=False,
-        bar_format="{percentage:3.0f}%|{bar:20}| {desc}: {n_fmt} of {total_fmt}, {remaining} left",
+        bar_format="{percentage:3.0f}%|{bar:20}| {desc}: {n_fmt} of {total_fmt}, "
+        "{elapsed}, {remaining} left",
         disable=not sys.stderr.isatty(),
     ) as bar:
-        for done, item in enumerate(items, start=1):
-            yield item
-            bar.update()
-            now = time.monotonic()
-            if now - last > LINE_SECONDS:
-                last = now
-                left = tqdm.format_interval((total - done) * (now - start) / done)
-                with tqdm.external_write_mode():
-                    logger.info("%s: %d of %d, %s left", what, done, total, left)
+        start, done = time.monotonic(), 0
+
+        def words() -> str:
+            passed = time.monotonic() - start
+            left = tqdm.format_interval(passed * (total - done) / done) if done else "?"
+            return f"{what}: {done} of {total}, {left} left"
+
+        with step(bar, words):
+            for item in items:
+                yield item
+                bar.update()
+                done += 1

@@ -22,7 +22,8 @@ from maskmake.runtime.errors import STORAGE_FAULTS, printable
 from maskmake.runtime.log import ERROR_MARK
 from maskmake.snakefile import internals
 
-INTERRUPTED = "Stopped; run the same command again to go on."
+WHY = "./maskmake why with the same arguments says what is left"
+INTERRUPTED = f"Stopped; run the same command again to go on; {WHY}."
 # What Snakemake says beside its events that helps nobody who waits for a result.
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Select jobs|Execute |Conda environments|"
@@ -43,6 +44,7 @@ EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signal
 HEADLINES = {"report": "evaluate_run"}
 MOST = 8  # results that are named at the end
 RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
+CLEAR_LINE = "\r\033[K"  # of what a job draws on a terminal
 
 
 def install(workflow) -> None:
@@ -137,7 +139,8 @@ class Console(logging.Handler):
     def _say(self, text: str, colour: str = "") -> None:
         self._said_since = True
         text = printable(text)
-        self._stream.write(f"{colour}{text}{PLAIN}\n" if colour and self._coloured else f"{text}\n")
+        text = f"{colour}{text}{PLAIN}\n" if colour and self._coloured else f"{text}\n"
+        self._stream.write(f"{CLEAR_LINE}{text}" if self._stream.isatty() else text)
         self._stream.flush()
 
     def _plan(self, record) -> None:
@@ -184,7 +187,7 @@ class Console(logging.Handler):
             cause = cause or words_of_executor(record.rule_msg)
             cause = cause or (
                 f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
-                "memory is the most frequent cause."
+                f"memory is the most frequent cause; {WHY}."
             )
             self._say(f"{name}: {cause}", RED)
         self._causes.append(f"{name}: {cause}")

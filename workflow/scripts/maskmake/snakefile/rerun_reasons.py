@@ -14,6 +14,8 @@ from maskmake.data.pair_table import list_dataset_files
 # The section of the configuration that a rule has among its params.
 SECTIONS = {
     "validate": "dataset",
+    "binarize": "dataset",
+    "plan": "dataset",
     "synthesize": "dataset.synthesis",
     "download": "dataset.download",
     "retrieve": "dataset.storage",
@@ -25,6 +27,14 @@ SECTIONS = {
     "compare": "compare",
     "segment_shard": "predict",
     "export_run": "export",
+}
+# Params that have another name than their setting.
+IN_THE_CONFIGURATION = {
+    "dataset.selection": "dataset.channels",
+    "dataset.value_range": "dataset.range",
+    "dataset.threshold": "dataset.label_threshold",
+    "dataset.tolerance": "dataset.label_tolerance",
+    "dataset.image_normalization": "train.normalization (image in all runs)",
 }
 PARAMS = re.compile(
     r"Params have changed since last execution: .*?before: (.*?) now: (.*?) ?(?:; Software|$)"
@@ -101,6 +111,7 @@ def _changed_params(rule: str, before: list, now: list) -> Iterator[str]:
             else:
                 section = [] if path[0] in ("dataset", "split") else [SECTIONS.get(rule)]
                 name = ".".join(filter(None, [*section, *path]))
+                name = IN_THE_CONFIGURATION.get(name, name)
                 yield f"the setting {name} was {_value(old)} and is {_value(new)}"
 
 

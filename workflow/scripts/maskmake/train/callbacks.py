@@ -4,6 +4,7 @@ import shutil
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from maskmake.network.settings import TrainSettings
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_csv
 from maskmake.runtime.log import logger
+from maskmake.runtime.pulse import step
 from maskmake.train.checkpoints import State, best_row
 from maskmake.train.optimizers import exchange_averages
 
@@ -32,7 +34,6 @@ HISTORY_COLUMNS = [
     "images_per_second",
     "seconds",
 ]
-LINE_SECONDS = 60  # between two lines in the log of a long epoch
 VALIDATION_SHARE = 1 / 3  # of the time of a step, for a batch without gradients and their update
 LONG = 30 * 60  # seconds of a training, beyond which the log names the ways to less
 
@@ -123,7 +124,7 @@ def end_time(seconds: float, now: datetime | None = None) -> str:
 
 
 class Progress(keras.callbacks.Callback):
-    """A live bar on a terminal; in the log, a line for each epoch and more during a long one.
+    """A live bar on a terminal; in the log, a line for each epoch, and words for more of them.
 
     At the second step, a line says when the training will end. A training whose loss is not a
     finite number ends at once, not at the end of the epoch.
@@ -150,17 +151,36 @@ class Progress(keras.callbacks.Callback):
             initial=self._step,
             unit="step",
             mininterval=0.5,
-            bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
+            bar_format="{percentage:3.0f}%|{bar:20}| {elapsed} {desc}",
             disable=not sys.stderr.isatty(),
         )
-        self._bar.set_description_str("compiling the first step")
+        self._say("compiling the first step")
+        self._shown = ExitStack()
+        self._shown.enter_context(step(self._bar, lambda: self._words))
 
     def close(self) -> None:
         """Stop the bar where it is."""
+        self._shown.close()
         self._bar.close()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._epoch_start = epoch + 1, None
+
+    def on_test_begin(self, logs=None):
+        self._say_validated(0)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._say_validated(batch + 1)
+
+    def on_test_end(self, logs=None):
+        self._say(f"{self._name()}: saving")
+
+    def _say_validated(self, done: int) -> None:
+        self._say(f"{self._name()}, validation: {done} of {self._validation_batches} batches")
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self._bar.set_description_str(words)
 
     def on_train_batch_end(self, batch, logs=None):
         with self._lock:
@@ -174,22 +194,20 @@ class Progress(keras.callbacks.Callback):
                 self._log_end(now - self._start)
             if self._epoch_start is None:
                 self._epoch_start, self._epoch_first_step = now, self._step
-                self._last_line = now
             text = self._text(logs["loss"], now)
             self._bar.set_description_str(f"{self._name()}: {text}", refresh=False)
             self._bar.update(1)
-            if now - self._last_line > LINE_SECONDS:
-                self._last_line = now
-                step = self._step - (self._epoch - 1) * self._settings.steps
-                self._log(f"{self._name()}, step {step}/{self._settings.steps}: {text}")
+            done = self._step - (self._epoch - 1) * self._settings.steps
+            self._words = f"{self._name()}, step {done}/{self._settings.steps}: {text}"
 
     def on_epoch_end(self, epoch, logs=None):
         row = self._history[-1]
-        self._log(
+        logger.info(
+            "%s",
             f"{self._name()}: loss {row['loss']:.4f}, validation loss {row['val_loss']:.4f}"
             f"{' (lowest)' if row is best_row(self._history) else ''}, "
             f"{row['images_per_second']:.1f} images/s, {tqdm.format_interval(row['seconds'])}, "
-            f"{self._time_left(time.perf_counter())} left"
+            f"{self._time_left(time.perf_counter())} left",
         )
 
     def _name(self) -> str:
@@ -220,11 +238,7 @@ class Progress(keras.callbacks.Callback):
             advice = (
                 "; for less time: train.preset: quick, train.minutes, a smaller train.encoder" + gpu
             )
-        self._log(f"the training will end at about {end_time(seconds)}{advice}")
-
-    def _log(self, line: str) -> None:
-        with tqdm.external_write_mode():
-            logger.info("%s", line)
+        logger.info("%s", f"the training will end at about {end_time(seconds)}{advice}")
 
 
 class Curves(keras.callbacks.Callback):

@@ -4,7 +4,6 @@ import numpy as np
 
 from maskmake.data.fingerprint import Plan
 from maskmake.network.settings import Normalization, Preprocessing, TrainSettings
-from maskmake.runtime.errors import UserError
 
 
 def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
@@ -17,26 +16,6 @@ def normalization_of(settings: TrainSettings, plan: Plan) -> Normalization:
         return {"scale": [1.0 / top] * channels, "offset": [0.0] * channels}
     mean, std = np.array(plan["intensity"]["mean"]), std_of(settings, plan)
     return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()}
-
-
-def check_images(settings: TrainSettings, plan: Plan) -> None:
-    """Refuse images that the settings of a run are not for.
-
-    Raises:
-        UserError: 0-1 is asked for of signed integers or floats, or an encoder that was trained on
-            photographs would see other than 1 or 3 channels.
-    """
-    if settings.normalization == "unit" and plan["dtype"] not in ("uint8", "uint16"):
-        raise UserError(
-            f"train.normalization: unit, but the images are kept as {plan['dtype']}, whose highest "
-            "value is not known; set train.normalization to standard or image."
-        )
-    if settings.encoder_weights and plan["channels"] not in (1, 3):
-        raise UserError(
-            f"train.encoder_weights: {settings.encoder_weights}, but the images have "
-            f"{plan['channels']} channels; expected 1 or 3; set dataset.channels to so many, or "
-            "train.encoder_weights to null."
-        )
 
 
 def std_of(settings: TrainSettings, plan: Plan) -> np.ndarray:

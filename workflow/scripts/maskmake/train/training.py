@@ -1,6 +1,7 @@
 """Training of one network: the engine, and the steps from the data of a fold to its model."""
 
 import hashlib
+import os
 import platform
 import time
 from collections.abc import Iterator
@@ -8,7 +9,6 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal, cast
 
@@ -32,6 +32,8 @@ from maskmake.network.settings import (
 )
 from maskmake.runtime.files import writable_array, write_json
 from maskmake.runtime.log import logger
+from maskmake.runtime.version import commit
+from maskmake.runtime.version import version as maskmake_version
 from maskmake.train.augmentation import augment
 from maskmake.train.border_weights import with_border_weights
 from maskmake.train.callbacks import Curves, Progress, Recorder
@@ -41,7 +43,7 @@ from maskmake.train.duration import set_length, with_length
 from maskmake.train.losses import LOSSES, with_worst_neighbours
 from maskmake.train.optimizers import build_optimizer, exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, cut_ahead, random_batches
-from maskmake.train.preprocessing import check_images, normalization_of, preprocessing_of, std_of
+from maskmake.train.preprocessing import normalization_of, preprocessing_of, std_of
 
 # An interpolated pixel is labelled if this share of it is; 1 but for rounding.
 WHOLE = 0.999
@@ -189,7 +191,6 @@ def train_fold(
     index = read_index(inputs["index"])
     plan = read_plan(inputs["plan"], index)
     fold = fold_of_network(read_splits(inputs["splits"], index), number)
-    check_images(settings, plan)
     training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
     precision, device = resolve_precision(settings.precision), describe_device()
     partial = training.partial or training.padded or validation.padded
@@ -261,12 +262,13 @@ def _record(
 ) -> TrainingRecord:
     """The contents of ``training.json``."""
     best = recorder.best
-    return {
+    record: TrainingRecord = {
         "settings": cast(NetworkSettings, asdict(settings)),
         "fold": fold,
         "preprocessing": preprocessing_of(settings, plan),
         "precision": cast(Literal["float32", "bfloat16"], precision),
         "device": device,
+        "processors": os.cpu_count() or 1,
         "xla": uses_xla(settings.backend),
         "parameters": engine.network.count_params(),
         "patches": settings.batch * engine.steps_done,
@@ -276,14 +278,15 @@ def _record(
         "best_epoch": best["epoch"],
         "val_loss": best["val_loss"],
         "versions": {
-            # From a text file: as a constant in a module it would be part of the hashes of code,
-            # and each release would train everything again.
-            "maskmake": files("maskmake").joinpath("VERSION").read_text().strip(),
+            "maskmake": maskmake_version(),
             "python": platform.python_version(),
             "keras": keras.__version__,
             settings.backend: version(settings.backend),
         },
     }
+    if known := commit():
+        record["commit"] = known
+    return record
 
 
 def _keep_best(
