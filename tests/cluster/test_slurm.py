@@ -1,6 +1,7 @@
 """The workflow on a SLURM: jobs land where they should, and come back when they are taken away."""
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -16,13 +17,14 @@ import h5py
 import numpy as np
 import pytest
 import slurm
-from workspace import CONFIG, ROOT, configure, copy_workspace, finish, snakemake
+from workspace import CONFIG, ROOT, SMALL_NETWORK, configure, copy_workspace, finish, snakemake
 
 from maskmake.data.synthesis import write_dataset
 
 PROFILE = ROOT / "profiles" / "slurm"
 RUN = "results/tiny/runs/a"
-TRAIN = {**CONFIG["train"], "epochs": 8, "steps": 12, "gpu": 0}
+# Epochs of some seconds: of each the tests have to see that it has been saved.
+TRAIN = {**CONFIG["train"], "epochs": 8, "steps": 150, "gpu": 0}
 CLUSTER = ("--workflow-profile", PROFILE, "--slurm-keep-successful-logs")
 CLUSTER += ("--slurm-init-seconds-before-status-checks", "1")
 
@@ -52,13 +54,10 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(cluster, dataset, tmp_path_factory):
-    """A run of eight epochs on the processor of this machine, undisturbed.
-
-    With a network of the library, which takes its time.
-    """
+    """A run of eight epochs on the processor of this machine, undisturbed."""
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("trained") / "work")
     configure(folder, train=TRAIN, runs={"a": {}})
-    finish(folder, "decide", "--cores", "4", small=False)
+    finish(folder, "decide", "--cores", "4")
     return folder
 
 
@@ -125,7 +124,11 @@ def started(work: Path, *arguments: str):
     command += ["--snakefile", ROOT / "Snakefile", "--directory", work]
     command += ["--configfile", work / "config.yaml"]
     with subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **SMALL_NETWORK},
     ) as process:
         yield process
         output = process.communicate()[0]

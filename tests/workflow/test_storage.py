@@ -95,7 +95,7 @@ def test_archives_on_a_server_are_a_data_set(archives, finished, tmp_path):
 
 def test_a_killed_retrieval_is_done_again(archives, finished, tmp_path):
     folder = work_with(archives, tmp_path)
-    code, _ = snakemake(folder, "plan", prefix=fatal("both", "os.rename label/03.png$"))
+    code, _ = snakemake(folder, "plan", environment=fatal("both", "os.rename label/03.png$"))
     assert code != 0
     assert "retrieve: the last attempt, process" in finish(folder, "plan")
     assert data_of(folder) == data_of(finished)
