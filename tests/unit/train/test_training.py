@@ -15,7 +15,7 @@ from trainings import CODE, FOLD, SETTINGS, outputs_in, train
 
 from maskmake.data.splits import fold_ids
 from maskmake.network.networks import build_network
-from maskmake.network.settings import AugmentationSettings, TrainSettings
+from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.runtime.errors import UserError
 from maskmake.train import training
 from maskmake.train.callbacks import Recorder
@@ -271,4 +271,5 @@ def test_settings_come_from_the_configuration():
     assert TrainSettings.from_section(section) == SETTINGS
     preset = TrainSettings.from_section({**section, "augmentation": "none"})
     assert preset.augmentation == AugmentationSettings()
-    assert TrainSettings.from_section({**section, "augmentation": "default"}) == SETTINGS
+    preset = TrainSettings.from_section({**section, "augmentation": "default"})
+    assert preset.augmentation == AUGMENTATION_PRESETS["default"]
