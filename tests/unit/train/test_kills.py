@@ -142,9 +142,9 @@ def finish(trainer, folder, settings=SMALL):
     assert trainer.end() == 0, log_of(folder)
 
 
-# An attempt writes patches and their folder, two event files of the epochs so far, then for each epoch
-# its state, the history and the two event files again, and at last three results. Numbers of the files
-# and folders at which the attempts are killed: each goes on where the one before got to.
+# An attempt writes patches and their folder, two event files of the epochs so far, then for each
+# epoch its state, the history and the two event files again, and at last three results. Numbers of
+# the files and folders at which the attempts are killed: each goes on where the one before got to.
 FATAL_FILES = [1, 2, 4, 5, 4, 6, 4, 7, 4, 5, 6]
 ONE_OF_EACH_KIND = [1, 5, 6, 7, 6, 5]
 
