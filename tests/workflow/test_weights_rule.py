@@ -109,8 +109,10 @@ def test_a_file_with_another_checksum_is_refused(folder, served, tmp_path):
     assert not (folder / WEIGHTS).exists()
 
 
-def test_a_file_of_another_encoder_is_refused(folder, served):
+def test_a_file_of_another_encoder_is_refused(finished_copy):
     """Put there by hand, as on a machine without a network."""
+    folder = finished_copy
+    configure(folder, runs={"a": {"train": {"encoder_weights": "imagenet"}}})
     (folder / WEIGHTS).parent.mkdir(parents=True)
     with h5py.File(folder / WEIGHTS, "w") as file:
         file.attrs["layer_names"] = []

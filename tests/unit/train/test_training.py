@@ -58,7 +58,7 @@ def averaged(dataset, tmp_path_factory):
 # --- determinism --------------------------------------------------------------------------------
 
 
-# A small network twice is test_same_seed_gives_the_same_bytes_in_another_folder.
+# A small network twice is test_killed_once_in_every_job.
 @pytest.mark.slow
 def test_the_same_settings_give_the_same_network(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "build_network", build_network)
