@@ -261,7 +261,9 @@ def test_a_gpu_that_was_asked_for_and_is_not_there_is_refused_before_any_job(fol
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
-def test_without_a_gpu_the_processor_is_taken_and_the_log_says_so(folder):
+def test_without_a_gpu_the_processor_is_taken_and_the_log_says_so(finished_copy):
+    folder = finished_copy
+    shutil.rmtree(folder / "results/tiny/runs/a/fold0")
     configure(folder, runs={"a": {}})
     finish(folder, "results/tiny/runs/a/fold0/probabilities.npy", gpu=1)
     for job in ("train", "predict"):
