@@ -1,13 +1,15 @@
 """Runs commands of Snakemake in forks of one process that has imported it.
 
-A command that starts no job spends most of its time on imports. Here each still runs in its own
-process, with its own state and locks, but its imports are done already. None of them is of
-maskmake, since a command may use another checkout.
+A command of Snakemake spends seconds on imports. Here each still runs in its own process, with its
+own state and locks, but its imports are done already. None of them is of maskmake, since a command
+may use another checkout. The jobs of a command are processes as ever.
 
 As a program this file is the process that forks. It reads a JSON object a line, the arguments of
 ``run_program``, and answers each with a line, the wait status.
 """
 
+import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -17,6 +19,8 @@ import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
+
+import psutil
 
 # Snakemake, its plugins, and what the package imports for the Snakefile.
 IMPORTED = (
@@ -37,11 +41,14 @@ class Forks:
     def __init__(self):
         self._server: subprocess.Popen | None = None
 
-    def run(self, command: list, errors_apart: bool = False) -> subprocess.CompletedProcess:
-        """Run a Python program in the folder and the environment of this process.
+    def run(
+        self, command: list, environment: dict[str, str] | None = None, errors_apart: bool = False
+    ) -> subprocess.CompletedProcess:
+        """Run a Python program in the folder of this process.
 
         Args:
             command: path of the program, then its arguments.
+            environment: what is added to the environment of this process.
             errors_apart: whether standard error is kept apart from standard output.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -50,14 +57,14 @@ class Forks:
             status = self._ask(
                 command=list(map(str, command)),
                 folder=str(Path.cwd()),
-                environment=dict(os.environ),
+                environment={**os.environ, **(environment or {})},
                 output=str(output),
                 errors=str(errors if errors_apart else output),
             )
             code = os.waitstatus_to_exitcode(status)
-            return subprocess.CompletedProcess(
-                command, code, output.read_text(), errors.read_text()
-            )
+            with output.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # the jobs of a killed Snakemake may go on
+                return subprocess.CompletedProcess(command, code, file.read(), errors.read_text())
 
     def _ask(self, **request) -> int:
         if self._server is None:
@@ -71,6 +78,9 @@ class Forks:
             print(json.dumps(request), file=self._server.stdin, flush=True)
             return int(self._server.stdout.readline())
         except BaseException:  # such as a timeout: its late answer is not one to the next question
+            for child in psutil.Process(self._server.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             self._server.kill()
             self._server = None
             raise
@@ -82,6 +92,7 @@ def run_program(command, folder, environment, output, errors):
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         os.dup2(file, descriptor)
         os.close(file)
+    fcntl.flock(1, fcntl.LOCK_SH)  # until the last process that has this output ends
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -43,8 +43,6 @@ use rule * from maskmake as segmentation_*
 FORKS = Forks()
 
 JOB_LOG = re.compile(r"^    log: results/\w+/logs/(\S+)\.log$", re.MULTILINE)
-# Options of commands that start no job.
-NO_JOB = {"--dry-run", "--lint", "--report", "--rulegraph", "--unlock"}
 NOTHING_TO_DO = "Nothing to be done (all requested files are present and up to date)."
 
 
@@ -68,38 +66,39 @@ def snakemake(
     snakefile: Path = ROOT / "Snakefile",
     config: str | Path = "config.yaml",
     gpu: int | None = 0,
+    environment: dict[str, str] | None = None,
     prefix: tuple[str, ...] = (),
-    forked: bool = False,
     small: bool = True,
 ) -> Result:
     """Run Snakemake on a folder.
 
     Args:
         gpu: the limit for GPUs, ``None`` for the profile's.
-        prefix: a command that runs another one.
-        forked: whether to run it in a fork that has Snakemake imported already, for a command that
-            is refused before any job starts. Commands that start no job are always run so.
+        environment: what is added to the environment.
+        prefix: a command that runs another one. With it Snakemake is a process of its own, else a
+            fork of one that has it imported already.
         small: whether each network is that of ``tests/small`` in place of the library's.
     """
     command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
     if gpu is not None:
         command += ["--resources", f"gpu={gpu}"]
-    if not prefix and (forked or NO_JOB.intersection(arguments)):
-        done = FORKS.run(command)
-    else:
+    environment = {**(SMALL_NETWORK if small else {}), **(environment or {})}
+    if prefix:
         done = subprocess.run(
             list(map(str, command)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **(SMALL_NETWORK if small else {})},
+            env={**os.environ, **environment},
         )
+    else:
+        done = FORKS.run(command, environment)
     return Result(done.returncode, done.stdout)
 
 
-def fatal(victim: str, place: str) -> tuple[str, ...]:
-    """A prefix for ``snakemake`` under which a job kills someone when it reaches a file.
+def fatal(victim: str, place: str) -> dict[str, str]:
+    """An environment of ``snakemake`` in which a job kills someone when it reaches a file.
 
     Args:
         victim: ``job``, ``snakemake`` (alone) or ``both``; with ``none`` the job waits there until
@@ -107,7 +106,7 @@ def fatal(victim: str, place: str) -> tuple[str, ...]:
         place: ``os.rename`` or ``open`` and the pattern of a file.
     """
     path = f"{FATAL_HOOK.parent}:{SMALL_NETWORK['PYTHONPATH']}"
-    return ("env", f"PYTHONPATH={path}", f"FATAL={victim} {place}")
+    return {"PYTHONPATH": path, "FATAL": f"{victim} {place}"}
 
 
 def finish(folder: Path, *arguments: str, **options) -> str:

@@ -1,6 +1,7 @@
 """The workflow on a SLURM: jobs land where they should, and come back when they are taken away."""
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -16,13 +17,14 @@ import h5py
 import numpy as np
 import pytest
 import slurm
-from workspace import CONFIG, ROOT, configure, copy_workspace, finish, snakemake
+from workspace import CONFIG, ROOT, SMALL_NETWORK, configure, copy_workspace, finish, snakemake
 
 from maskmake.data.synthesis import write_dataset
 
 PROFILE = ROOT / "profiles" / "slurm"
 RUN = "results/tiny/runs/a"
-TRAIN = {**CONFIG["train"], "epochs": 8, "steps": 12, "gpu": 0}
+# Epochs of some seconds: of each the tests have to see that it has been saved.
+TRAIN = {**CONFIG["train"], "epochs": 8, "steps": 150, "gpu": 0}
 CLUSTER = ("--workflow-profile", PROFILE, "--slurm-keep-successful-logs")
 CLUSTER += ("--slurm-init-seconds-before-status-checks", "1")
 
@@ -52,13 +54,10 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(cluster, dataset, tmp_path_factory):
-    """A run of eight epochs on the processor of this machine, undisturbed.
-
-    With a network of the library, which takes its time.
-    """
+    """A run of eight epochs on the processor of this machine, undisturbed."""
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("trained") / "work")
     configure(folder, train=TRAIN, runs={"a": {}})
-    finish(folder, "decide", "--cores", "4", small=False)
+    finish(folder, "decide", "--cores", "4")
     return folder
 
 
@@ -129,7 +128,11 @@ def started(work: Path, *arguments: str):
     command += ["--snakefile", ROOT / "Snakefile", "--directory", work]
     command += ["--configfile", work / "config.yaml"]
     with subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **SMALL_NETWORK},
     ) as process:
         yield process
         output = process.communicate()[0]
@@ -168,20 +171,20 @@ def weights(fold: Path) -> dict[str, np.ndarray]:
 
 def test_shards_run_side_by_side_and_come_back(work, trained, cluster):
     """After too little memory with more of it, and after they were cancelled."""
-    write_dataset(work / "new", work / "unused", count=5, size=64, seed=2)
+    write_dataset(work / "new", work / "unused", count=3, size=64, seed=2)
     segment = {"images": "new", "shard_size": 2, "model": str(trained / RUN)}
     configure(work, train=TRAIN, segment=segment)
     resources = ("--set-resources", "segment_shard:mem_mb=300 if attempt == 1 else 3000")
     with started(work, "segment", *resources) as process:
-        wait_for(lambda: len(jobs_of("segment_shard", work, cluster)) >= 3, process)
+        wait_for(lambda: len(jobs_of("segment_shard", work, cluster)) >= 2, process)
         number = wait_for(lambda: running("segment_shard"), process)
         subprocess.run(["scancel", number], check=True)
     states = [job.state for job in jobs_of("segment_shard", work, cluster)]
-    assert sorted(states) == ["CANCELLED"] + 3 * ["COMPLETED"] + 3 * ["FAILED"]
+    assert sorted(states) == ["CANCELLED"] + 2 * ["COMPLETED"] + 2 * ["FAILED"]
     shards = [job for job in jobs_of("segment_shard", work, cluster) if job.state == "FAILED"]
     assert max(job.start for job in shards) < min(job.end for job in shards)
     assert not jobs_of("review_masks", work, cluster)  # a local rule
-    assert len(list((work / "results/tiny/segment/a/new").glob("*.png"))) == 5
+    assert len(list((work / "results/tiny/segment/a/new").glob("*.png"))) == 3
 
 
 def test_gpu_that_the_node_does_not_have_is_named(work, cluster):

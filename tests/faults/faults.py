@@ -15,8 +15,8 @@ from workspace import ROOT, SMALL_NETWORK, digests
 class Background:
     """A Snakemake that runs in the background, in its own session; its output is in a file."""
 
-    def __init__(self, folder: Path, *arguments: str, prefix: tuple[str, ...] = ()):
-        command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
+    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None):
+        command = [Path(sys.executable).with_name("snakemake"), *arguments]
         command += ["--snakefile", ROOT / "Snakefile", "--directory", folder]
         command += ["--configfile", folder / "config.yaml", "--resources", "gpu=0"]
         self._output = folder / "background.txt"
@@ -26,7 +26,7 @@ class Background:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-                env={**os.environ, **SMALL_NETWORK},
+                env={**os.environ, **SMALL_NETWORK, **(environment or {})},
             )
 
     @property

@@ -1,54 +1,44 @@
 """How many jobs on a GPU Snakemake starts at a time, on a machine that says it has one GPU."""
 
+import os
 import re
+import shutil
 import uuid
 
 import pytest
-from workspace import CONFIG, configure, copy_workspace, fatal, finish, snakemake
+from workspace import CONFIG, configure, fatal, snakemake
 
 from maskmake.runtime import gpus
 
 WARNING = "--resources: no limit for gpu"
 
 
-@pytest.fixture(scope="module")
-def prepared(dataset, tmp_path_factory):
-    """Everything that comes before a training is done."""
-    folder = copy_workspace(dataset, tmp_path_factory.mktemp("prepared") / "work")
-    configure(folder)
-    finish(folder, "plan_runs", "--cores", "2")
-    return folder
+@pytest.fixture
+def work(finished_copy):
+    """Two trainings to be done, after everything that comes before them."""
+    for run in "ab":
+        shutil.rmtree(finished_copy / f"results/tiny/runs/{run}/fold0")
+    return finished_copy
 
 
 @pytest.fixture
-def work(prepared, tmp_path):
-    """Two trainings to be done."""
-    return copy_workspace(prepared, tmp_path / "work")
-
-
-@pytest.fixture
-def one_gpu(tmp_path):
-    """A command under which ``nvidia-smi`` lists one GPU, which no backend finds."""
+def one_gpu(tmp_path, monkeypatch):
+    """Here ``nvidia-smi`` lists one GPU, which no backend finds."""
     name = f"GPU-{uuid.uuid4()}"
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/nvidia-smi"
     command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, NVIDIA X1'\n")
     command.chmod(0o755)
-    yield (
-        "env",
-        "-u",
-        "CUDA_VISIBLE_DEVICES",
-        "sh",
-        "-c",
-        f'PATH={command.parent}:$PATH "$@"',
-        "-",
-    )
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    yield
     (gpus.LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
 
 
-def trainings(folder, *arguments, prefix, gpu=None):
+def trainings(folder, *arguments, gpu=None, environment=None):
     """Output of two trainings that fail; how many were started first; the warnings."""
-    code, output = snakemake(folder, "train", "--cores", "8", *arguments, prefix=prefix, gpu=gpu)
+    options = {"gpu": gpu, "environment": environment}
+    code, output = snakemake(folder, "train", "--cores", "8", *arguments, **options)
     assert code == 1
     failure = re.compile(r"^train_fold \((\w), fold 0\): ", re.MULTILINE)
     assert set(failure.findall(output)) == {"a", "b"}, output
@@ -62,27 +52,28 @@ AT_ONCE = fatal("job", "open fold0-train.log$")  # before the backend is loaded
 @pytest.mark.parametrize(("gpu", "started"), [(1, 1), (2, 2), (0, 2)])
 def test_as_many_jobs_as_the_limit_are_started(gpu, started, work):
     """0 asks for the processor, where no GPU is counted."""
-    assert trainings(work, gpu=gpu, prefix=AT_ONCE)[1:] == (started, 0)
+    assert trainings(work, gpu=gpu, environment=AT_ONCE)[1:] == (started, 0)
 
 
 def test_the_profile_limits_to_one(work):
-    assert trainings(work, prefix=AT_ONCE)[1:] == (1, 0)
+    assert trainings(work, environment=AT_ONCE)[1:] == (1, 0)
 
 
 @pytest.mark.parametrize(
     "arguments", [("--resources", "mem_mb=8000"), ("--workflow-profile", "none", "--keep-going")]
 )
 def test_a_command_that_drops_the_limit_is_warned(arguments, work):
-    assert trainings(work, *arguments, prefix=AT_ONCE)[1:] == (2, 1)
+    assert trainings(work, *arguments, environment=AT_ONCE)[1:] == (2, 1)
 
 
 def test_without_jobs_on_a_gpu_nothing_is_said(work):
     configure(work, train={**CONFIG["train"], "gpu": 0})
-    assert trainings(work, "--resources", "mem_mb=8000", prefix=AT_ONCE)[1:] == (2, 0)
+    assert trainings(work, "--resources", "mem_mb=8000", environment=AT_ONCE)[1:] == (2, 0)
 
 
-def test_without_a_limit_the_jobs_take_turns_on_the_gpu(work, one_gpu):
-    output, _, warnings = trainings(work, "--resources", "mem_mb=8000", prefix=one_gpu)
+@pytest.mark.usefixtures("one_gpu")
+def test_without_a_limit_the_jobs_take_turns_on_the_gpu(work):
+    output, _, warnings = trainings(work, "--resources", "mem_mb=8000")
     assert warnings == 1
     assert output.count("waiting for 1 GPU: GPU-") == 1
     assert output.count("train.gpu asks for 1 GPU, but tensorflow sees none") >= 2
@@ -91,22 +82,23 @@ def test_without_a_limit_the_jobs_take_turns_on_the_gpu(work, one_gpu):
 TWO_GPUS = {**CONFIG["train"], "backend": "jax", "gpu": 2}
 
 
-def test_a_run_of_two_gpus_is_trained_on_no_fewer(work, one_gpu):
+@pytest.mark.usefixtures("one_gpu")
+def test_a_run_of_two_gpus_is_trained_on_no_fewer(work):
     configure(work, train=TWO_GPUS, runs={"a": {}})
-    code, output = snakemake(work, "train", "--cores", "2", prefix=one_gpu, gpu=2)
+    code, output = snakemake(work, "train", "--cores", "2", gpu=2)
     assert code == 1
     assert "train.gpu: 2 in run 'a', but nvidia-smi lists 1 on this machine" in output
     assert "fold 0): Trains" not in output
 
 
-def test_a_run_of_two_gpus_is_predicted_on_one(work, one_gpu):
+@pytest.mark.usefixtures("one_gpu")
+def test_a_run_of_two_gpus_is_predicted_on_one(work):
+    fold = work / "results/tiny/runs/a/fold0"
+    fold.mkdir()
     for name in "model.keras", "history.csv", "training.json", "augmented.npy":
-        for run in "ab":
-            made = work / f"results/tiny/runs/{run}/fold0/{name}"
-            made.parent.mkdir(parents=True, exist_ok=True)
-            made.touch()
-    configure(work, train=TWO_GPUS)
-    code, output = snakemake(work, "predict", "--cores", "2", prefix=one_gpu, gpu=2)
+        (fold / name).touch()
+    configure(work, train=TWO_GPUS, runs={"a": {}})
+    code, output = snakemake(work, "predict", "--rerun-triggers", "mtime", gpu=2)
     assert code == 1  # in the job, which finds no model
-    assert "2 steps: predict_fold" in output
+    assert "1 step: predict_fold" in output
     assert "nvidia-smi lists 1 on this machine" not in output

@@ -60,7 +60,7 @@ def work(tmp_path):
 def test_killed_once_in_every_job(work, finished):
     killed, outputs = None, []
     for _, target, place, victim in CHAIN:
-        code, output = snakemake(work, target, prefix=fatal(victim, place))
+        code, output = snakemake(work, target, environment=fatal(victim, place))
         assert code != 0, output
         assert_reported(output, killed)
         killed = victim

@@ -13,7 +13,8 @@ from workspace import CONFIG, ROOT, configure, finish, planned
 SCRIPTS = ROOT / "workflow/scripts"
 
 
-def test_a_training_goes_on_at_once_after_its_snakemake_was_killed(folder):
+def test_a_training_goes_on_at_once_after_its_snakemake_was_killed(finished_copy):
+    folder = finished_copy
     configure(folder, train={**CONFIG["train"], "steps": 200, "epochs": 3}, runs={"a": {}})
     first = Background(folder, "train")
     first.wait_until(lambda: "epoch 1/3" in first.output)

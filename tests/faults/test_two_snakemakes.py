@@ -11,7 +11,7 @@ from workspace import MODULE, digests, fatal, finish, planned, snakemake
 @pytest.fixture
 def first(folder):
     """A Snakemake whose job ``validate`` waits for a file ``go``; in the background."""
-    first = Background(folder, "validate", prefix=fatal("none", "os.rename audit.json$"))
+    first = Background(folder, "validate", environment=fatal("none", "os.rename audit.json$"))
     first.wait_until(lambda: list(folder.rglob(".partial-audit.json")))
     yield first
     (folder / "go").touch()

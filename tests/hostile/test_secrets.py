@@ -67,7 +67,7 @@ def test_no_page_of_a_whole_run_has_the_password_or_the_key(work):
 
 def test_an_address_that_is_wrong_is_named_without_them(work, server, tmp_path):
     (tmp_path / "served/images.zip").unlink()
-    code, output = snakemake(work, "validate", forked=True)
+    code, output = snakemake(work, "validate")
     assert code != 0
     assert f"http://127.0.0.1:{server.server_port}/images.zip: not found" in output
     assert PASSWORD not in output and KEY not in output

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import keras
 
-from maskmake.network.settings import AUGMENTATION_PRESETS, TrainSettings
+from maskmake.network.settings import AugmentationSettings, TrainSettings
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.train.training import train_fold
 
@@ -30,7 +30,7 @@ SETTINGS = TrainSettings(
     normalization="standard",
     label_scale=1,
     guard=True,
-    augmentation=AUGMENTATION_PRESETS["default"],
+    augmentation=AugmentationSettings(noise=0.1),  # tracing the default takes longer than the rest
     precision="float32",
     backend="tensorflow",
     seed=1,

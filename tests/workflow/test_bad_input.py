@@ -210,7 +210,7 @@ def test_after_a_file_is_fixed_and_validated_nothing_is_trained_again(finished_c
 def test_bad_setting_is_refused_before_anything_runs(sections, parts, finished_copy):
     before = digests(finished_copy / "results", "*")
     configure(finished_copy, **sections)
-    output = refusal(finished_copy, forked=True)
+    output = refusal(finished_copy)
     assert_told_once(output, *parts)
     assert "[1/" not in output
     assert digests(finished_copy / "results", "*") == before
@@ -254,14 +254,16 @@ def test_bad_split_is_refused(split, parts, folder):
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
 def test_a_gpu_that_was_asked_for_and_is_not_there_is_refused_before_any_job(folder):
     configure(folder, train={**CONFIG["train"], "gpu": 1}, runs={"a": {}})
-    output = refusal(folder, "train", gpu=1, forked=True)
+    output = refusal(folder, "train", gpu=1)
     found = "train.gpu: 1 in run 'a', but nvidia-smi lists none on this machine"
     assert_told_once(output, found, "set train.gpu to auto, add --resources gpu=0")
     assert not (folder / "results/tiny/data").exists()
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
-def test_without_a_gpu_the_processor_is_taken_and_the_log_says_so(folder):
+def test_without_a_gpu_the_processor_is_taken_and_the_log_says_so(finished_copy):
+    folder = finished_copy
+    shutil.rmtree(folder / "results/tiny/runs/a/fold0")
     configure(folder, runs={"a": {}})
     finish(folder, "results/tiny/runs/a/fold0/probabilities.npy", gpu=1)
     for job in ("train", "predict"):
@@ -275,7 +277,7 @@ def test_without_a_gpu_the_processor_is_taken_and_the_log_says_so(folder):
 
 def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder):
     configure(folder, train={"backend": "jax", "gpu": 2})
-    output = refusal(folder, gpu=1, forked=True)
+    output = refusal(folder, gpu=1)
     assert_told_once(output, "train.gpu: 2 in run 'a'", "--resources gpu=1", "--resources gpu=2")
     assert not (folder / "results").exists()
 
@@ -293,20 +295,20 @@ def test_fewer_gpus_than_a_run_asks_for_are_refused_before_anything_runs(folder)
 )
 def test_configuration_that_is_no_set_of_sections_is_refused(text, part, folder):
     (folder / "config.yaml").write_text(text)
-    assert_told_once(refusal(folder, forked=True), part)
+    assert_told_once(refusal(folder), part)
     assert not (folder / "results").exists()
 
 
 def test_section_that_stands_twice_is_refused(folder):
     with (folder / "config.yaml").open("a") as file:
         file.write("train: {epochs: 2}\n")
-    output = refusal(folder, forked=True)
+    output = refusal(folder)
     assert_told_once(output, "config.yaml: 'train' stands twice", "put what belongs to it into one")
     assert not (folder / "results").exists()
 
 
 def test_missing_configuration_is_named(folder):
-    code, output = snakemake(folder, config="nowhere.yaml", forked=True)
+    code, output = snakemake(folder, config="nowhere.yaml")
     assert code != 0
     assert "No such file or directory" in output
     assert "nowhere.yaml" in output
@@ -317,7 +319,7 @@ def test_other_data_under_the_same_name_is_refused(finished_copy):
     before = digests(finished_copy / "results", "*")
     (finished_copy / "others").symlink_to("labels")
     configure(finished_copy, dataset={"name": "tiny", "images": "others", "labels": "images"})
-    output = refusal(finished_copy, "train", forked=True)
+    output = refusal(finished_copy, "train")
     assert_told_once(output, "results/tiny: made from the images in images", "set dataset.name")
     assert digests(finished_copy / "results", "*") == before
 
@@ -330,13 +332,13 @@ def test_folder_without_images_to_segment_is_refused(exists, finished_copy):
     if exists:
         (finished_copy / "new").mkdir()
     configure(finished_copy, segment={"images": "new"})
-    output = refusal(finished_copy, "segment", forked=True)
+    output = refusal(finished_copy, "segment")
     assert_told_once(output, "segment.images: found no image in 'new'", "pattern of PNG")
 
 
 def test_model_folder_without_a_fold_is_refused(folder):
     configure(folder, segment={"images": "images", "model": "labels"})
-    output = refusal(folder, "segment", forked=True)
+    output = refusal(folder, "segment")
     assert_told_once(output, "segment.model: found no folder fold0 in 'labels'")
 
 
@@ -346,7 +348,7 @@ def test_model_folder_without_one_of_its_files_is_refused(file, folder):
         (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "model" / name).write_text("{}")
     configure(folder, segment={"images": "images", "model": "model"})
-    output = refusal(folder, "segment", forked=True)
+    output = refusal(folder, "segment")
     assert_told_once(output, f"segment.model: model/{file} is missing", "copy the whole folder")
 
 
@@ -362,7 +364,7 @@ def test_file_in_place_of_the_results_folder_is_named(folder):
 
 def test_results_folder_that_is_a_link_to_nothing_is_named(folder):
     (folder / "results").symlink_to(folder / "disk")
-    output = refusal(folder, "validate", forked=True)
+    output = refusal(folder, "validate")
     assert_told_once(output, f"results: a link to {folder}/disk, which is not there", "mount")
 
 

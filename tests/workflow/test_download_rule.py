@@ -80,7 +80,7 @@ def test_a_file_with_another_checksum_is_refused(work, tmp_path, server):
 
 
 def test_a_killed_download_is_done_again(work, tmp_path):
-    code, _ = snakemake(work, "validate", prefix=fatal("both", "os.rename label/03.png$"))
+    code, _ = snakemake(work, "validate", environment=fatal("both", "os.rename label/03.png$"))
     assert code != 0
     assert half_written(work) != []
     output = finish(work, "validate")

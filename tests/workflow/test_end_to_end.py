@@ -313,6 +313,8 @@ def test_one_file_can_be_made_alone(finished_copy):
     assert not other.exists()
 
 
+# So does test_killed_once_in_every_job, whose results are those of the finished workflow.
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_in_another_folder(finished, folder):
     configure(folder, runs={"a": {}})
     finish(folder, "masks", "--cores", "2")

@@ -93,12 +93,13 @@ def test_archives_on_a_server_are_a_data_set(archives, finished, tmp_path):
     assert planned(folder, "plan") >= {"retrieve", "validate", "binarize", "plan"}
 
 
-def test_a_killed_retrieval_is_done_again(archives, finished, tmp_path):
+def test_a_killed_retrieval_is_done_again(archives, dataset, tmp_path):
     folder = work_with(archives, tmp_path)
-    code, _ = snakemake(folder, "plan", prefix=fatal("both", "os.rename label/03.png$"))
+    code, _ = snakemake(folder, "validate", environment=fatal("both", "os.rename label/03.png$"))
     assert code != 0
-    assert "retrieve: the last attempt, process" in finish(folder, "plan")
-    assert data_of(folder) == data_of(finished)
+    assert "retrieve: the last attempt, process" in finish(folder, "validate")
+    fetched = digests(folder / "results/tiny/source", "*.png")
+    assert sorted(fetched.values()) == sorted(digests(dataset, "*.png").values())
 
 
 def test_folders_of_a_bucket_are_a_data_set(bucket, dataset, finished, tmp_path):
@@ -177,7 +178,7 @@ def test_all_results_may_lie_in_a_bucket(bucket, folder):
 
 def refused(storage, tmp_path) -> str:
     folder = work_with(storage, tmp_path)
-    code, output = snakemake(folder, "plan")
+    code, output = snakemake(folder, "validate")
     assert code != 0
     assert "Traceback" not in output
     return output
@@ -187,7 +188,7 @@ def test_an_address_that_is_wrong_is_named(archives, http, tmp_path):
     wrong = archives | {"labels": f"{http}/lables.zip"}
     sentence = f"{http}/lables.zip: not found; expected an object that can be read; fix"
     assert sentence in refused(wrong, tmp_path)
-    finish(work_with(archives, tmp_path), "plan")
+    finish(work_with(archives, tmp_path), "validate")
     # No older result is taken for it.
     assert f"but the configuration names {http}/lables.zip" in refused(wrong, tmp_path)
 

@@ -40,13 +40,13 @@ def served(folder, tmp_path):
 
 
 def library_that_names(address, md5, tmp_path):
-    """A command under which the library's own table of weights names another file."""
+    """An environment in which the library's own table of weights names another file."""
     (tmp_path / "sitecustomize.py").write_text(
         "from classification_models.weights import WEIGHTS_COLLECTION\n"
         "for entry in WEIGHTS_COLLECTION:\n"
         f"    entry.update(url={address!r}, md5={md5!r})\n"
     )
-    return ("env", f"PYTHONPATH={tmp_path}")
+    return {"PYTHONPATH": str(tmp_path)}
 
 
 def write_weights(path):
@@ -71,7 +71,7 @@ def test_weights_are_fetched_once_and_needed_for_training_alone(folder, served, 
     source, address = served
     library = library_that_names(address, write_weights(source / "weights.h5"), tmp_path)
     assert "resnet18-weights" not in planned(folder, MODEL.format("b"))
-    finish(folder, MODEL.format("a"), prefix=library)
+    finish(folder, MODEL.format("a"), environment=library)
     assert (folder / WEIGHTS).read_bytes() == (source / "weights.h5").read_bytes()
 
     (source / "weights.h5").unlink()
@@ -85,11 +85,11 @@ def test_a_killed_download_is_done_again(folder, served, tmp_path):
     library = library_that_names(address, write_weights(source / "weights.h5"), tmp_path)
     with (tmp_path / "sitecustomize.py").open("a") as file:
         file.write(FATAL_HOOK.read_text())
-    place = ("FATAL=both os.rename resnet18.h5$",)
-    assert snakemake(folder, WEIGHTS, prefix=library + place).code != 0
+    killed = {**library, "FATAL": "both os.rename resnet18.h5$"}
+    assert snakemake(folder, WEIGHTS, environment=killed).code != 0
     assert not (folder / WEIGHTS).exists() and half_written(folder) != []
     assert "fetch_weights: the last attempt, process" in finish(
-        folder, WEIGHTS, prefix=(*library, "FATAL=none open nothing")
+        folder, WEIGHTS, environment={**library, "FATAL": "none open nothing"}
     )
     assert (folder / WEIGHTS).read_bytes() == (source / "weights.h5").read_bytes()
     assert half_written(folder) == []
@@ -99,7 +99,7 @@ def test_a_file_with_another_checksum_is_refused(folder, served, tmp_path):
     source, address = served
     (source / "weights.h5").write_bytes(b"another file")
     code, output = snakemake(
-        folder, WEIGHTS, prefix=library_that_names(address, "0" * 32, tmp_path)
+        folder, WEIGHTS, environment=library_that_names(address, "0" * 32, tmp_path)
     )
     assert code != 0
     lines = [line for line in output.splitlines() if line.startswith(f"{address}: checksum")]
@@ -109,8 +109,10 @@ def test_a_file_with_another_checksum_is_refused(folder, served, tmp_path):
     assert not (folder / WEIGHTS).exists()
 
 
-def test_a_file_of_another_encoder_is_refused(folder, served):
+def test_a_file_of_another_encoder_is_refused(finished_copy):
     """Put there by hand, as on a machine without a network."""
+    folder = finished_copy
+    configure(folder, runs={"a": {"train": {"encoder_weights": "imagenet"}}})
     (folder / WEIGHTS).parent.mkdir(parents=True)
     with h5py.File(folder / WEIGHTS, "w") as file:
         file.attrs["layer_names"] = []

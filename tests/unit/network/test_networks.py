@@ -34,14 +34,8 @@ from maskmake.network.saved_networks import load_network
 
 pytestmark = pytest.mark.long
 
-# Each decoder once, with encoders of unlike families, and one EfficientNet.
-SAMPLE = [
-    ("Unet", "resnet18"),
-    ("Unet", "efficientnetb0"),
-    ("FPN", "vgg16"),
-    ("Linknet", "mobilenet"),
-    ("PSPNet", "seresnet18"),
-]
+# Of the 128 networks of make test-all.
+SAMPLE = [("Unet", "resnet18"), ("PSPNet", "seresnet18")]
 # Compiled on the other backend.
 OTHER_BACKEND_SAMPLE = [("FPN", "seresnet18")]
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
@@ -138,14 +132,13 @@ def test_bfloat16_keeps_weights_and_logits_in_float32(tmp_path):
     np.testing.assert_array_equal(logits_of(loaded, images), logits)
 
 
-def test_a_saved_network_is_made_of_keras_own_layers(tmp_path):
+def test_a_saved_network_is_made_of_keras_own_layers(network, tmp_path):
     """So that whoever has the file needs nothing but Keras."""
-    network = build()
     save_network(network, tmp_path / "model.keras")
     script = (
         "import sys, keras, numpy\n"
         "network = keras.models.load_model(sys.argv[1])\n"
-        "numpy.save(sys.argv[3], network.predict_on_batch(numpy.load(sys.argv[2])))\n"
+        "numpy.save(sys.argv[3], network(numpy.load(sys.argv[2])))\n"
     )
     images = raw_batch(32)
     np.save(tmp_path / "images.npy", images)

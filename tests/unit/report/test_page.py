@@ -378,11 +378,12 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(figures, "png", lambda *_: b"")
 
 
+THREE = ["unet", "18", "third"]
 VARIANTS = {
     "plain": {"runs": ["unet", "small"], "sizes": [(40, 40)] * 9, "test_images": 5},
     "one test image": {"runs": ["unet"], "sizes": [(40, 40)] * 4, "test_images": 1, "epochs": 1},
     "folds, odd sizes, RGB": {
-        "runs": ["unet", "18", "third"],
+        "runs": THREE,
         "sizes": [(33, 47), (61, 40), (52, 35), (450, 41), (37, 400), (39, 38)],
         "test_images": 3,
         "folds": 3,
@@ -463,6 +464,15 @@ def test_text_of_the_user_is_escaped(rendered):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    "rendered",
+    [
+        pytest.param(changes, id=name, marks=pytest.mark.slow if changes["runs"] != THREE else ())
+        for name, changes in VARIANTS.items()
+    ],
+    indirect=True,
+    scope="module",
+)
 def test_the_same_results_give_the_same_bytes(rendered):
     folder = rendered.folder
     files = [folder / "report.html", *(folder / "report" / name for name in FIGURES)]

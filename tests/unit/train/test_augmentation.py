@@ -11,6 +11,16 @@ from maskmake.train.augmentation import augment, blur, gamma, lower_resolution, 
 
 pytestmark = pytest.mark.long
 
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_quickly():
+    """What runs a few times is not worth being optimised."""
+    with pytest.MonkeyPatch.context() as patch:
+        flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        patch.setenv("XLA_FLAGS", flags)
+        yield
+
+
 BATCH, SIDE = 4, 32
 STD = np.array([30.0], "float32")
 EVERYTHING = AugmentationSettings(

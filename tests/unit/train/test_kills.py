@@ -31,7 +31,7 @@ SMALL = replace(
     steps=4,
     guard=False,  # it ends before the first state
     ema=0.8,  # the averages are what is kept, the raw weights what is trained
-    augmentation=AugmentationSettings(flip_horizontal=True, noise=0.1),
+    augmentation=AugmentationSettings(noise=0.1),
 )
 OUTPUTS = [
     ".model.lock",
@@ -142,14 +142,22 @@ def finish(trainer, folder, settings=SMALL):
     assert trainer.end() == 0, log_of(folder)
 
 
-# An attempt writes patches, two event files of the epochs so far, then for each epoch its state,
-# the history and the two event files again, and at last three results. Numbers of the files at
-# which the attempts are killed: each goes on where the one before got to.
+# An attempt writes patches and their folder, two event files of the epochs so far, then for each
+# epoch its state, the history and the two event files again, and at last three results. Numbers of
+# the files and folders at which the attempts are killed: each goes on where the one before got to.
 FATAL_FILES = [1, 2, 4, 5, 4, 6, 4, 7, 4, 5, 6]
+ONE_OF_EACH_KIND = [1, 5, 6, 7, 6, 5]
 
 
-def test_killed_at_each_file_that_it_writes(trainer, undisturbed, tmp_path):
-    for number in FATAL_FILES:
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(ONE_OF_EACH_KIND, id="one of each kind"),
+        pytest.param(FATAL_FILES, id="every file", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_at_the_files_that_it_writes(files, trainer, undisturbed, tmp_path):
+    for number in files:
         trainer.start(tmp_path, at_file=number)
         assert trainer.end() == -signal.SIGKILL, log_of(tmp_path)
         # Each attempt writes over what the last one left.
@@ -202,7 +210,8 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("harm", [truncate, flip_a_bit])
+# An emptied state is tested below.
+@pytest.mark.parametrize("harm", [pytest.param(truncate, marks=pytest.mark.slow), flip_a_bit])
 def test_a_damaged_state_costs_one_epoch_more(trainer, half_way, undisturbed, tmp_path, harm):
     folder = shutil.copytree(half_way, tmp_path / "fold0")
     harm(states_in(folder)[-1])

@@ -16,7 +16,7 @@ from trainings import CODE, FOLD, SETTINGS, outputs_in, train
 
 from maskmake.data.splits import fold_ids
 from maskmake.network.networks import build_network
-from maskmake.network.settings import AugmentationSettings, TrainSettings
+from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.runtime.errors import UserError
 from maskmake.train import checkpoints, training
 from maskmake.train.callbacks import Recorder
@@ -59,7 +59,7 @@ def averaged(dataset, tmp_path_factory):
 # --- determinism --------------------------------------------------------------------------------
 
 
-# A small network twice is test_same_seed_gives_the_same_bytes_in_another_folder.
+# A small network twice is test_killed_once_in_every_job.
 @pytest.mark.slow
 def test_the_same_settings_give_the_same_network(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "build_network", build_network)
@@ -287,4 +287,5 @@ def test_settings_come_from_the_configuration():
     assert TrainSettings.from_section(section) == SETTINGS
     preset = TrainSettings.from_section({**section, "augmentation": "none"})
     assert preset.augmentation == AugmentationSettings()
-    assert TrainSettings.from_section({**section, "augmentation": "default"}) == SETTINGS
+    preset = TrainSettings.from_section({**section, "augmentation": "default"})
+    assert preset.augmentation == AUGMENTATION_PRESETS["default"]
