@@ -1,5 +1,6 @@
 """Networks of Keras as one graph of ONNX."""
 
+import gc
 from pathlib import Path
 
 import keras
@@ -57,10 +58,11 @@ class _Transposes(optimizer.TransposeOptimizer):
     """
 
     def post_optimize_action(self):
-        pass
+        # Each optimiser copies the graph; the copies hold each other and the weights until then.
+        gc.collect()
 
 
-# Each gets a copy of the whole graph; all that tf2onnx has would need twice the memory.
+# All that tf2onnx has would need twice the memory, for the same graph.
 OPTIMIZERS = {
     "transposes": _Transposes,
     "constants": optimizer.ConstFoldOptimizer,
