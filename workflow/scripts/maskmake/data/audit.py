@@ -15,6 +15,7 @@ from maskmake.data.image_findings import (
     range_faults,
     scale_warnings,
 )
+from maskmake.data.image_samples import store_type
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_meaning import LabelSettings, settle
@@ -29,7 +30,6 @@ from maskmake.data.pair_reading import (
 )
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import Pair, find_pairs, group_of
-from maskmake.data.pixel_store import store_type
 from maskmake.data.training_needs import image_faults
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_csv, write_json, write_text

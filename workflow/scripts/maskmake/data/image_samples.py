@@ -1,6 +1,6 @@
 """Which samples of a file are the channels of an image, and in which type they are kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +36,12 @@ def kept_type(dtype: np.dtype) -> np.dtype:
     if dtype in (np.uint8, np.uint16, np.int16):
         return np.dtype(dtype)
     return np.dtype({"bool": np.uint8, "int8": np.int16}.get(np.dtype(dtype).name, np.float32))
+
+
+def store_type(file_types: Iterable[str]) -> np.dtype:
+    """The pixel type that holds those of all files: the names ``dtype`` of ``manifest.csv``."""
+    common = np.result_type(*(kept_type(np.dtype(name)) for name in set(file_types)))
+    return common if common in (np.uint8, np.uint16, np.int16) else np.dtype(np.float32)
 
 
 def chosen_channels(samples: int, alpha: bool, selection: Sequence[int] | None) -> list[int]:

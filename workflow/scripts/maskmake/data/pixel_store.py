@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.file_decoders import band_rows
-from maskmake.data.image_samples import is_grey, kept_type, with_channels
+from maskmake.data.image_samples import is_grey, store_type, with_channels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import ignored_pixels, without_ignored
 from maskmake.data.label_names import describe_files, split_files
@@ -149,12 +149,6 @@ def stacked_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     if len(set(shapes)) == 1:
         return (len(shapes), *shapes[0])
     return (int(sum(np.prod(shape) for shape in shapes)),)
-
-
-def store_type(file_types: Iterable[str]) -> np.dtype:
-    """The pixel type that holds those of all files: the names ``dtype`` of ``manifest.csv``."""
-    common = np.result_type(*(kept_type(np.dtype(name)) for name in set(file_types)))
-    return common if common in (np.uint8, np.uint16, np.int16) else np.dtype(np.float32)
 
 
 def to_pixel_type(
