@@ -249,7 +249,7 @@ def test_the_page_shows_every_pair_offenders_first(discs):
     page = page_of(audit())
     assert page.count('src="data:image/jpeg;base64,') == COUNT - 1
     assert "http" not in page and "<script" not in page
-    first = page.index('class="gallery"')
+    first = page.index('class="pairs"')
     assert page.index('alt="3 with', first) < page.index('alt="0 with', first)
     for card in ('<span class="badge">fault</span> images/5.png', "<dt>what to do</dt>"):
         assert card in page
