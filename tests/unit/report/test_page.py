@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from constructed import SPECK_DRAWING
 from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
@@ -48,7 +49,6 @@ CAPTIONS = Path(__file__).parents[3] / "workflow/report"
 FOLD_FILES = "model.keras", "training.json"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
-SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
 SCORE_KEYS = [key for group in SCORE_TERMS.values() for key in group]
 TRAIN = {
     "architecture": "Unet",

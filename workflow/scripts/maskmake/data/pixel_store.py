@@ -84,7 +84,7 @@ class PixelStore:
         shape, offset = self._places[image_id]
         # A map of its own, so that the pages that were read leave the memory with the image.
         first_byte = self._first_byte + int(offset) * self._dtype.itemsize
-        # As text: of a Path, NumPy looks up every folder, a tenth of the time of a step on a GPU.
+        # As text: of a Path, NumPy looks up every folder, which took 4 % of a training on a GPU.
         image = np.memmap(str(self._path), self._dtype, "r", first_byte, tuple(map(int, shape)))
         if image_id in self._unchecked:
             if hashlib.sha256(image.data).hexdigest() != self._unchecked[image_id]:

@@ -36,6 +36,7 @@ class Pulse(logging.Handler):
         self._name = name
         self._start = self._last = time.monotonic()
         self._steps: list[tuple[tqdm, Words]] = []
+        self._lock = threading.Lock()  # no step ends while the thread speaks of it
         self._ended = threading.Event()
         # A copy, because standard error is another file while a backend starts.
         self._stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
@@ -70,23 +71,28 @@ class Pulse(logging.Handler):
 
     def enter(self, bar: tqdm, words: Words) -> None:
         """A step begins, with a bar for a terminal and words for a log."""
-        self._status.clear()
-        self._steps.append((bar, words))
+        with self._lock:
+            self._status.clear()
+            self._steps.append((bar, words))
 
     def leave(self) -> None:
         """The last step that began has ended."""
-        self._steps.pop()
+        with self._lock:
+            self._steps.pop()
 
     def _beat(self) -> None:
         while not self._ended.wait(SECOND):
-            now = time.monotonic()
-            silent = now - self._last
-            if self._steps and self._is_terminal:
-                self._steps[-1][0].refresh()
-            elif self._is_terminal and silent >= HIDDEN:
-                self._status.set_description_str(f"{self._name}: at work for {self._age(now)}")
-            if silent >= self._patience(now) and (self._steps or not self._is_terminal):
-                LOGGER.info("%s", self._steps[-1][1]() if self._steps else self._still(now))
+            with self._lock:
+                self._speak(time.monotonic())
+
+    def _speak(self, now: float) -> None:
+        silent = now - self._last
+        if self._steps and self._is_terminal:
+            self._steps[-1][0].refresh()
+        elif self._is_terminal and silent >= HIDDEN:
+            self._status.set_description_str(f"{self._name}: at work for {self._age(now)}")
+        if silent >= self._patience(now) and (self._steps or not self._is_terminal):
+            LOGGER.info("%s", self._steps[-1][1]() if self._steps else self._still(now))
 
     def _patience(self, now: float) -> float:
         early = now - self._start < EARLY and not self._is_terminal
