@@ -69,6 +69,7 @@ def snakemake(
     environment: dict[str, str] | None = None,
     prefix: tuple[str, ...] = (),
     small: bool = True,
+    fork_jobs: bool = True,
 ) -> Result:
     """Run Snakemake on a folder.
 
@@ -78,6 +79,7 @@ def snakemake(
         prefix: a command that runs another one. With it Snakemake is a process of its own, else a
             fork of one that has it imported already.
         small: whether each network is that of ``tests/small`` in place of the library's.
+        fork_jobs: whether the jobs have their imports done, unlike those of a user.
     """
     command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
@@ -93,7 +95,7 @@ def snakemake(
             env={**os.environ, **environment},
         )
     else:
-        done = FORKS.run(command, environment)
+        done = FORKS.run(command, environment, fork_jobs=fork_jobs)
     return Result(done.returncode, done.stdout)
 
 
@@ -101,8 +103,8 @@ def fatal(victim: str, place: str) -> dict[str, str]:
     """An environment of ``snakemake`` in which a job kills someone when it reaches a file.
 
     Args:
-        victim: ``job``, ``snakemake`` (alone) or ``both``; with ``none`` the job waits there until
-            there is a file ``go``.
+        victim: ``job``, ``snakemake`` (alone) or ``both``; with ``none`` the job writes a file
+            ``waiting`` and waits there until there is a file ``go``.
         place: ``os.rename`` or ``open`` and the pattern of a file.
     """
     path = f"{FATAL_HOOK.parent}:{SMALL_NETWORK['PYTHONPATH']}"

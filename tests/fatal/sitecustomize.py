@@ -16,6 +16,7 @@ def hook(event, arguments):
     if not re.search(FILE, str(arguments[1 if event == "os.rename" else 0])):
         return
     if VICTIM == "none":
+        Path("waiting").touch()
         while not Path("go").exists():
             time.sleep(0.05)
     if VICTIM in ("snakemake", "both"):
