@@ -5,7 +5,8 @@ import os
 import pytest
 
 from maskmake.network import compile_cache
-from maskmake.network.compile_cache import keep_compiled, private_folder
+from maskmake.network.compile_cache import keep_compiled
+from maskmake.runtime.cache_folder import private_folder
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.gpus import Gpu
 
@@ -27,20 +28,6 @@ def cache(tmp_path, monkeypatch):
 
 def kept():
     return {name: os.environ[name] for name in VARIABLES if name in os.environ}
-
-
-def test_the_folder_is_the_users_alone(cache):
-    assert private_folder() == cache / "maskmake"
-    assert (cache / "maskmake").stat().st_mode & 0o777 == 0o700
-    (cache / "maskmake").chmod(0o777)
-    assert private_folder().stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("value", ["", "relative"])
-def test_without_an_absolute_folder_for_caches_it_is_in_the_home(value, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", value)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert private_folder() == tmp_path / ".cache/maskmake"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to give a folder away")
