@@ -22,8 +22,6 @@ from maskmake.masks.run_folds import list_folds
 from maskmake.masks.specks import diagnose, find_specks
 from maskmake.report.inputs import ReportInputs
 from maskmake.runtime.files import (
-    read_csv,
-    read_json,
     sha256,
     write_csv,
     write_json,
@@ -31,7 +29,7 @@ from maskmake.runtime.files import (
     write_text,
 )
 from maskmake.scores.cases import Case
-from maskmake.scores.comparison import ScoredRun, compare_runs
+from maskmake.scores.comparison import ScoredRun, compare_runs, read_scored_run
 
 SIZE = 40
 SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
@@ -195,7 +193,7 @@ def _write_run(
         for place, i in enumerate(part)
     }
     run = SimpleNamespace(
-        networks=1,
+        folds=[0],
         validation_ids=ids["validation"],
         test_ids=ids["test"],
         test=probabilities.__getitem__,
@@ -225,11 +223,12 @@ def _write_run(
     write_json(folder / "metrics.json", evaluation.metrics.contents())
     for name in ("per_image", "resamples", "reliability"):
         write_csv(folder / f"{name}.csv", getattr(evaluation, name))
+    write_csv(folder / "networks.csv", evaluation.metrics.networks)
     _write_training(folder / "fold0", made)
     files = ([folder / "fold0" / name] for name in ("model.keras", "training.json"))
     write_json(folder / "run.json", list_folds(*files))
-    tables = (read_csv(folder / f"{name}.csv") for name in ("per_image", "resamples"))
-    return ScoredRun(read_json(folder / "metrics.json"), *tables)
+    names = ("metrics.json", "per_image.csv", "resamples.csv", "networks.csv")
+    return read_scored_run(*(str(folder / name) for name in names))
 
 
 def _predict(predict: Predict, label, rng, place: int, objects: ObjectName) -> np.ndarray:
