@@ -225,7 +225,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         np.save(folder / f"fold{fold}/augmented.npy", samples)
         (folder / f"fold{fold}/model.keras").write_bytes(b"is not read")
     why = {"value": 128, "reason": "the typical object is 20 pixels long"}
-    plan = {"settings": {"patch": why}, "warnings": []}
+    plan = {"settings": {"patch": why}, "warnings": ["Labels make <i> patches."]}
     write_json(folder / "plan.json", {**plan, "needed_memory": 2**31, "device": "processor"})
     levels = [0.25, 0.5, 0.625, 0.75]
     dice = [0.7, 0.8, 0.85, None]
@@ -461,6 +461,7 @@ def test_text_of_the_user_is_escaped(rendered):
     assert "tiny &amp; &lt;odd&gt;" in text and "&lt;nearly&gt; black" in text
     assert "<odd>" not in text and "<nearly>" not in text
     assert "Blocks &amp; more." in text and "All &lt;b&gt; are test images" in text
+    assert text.count("Labels make &lt;i&gt; patches.") == 1  # both runs say it
 
 
 @pytest.mark.long

@@ -141,7 +141,11 @@ def write_report(
         specks=_speck_section(best),
         objects=objects_of(best.decision),
         objects_sentence=objects_sentence(best.decision),
-        warnings=[*read_json(inputs.audit)["warnings"], *split["warnings"]],
+        warnings=[
+            *read_json(inputs.audit)["warnings"],
+            *split["warnings"],
+            *dict.fromkeys(text for run in ranked.values() for text in run.plan["warnings"]),
+        ],
         split_reason=split["reason"],
         stages=stage_table(
             inputs.benchmarks, {name: run.trainings for name, run in finished.items()}
