@@ -22,6 +22,8 @@ from maskmake.masks.run_folds import list_folds
 from maskmake.masks.specks import diagnose, find_specks
 from maskmake.report.inputs import ReportInputs
 from maskmake.runtime.files import (
+    read_csv,
+    read_json,
     sha256,
     write_csv,
     write_json,
@@ -29,7 +31,7 @@ from maskmake.runtime.files import (
     write_text,
 )
 from maskmake.scores.cases import Case
-from maskmake.scores.comparison import ScoredRun, compare_runs, read_scored_run
+from maskmake.scores.comparison import ScoredRun, compare_runs
 
 SIZE = 40
 SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
@@ -201,7 +203,7 @@ def _write_run(
             Case(i, labels[i], probabilities[i]) for i in ids["validation"]
         ),
     )
-    decision = decide_run(run, labels, {}, "dice", made.method, made.objects)
+    decision = decide_run(run, labels, {}, "dice", made.method, made.objects, [4, 16, 64])
     pieces = find_specks(lambda: run.validation_cases(labels), decision)
     sums: list[dict] = []
     for i in run.test_ids:
@@ -223,12 +225,11 @@ def _write_run(
     write_json(folder / "metrics.json", evaluation.metrics.contents())
     for name in ("per_image", "resamples", "reliability"):
         write_csv(folder / f"{name}.csv", getattr(evaluation, name))
-    write_csv(folder / "networks.csv", evaluation.metrics.networks)
     _write_training(folder / "fold0", made)
     files = ([folder / "fold0" / name] for name in ("model.keras", "training.json"))
     write_json(folder / "run.json", list_folds(*files))
-    names = ("metrics.json", "per_image.csv", "resamples.csv", "networks.csv")
-    return read_scored_run(*(str(folder / name) for name in names))
+    tables = (read_csv(folder / f"{name}.csv") for name in ("per_image", "resamples"))
+    return ScoredRun(read_json(folder / "metrics.json"), *tables, pd.DataFrame())
 
 
 def _predict(predict: Predict, label, rng, place: int, objects: ObjectName) -> np.ndarray:
@@ -248,8 +249,8 @@ def _write_training(folder: Path, made: Constructed) -> None:
     training |= {"preprocessing": PREPROCESSING, "xla": False, "patches": 240}
     write_json(folder / "training.json", training | {"parameters": 9, "versions": {"keras": "3"}})
     settings = {"patch": {"value": 128, "reason": "the typical object is 20 pixels long"}}
-    plan = {"settings": settings, "warnings": [], "needed_memory": 2**31, "device": "processor"}
-    write_json(folder.parent / "plan.json", plan)
+    plan = {"settings": settings, "auto": {}, "warnings": [], "needed_memory": 2**31}
+    write_json(folder.parent / "plan.json", {**plan, "device": "processor"})
     (folder / "model.keras").write_bytes(b"is not read")
     np.save(folder / "augmented.npy", np.zeros((2, 8, 8, 2), np.uint8))
 

@@ -201,7 +201,7 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
     trainings = [training for run in runs.values() for training in run.trainings]
     return {
         "name": settings["dataset"]["name"],
-        "planned": plan_table(runs.values()),
+        "planned": plan_table(runs.values(), settings),
         "run_settings": settings_table({name: run_settings[name] for name in runs}),
         "shared_settings": flattened(
             {key: settings[key] for key in ("dataset", "split", "predict", "decide", "compare")}
