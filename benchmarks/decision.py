@@ -16,6 +16,7 @@ from scipy.special import expit
 from maskmake.data.synthesis import synthesize
 from maskmake.masks.learning import learn_decision
 from maskmake.masks.objectives import OBJECTIVES
+from maskmake.plan.mask_settings import choose_sizes
 from maskmake.scores.cases import Case
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     cases = [case(seed, options.size) for seed in range(options.images)]
     for objective in options.objectives:
         start = time.process_time()
-        learned = learn_decision(lambda: iter(cases), objective)
+        learned = learn_decision(lambda: iter(cases), objective, choose_sizes(512**2).value)
         seconds = time.process_time() - start
         print(f"{objective:12} {seconds:6.1f} s   {learned['method']}, {learned['score']:.4f}")
 

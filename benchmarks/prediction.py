@@ -46,9 +46,10 @@ def main() -> None:
     from maskmake.data.pixel_store import image_bands
     from maskmake.network.networks import build_network
     from maskmake.network.settings import PredictSettings
+    from maskmake.network.tiles import tile_count
     from maskmake.predict.mean_logits import SYMMETRIES
     from maskmake.predict.predictor import Predictor
-    from maskmake.predict.tiling import ImageStream, predict_bands, tile_count
+    from maskmake.predict.tiling import ImageStream, predict_bands
 
     network = build_network(
         "Unet",

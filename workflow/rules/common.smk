@@ -25,6 +25,7 @@ from maskmake.network.settings import PLANNED
 from maskmake.data.layouts import list_new_images
 from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.planned_params import planning_params
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
@@ -160,6 +161,16 @@ def planning_section(wildcards):
     section = RUNS[wildcards.run]
     read = ("architecture", "encoder", "encoder_weights", "precision")
     return {key: section[key] for key in (*PLANNED, *read)}
+
+
+def record_of_plan(wildcards):
+    """The record of what the plan of a run was made of."""
+    return f"{PREFIX}{RESULTS}/runs/{wildcards.run}/.plan.json"
+
+
+def params_of_plan(wildcards):
+    """The settings of the plan, as they were asked for where they are as the plan has them."""
+    return planning_params(planning_section(wildcards), record_of_plan(wildcards))
 
 
 def paths_of(outputs):

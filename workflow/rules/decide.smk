@@ -7,6 +7,8 @@ rule decide_run:
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
         plan=rules.plan.output.plan,
+        # What it says of the training has made the models; the rest follows from the index.
+        run_plan=ancient(f"{RESULTS}/runs/{{run}}/plan.json"),
         # For their sums in run.json alone.
         models=folds_of_run(rules.train_fold.output.model),
         trainings=folds_of_run(rules.train_fold.output.training),

@@ -35,6 +35,7 @@ rule compare:
         metrics=for_every_run(rules.evaluate_run.output.metrics, REPORTED),
         per_image=for_every_run(rules.evaluate_run.output.per_image, REPORTED),
         resamples=for_every_run(rules.evaluate_run.output.resamples, REPORTED),
+        networks=for_every_run(rules.evaluate_run.output.networks, REPORTED),
     output:
         table=f"{RESULTS}/comparison.csv",
         pairs=f"{RESULTS}/comparison_pairs.csv",

@@ -6,6 +6,8 @@ rule predict_fold:
         images=rules.binarize.output.images,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
+        # What it says of the training has made the model; the rest follows from the index.
+        run_plan=ancient(f"{RESULTS}/runs/{{run}}/plan.json"),
     output:
         probabilities=f"{RESULTS}/runs/{{run}}/fold{{fold}}/probabilities.npy",
         sums=f"{RESULTS}/runs/{{run}}/fold{{fold}}/probabilities.csv",

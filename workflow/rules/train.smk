@@ -29,8 +29,10 @@ rule plan_run:
     resources:
         gpu=lambda wildcards: gpus_asked_for(RUNS[wildcards.run]),
     params:
-        train=planning_section,
+        train=params_of_plan,
         # What depends on threads is no reason to run again, and neither should be a GPU.
+        settings=lambda wildcards, threads: planning_section(wildcards),
+        record=lambda wildcards, threads: record_of_plan(wildcards),
         gpu=lambda wildcards, threads: RUNS[wildcards.run]["gpu"],
         code=code("plan_run.py"),
     script:

@@ -8,7 +8,11 @@ from maskmake.scores.comparison import compare_runs, read_scored_run
 
 with job(snakemake):
     files = zip(
-        snakemake.input.metrics, snakemake.input.per_image, snakemake.input.resamples, strict=True
+        snakemake.input.metrics,
+        snakemake.input.per_image,
+        snakemake.input.resamples,
+        snakemake.input.networks,
+        strict=True,
     )
     runs = zip(snakemake.params.runs, starmap(read_scored_run, files), strict=True)
     comparison = compare_runs(

@@ -6,17 +6,21 @@ from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.learning import decide_run
 from maskmake.masks.run_folds import list_folds
+from maskmake.plan.run_plan import planned_value, read_run_plan
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import job
 
 with job(snakemake):
     index = read_index(snakemake.input.index)
     splits = read_splits(snakemake.input.splits, index)
+    settings = snakemake.params.decide
+    plan = read_run_plan(snakemake.input.run_plan)
+    sizes = planned_value(plan, "decide.sizes", settings["sizes"])
     decision = decide_run(
         RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_labels(snakemake.input.labels, index),
         read_plan(snakemake.input.plan, index),
-        **snakemake.params.decide,
+        **{**settings, "sizes": sizes},
     )
     write_json(snakemake.output.decision, decision)
     write_json(snakemake.output.run, list_folds(snakemake.input.models, snakemake.input.trainings))

@@ -11,11 +11,19 @@ from maskmake.runtime.log import job, logger
 
 with job(snakemake):
     gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
+    index = read_index(snakemake.input.index)
     plan = plan_run(
-        snakemake.params.train,
-        read_plan(snakemake.input.fingerprint, read_index(snakemake.input.index)),
+        snakemake.params.settings,
+        read_plan(snakemake.input.fingerprint, index),
+        list(zip(index["height"].tolist(), index["width"].tolist(), strict=True)),
         Machine(gpus),
     )
     log_plan(plan)
     write_json(snakemake.output.plan, plan)
+    record = {
+        "params": snakemake.params.train,
+        "section": snakemake.params.settings,
+        "values": {name: setting["value"] for name, setting in plan["settings"].items()},
+    }
+    write_json(snakemake.params.record, record)  # for ``snakefile.planned_params``
     logger.info("the settings, each with its reason: %s", snakemake.output.plan)

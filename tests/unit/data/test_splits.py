@@ -292,7 +292,8 @@ def test_seeds_of_a_fold_are_averaged_on_its_validation_images(tmp_path):
     expected = [mean(0.2, 0.5), mean(0.2, 0.5), mean(0.9, 0.5), mean(0.9, 0.5)]
     assert found == pytest.approx(expected, abs=1e-3)
     assert run.test("4")[0, 0] == pytest.approx(mean(0.2, 0.9, 0.5, 0.5), abs=1e-3)
-    each = [probability[0, 0] for probability in run.test_by_network("4")]
+    assert run.folds == [0, 1, 0, 1]
+    each = [run.test_of_network(number, "4")[0, 0] for number in range(len(run.folds))]
     assert each == pytest.approx([0.2, 0.9, 0.5, 0.5], abs=1e-3)
 
 

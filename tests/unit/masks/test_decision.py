@@ -13,12 +13,15 @@ from maskmake.masks.decision import Decision, apply_decision, stored_decision
 from maskmake.masks.learning import decide_run, learn_calibration, learn_decision
 from maskmake.masks.objectives import OBJECTIVES, mean_dice, mean_iou
 from maskmake.masks.two_levels import SEED_SIZES, score_candidates
+from maskmake.plan.mask_settings import choose_sizes
 from maskmake.runtime.errors import UserError
 from maskmake.scores.boundaries import boundary_f1
 from maskmake.scores.cases import Case
 from maskmake.scores.objects import rand_and_information
 from maskmake.scores.pixels import Confusion, confusion, pixel_scores
 from maskmake.scores.probabilities import FLOAT16_LEVELS
+
+SIZES = choose_sizes(256**2).value
 
 
 def blobs(seed: int, size: int = 128) -> np.ndarray:
@@ -42,7 +45,7 @@ def certain(label: np.ndarray) -> np.ndarray:
 
 def learn(cases: list, objective: str = "dice", method: str = "auto") -> dict:
     named = [Case(str(place), label, p) for place, (p, label) in enumerate(cases)]
-    return learn_decision(lambda: iter(named), objective, method)
+    return learn_decision(lambda: iter(named), objective, SIZES, method)
 
 
 def score_of(decision: Decision, cases: list) -> float:
@@ -281,15 +284,26 @@ def test_specks_inside_holes_are_scored_as_applied():
         assert tried["score"] == score_of(decision, [(probability, label)])
 
 
-def test_larger_images_try_larger_sizes():
-    def largest(size):
-        label = np.zeros((size, size), np.uint8)
-        label[: size // 2] = 1
-        learned = learn([(certain(label), label)], method="one_level")
-        return max(tried["min_object"] for tried in learned["sizes"])
+@pytest.mark.parametrize(
+    ("sizes", "objective", "tried"),
+    [
+        ([9], "dice", [0, 9]),
+        ([4, 8, 16, 32, 64], "v_rand", [0, 4, 8, 16, 32, 64]),
+        ([4, 8, 16, 32, 64, 128], "v_rand", [0, 8, 32, 128]),  # which takes longer
+    ],
+)
+def test_the_sizes_that_are_given_are_tried(sizes, objective, tried):
+    case = Case("", *noisy(0, 32)[::-1], None)
+    learned = learn_decision(lambda: iter([case]), objective, sizes, "one_level")
+    for side in ("min_object", "min_hole"):
+        assert sorted({size[side] for size in learned["sizes"]}) == tried
 
-    assert largest(64) == 256
-    assert largest(1024) == 1024
+
+def test_without_sizes_nothing_is_removed():
+    case = Case("", *noisy(0)[::-1], None)
+    learned = learn_decision(lambda: iter([case]), "dice", [])
+    assert (learned["min_object"], learned["min_hole"]) == (0, 0)
+    assert learned["clean_up_reason"] == "No clean-up: decide.sizes has no size."
 
 
 def test_a_gain_that_the_images_do_not_share_is_no_reason_to_clean():
@@ -547,7 +561,7 @@ def test_the_decision_of_a_run_has_what_was_learned_and_its_images(caplog, monke
     labels = {"a": cases[0][1], "b": cases[1][1]}
     why = "decide.objects asks for foreground."
     with caplog.at_level("INFO", logger="maskmake"):
-        decision = decide_run(run, labels, {}, "dice", "one_level", "foreground")
+        decision = decide_run(run, labels, {}, "dice", "one_level", "foreground", SIZES)
     learned = {**learn(cases, "dice", "one_level"), "objects_reason": why}
     calibration = learn_calibration(lambda: run.validation_cases(labels), stored_decision(learned))
     assert decision == {**learned, **calibration, "images": ["a", "b"]}

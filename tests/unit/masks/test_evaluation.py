@@ -14,6 +14,7 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_json, sha256, write_csv, write_json, write_png
 from maskmake.scores.calibration import EXPECTED
 from maskmake.scores.cases import Case
+from maskmake.scores.pixels import PIXEL_SCORES
 from maskmake.scores.scorecard import POOLED_SCORES, SCORES, score_card
 
 DECISION = {
@@ -48,7 +49,7 @@ def evaluation(labels, probabilities, tmp_path_factory):
     sums = [sha256(folder / f"{name}.png") for name in probabilities]
     write_csv(folder / "masks.csv", pd.DataFrame({"id": list(probabilities), "sha256": sums}))
     return evaluate_run(
-        SimpleNamespace(test_ids=["a", "b"], test=probabilities.__getitem__, networks=1),
+        SimpleNamespace(test_ids=["a", "b"], test=probabilities.__getitem__, folds=[0]),
         labels,
         MaskFolder(folder, folder / "masks.csv"),
         {**DECISION, "reason": "is not repeated"},
@@ -104,8 +105,11 @@ def test_metrics_are_written_as_they_are(evaluation, tmp_path):
     assert list(read_json(tmp_path / "metrics.json")) == list(metrics)
 
 
+@pytest.mark.parametrize(
+    ("folds", "repetitions", "scores"), [([0, 1], [0, 0], PIXEL_SCORES), ([0, 0], [0, 1], SCORES)]
+)
 def test_several_networks_are_scored_one_by_one_with_the_decision_of_the_run(
-    labels, probabilities, tmp_path
+    folds, repetitions, scores, labels, probabilities, tmp_path
 ):
     noisy = {i: (0.8 * p + 0.2 * p[::-1]).astype(np.float16) for i, p in probabilities.items()}
     decision = stored_decision(DECISION)
@@ -116,15 +120,21 @@ def test_several_networks_are_scored_one_by_one_with_the_decision_of_the_run(
     run = SimpleNamespace(
         test_ids=["a", "b"],
         test=probabilities.__getitem__,
-        networks=2,
-        test_by_network=lambda i: iter([probabilities[i], noisy[i]]),
+        folds=folds,
+        test_of_network=lambda number, i: [probabilities, noisy][number][i],
     )
     masks = MaskFolder(tmp_path, tmp_path / "masks.csv")
     evaluation = evaluate_run(
         run, labels, masks, {**DECISION, "reason": ""}, [{"seconds": 1}], [pd.DataFrame({"s": [1]})]
     )
     metrics, networks = evaluation.metrics.contents(), evaluation.metrics.networks
+    assert list(networks) == ["network", "fold", "repetition", *scores]
     assert networks["network"].tolist() == [0, 1]
+    assert networks["fold"].tolist() == folds
+    assert networks["repetition"].tolist() == repetitions
+    assert networks.loc[0, list(scores)].to_dict() == pytest.approx(
+        {name: evaluation.metrics.scores[name] for name in scores}
+    )
     # The first network made the masks of the run here, and the second is worse.
     assert networks["mean_dice"][0] == metrics["mean_dice"] == metrics["network_high"]
     assert networks["mean_dice"][1] == metrics["network_low"] < metrics["network_high"]

@@ -53,7 +53,9 @@ def inverse(case: Case) -> Case:
 
 def learn(cases: list[Case], objects: str, objective: str = "dice", method: str = "auto") -> dict:
     seen = object_cases(lambda: iter(cases), objects)
-    return foreground_terms(learn_decision(seen, objective, method, objects), objects)
+    return foreground_terms(
+        learn_decision(seen, objective, [4, 16, 64, 256], method, objects), objects
+    )
 
 
 OWN = [case(seed) for seed in range(3)]

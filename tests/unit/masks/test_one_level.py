@@ -12,8 +12,11 @@ from maskmake.masks.decision import Decision, apply_decision
 from maskmake.masks.learning import learn_decision
 from maskmake.masks.objectives import TINY
 from maskmake.masks.one_level import learn_one_level, pooled_histogram
+from maskmake.plan.mask_settings import choose_sizes
 from maskmake.scores.cases import Case
 from maskmake.scores.pixels import Confusion, confusion, mean_dice
+
+SIZES = choose_sizes(256**2).value
 
 
 def random_cases(seed: int) -> list[Case]:
@@ -35,7 +38,9 @@ def random_cases(seed: int) -> list[Case]:
 
 
 def learned_one_level(cases: list[Case]) -> tuple[Decision, dict]:
-    return learn_one_level(lambda: iter(cases), "dice", *pooled_histogram(cases), "foreground")
+    return learn_one_level(
+        lambda: iter(cases), "dice", pooled_histogram(cases), SIZES, "foreground"
+    )
 
 
 def score_of(decision: Decision, cases: list[Case]) -> float:
@@ -74,7 +79,7 @@ def test_the_decision_is_never_worse_than_no_clean_up_and_its_reason_is_true(see
 @pytest.mark.parametrize("seed", range(6))
 def test_a_second_level_costs_no_more_than_its_reason_says(seed):
     cases = random_cases(100 + seed)
-    learned = learn_decision(lambda: iter(cases), "dice")
+    learned = learn_decision(lambda: iter(cases), "dice", SIZES)
     loss = learned["methods"][0]["score"] - learned["score"]
     assert learned["methods"][0]["score"] >= learned["score_uncleaned"]
     if loss <= 0:

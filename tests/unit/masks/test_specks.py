@@ -10,11 +10,14 @@ from PIL import Image
 from maskmake.masks.decision import stored_decision
 from maskmake.masks.learning import learn_decision
 from maskmake.masks.specks import CAUSES, diagnose, find_specks, free_thresholds
+from maskmake.plan.mask_settings import choose_sizes
 from maskmake.report import figures, pictures
 from maskmake.report.sentences import speck_sentences
 from maskmake.report.speck_figure import crop_panels, speck_figure
 from maskmake.report.terms import CAUSE_TERMS
 from maskmake.scores.cases import Case
+
+SIZES = choose_sizes(256**2).value
 
 
 def disc() -> np.ndarray:
@@ -34,7 +37,7 @@ def case(true: float, *squares: tuple[int, int, int, float]) -> tuple[np.ndarray
 
 def diagnosed(*images: tuple[np.ndarray, np.ndarray]) -> tuple[pd.DataFrame, dict, dict]:
     cases = [Case(f"i{place}", label, p) for place, (p, label) in enumerate(images)]
-    learned = learn_decision(lambda: iter(cases), "dice", "one_level")
+    learned = learn_decision(lambda: iter(cases), "dice", SIZES, "one_level")
     pieces = find_specks(lambda: iter(cases), learned)
     return pieces, diagnose(pieces, learned), learned
 

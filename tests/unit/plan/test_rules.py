@@ -1,6 +1,8 @@
 """What each rule of the plan chooses, by constructed fingerprints and machines."""
 
 import copy
+import itertools
+import logging
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +14,7 @@ from maskmake.plan.machine import OUTPUT_BYTES, needed_memory
 from maskmake.plan.planner import plan_run
 from maskmake.plan.presets import PRESETS
 from maskmake.plan.rules import RULES
-from maskmake.plan.run_plan import planned_values
+from maskmake.plan.run_plan import log_plan, planned_value, planned_values
 from maskmake.runtime.errors import UserError
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -66,8 +68,8 @@ def data(**changes):
     return made
 
 
-def plan(fingerprint=DATA, machine=None, **explicit):
-    return plan_run({**AUTO, **explicit}, fingerprint, machine or Machine())
+def plan(fingerprint=DATA, machine=None, shapes=((512, 512),), **explicit):
+    return plan_run({**AUTO, **explicit}, fingerprint, shapes, machine or Machine())
 
 
 def chosen(name, fingerprint=DATA, machine=None, **explicit):
@@ -173,6 +175,18 @@ def test_steps_and_epochs_make_the_length_together(explicit, steps, epochs):
     assert (values["steps"], values["epochs"]) == (steps, epochs)
 
 
+@pytest.mark.parametrize("pixels", [1, 10**5, 3 * 10**6, 1_234_567, 10**9])
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_planned_value_that_is_set_changes_no_other(pixels, gpus):
+    made = data(training_pixels=pixels)
+    values = {name: s["value"] for name, s in plan(made, Machine(gpus))["settings"].items()}
+    for count in (1, 2, len(values) - 1):
+        for names in itertools.combinations(values, count):
+            explicit = {name: values[name] for name in names}
+            again = plan(made, Machine(gpus), **explicit)["settings"]
+            assert {name: s["value"] for name, s in again.items()} == values, names
+
+
 @pytest.mark.parametrize(
     ("share", "patches"), [(0.004, 0.5), (0.02, 0.33), (0.07, 0), (0.8, 0), (0.0, 0)]
 )
@@ -201,6 +215,46 @@ def test_images_that_differ_are_normalized_by_themselves(between, inside, normal
 def test_an_explicit_value_wins(name):
     value = {"patch": 64, "batch": 3, "foreground_patches": 0.9, "normalization": "none"}[name]
     assert chosen(name, **{name: value}) == (value, "set in the configuration")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "explicit", "tile", "reason"),
+    [
+        ([(512, 500)] * 3, {}, 512, "the largest image, 512 pixels long, is one tile"),
+        ([(256, 256)] * 100 + [(600, 600)], {}, 256, "smaller tiles leave fewer pixels over"),
+        ([(4000, 6000)], {}, 512, "the largest image is 6000 pixels long; tiles of it have 512"),
+        ([(512, 512)], {"architecture": "PSPNet", "patch": 192}, 192, "PSPNet takes tiles"),
+    ],
+)
+def test_the_tile_follows_the_sizes_of_the_images(shapes, explicit, tile, reason):
+    setting = plan(shapes=shapes, **explicit)["auto"]["predict.tile"]
+    assert setting["value"] == tile
+    assert setting["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("side", "sizes", "reason"),
+    [
+        (64, [4, 8, 16, 32, 64, 128, 256], "doubled up to 256 pixels, more than a speck has"),
+        (1024, [4, 8, 16, 32, 64, 128, 256, 512, 1024], "doubled up to a thousandth of the larg"),
+    ],
+)
+def test_larger_images_try_larger_sizes(side, sizes, reason):
+    setting = plan(shapes=[(32, 32), (side, side)])["auto"]["decide.sizes"]
+    assert setting["value"] == sizes
+    assert setting["reason"].startswith(reason)
+
+
+def test_a_setting_of_another_section_wins_over_what_auto_takes(caplog):
+    made = plan()
+    with caplog.at_level(logging.INFO, logger="maskmake"):
+        assert planned_value(made, "decide.sizes", "auto")[:2] == [4, 8]
+        assert planned_value(made, "decide.sizes", []) == []
+        log_plan(made)
+    first, second, *lines = caplog.messages
+    assert first == "decide.sizes: [4, 8, 16, 32, 64, 128, 256]; " + lines[-1].split("; ")[1]
+    assert second == "decide.sizes: []; set in the configuration"
+    assert lines[-2].startswith("predict.tile: auto takes 512; the largest image")
 
 
 def test_few_patches_and_images_of_no_common_brightness_are_told():

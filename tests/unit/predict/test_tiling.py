@@ -9,19 +9,17 @@ from saved_runs import build_small_network, write_fold
 from maskmake.data.pixel_store import open_probabilities
 from maskmake.network import saved_networks
 from maskmake.network.settings import ENCODER_STRIDE, PredictSettings
+from maskmake.network.tiles import LARGEST_WHOLE, tile_starts, tile_step
 from maskmake.predict import predictor as predictors
 from maskmake.predict.mean_logits import MeanLogits
 from maskmake.predict.predictor import Predictor, predict_images
 from maskmake.predict.tiling import (
-    LARGEST_WHOLE,
     PIXELS_A_CALL,
     ImageStream,
     logit_bands,
     predict_bands,
     tile_profiles,
     tile_side,
-    tile_starts,
-    tile_step,
 )
 from maskmake.runtime.errors import UserError
 

@@ -195,7 +195,7 @@ def _write_run(
         for place, i in enumerate(part)
     }
     run = SimpleNamespace(
-        networks=1,
+        folds=[0],
         validation_ids=ids["validation"],
         test_ids=ids["test"],
         test=probabilities.__getitem__,
@@ -203,7 +203,7 @@ def _write_run(
             Case(i, labels[i], probabilities[i]) for i in ids["validation"]
         ),
     )
-    decision = decide_run(run, labels, {}, "dice", made.method, made.objects)
+    decision = decide_run(run, labels, {}, "dice", made.method, made.objects, [4, 16, 64])
     pieces = find_specks(lambda: run.validation_cases(labels), decision)
     sums: list[dict] = []
     for i in run.test_ids:
@@ -229,7 +229,7 @@ def _write_run(
     files = ([folder / "fold0" / name] for name in ("model.keras", "training.json"))
     write_json(folder / "run.json", list_folds(*files))
     tables = (read_csv(folder / f"{name}.csv") for name in ("per_image", "resamples"))
-    return ScoredRun(read_json(folder / "metrics.json"), *tables)
+    return ScoredRun(read_json(folder / "metrics.json"), *tables, pd.DataFrame())
 
 
 def _predict(predict: Predict, label, rng, place: int, objects: ObjectName) -> np.ndarray:
@@ -249,8 +249,8 @@ def _write_training(folder: Path, made: Constructed) -> None:
     training |= {"preprocessing": PREPROCESSING, "xla": False, "patches": 240}
     write_json(folder / "training.json", training | {"parameters": 9, "versions": {"keras": "3"}})
     settings = {"patch": {"value": 128, "reason": "the typical object is 20 pixels long"}}
-    plan = {"settings": settings, "warnings": [], "needed_memory": 2**31, "device": "processor"}
-    write_json(folder.parent / "plan.json", plan)
+    plan = {"settings": settings, "auto": {}, "warnings": [], "needed_memory": 2**31}
+    write_json(folder.parent / "plan.json", {**plan, "device": "processor"})
     (folder / "model.keras").write_bytes(b"is not read")
     np.save(folder / "augmented.npy", np.zeros((2, 8, 8, 2), np.uint8))
 

@@ -134,8 +134,8 @@ def make_results(
         "dataset": {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
         "split": {"folds": folds, "test": ["21-29"]},
         "train": TRAIN,
-        "predict": {"tta": True},
-        "decide": {"objective": "dice"},
+        "predict": {"tta": True, "tile": "auto"},
+        "decide": {"objective": "dice", "sizes": [9, 30]},
         "compare": {"smallest_difference": 0.005},
         "runs": run_settings,
     }
@@ -225,7 +225,11 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         np.save(folder / f"fold{fold}/augmented.npy", samples)
         (folder / f"fold{fold}/model.keras").write_bytes(b"is not read")
     why = {"value": 128, "reason": "the typical object is 20 pixels long"}
-    plan = {"settings": {"patch": why}, "warnings": []}
+    auto = {
+        "predict.tile": {"value": 64, "reason": "the largest image, 48 pixels long, is one tile"}
+    }
+    auto["decide.sizes"] = {"value": [4, 8], "reason": "is not shown, since they are set"}
+    plan = {"settings": {"patch": why}, "auto": auto, "warnings": ["Labels make <i> patches."]}
     write_json(folder / "plan.json", {**plan, "needed_memory": 2**31, "device": "processor"})
     levels = [0.25, 0.5, 0.625, 0.75]
     dice = [0.7, 0.8, 0.85, None]
@@ -456,11 +460,19 @@ def test_an_undefined_score_is_a_dash_and_never_nan(rendered):
     assert "nan" not in rendered.page.text.lower().split() and "None" not in rendered.page.text
 
 
+def test_planned_settings_of_other_sections_are_shown_with_their_reason(rendered):
+    rows = ["predict.tile</th><td>64</td><td>the largest image, 48 pixels long, is one tile"]
+    rows += ["decide.sizes</th><td>9, 30</td><td>set in the configuration"]
+    assert all(row in rendered.text for row in rows)
+    assert "is not shown" not in rendered.text
+
+
 def test_text_of_the_user_is_escaped(rendered):
     text = rendered.text
     assert "tiny &amp; &lt;odd&gt;" in text and "&lt;nearly&gt; black" in text
     assert "<odd>" not in text and "<nearly>" not in text
     assert "Blocks &amp; more." in text and "All &lt;b&gt; are test images" in text
+    assert text.count("Labels make &lt;i&gt; patches.") == 1  # both runs say it
 
 
 @pytest.mark.long

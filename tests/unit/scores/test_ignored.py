@@ -56,7 +56,7 @@ def test_every_number_is_that_of_the_labelled_pixels(objects):
         together = zip(labels, probabilities, masks, strict=True)
         return (Case(str(i), *each) for i, each in enumerate(together))
 
-    learned = learn_decision(object_cases(cases, objects), "dice", "auto", objects)
+    learned = learn_decision(object_cases(cases, objects), "dice", [4, 16, 64], "auto", objects)
     json.dumps(learned)
     decision = stored_decision(learned)
     calibration = learn_calibration(cases, decision)

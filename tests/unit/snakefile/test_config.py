@@ -272,7 +272,7 @@ FAULTS = {
     ),
     "nothing like it": (
         "decide: {xyz: 3}",
-        "decide.xyz: unknown key; known here: objective, method and objects",
+        "decide.xyz: unknown key; known here: objective, method, objects and sizes",
     ),
     "key is a number": ("1: 2", "1: the key is 1; expected text; put it in quotes"),
     "name is a number": (
@@ -469,6 +469,15 @@ FAULTS = {
     "several GPUs in a run": (
         "train: {backend: jax, batch: 8}\nruns: {a: {train: {gpu: 3}}}",
         "runs.a.train.batch: found 8; 3 GPUs share it equally; write 6 or 9",
+    ),
+    "tile that PSPNet cannot take": (
+        "predict: {tile: 512}\nruns: {a: {train: {architecture: PSPNet, patch: 192}}}",
+        "predict.tile: found 512, but PSPNet in run 'a' takes tiles of the size of its patches, "
+        "train.patch: 192; write auto",
+    ),
+    "sizes in no order": (
+        "decide: {sizes: [64, 9]}",
+        "decide.sizes: found 64, 9; expected ascending sizes; write [9, 64]",
     ),
     "preset and what it would decide": (
         "train: {preset: quick, steps: 10, epochs: 2}",

@@ -11,15 +11,9 @@ from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.normalization import moments
 from maskmake.masks.decision import apply_decision, read_decision, stored_decision
 from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.network.tiles import Shape2D, tile_count
 from maskmake.predict.inputs import check_pixels, trained_pixels
-from maskmake.predict.tiling import (
-    PIXELS_A_CALL,
-    ImageStream,
-    Shape2D,
-    predict_bands,
-    tile_count,
-    tile_side,
-)
+from maskmake.predict.tiling import PIXELS_A_CALL, ImageStream, predict_bands, tile_side
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.sums import check_sums

@@ -23,7 +23,7 @@ from maskmake.runtime.progress import tracked
 from maskmake.scores.calibration import assess_calibration
 from maskmake.scores.cases import Case
 from maskmake.scores.pixels import PIXEL_SCORES, Confusion, confusion, pixel_scores
-from maskmake.scores.scorecard import headline_score, score_card
+from maskmake.scores.scorecard import SCORES, headline_score, score_card
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,13 @@ def describe(evaluation: Evaluation) -> str:
 
 
 def score_networks(
-    run: RunProbabilities, labels: PixelStore, decision: Decision, scores: Mapping[str, float]
+    run: RunProbabilities,
+    labels: PixelStore,
+    decision: Decision,
+    temperature: float,
+    scores: Mapping[str, float],
 ) -> pd.DataFrame:
-    """The pixel scores of each network by itself, with the decision of the run.
+    """The scores of each network by itself, with the decision of the run.
 
     How far they lie apart is how far another seed, or other training images, move a score.
 
@@ -118,22 +122,47 @@ def score_networks(
         run: its probabilities.
         labels: of the data set.
         decision: what makes the masks.
+        temperature: of the calibration.
         scores: of the run, which are those of its network if there is only one.
 
     Returns:
-        Columns network (its number) and ``PIXEL_SCORES``, of the pixels of all test images.
+        Columns network (its number), fold, repetition (0 for the first seed, 1 for the next one),
+        and the scores of all test images: ``SCORES``, by which recipes are compared, where there
+        are several seeds, and otherwise ``PIXEL_SCORES``.
     """
-    if run.networks == 1:
-        rows = [{name: scores[name] for name in PIXEL_SCORES}]
-    else:
-        counts = [Confusion()] * run.networks
+    repetitions = [run.folds[:number].count(fold) for number, fold in enumerate(run.folds)]
+    several_seeds = max(repetitions) > 0
+    rows: list[dict[str, float]] = []
+    for number, fold in enumerate(run.folds):
+        own = scores
+        if len(run.folds) > 1:
+            own = _scores_of_network(run, number, labels, decision, temperature, several_seeds)
+        rows.append({"network": number, "fold": fold, "repetition": repetitions[number], **own})
+    names = SCORES if several_seeds else PIXEL_SCORES
+    return pd.DataFrame(rows)[["network", "fold", "repetition", *names]]
+
+
+def _scores_of_network(
+    run: RunProbabilities,
+    number: int,
+    labels: PixelStore,
+    decision: Decision,
+    temperature: float,
+    several_seeds: bool,
+) -> Mapping[str, float]:
+    """All scores of one network where there are several seeds, else those of its pixels."""
+
+    def masks() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for i in run.test_ids:
-            masks = (apply_decision(each, decision) for each in run.test_by_network(i))
-            counts = [
-                sum_ + confusion(mask, labels[i]) for sum_, mask in zip(counts, masks, strict=True)
-            ]
-        rows = [{k: float(v) for k, v in pixel_scores(each).items()} for each in counts]
-    return pd.DataFrame([{"network": number, **row} for number, row in enumerate(rows)])
+            probability = run.test_of_network(number, i)
+            yield i, probability, apply_decision(probability, decision)
+
+    if several_seeds:
+        cases = (Case(i, labels[i], probability, mask) for i, probability, mask in masks())
+        return score_card(cases, temperature, decision.objects).scores
+    counts = (confusion(mask, labels[i]) for i, _, mask in masks())
+    pooled = pixel_scores(sum(counts, Confusion()))
+    return {name: float(value) for name, value in pooled.items()}
 
 
 def evaluate_run(
@@ -178,7 +207,7 @@ def evaluate_run(
         seconds_train=sum(training["seconds"] for training in trainings),
         seconds_predict=pd.concat(predictions)["s"].sum(),
         intervals=card.intervals,
-        networks=score_networks(run, labels, decision, card.scores),
+        networks=score_networks(run, labels, decision, learned["temperature"], card.scores),
     )
     per_image = card.per_image.merge(expected, on="id")
     return Evaluation(metrics, per_image, card.resamples, reliability)

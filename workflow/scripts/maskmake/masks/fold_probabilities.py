@@ -18,6 +18,9 @@ from maskmake.scores.probabilities import SURE
 class RunProbabilities:
     """Probabilities of one run.
 
+    Attributes:
+        folds: the fold of each network; there is one for each fold and seed.
+
     Args:
         paths: ``probabilities.npy`` of each network, in order: each fold once for every seed.
         sums: ``probabilities.csv`` of each network.
@@ -37,8 +40,10 @@ class RunProbabilities:
     ):
         self._validated_by: dict[str, list[PixelStore]] = {}
         self._networks: list[PixelStore] = []
+        self.folds: list[int] = []
         for number, (path, table) in enumerate(zip(paths, sums, strict=True)):
-            ids = fold_ids(splits, fold_of_network(splits, number))
+            self.folds.append(fold_of_network(splits, number))
+            ids = fold_ids(splits, self.folds[number])
             predicted = [*ids.validation, *ids.test]
             written = read_csv(table)
             check_columns(table, written, ["id", "sha256"], "predict")
@@ -66,14 +71,9 @@ class RunProbabilities:
         """(H, W) float16: the sigmoid of the mean logit of all networks."""
         return _mean([store[image_id] for store in self._networks])
 
-    @property
-    def networks(self) -> int:
-        """How many there are: one for each fold and seed."""
-        return len(self._networks)
-
-    def test_by_network(self, image_id: str) -> Iterator[np.ndarray]:
-        """(H, W) float16 from each network by itself, in their order."""
-        return (store[image_id] for store in self._networks)
+    def test_of_network(self, number: int, image_id: str) -> np.ndarray:
+        """(H, W) float16 from one network by itself."""
+        return self._networks[number][image_id]
 
 
 def _mean(probabilities: list[np.ndarray]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What is learned on validation images: the decision that makes masks, and the temperature."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,7 +34,13 @@ from maskmake.scores.probabilities import probability_histogram
 
 
 def decide_run(
-    run: RunProbabilities, labels: PixelStore, plan: Plan, objective: str, method: str, objects: str
+    run: RunProbabilities,
+    labels: PixelStore,
+    plan: Plan,
+    objective: str,
+    method: str,
+    objects: str,
+    sizes: Sequence[int],
 ) -> LearnedDecision:
     """Learn decision and temperature of a run on its validation images, and log what was found.
 
@@ -42,7 +48,7 @@ def decide_run(
         run: its probabilities.
         labels: of the data set.
         plan: contents of ``plan.json``.
-        objective, method: see ``learn_decision``.
+        objective, method, sizes: see ``learn_decision``.
         objects: see ``object_terms.resolve_objects``.
 
     Returns:
@@ -58,7 +64,7 @@ def decide_run(
     def cases() -> Iterator[Case]:
         return run.validation_cases(labels)
 
-    learned = learn_decision(object_cases(cases, of_class), objective, method, of_class)
+    learned = learn_decision(object_cases(cases, of_class), objective, sizes, method, of_class)
     learned = {**foreground_terms(learned, of_class), "objects_reason": why}
     _log(learned)
     calibration = learn_calibration(cases, stored_decision(learned))
@@ -87,7 +93,11 @@ def _log(learned: LearnedDecision) -> None:
 
 
 def learn_decision(
-    cases: Cases, objective: str, method: str = "auto", objects: ObjectName = "foreground"
+    cases: Cases,
+    objective: str,
+    sizes: Sequence[int],
+    method: str = "auto",
+    objects: ObjectName = "foreground",
 ) -> LearnedDecision:
     """Find the decision that scores best on the validation images.
 
@@ -110,6 +120,8 @@ def learn_decision(
         cases: called once for each of several passes, gives each validation image; objects are
             foreground in it.
         objective: a key of ``OBJECTIVES``.
+        sizes: of the smallest object and hole in pixels, ascending, that are tried; empty for no
+            clean-up.
         method: one_level, two_level, or auto for the better of the two.
         objects: their class, for what is said in sentences.
 
@@ -120,15 +132,15 @@ def learn_decision(
     Raises:
         UserError: there is no validation image, or their labels have one class alone.
     """
-    histogram, largest_image = pooled_histogram(cases())
-    if largest_image == 0:
+    if next(iter(cases()), None) is None:
         raise UserError(
             "split.validation: the split has no validation image, but the threshold is learned on "
             "at least one; raise split.validation or set split.folds above 1."
         )
+    histogram = pooled_histogram(cases())
     classes = histogram.sum(axis=1)
     check_classes("validation", *(classes if objects == "foreground" else classes[::-1]))
-    cleaned, one_level = learn_one_level(cases, objective, histogram, largest_image, objects)
+    cleaned, one_level = learn_one_level(cases, objective, histogram, sizes, objects)
     chosen, learned_method = _learn_method(cases, objective, method, cleaned, objects)
     return {
         **decision_contents(chosen),
@@ -221,7 +233,7 @@ def learn_calibration(cases: Cases, decision: Decision) -> Calibration:
     Returns:
         Both; the lists are in the order of the cases.
     """
-    histogram, _ = pooled_histogram(cases())
+    histogram = pooled_histogram(cases())
     temperature = learn_temperature(histogram)
     foreground, expected, real = [], [], []
     for _, label, probability, _ in cases():

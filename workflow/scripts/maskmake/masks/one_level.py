@@ -1,6 +1,6 @@
 """How one threshold and the clean-up of its masks are learned together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple, cast
 
@@ -40,10 +40,8 @@ COARSE_LEVELS = np.linspace(0.05, 0.95, 19).astype(np.float16)
 KEPT_LEVELS = 5
 KEPT_LOSS = 0.02
 
-# Sizes tried double from the smallest to a share of the largest image, but at least to 256 pixels.
-SMALLEST_SIZE = 4
-LARGEST_SIZE = 256
-LARGEST_SIZE_SHARE = 1 / 1024
+# Where an objective has to label each mask again, only every second one of more sizes is tried.
+MOST_SIZES = 5
 
 
 class _Sweep(NamedTuple):
@@ -61,7 +59,7 @@ class _Sweep(NamedTuple):
 
 
 def learn_one_level(
-    cases: Cases, name: str, histogram: np.ndarray, largest: int, objects: ObjectName
+    cases: Cases, name: str, histogram: np.ndarray, sizes: Sequence[int], objects: ObjectName
 ) -> tuple[Decision, LearnedOneLevel]:
     """The best threshold, or one with the mildest clean-up that pays; see ``learn_decision``.
 
@@ -69,7 +67,7 @@ def learn_one_level(
         cases: as for ``learn_decision``.
         name: a key of ``OBJECTIVES``.
         histogram: (2, 15361) of all cases, from ``pooled_histogram``.
-        largest: pixels of the largest image.
+        sizes: see ``learn_decision``.
         objects: the class that is foreground in the cases, for the levels in the reason.
 
     Returns:
@@ -79,7 +77,7 @@ def learn_one_level(
     best = _middle_of_best(scores, levels)
     uncleaned = float(levels[best])
     kept = _kept_levels(scores, levels, best)
-    sweep = _sweep_sizes(cases, name, kept, _size_grid(largest))
+    sweep = _sweep_sizes(cases, name, kept, np.array([0, *sizes]))
     chosen, clean_up = _choose(sweep, OBJECTIVES[name], uncleaned)
     decision = sweep.decisions[chosen]
     at_sizes = OBJECTIVES[name].score(tuple(sweep.numbers.sum(axis=0)))
@@ -111,13 +109,12 @@ def _by_kind(removed: np.ndarray) -> Removed:
     return cast(Removed, dict(zip(REMOVED, removed.tolist(), strict=True)))
 
 
-def pooled_histogram(cases: Iterable[Case]) -> tuple[np.ndarray, int]:
-    """Histogram of all cases, and the pixels of the largest one."""
-    pooled, largest = np.zeros((2, FLOAT16_LEVELS.size), np.int64), 0
+def pooled_histogram(cases: Iterable[Case]) -> np.ndarray:
+    """Histogram of all cases."""
+    pooled = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
     for case in cases:
         pooled += probability_histogram(case.probability, case.label)
-        largest = max(largest, case.label.size)
-    return pooled, largest
+    return pooled
 
 
 def _confusion_at_levels(histogram: np.ndarray) -> Confusion:
@@ -171,15 +168,9 @@ def _curve(
     }
 
 
-def _size_grid(largest_image: int) -> np.ndarray:
-    largest = max(LARGEST_SIZE, largest_image * LARGEST_SIZE_SHARE)
-    doublings = int(np.log2(largest / SMALLEST_SIZE))
-    return np.concatenate([[0], SMALLEST_SIZE * 2 ** np.arange(doublings + 1)])
-
-
 def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray) -> _Sweep:
     """Try every pair of sizes at every threshold; each mask is labelled once."""
-    if name not in PIXEL_OBJECTIVES:
+    if name not in PIXEL_OBJECTIVES and len(sizes) > 1 + MOST_SIZES:
         sizes = sizes[::2]
     decisions = [
         Decision(float(level), int(a), int(b)) for level, a, b in product(levels, sizes, sizes)
@@ -268,10 +259,12 @@ def _reason(
         chosen: the decision.
         found: the numbers of its clean-up or, without one, of the best that was not taken.
         name: of the objective.
-        largest: the largest smallest object or hole that was tried.
+        largest: the largest smallest object or hole that was tried, 0 for none.
         objects: their class; the sentence gives the threshold of foreground.
     """
     threshold = f"{other_level(found['threshold'] if found else chosen.threshold, objects):.3f}"
+    if not largest:
+        return "No clean-up: decide.sizes has no size."
     if found is None:
         return (
             f"No clean-up: at threshold {threshold} no object or hole smaller than "

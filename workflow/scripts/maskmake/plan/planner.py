@@ -1,26 +1,30 @@
 """The plan of a run: which settings the rules choose, and what a user should know of the data."""
 
+from collections.abc import Sequence
+
 from maskmake.data.fingerprint import Plan
 from maskmake.data.training_needs import image_faults
 from maskmake.network.settings import AUTO
+from maskmake.network.tiles import Shape2D
 from maskmake.plan.machine import Machine, needed_memory
+from maskmake.plan.mask_settings import plan_masks
 from maskmake.plan.rules import RULES, differences
-from maskmake.plan.run_plan import PlannedSetting, RunPlan
+from maskmake.plan.run_plan import EXPLICIT, PlannedSetting, RunPlan
 from maskmake.runtime.errors import UserError
 
-EXPLICIT = "set in the configuration"
 # With this many labelled patches or fewer, a network sees nothing but what it has seen before.
 FEW_PATCHES = 5
 # So many times the difference inside an image, and no brightness means the same in two images.
 APART = 3
 
 
-def plan_run(section: dict, data: Plan, machine: Machine) -> RunPlan:
+def plan_run(section: dict, data: Plan, shapes: Sequence[Shape2D], machine: Machine) -> RunPlan:
     """Give every setting that is ``auto`` a value by its rule; all others stay as they are.
 
     Args:
         section: the settings of a run that are planned, and those that rules read.
         data: the fingerprint of the data set.
+        shapes: (H, W) of each image.
         machine: that the training runs on.
 
     Raises:
@@ -43,6 +47,10 @@ def plan_run(section: dict, data: Plan, machine: Machine) -> RunPlan:
         planned[name] = {"value": settings[name], "reason": reason}
     return {
         "settings": planned,
+        "auto": {
+            name: {"value": choice.value, "reason": choice.reason}
+            for name, choice in plan_masks(settings, shapes).items()
+        },
         "warnings": _warnings(settings, data),
         "needed_memory": needed_memory(
             settings, settings["batch"], settings["patch"], machine.gpus

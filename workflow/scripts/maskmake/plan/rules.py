@@ -132,8 +132,11 @@ def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
     total, views = _length(data, settings)
     if settings["steps"] != AUTO:
         return Choice(math.ceil(total / settings["steps"]), views)
-    epochs = min(total, preset_of(settings).epochs)
-    return Choice(epochs, f"as {settings['preset']} has; a validation after each")
+    most = preset_of(settings).epochs
+    # As many as the steps that follow from it need, so that the same steps, set, give it too.
+    epochs = math.ceil(total / math.ceil(total / most))
+    as_many = "as" if epochs == most else f"at most the {most} that"
+    return Choice(epochs, f"{as_many} {settings['preset']} has; a validation after each")
 
 
 def choose_steps(data: Plan, settings: dict, machine: Machine) -> Choice:

@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any, TypedDict
 
+from maskmake.network.settings import AUTO
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.log import logger
+
+EXPLICIT = "set in the configuration"
 
 
 class PlannedSetting(TypedDict):
     """A value that a training takes, and why."""
 
-    value: int | float | str | dict
+    value: int | float | str | dict | list[int]
     reason: str
 
 
@@ -19,12 +22,15 @@ class RunPlan(TypedDict):
 
     Attributes:
         settings: by the name of each setting in the section ``train``.
+        auto: what ``auto`` takes for settings of other sections, by their dotted names; they may be
+            set later, so the plan does not know.
         warnings: what a user should know of the data, one sentence each.
         needed_memory: bytes that a training takes at most, by an estimate.
         device: ``GPU`` or ``processor``.
     """
 
     settings: dict[str, PlannedSetting]
+    auto: dict[str, PlannedSetting]
     warnings: list[str]
     needed_memory: int
     device: str
@@ -45,9 +51,29 @@ def planned_values(plan: RunPlan) -> dict[str, Any]:
     return {name: s["value"] for name, s in plan["settings"].items() if name != "preset"}
 
 
+def decided(plan: RunPlan, name: str, setting: Any) -> PlannedSetting:
+    """A setting of another section than ``train``: what is set, or what ``auto`` takes.
+
+    Args:
+        plan: of the run.
+        name: of the setting, such as ``predict.tile``.
+        setting: its value in the configuration.
+    """
+    return plan["auto"][name] if setting == AUTO else {"value": setting, "reason": EXPLICIT}
+
+
+def planned_value(plan: RunPlan, name: str, setting: Any) -> Any:
+    """The value that ``decided`` gives, with a line in the log."""
+    found = decided(plan, name, setting)
+    logger.info("%s: %s; %s", name, found["value"], found["reason"])
+    return found["value"]
+
+
 def log_plan(plan: RunPlan) -> None:
     """Write a line for each setting, and the warnings."""
     for name, setting in plan["settings"].items():
         logger.info("train.%s: %s; %s", name, setting["value"], setting["reason"])
+    for name, setting in plan["auto"].items():
+        logger.info("%s: auto takes %s; %s", name, setting["value"], setting["reason"])
     for warning in plan["warnings"]:
         logger.warning("%s", warning)

@@ -20,14 +20,13 @@ from maskmake.network.device import describe_device
 from maskmake.network.memory import is_exhausted, output_bytes
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import ENCODER_STRIDE, PredictSettings
+from maskmake.network.tiles import Shape2D, tile_count
 from maskmake.predict.mean_logits import SYMMETRIES, MeanLogits
 from maskmake.predict.tiling import (
     PIXELS_A_CALL,
     PIXELS_A_CALL_ON_GPU,
     ImageStream,
-    Shape2D,
     predict_bands,
-    tile_count,
     tile_side,
 )
 from maskmake.runtime.errors import UserError

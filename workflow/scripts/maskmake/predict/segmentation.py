@@ -23,10 +23,11 @@ from maskmake.masks.large_images import masked, temporary_bytes
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.network.tiles import LARGEST_WHOLE
 from maskmake.predict.inputs import check_pixels, trained_pixels
 from maskmake.predict.predictor import Predictor
 from maskmake.predict.review import RANGES
-from maskmake.predict.tiling import LARGEST_WHOLE, ImageStream, predict_bands
+from maskmake.predict.tiling import ImageStream, predict_bands
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.log import logger

@@ -13,20 +13,16 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from scipy.special import expit
 
-from maskmake.network.settings import ENCODER_STRIDE, PredictSettings
+from maskmake.network.settings import PredictSettings
+from maskmake.network.tiles import Shape2D, auto_tile, tile_starts, tile_step
 from maskmake.runtime.errors import UserError
 
-# ``auto`` takes the largest side whose tiles have, in all, at most SPARE times the fewest pixels
-# that any side needs. Images up to LARGEST_WHOLE may be one tile each; where one is larger, no tile
-# is larger than half of LARGEST_WHOLE.
-SMALLEST_TILE, LARGEST_WHOLE, SPARE = 256, 1024, 1.25
 # Pixels of one network call, 16 tiles of 256 x 256; on a GPU, which more keep busy, of 512 x 512.
 PIXELS_A_CALL, PIXELS_A_CALL_ON_GPU = 2**20, 2**22
 # Standard deviation of the tile weights as a share of the step from tile to tile. At an overlap of
 # 0.5 it is 1/8 of the tile, as in nnU-Net (Isensee et al. 2021). Beyond FAINT standard deviations
 # weights do not fall further, so that none is 0.
 WEIGHT_SIGMA, FAINT = 1 / 4, 6
-Shape2D = tuple[int, int]
 Key = TypeVar("Key")
 
 
@@ -70,45 +66,9 @@ def tile_side(shapes: Iterable[Shape2D], settings: PredictSettings) -> int:
 
     Args:
         shapes: (H, W) of each image.
-        settings: tile, overlap.
+        settings: tile.
     """
-    if settings.tile != "auto":
-        return settings.tile
-    shapes = list(shapes)
-    longest = max(length for shape in shapes for length in shape)
-    whole = -(-longest // ENCODER_STRIDE) * ENCODER_STRIDE
-    largest = whole if whole <= LARGEST_WHOLE else LARGEST_WHOLE // 2
-    sides = range(largest, min(largest, SMALLEST_TILE) - 1, -ENCODER_STRIDE)
-
-    def pixels(side: int) -> int:
-        return tile_count(shapes, side, settings.overlap) * side**2
-
-    fewest = min(map(pixels, sides))
-    return next(side for side in sides if pixels(side) <= SPARE * fewest)
-
-
-def tile_count(shapes: Iterable[Shape2D], tile: int, overlap: float) -> int:
-    """Number of the tiles of images of these (H, W)."""
-    counts = ([len(tile_starts(n, tile, overlap)) for n in shape] for shape in shapes)
-    return sum(down * across for down, across in counts)
-
-
-def tile_step(tile: int, overlap: float) -> int:
-    """The longest step from tile to tile: a multiple of the encoder's stride, at least one."""
-    return max(1, int(tile - tile * overlap) // ENCODER_STRIDE) * ENCODER_STRIDE
-
-
-def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
-    """Evenly spaced starts of tiles that cover ``length`` and share at least ``overlap``.
-
-    All are multiples of the encoder's stride, so that its grids fall on the same pixels in every
-    tile as in the whole image: shifted by one pixel, tiles changed probabilities of a trained U-Net
-    by up to 0.8. The last tile may therefore reach up to 31 pixels beyond the image. Tiles share
-    less than ``overlap`` where that much would need steps shorter than the stride.
-    """
-    strides = max(0, -(-(length - tile) // ENCODER_STRIDE))
-    steps = -(-strides * ENCODER_STRIDE // tile_step(tile, overlap))
-    return [strides * i // max(steps, 1) * ENCODER_STRIDE for i in range(steps + 1)]
+    return auto_tile(shapes) if settings.tile == "auto" else settings.tile
 
 
 def tile_profiles(count: int, tile: int, overlap: float) -> np.ndarray:

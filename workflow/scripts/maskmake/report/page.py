@@ -141,7 +141,11 @@ def write_report(
         specks=_speck_section(best),
         objects=objects_of(best.decision),
         objects_sentence=objects_sentence(best.decision),
-        warnings=[*read_json(inputs.audit)["warnings"], *split["warnings"]],
+        warnings=[
+            *read_json(inputs.audit)["warnings"],
+            *split["warnings"],
+            *dict.fromkeys(text for run in ranked.values() for text in run.plan["warnings"]),
+        ],
         split_reason=split["reason"],
         stages=stage_table(
             inputs.benchmarks, {name: run.trainings for name, run in finished.items()}
@@ -197,7 +201,7 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
     trainings = [training for run in runs.values() for training in run.trainings]
     return {
         "name": settings["dataset"]["name"],
-        "planned": plan_table(runs.values()),
+        "planned": plan_table(runs.values(), settings),
         "run_settings": settings_table({name: run_settings[name] for name in runs}),
         "shared_settings": flattened(
             {key: settings[key] for key in ("dataset", "split", "predict", "decide", "compare")}

@@ -10,6 +10,7 @@ import pandas as pd
 
 from maskmake.data.folders import natural_key
 from maskmake.network.settings import TrainingRecord
+from maskmake.plan.run_plan import decided
 from maskmake.report.inputs import Run
 from maskmake.report.terms import (
     DASH,
@@ -155,13 +156,25 @@ def settings_table(run_settings: Mapping[str, dict]) -> list[dict]:
     return rows
 
 
-def plan_table(runs: Iterable[Run]) -> list[dict]:
-    """Rows of the planned settings: ``key``, ``value``, ``reason``, ``runs`` that have it."""
+def plan_table(runs: Iterable[Run], settings: Mapping) -> list[dict]:
+    """Rows of the planned settings: ``key``, ``value``, ``reason``, ``runs`` that have it.
+
+    Args:
+        runs: with their plans, which do not know what other sections than ``train`` set.
+        settings: resolved configuration.
+    """
     rows: dict[tuple, list[str]] = {}
     for run in runs:
-        for key, setting in run.plan["settings"].items():
-            value = setting["value"] if isinstance(setting["value"], int | float | str) else "set"
-            rows.setdefault((key, str(value), setting["reason"]), []).append(run.name)
+        others = {}
+        for name in run.plan["auto"]:
+            section, key = name.split(".")
+            others[name] = decided(run.plan, name, settings[section][key])
+        for key, setting in (run.plan["settings"] | others).items():
+            value = setting["value"]
+            if isinstance(value, list):
+                value = ", ".join(map(str, value)) or "none"
+            shown = "set" if isinstance(value, dict) else str(value)
+            rows.setdefault((key, shown, setting["reason"]), []).append(run.name)
     order = {key: place for place, key in enumerate(dict.fromkeys(row[0] for row in rows))}
     return [
         {"key": key, "value": value, "reason": reason, "runs": ", ".join(names)}

@@ -37,11 +37,16 @@ SEPARATOR = ", "  # between the runs of a recipe; no name of a run has a comma
 
 
 class ScoredRun(NamedTuple):
-    """What ``evaluate`` wrote for a run: ``metrics.json``, ``per_image.csv``, ``resamples.csv``."""
+    """What ``evaluate`` wrote for a run: ``metrics.json`` and three tables beside it.
+
+    Attributes:
+        networks: the scores of each network by itself; empty where only one seed was trained.
+    """
 
     metrics: dict
     per_image: pd.DataFrame
     resamples: pd.DataFrame
+    networks: pd.DataFrame
 
 
 class Comparison(NamedTuple):
@@ -51,14 +56,21 @@ class Comparison(NamedTuple):
     pairs: pd.DataFrame
 
 
-def read_scored_run(metrics: str, per_image: str, resamples: str) -> ScoredRun:
-    """Read the three files of a run.
+def read_scored_run(metrics: str, per_image: str, resamples: str, networks: str) -> ScoredRun:
+    """Read the files of a run.
 
     Raises:
-        UserError: a file is damaged, or the three are not of one evaluation.
+        UserError: a file is damaged, or they are not of one evaluation.
     """
-    run = ScoredRun(read_json(metrics), read_csv(per_image), read_csv(resamples))
+    run = ScoredRun(
+        read_json(metrics), read_csv(per_image), read_csv(resamples), read_csv(networks)
+    )
     check_columns(per_image, run.per_image, ["id"], "evaluate")
+    check_columns(networks, run.networks, ["repetition"], "evaluate")
+    if run.networks["repetition"].any():
+        check_columns(networks, run.networks, SCORES, "evaluate")
+    else:
+        run = run._replace(networks=run.networks[:0])
     for path, table, rows in (
         (per_image, run.per_image, run.metrics["images"]),
         (resamples, run.resamples, RESAMPLES),
@@ -121,8 +133,9 @@ def compare_pairs(
     Both are scored on the same draws of images (Koehn, "Statistical significance tests for
     machine translation evaluation", EMNLP 2004), so what makes an image hard for both
     cancels out. A score that is a mean over images is compared on the images where both have it.
-    A recipe of several runs has the mean of their scores, and the interval holds how far they are
-    from each other; see ``seeds.interval_with_seeds``.
+    A recipe of several runs has the mean of their scores. Where a recipe has several seeds, in
+    several runs or in one run of several networks, the interval holds how far they are from each
+    other; see ``seeds.interval_with_seeds``.
 
     Args:
         runs: at least one, all scored on the same images.
@@ -136,9 +149,9 @@ def compare_pairs(
         score: a key of ``metrics.json``.
         difference: score of ``run`` minus that of ``other``; low, high: its interval.
         share: of the resamples in which ``run`` is better, ties counting half; where the interval
-            holds seeds, how probable that is by its t distribution.
+            holds seeds, how probable that is by this interval.
         images: on which both have the score.
-        run_seeds, other_seeds: how many runs each of them has.
+        run_seeds, other_seeds: with how many seeds each of them was trained.
         smallest: as given; NaN for a score of which less is better, which has another unit.
         verdict: "another seed" between runs of one recipe; "no difference" if no resample has any;
             "too few images" if there are fewer than 6; "no difference that matters" if it is below
@@ -183,27 +196,28 @@ def _difference(
     image_differences = by_image[0].mean(axis=0) - by_image[1].mean(axis=0)
     defined = ~np.isnan(image_differences)
     images = int(np.count_nonzero(defined))
+    by_seed = [
+        np.concatenate([_by_seed(score, run, defined) for run in recipe])
+        for recipe in (runs, others)
+    ]
     if score in runs[0].resamples:
-        by_seed = [
-            np.array([_number(run.metrics[score]) for run in recipe]) for recipe in (runs, others)
-        ]
         drawn = [
             np.mean([run.resamples[score].to_numpy(float) for run in recipe], axis=0)
             for recipe in (runs, others)
         ]
         resampled = drawn[0] - drawn[1]
-        difference = by_seed[0].mean() - by_seed[1].mean()
+        means = [
+            np.mean([_number(run.metrics[score]) for run in recipe]) for recipe in (runs, others)
+        ]
+        difference = float(means[0] - means[1])
         images = 0 if np.isnan(difference) else len(image_differences)
     else:
-        by_seed = [
-            each[:, defined].mean(axis=1) if images else each[:, :1].mean(axis=1)
-            for each in by_image
-        ]
-        difference = image_differences[defined].mean() if images else np.nan
+        difference = float(image_differences[defined].mean()) if images else np.nan
         resampled = resampled_means(image_differences[:, np.newaxis], weights)[:, 0]
     sign = 1 if HIGHER_IS_BETTER[score] else -1
     gains = resampled[~np.isnan(resampled)] * sign
-    if len(runs) + len(others) > 2:
+    seeds = [len(each) for each in by_seed]
+    if sum(seeds) > 2:
         low, high, above = interval_with_seeds(difference, resampled, images, *by_seed)
         share = above if sign > 0 else 1 - above
     else:
@@ -215,10 +229,27 @@ def _difference(
         "high": high,
         "share": share,
         "images": images,
-        "run_seeds": len(runs),
-        "other_seeds": len(others),
+        "run_seeds": seeds[0],
+        "other_seeds": seeds[1],
         "differs": gains.any(),
     }
+
+
+def _by_seed(score: str, run: ScoredRun, images: np.ndarray) -> np.ndarray:
+    """(seeds,) a score of a run, or of each of its seeds where it has several.
+
+    Of several folds it is their mean, whose variance over seeds is about that of their mean logit.
+
+    Args:
+        score: a key of ``metrics.json``.
+        run: with the score of each seed in its networks.
+        images: (images,) bool, over which a score of images is compared.
+    """
+    if len(run.networks):
+        return run.networks.groupby("repetition")[score].mean().to_numpy(float)
+    if score in run.resamples:
+        return np.array([_number(run.metrics[score])])
+    return np.array([run.per_image.loc[images, score].mean()])
 
 
 def _number(value: float | None) -> float:

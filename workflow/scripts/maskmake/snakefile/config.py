@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from maskmake.network.settings import AUTO
 from maskmake.runtime.errors import UserError
+from maskmake.snakefile.mask_faults import mask_faults
 from maskmake.snakefile.schema_errors import (
     Fault,
     dereferenced,
@@ -193,6 +194,7 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     yield from _groups_faults(resolved["dataset"]["groups"])
     yield from _split_faults(resolved["split"])
     yield from _patch_faults(resolved["runs"], overlays)
+    yield from mask_faults(resolved["runs"], resolved["predict"], resolved["decide"])
     yield from _length_faults(resolved["runs"], overlays)
     yield from _weights_faults(resolved["runs"], overlays)
     yield from _gpu_faults(resolved["runs"], overlays)

@@ -1,0 +1,77 @@
+"""Which change of a setting plans a run again, over a history of plans."""
+
+import pytest
+
+from maskmake.runtime.files import write_json
+from maskmake.snakefile.planned_params import planning_params
+
+AUTO = {"batch": "auto", "patch": "auto", "encoder": "resnet34"}
+
+
+class Run:
+    """A run that is planned as Snakemake plans it: when its params are not those of its last plan.
+
+    The plan chooses 8 patches of 128, and 2 larger ones.
+    """
+
+    def __init__(self, folder):
+        self.record, self.params, self.values = folder / ".plan.json", None, {}
+
+    def start(self, section, data_changed=False):
+        """Whether it was planned."""
+        params = planning_params(section, self.record)
+        planned = data_changed or params != self.params
+        if planned:
+            patch = 128 if section["patch"] == "auto" else section["patch"]
+            batch = (8 if patch == 128 else 2) if section["batch"] == "auto" else section["batch"]
+            self.values, self.params = {"batch": batch, "patch": patch}, params
+            record = {"params": params, "section": section, "values": self.values}
+            write_json(self.record, record)
+        return planned
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = Run(tmp_path)
+    assert made.start(AUTO) and not made.start(AUTO)
+    return made
+
+
+@pytest.mark.parametrize("explicit", [{"batch": 8}, {"patch": 128}, {"batch": 8, "patch": 128}])
+def test_a_setting_as_the_plan_has_it_changes_nothing(run, explicit):
+    assert not run.start(AUTO | explicit)
+    assert not run.start(AUTO)
+
+
+@pytest.mark.parametrize("change", [{"batch": 4}, {"patch": 64}, {"encoder": "resnet18"}])
+def test_another_value_is_planned_once_each_way(run, change):
+    for section in (AUTO | change, AUTO):
+        assert run.start(section)
+        assert not run.start(section)
+
+
+def test_a_setting_that_depends_on_what_is_set_is_planned_again_without_it(run):
+    assert run.start(AUTO | {"patch": 64})
+    assert run.values == {"batch": 2, "patch": 64}
+    assert not run.start(AUTO | {"patch": 64, "batch": 2})
+    assert run.start(AUTO | {"batch": 2})
+    assert run.values == {"batch": 2, "patch": 128}
+
+
+def test_what_was_set_when_the_data_changed_is_planned_again_when_it_is_removed(run):
+    """The plan of the new data was made with it, although it had changed nothing before."""
+    explicit = AUTO | {"batch": 8}
+    assert not run.start(explicit)
+    assert run.start(explicit, data_changed=True)
+    assert not run.start(explicit)
+    assert run.start(AUTO)
+    assert not run.start(AUTO)
+    assert not run.start(explicit)
+    assert run.start(explicit, data_changed=True)
+    assert run.start(AUTO) and not run.start(AUTO)
+
+
+def test_without_a_record_the_settings_themselves_are_compared(run):
+    run.record.unlink()
+    assert not run.start(AUTO)
+    assert run.start(AUTO | {"batch": 8})
