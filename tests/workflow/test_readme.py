@@ -81,3 +81,5 @@ def test_the_command_plans_its_jobs(command, user_folder):
         arguments[0], "report"
     )
     assert last_rule in output
+    assert output.startswith("Looking at what is to be done.\n")
+    assert "Using workflow specific profile" not in output

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import snakemake.exceptions
 import snakemake_interface_storage_plugins.registry
+from snakemake import cli
 from snakemake.exceptions import WorkflowError
 
 from maskmake.snakefile import internals
@@ -31,6 +32,19 @@ def first_warning(monkeypatch):
 
 
 NEWER = SimpleNamespace()  # a workflow without any of the names
+
+
+def test_the_line_about_the_profile_is_left_out_and_no_other(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "parse_args", cli.parse_args)
+    command = ["--snakefile", str(SCRIPTS.parents[1] / "Snakefile"), "--dry-run"]
+    cli.parse_args(command)
+    assert "Using workflow specific profile" in capsys.readouterr().err
+    internals.leave_out_profile()
+    cli.parse_args(command)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        cli.parse_args([*command, "--no-such-option"])
+    assert "--no-such-option" in capsys.readouterr().err
 
 
 # --- the Snakemake that is installed --------------------------------------------------------------
