@@ -38,10 +38,10 @@ def main(arguments: list[str]) -> int | str | None:
         os.execv(sys.executable, [sys.executable, ROOT / "workflow" / "why.py", *passed_on])
     from snakemake.cli import main as snakemake
 
-    from maskmake.snakefile.internals import leave_out_profile
+    from maskmake.snakefile.internals import shorten_start
 
     if "--verbose" not in passed_on:
-        leave_out_profile()
+        shorten_start()
     return snakemake(passed_on)
 
 

@@ -29,6 +29,7 @@ def folder(tmp_path, monkeypatch):
         ("masks --cores 4 --configfile mine.yaml", "masks --configfile mine.yaml --cores 4"),
         ("masks --configfile=mine.yaml -n", "masks --configfile mine.yaml -n"),
         ("mine.yaml --resources gpu=1", "--configfile mine.yaml --resources gpu=1"),
+        ("mine.yaml --config train={epochs:3}", "--configfile mine.yaml --config train={epochs:3}"),
         ("mine.yaml -R evaluate_run", "--configfile mine.yaml -R evaluate_run"),
         ("--list-target-rules", "--list-target-rules"),
     ],
@@ -50,6 +51,10 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
         ("mine.yaml --set-threads train_fold=2 masks", FIRST),
         ("mne.yaml", "mne.yaml: no such configuration file; did you mean mine.yaml?"),
         ("other.yaml", "other.yaml: no such configuration file; make new DATA=folder writes one."),
+        (
+            "mine.yaml --config train.epochs=3",
+            "train.epochs=3: found a dot; expected a section; write --config 'train={epochs: 3}'.",
+        ),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),
     ],
 )

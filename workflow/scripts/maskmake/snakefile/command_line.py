@@ -9,8 +9,9 @@ from maskmake.runtime.errors import UserError
 ENDINGS = (".yaml", ".yml", ".json")
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
 # Options that take every word up to the next option, each with an equals sign.
+SETTING_OPTIONS = ("--config", "-C")
 PAIR_OPTIONS = {
-    *("--config", "-C", "--resources", "--res", "--default-resources", "--default-res"),
+    *(*SETTING_OPTIONS, "--resources", "--res", "--default-resources", "--default-res"),
     *("--set-threads", "--set-resources", "--set-scatter", "--set-resource-scopes"),
 }
 TARGET = re.compile(r'^rule (\w+):\n    """(.*)"""', re.MULTILINE)
@@ -53,7 +54,8 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         snakefile: the one of this workflow.
 
     Raises:
-        UserError: no configuration was given, or it is not there, or a target is not in front.
+        UserError: no configuration was given, or it is not there, or a target is not in front, or
+            a setting is named by a dot.
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
@@ -64,6 +66,8 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         option = text if text.startswith("-") else option
         if option in PAIR_OPTIONS and not text.startswith("-") and "=" not in text:
             raise UserError(_misplaced(text))
+        if option in SETTING_OPTIONS and "." in text.partition("=")[0]:
+            raise UserError(_nested(option, text))
     options, named = _split_configs(options)
     for path in [*configs, *named]:
         if not Path(path).is_file():
@@ -95,6 +99,14 @@ def _split_configs(options: list[str]) -> tuple[list[str], list[str]]:
 
 def _misplaced(target: str) -> str:
     return f"{target}: a target comes first; write ./maskmake {target} config/mine.yaml."
+
+
+def _nested(option: str, setting: str) -> str:
+    key, _, value = setting.partition("=")
+    section, *names = key.split(".")
+    for name in reversed(names):
+        value = f"{{{name}: {value}}}"
+    return f"{setting}: found a dot; expected a section; write {option} '{section}={value}'."
 
 
 def _not_there(path: str, snakefile: Path) -> str:

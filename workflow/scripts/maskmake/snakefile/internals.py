@@ -28,6 +28,8 @@ UNKNOWN_NAME = (AttributeError, ImportError, KeyError)
 SWITCHED_OFF = "MASKMAKE_CHECKS_OFF"
 # The first line of each command, which Snakemake prints before it has a logger.
 PROFILE_LINE = re.compile(r"Using .*profile.* for setting default command line arguments\.\n")
+# The list of all options, which it prints before the one that is wrong.
+USAGE = re.compile(r"^usage: .*^\S+: error: ", re.DOTALL | re.MULTILINE)
 
 
 def _without_it(check: str, answer):
@@ -104,8 +106,8 @@ def is_module(workflow) -> bool:
 
 
 @_without_it("the line that names the profile", None)
-def leave_out_profile() -> None:
-    """Let the Snakemake of this process not begin with the name of its profile."""
+def shorten_start() -> None:
+    """Let the Snakemake of this process neither name its profile nor list all options for one."""
     from snakemake import cli
 
     former = cli.parse_args
@@ -116,7 +118,8 @@ def leave_out_profile() -> None:
             with contextlib.redirect_stderr(said):
                 return former(arguments)
         finally:
-            sys.stderr.write(PROFILE_LINE.sub("", said.getvalue()))
+            told = PROFILE_LINE.sub("", said.getvalue())
+            sys.stderr.write(USAGE.sub("snakemake: ", told))
 
     cli.parse_args = parse_args
 
