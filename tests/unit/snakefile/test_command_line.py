@@ -81,3 +81,24 @@ def test_another_python_is_named():
     assert done.stderr == (
         "maskmake: Python 3.10; expected 3.11 to 3.13; run make setup PYTHON=python3.12.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("setup", "{old} is Python 3.9; expected Python 3.11 to 3.13; write make setup "),
+        ("setup PYTHON=nowhere", "nowhere is not there; expected Python 3.11 to 3.13; write make "),
+        ("new -o setup", "DATA is not set; write make new DATA=folder"),
+        ("why -o setup", "CONFIG is not set; write make why CONFIG=config/mine.yaml"),
+    ],
+)
+def test_what_make_refuses(target, sentence, tmp_path):
+    (tmp_path / "requirements.lock").write_text("")
+    old = tmp_path / "old"
+    old.write_text("#!/bin/sh\necho 3.9\n")
+    old.chmod(0o755)
+    command = ["make", "-f", ROOT / "Makefile", f"PYTHON={old}", *target.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert sentence.format(old=old) in line

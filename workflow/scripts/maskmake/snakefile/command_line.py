@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from maskmake.runtime.errors import UserError
+from maskmake.snakefile.config_files import check_readable
 
 ENDINGS = (".yaml", ".yml", ".json")
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
@@ -54,8 +55,8 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         snakefile: the one of this workflow.
 
     Raises:
-        UserError: no configuration was given, or it is not there, or a target is not in front, or
-            a setting is named by a dot.
+        UserError: no configuration was given, or it is not there or cannot be read, or a target
+            is not in front, or a setting is named by a dot.
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
@@ -72,6 +73,7 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
     for path in [*configs, *named]:
         if not Path(path).is_file():
             raise UserError(_not_there(path, snakefile))
+        check_readable(Path(path))
     if not (configs or named or WITHOUT_CONFIG.intersection(options)):
         raise UserError(
             f"No configuration; write {USAGE.replace('[target ...]', ' '.join(wanted) or 'all')}, "
