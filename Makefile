@@ -3,6 +3,7 @@ PYTHON ?= python3
 # GPU=1 adds the CUDA libraries of TensorFlow and JAX (Linux, NVIDIA).
 GPU ?= 0
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
+FOUND = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 STAMP := .venv/.installed-$(LOCK)
 TOOLS := .venv/.installed-requirements-dev.lock
 BIN := .venv/bin
@@ -22,8 +23,8 @@ help: ## list the targets
 setup: $(STAMP) ## install the locked packages into .venv
 
 $(STAMP): $(LOCK)
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "maskmake needs Python 3.11 to 3.13; call make with PYTHON=python3.12, say."; exit 1; }
+	$(if $(filter $(FOUND),3.11 3.12 3.13),,$(error $(PYTHON) is $(if $(FOUND),Python $(FOUND),not there); \
+	  expected Python 3.11 to 3.13; write make setup PYTHON=python3.12))
 	@echo "Installing the packages of $(LOCK) into .venv; this takes one to five minutes."
 	$(PYTHON) -m venv .venv
 	$(INSTALL) $(LOCK)
@@ -42,11 +43,11 @@ demo: setup ## train on synthetic images (KIND=cracks, blobs or textures) and wr
 	@./maskmake config/config.yaml --config 'dataset={name: $(DEMO), synthesis: {kind: $(KIND)}}'
 
 new: setup ## look at DATA=folder and write a configuration for it, config/NAME.yaml
-	@test -n "$(DATA)" || { echo "make new: DATA is not set; write make new DATA=folder."; exit 1; }
+	$(if $(DATA),,$(error DATA is not set; write make new DATA=folder))
 	@$(BIN)/python workflow/new.py "$(DATA)" $(if $(NAME),"$(NAME)")
 
 why: setup ## say what would run again, and why, for CONFIG=config/mine.yaml (and TARGET=masks)
-	@test -n "$(CONFIG)" || { echo "make why: CONFIG is not set; write make why CONFIG=config/mine.yaml."; exit 1; }
+	$(if $(CONFIG),,$(error CONFIG is not set; write make why CONFIG=config/mine.yaml))
 	@./maskmake why $(TARGET) "$(CONFIG)"
 
 check: setup $(TOOLS) ## style, types, layers and the fast tests

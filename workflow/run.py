@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OLDEST, NEWEST = (3, 11), (3, 13)
+# The imports and the plan of Snakemake take seconds, without a word of it.
+FIRST_LINE = "Looking at what is to be done."
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -30,10 +32,16 @@ def main(arguments: list[str]) -> int | str | None:
         passed_on = snakemake_arguments(arguments[why:], ROOT / "Snakefile")
     except UserError as error:
         return printable(str(error))
+    if "--configfile" in passed_on:
+        print(FIRST_LINE, file=sys.stderr, flush=True)
     if why:
         os.execv(sys.executable, [sys.executable, ROOT / "workflow" / "why.py", *passed_on])
     from snakemake.cli import main as snakemake
 
+    from maskmake.snakefile.internals import shorten_start
+
+    if "--verbose" not in passed_on:
+        shorten_start()
     return snakemake(passed_on)
 
 

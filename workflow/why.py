@@ -39,6 +39,7 @@ class Jobs(logging.Handler):
             self.words += [f"  {cause}" for cause in causes]
 
 
+internals.shorten_start()
 jobs, said = Jobs(), io.StringIO()
 logging.getLogger("snakemake").addHandler(jobs)  # Snakemake removes those of its own logger
 try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
@@ -453,11 +454,24 @@ def test_files_left_out_are_a_warning(dataset):
 # --- the error and the files ----------------------------------------------------------------
 
 
-def test_few_faults_are_all_in_the_error():
-    assert str(fault_error(["a: one.", "b: two."], "faults.html")) == (
-        "The data set has 2 faults:\n  a: one.\n  b: two."
-    )
-    assert str(fault_error(["a: one."], "faults.html")) == "The data set has a fault:\n  a: one."
+def refused(count: int) -> list[str]:
+    """The lines that refuse a data set with so many faults."""
+    faults = [f"file {number}: wrong." for number in range(count)]
+    error = fault_error(Audit(faults, [], pd.DataFrame(index=range(60))), "audit.html")
+    assert isinstance(error, UserError)
+    return str(error).splitlines()
+
+
+def test_few_faults_are_all_in_the_error_and_the_last_line_is_one():
+    assert refused(1) == [
+        "60 pairs, 1 fault, no warning; audit.html shows it:",
+        "  file 0: wrong.",
+    ]
+    assert refused(2) == [
+        "60 pairs, 2 faults, no warning; audit.html shows all of them:",
+        "  file 0: wrong.",
+        "  file 1: wrong.",
+    ]
 
 
 def test_the_page_lists_all_files_of_a_fault_that_they_have_alike(dataset):
@@ -471,12 +485,9 @@ def test_the_page_lists_all_files_of_a_fault_that_they_have_alike(dataset):
 
 
 def test_of_many_faults_twenty_are_printed_and_the_page_is_named():
-    error = fault_error([f"file {number}: wrong." for number in range(57)], "faults.html")
-    assert isinstance(error, UserError)
-    lines = str(error).splitlines()
-    assert lines[0] == "The data set has 57 faults:"
-    assert lines[1:21] == [f"  file {number}: wrong." for number in range(20)]
-    assert lines[21:] == ["  and 37 more; all of them are in faults.html."]
+    head, *faults = refused(57)
+    assert head.endswith("audit.html shows all of them, and these are the first 20:")
+    assert faults == [f"  file {number}: wrong." for number in range(20)]
 
 
 def test_files_of_the_audit(dataset):
@@ -576,9 +587,8 @@ def test_a_valid_data_set_is_recorded_with_the_bytes_that_were_audited(dataset):
 
 def test_a_data_set_with_faults_leaves_its_page_alone(dataset):
     Path("labels/0.png").unlink()
-    with pytest.raises(UserError, match="The data set has a fault:") as error:
+    with pytest.raises(UserError, match=r"^3 pairs, 1 fault, no warning; audit\.html shows it:"):
         validate_dataset(SETTINGS, "record.csv", *RESULTS)
-    assert str(error.value).splitlines()[-1] == "3 pairs, 1 fault, no warning: audit.html"
     assert "images/0.png" in Path("audit.html").read_text()
     others = ("record.csv", "audit.json", "manifest.csv")
     assert not any(Path(name).exists() for name in others)

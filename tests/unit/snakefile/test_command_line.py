@@ -29,6 +29,7 @@ def folder(tmp_path, monkeypatch):
         ("masks --cores 4 --configfile mine.yaml", "masks --configfile mine.yaml --cores 4"),
         ("masks --configfile=mine.yaml -n", "masks --configfile mine.yaml -n"),
         ("mine.yaml --resources gpu=1", "--configfile mine.yaml --resources gpu=1"),
+        ("mine.yaml --config train={epochs:3}", "--configfile mine.yaml --config train={epochs:3}"),
         ("mine.yaml -R evaluate_run", "--configfile mine.yaml -R evaluate_run"),
         ("--list-target-rules", "--list-target-rules"),
     ],
@@ -50,6 +51,10 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
         ("mine.yaml --set-threads train_fold=2 masks", FIRST),
         ("mne.yaml", "mne.yaml: no such configuration file; did you mean mine.yaml?"),
         ("other.yaml", "other.yaml: no such configuration file; make new DATA=folder writes one."),
+        (
+            "mine.yaml --config train.epochs=3",
+            "train.epochs=3: found a dot; expected a section; write --config 'train={epochs: 3}'.",
+        ),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),
     ],
 )
@@ -76,3 +81,24 @@ def test_another_python_is_named():
     assert done.stderr == (
         "maskmake: Python 3.10; expected 3.11 to 3.13; run make setup PYTHON=python3.12.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("setup", "{old} is Python 3.9; expected Python 3.11 to 3.13; write make setup "),
+        ("setup PYTHON=nowhere", "nowhere is not there; expected Python 3.11 to 3.13; write make "),
+        ("new -o setup", "DATA is not set; write make new DATA=folder"),
+        ("why -o setup", "CONFIG is not set; write make why CONFIG=config/mine.yaml"),
+    ],
+)
+def test_what_make_refuses(target, sentence, tmp_path):
+    (tmp_path / "requirements.lock").write_text("")
+    old = tmp_path / "old"
+    old.write_text("#!/bin/sh\necho 3.9\n")
+    old.chmod(0o755)
+    command = ["make", "-f", ROOT / "Makefile", f"PYTHON={old}", *target.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert sentence.format(old=old) in line

@@ -1,9 +1,9 @@
-"""What Snakemake would lose of a configuration file without a word."""
+"""What Snakemake would lose of a configuration file without a word, or not read."""
 
 import pytest
 
 from maskmake.runtime.errors import UserError
-from maskmake.snakefile.config_files import check_files, with_name
+from maskmake.snakefile.config_files import check_files, check_readable, with_name
 
 LOST = "and all but the last would be lost; expected it once in its section"
 OTHER = "expected a number as it is written; put a name in quotes"
@@ -61,6 +61,33 @@ def test_what_would_be_lost_is_named(text, parts, tmp_path):
 def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     check_files([tmp_path / "mine.yaml"], ["snakemake", "--configfile", "mine.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("dataset: {images: a}".encode("utf-16"), "found another encoding; expected UTF-8; save"),
+        (b"# Zell\xe4\ndataset: {}", "found another encoding; expected UTF-8; save the file"),
+        (b"dataset:\n\timages: a\n", "found in line 2 what is no YAML (found character '\\t'"),
+        (b"dataset: {images: [a}\n", "found in line 1 what is no YAML ("),
+        (b"dataset: \x07", "special characters are not allowed; expected YAML."),
+        (b"", "found no section; expected dataset: with images: and labels:."),
+        (b"- dataset\n", "found no section; expected dataset: with images: and labels:."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(content, sentence, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        check_readable(file)
+    assert str(error.value).startswith(f"{file}: ")
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["dataset: {}", '{\n\t"dataset": {}}', "\ufeffdataset: {}"])
+def test_a_file_that_can_be_read(content, tmp_path):
+    (tmp_path / "mine.yaml").write_text(content, encoding="utf-8")
+    check_readable(tmp_path / "mine.yaml")
 
 
 @pytest.mark.parametrize("second", ["--configfile", "--configfiles", "--configfile=b.yaml"])

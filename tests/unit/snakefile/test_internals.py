@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import snakemake.exceptions
 import snakemake_interface_storage_plugins.registry
+from snakemake import cli
 from snakemake.exceptions import WorkflowError
 
 from maskmake.snakefile import internals
@@ -31,6 +32,20 @@ def first_warning(monkeypatch):
 
 
 NEWER = SimpleNamespace()  # a workflow without any of the names
+
+
+def test_the_line_about_the_profile_is_left_out_and_no_other(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "parse_args", cli.parse_args)
+    command = ["--snakefile", str(SCRIPTS.parents[1] / "Snakefile"), "--dry-run"]
+    cli.parse_args(command)
+    assert "Using workflow specific profile" in capsys.readouterr().err
+    internals.shorten_start()
+    cli.parse_args(command)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        cli.parse_args([*command, "--no-such-option"])
+    error = capsys.readouterr().err
+    assert error == "snakemake: unrecognized arguments: --no-such-option\n"
 
 
 # --- the Snakemake that is installed --------------------------------------------------------------
@@ -173,6 +188,7 @@ FALLBACKS = [
     (internals.storage_object, [SimpleNamespace(flags={})], None),
     (internals.path_in_storage, [NEWER, STORED], None),
     (internals.is_module, [NEWER], True),
+    (internals.shorten_start, [], None),
     (internals.wants_short_output, [NEWER], False),
     (internals.terminal, [NEWER], (sys.stderr, False)),
     (internals.speak_through, [logging.NullHandler()], None),
@@ -191,6 +207,7 @@ def test_without_a_name_the_check_is_off_after_one_warning(
     function, arguments, answer, monkeypatch
 ):
     monkeypatch.delattr(snakemake.exceptions, "LockException")
+    monkeypatch.delattr(cli, "parse_args")
     monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_http", None)
     monkeypatch.delattr(snakemake_interface_storage_plugins.registry, "StoragePluginRegistry")
     warnings = []

@@ -93,10 +93,9 @@ def validate_dataset(
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
-    verdict = f"{_verdict(audit)}: {html_path}"
     if audit.faults:
         write_page(audit, html_path)
-        raise UserError(f"{fault_error(audit.faults, html_path)}\n{verdict}")
+        raise fault_error(audit, html_path)
     write_audit(audit, json_path, html_path, manifest_path)
     sums = {table: sha256(table)} if (table := settings.get("table")) else {}
     for kind in ("image", "label"):
@@ -108,7 +107,7 @@ def validate_dataset(
     for file, sha256_of_file in sums.items():
         contents[file] = contents[file]._replace(sha256=sha256_of_file)
     write_record(record, contents)
-    logger.info("%s", verdict)
+    logger.info("%s: %s", _verdict(audit), html_path)
 
 
 def _verdict(audit: Audit) -> str:
@@ -203,13 +202,16 @@ def audit_dataset(
     return replace(audit, pictures=_pictures(audit, read, looks, reading, processes))
 
 
-def fault_error(faults: list[str], page: str | Path) -> UserError:
-    """The error that refuses a data set: the first faults, the count of all and where they are."""
-    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-    lines = [f"The data set has {count}:", *(f"  {fault}" for fault in faults[:PRINTED_FAULTS])]
-    if len(faults) > PRINTED_FAULTS:
-        lines.append(f"  and {len(faults) - PRINTED_FAULTS} more; all of them are in {page}.")
-    return UserError("\n".join(lines))
+def fault_error(audit: Audit, page: str | Path) -> UserError:
+    """The error that refuses a data set: the verdict and its page, then the first faults.
+
+    The faults are at the end, because the last line is read first.
+    """
+    shown = "it" if len(audit.faults) == 1 else "all of them"
+    if len(audit.faults) > PRINTED_FAULTS:
+        shown += f", and these are the first {PRINTED_FAULTS}"
+    head = f"{_verdict(audit)}; {page} shows {shown}:"
+    return UserError("\n  ".join([head, *audit.faults[:PRINTED_FAULTS]]))
 
 
 # --- files ----------------------------------------------------------------------------------

@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 
 from maskmake.runtime.errors import UserError
+from maskmake.snakefile.config_files import check_readable
 
 ENDINGS = (".yaml", ".yml", ".json")
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
 # Options that take every word up to the next option, each with an equals sign.
+SETTING_OPTIONS = ("--config", "-C")
 PAIR_OPTIONS = {
-    *("--config", "-C", "--resources", "--res", "--default-resources", "--default-res"),
+    *(*SETTING_OPTIONS, "--resources", "--res", "--default-resources", "--default-res"),
     *("--set-threads", "--set-resources", "--set-scatter", "--set-resource-scopes"),
 }
 TARGET = re.compile(r'^rule (\w+):\n    """(.*)"""', re.MULTILINE)
@@ -53,7 +55,8 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         snakefile: the one of this workflow.
 
     Raises:
-        UserError: no configuration was given, or it is not there, or a target is not in front.
+        UserError: no configuration was given, or it is not there or cannot be read, or a target
+            is not in front, or a setting is named by a dot.
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
@@ -64,10 +67,13 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         option = text if text.startswith("-") else option
         if option in PAIR_OPTIONS and not text.startswith("-") and "=" not in text:
             raise UserError(_misplaced(text))
+        if option in SETTING_OPTIONS and "." in text.partition("=")[0]:
+            raise UserError(_nested(option, text))
     options, named = _split_configs(options)
     for path in [*configs, *named]:
         if not Path(path).is_file():
             raise UserError(_not_there(path, snakefile))
+        check_readable(Path(path))
     if not (configs or named or WITHOUT_CONFIG.intersection(options)):
         raise UserError(
             f"No configuration; write {USAGE.replace('[target ...]', ' '.join(wanted) or 'all')}, "
@@ -95,6 +101,14 @@ def _split_configs(options: list[str]) -> tuple[list[str], list[str]]:
 
 def _misplaced(target: str) -> str:
     return f"{target}: a target comes first; write ./maskmake {target} config/mine.yaml."
+
+
+def _nested(option: str, setting: str) -> str:
+    key, _, value = setting.partition("=")
+    section, *names = key.split(".")
+    for name in reversed(names):
+        value = f"{{{name}: {value}}}"
+    return f"{setting}: found a dot; expected a section; write {option} '{section}={value}'."
 
 
 def _not_there(path: str, snakefile: Path) -> str:

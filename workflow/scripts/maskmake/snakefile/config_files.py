@@ -1,4 +1,4 @@
-"""What the files of a configuration say that Snakemake does not pass on: keys that stand twice."""
+"""Faults of configuration files that Snakemake does not name, or not with the file."""
 
 import json
 import re
@@ -8,13 +8,49 @@ from pathlib import Path
 
 import yaml
 
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, first_line
 from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined
 
 # YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
 LONGEST_NAME = 100
 INTEGER_TAG = "tag:yaml.org,2002:int"
+
+
+def check_readable(file: Path) -> None:
+    """Refuse a file that Snakemake cannot read as a configuration.
+
+    Raises:
+        UserError: the file is no UTF-8, neither YAML nor JSON, or has no sections.
+    """
+    try:
+        has_sections = _has_sections(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{file}: found another encoding; expected UTF-8; save the file as UTF-8."
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(
+            f"{file}: found{line} what is no YAML ({error.problem}); indent with spaces, not tabs, "
+            "and close each bracket and quote."
+        ) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: {first_line(error)}; expected YAML.") from None
+    if not has_sections:
+        raise UserError(f"{file}: found no section; expected dataset: with images: and labels:.")
+
+
+def _has_sections(text: str) -> bool:
+    """Whether a text is a mapping, in JSON or else in YAML, as Snakemake tries them.
+
+    Raises:
+        YAMLError: it is neither.
+    """
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return isinstance(yaml.compose(text, Loader=yaml.SafeLoader), yaml.MappingNode)
 
 
 def check_files(files: Iterable[str | Path], command: list[str]) -> None:

@@ -6,10 +6,13 @@ goes on without the check that needed it. Written for Snakemake 9.27. Only the S
 this module: what it does changes no result.
 """
 
+import contextlib
 import functools
+import io
 import logging
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -23,6 +26,10 @@ from snakemake_interface_logger_plugins.common import LogEvent
 UNKNOWN_NAME = (AttributeError, ImportError, KeyError)
 # Environment variable: the checks that are off. Jobs inherit it and do not repeat the warning.
 SWITCHED_OFF = "MASKMAKE_CHECKS_OFF"
+# The first line of each command, which Snakemake prints before it has a logger.
+PROFILE_LINE = re.compile(r"Using .*profile.* for setting default command line arguments\.\n")
+# The list of all options, which it prints before the one that is wrong.
+USAGE = re.compile(r"^usage: .*^\S+: error: ", re.DOTALL | re.MULTILINE)
 
 
 def _without_it(check: str, answer):
@@ -96,6 +103,25 @@ def is_module(workflow) -> bool:
 
 
 # --- what is said -------------------------------------------------------------------------------
+
+
+@_without_it("the line that names the profile", None)
+def shorten_start() -> None:
+    """Let the Snakemake of this process neither name its profile nor list all options for one."""
+    from snakemake import cli
+
+    former = cli.parse_args
+
+    def parse_args(arguments):
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                return former(arguments)
+        finally:
+            told = PROFILE_LINE.sub("", said.getvalue())
+            sys.stderr.write(USAGE.sub("snakemake: ", told))
+
+    cli.parse_args = parse_args
 
 
 @_without_it("an output of Snakemake that someone asked for", False)
