@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -249,8 +250,13 @@ def imported_packages(script: Path) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names.add(node.module.split(".")[0])
-    package_of = packages_distributions()
+    package_of = packages_of_modules()
     return {canonicalize_name(package_of[name][0]) for name in names if name in package_of}
+
+
+@cache
+def packages_of_modules():
+    return packages_distributions()  # reads the list of files of every package
 
 
 @pytest.mark.parametrize("environment", ["images", "keras"])
