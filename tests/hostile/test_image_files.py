@@ -150,6 +150,7 @@ REFUSED = {
     "broken-list-of-one.tif": (page_list(stack(1), 0, 2**31), "breaks off after 1 pages"),
     "bits.tif": (tagged(tiff(photometric="miniswhite"), 258, 2**32 - 1), "4294967295 bits"),
     "strips.tif": (tagged(STRIPS, 273, count=4), "4 strips or tiles are listed of 8"),
+    "strips-of-no-rows.tif": (tagged(tiff(), 278, 0), "strips or tiles have no pixels"),
     "tiles.tif": (tagged(TILES, 324, count=8), "8 strips or tiles are listed of 16"),
     "a-billion-tiles.tif": (tagged(TILES, 324, count=10**9), "strips or tiles are listed"),
     "planar.tif": (
@@ -161,6 +162,7 @@ REFUSED = {
     "tile.tif": (tagged(tagged(TILES, 322, 2**30), 323, 2**30), "GiB of memory"),
     "far-strip.tif": (tagged(tiff(compression="zlib"), 273, 2**31), "lies beyond the end"),
     "codec.tif": (tagged(tiff(), 259, 34887, kind=3), "compression LERC"),
+    "no-jpeg.tif": (tagged(tiff(), 259, 7, kind=3), "does not begin as its compression does"),
 }
 
 
