@@ -259,6 +259,25 @@ def test_a_flipped_bit_changes_no_image(kind, tmp_path):
     assert "other" not in mutations(archive, 20, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda entry: entry.replace(b".tif", b".tmf"), "'2.tmf' has another name before its"),
+        (lambda entry: entry.replace(b"2.tif", b".2tif"), "'.2tif' has another name before its"),
+        (lambda entry: entry[:32] + b"\x40" + entry[33:], "3 members are listed of 4"),
+    ],
+    ids=["suffix", "hidden", "comment over the next member"],
+)
+def test_an_image_that_damage_hides_in_the_list_of_a_zip_is_missed(edit, sentence, tmp_path):
+    """Neither names nor lengths in that list have a checksum."""
+    archive = write_zip(tmp_path / "x.zip", *four_images().items())
+    content = archive.read_bytes()
+    third = content.index(b"PK\1\2", content.rindex(b"1.tif"))
+    last = content.index(b"PK\1\2", third + 4)
+    archive.write_bytes(content[:third] + edit(content[third:last]) + content[last:])
+    assert sentence in refuse(archive, tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zip", "w:gz", "w:bz2", "w:xz"])
 def test_no_flipped_bit_changes_an_image(kind, tmp_path):

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import struct
 import time
 import tracemalloc
 import zipfile
@@ -312,9 +313,15 @@ def one_more(file, _):
     file["layers/conv2d/vars/2"] = np.ones(1, "f4")
 
 
+def group_of_the_newer_kind(file, _):
+    """Its links may lie in a heap that is compressed, and unpack to any size."""
+    file.create_group("layers/newer", track_order=True)
+
+
 ARRAYS = [
     not_finite, external_storage, external_link, link_to_itself, group_in_itself, virtual,
     four_tebibytes, deflated, missing, another_shape, another_name, doubles, texts, one_more,
+    group_of_the_newer_kind,
 ]  # fmt: skip
 
 
@@ -372,17 +379,47 @@ def zeros(model):
     write_parts(model, {**parts_of(model), "model.weights.h5": bytes(1000)})
 
 
+def root_of_the_newer_kind(model):
+    parts, buffer = parts_of(model), io.BytesIO()
+    with (
+        h5py.File(io.BytesIO(parts["model.weights.h5"])) as old,
+        h5py.File(buffer, "w", track_order=True) as new,
+    ):
+        old.copy("layers", new)
+    write_parts(model, {**parts, "model.weights.h5": buffer.getvalue()})
+
+
+def a_terabyte_claimed(model):
+    content = bytearray(model.read_bytes())
+    place = content.index(b"model.weights.h5", content.index(b"PK\1\2")) - 46
+    content[place + 20 : place + 28] = struct.pack("<II", 2**32 - 2, 2**32 - 2)
+    model.write_bytes(content)
+
+
+def foreign_bytes_beside(model):
+    write_parts(model, {**parts_of(model), "more": bytes(saved_networks.MOST_BESIDE)})
+
+
 def no_arrays(model):
     write_parts(model, {"config.json": b"{}"})
 
 
-FILES = [cut, empty, text, flipped, bare_hdf5, bomb, zeroed_middle, zeros, no_arrays]
+FILES = [
+    cut, empty, text, flipped, bare_hdf5, bomb, zeroed_middle, zeros, no_arrays,
+    root_of_the_newer_kind, a_terabyte_claimed, foreign_bytes_beside,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", FILES, ids=lambda damage: damage.__name__)
 def test_a_model_that_is_not_whole_is_refused(run, image, tmp_path, damage):
     damage(run / "fold0/model.keras")
     with within_bounds(), pytest.raises(UserError, match=r"fold0/model\.keras: "):
+        segment(run, image, tmp_path / "out")
+
+
+def test_a_model_for_which_there_is_no_memory_is_named(run, image, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_networks, "available_memory", lambda: 2000)
+    with pytest.raises(UserError, match=r"fold0/model\.keras: no memory .* GiB are free"):
         segment(run, image, tmp_path / "out")
 
 

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image
 
 from maskmake.data.audit import audit_dataset, write_audit
 from maskmake.data.fingerprint import fingerprint, read_plan
+from maskmake.data.images import read_pixels
 from maskmake.data.pixel_store import build_store, open_images, open_labels
 from maskmake.data.splits import fold_ids, split_images
 from maskmake.data.synthesis import write_dataset
@@ -295,6 +297,23 @@ def test_a_file_that_was_cut_or_removed_since_is_named(results):
         build_store(table, *outputs)
     path.unlink()
     with pytest.raises(UserError, match=r"02\.\w+: no such file"):
+        build_store(table, *outputs)
+
+
+def test_a_flipped_bit_of_a_tiff_is_told_by_the_sum_in_the_manifest_alone(results, tmp_path):
+    """A TIFF without compression has no checksum of its own."""
+    row = read_csv(results / "manifest.csv").iloc[2].to_dict()
+    path, pixels = tmp_path / "a.tif", other()
+    tifffile.imwrite(path, pixels)
+    table = pd.DataFrame([{**row, "image": str(path), "sha256_image": sha256(path)}])
+    table["label"] = str(next((results / "label").glob("02.*")))
+    outputs = [tmp_path / name for name in ("i.npy", "l.npy", "i.csv")]
+    build_store(table, *outputs)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert np.count_nonzero(read_pixels(path) != pixels) == 1
+    with pytest.raises(UserError, match=r"a\.tif: changed since validate read it"):
         build_store(table, *outputs)
 
 

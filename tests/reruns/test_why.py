@@ -113,6 +113,7 @@ def test_reasons_of_snakemake_are_put_into_words(reason, phrases):
         ("binarize", "channels", "dataset.channels"),
         ("plan", "selection", "dataset.channels"),
         ("train_fold", "loss", "train.loss"),
+        ("train_fold", "objects", "decide.objects"),
     ],
 )
 def test_a_param_has_the_name_of_its_setting(rule, name, setting, tmp_path):

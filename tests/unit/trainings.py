@@ -45,9 +45,9 @@ def outputs_in(folder):
     return {key: folder / name for key, name in names.items()}
 
 
-def train(dataset, folder, settings=SETTINGS, code=CODE):
+def train(dataset, folder, settings=SETTINGS, code=CODE, objects="auto"):
     outputs = outputs_in(folder)
-    train_fold(settings, FOLD, code, dataset.inputs, outputs)
+    train_fold(settings, FOLD, code, dataset.inputs, outputs, objects=objects)
     return SimpleNamespace(
         folder=folder,
         weights=keras.models.load_model(outputs["model"], compile=False).get_weights(),

@@ -156,6 +156,12 @@ def training_section(wildcards):
     return {key: value for key, value in section.items() if key not in others} | {"seed": seed}
 
 
+def deciding_section(wildcards):
+    """The setting of ``decide`` that a training reads: one of its losses needs the objects."""
+    needed = RUNS[wildcards.run]["loss"] == "bce_borders"
+    return {"objects": SETTINGS["decide"]["objects"] if needed else None}
+
+
 def planning_section(wildcards):
     """The settings that the plan of a run gives a value or reads."""
     section = RUNS[wildcards.run]

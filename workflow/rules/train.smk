@@ -66,6 +66,7 @@ rule train_fold:
         gpu=lambda wildcards: gpus_asked_for(RUNS[wildcards.run]),
     params:
         train=training_section,
+        decide=deciding_section,
         # What depends on threads is no reason to run again, and neither should be event files nor
         # a GPU.
         tensorboard=lambda wildcards, threads: RUNS[wildcards.run]["tensorboard"],

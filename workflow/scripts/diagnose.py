@@ -1,11 +1,13 @@
 """Say why false objects and holes are in the masks of one run, on its validation images."""
 
+from pathlib import Path
+
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.tables import read_index, read_splits
 from maskmake.masks.decision import read_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.report.diagnosis import diagnose_run
-from maskmake.runtime.files import write_bytes, write_csv, write_json, write_text
+from maskmake.runtime.files import sha256, write_bytes, write_csv, write_json, write_text
 from maskmake.runtime.log import job
 
 with job(snakemake):
@@ -18,6 +20,8 @@ with job(snakemake):
         read_decision(snakemake.input.decision),
     )
     write_csv(snakemake.output.table, diagnosis.table)
-    write_json(snakemake.output.diagnosis, diagnosis.contents)
     write_bytes(snakemake.output.picture, diagnosis.picture)
     write_text(snakemake.output.drawing, diagnosis.drawing)
+    beside = map(Path, (snakemake.output.table, snakemake.output.picture, snakemake.output.drawing))
+    sums = {path.name: sha256(path) for path in beside}
+    write_json(snakemake.output.diagnosis, {**diagnosis.contents, "sha256": sums})

@@ -22,4 +22,5 @@ with job(snakemake):
         {name: Path(path) for name, path in snakemake.input.items()},
         {name: Path(path) for name, path in snakemake.output.items()},
         snakemake.params.tensorboard,
+        snakemake.params.decide["objects"],
     )

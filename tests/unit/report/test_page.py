@@ -42,6 +42,7 @@ from maskmake.runtime.files import (
     write_text,
 )
 from maskmake.scores.calibration import EXPECTED, reliability
+from maskmake.scores.comparison import PAIRED_SCORES
 from maskmake.scores.probabilities import FLOAT16_LEVELS
 from maskmake.scores.scorecard import HIGHER_IS_BETTER
 
@@ -291,7 +292,7 @@ def _write_pairs(path, runs, images) -> None:
     rows = [
         {"run": run, "other": other, "score": score, **numbers, "verdict": f"{run} is better"}
         for run, other in combinations(runs, 2)
-        for score in ("mean_dice", "v_rand")
+        for score in PAIRED_SCORES
     ]
     columns = ["run", "other", "score", *numbers, "verdict"]
     write_csv(path, pd.DataFrame(rows, columns=columns))
@@ -544,7 +545,7 @@ def test_the_better_run_is_named_with_its_evidence(tmp_path):
     expected = "“unet” is better than “small” by 0.1000 in mean Dice (95 % interval +0.0200 to"
     assert expected in page.text and "better in 99.6\u00a0% of 2\u202f000 resamples" in page.text
     assert "unet minus small" in page.text
-    assert text.count("<td>unet is better</td>") == 2
+    assert text.count("<td>unet is better</td>") == len(PAIRED_SCORES)
 
 
 @pytest.mark.long
@@ -745,6 +746,26 @@ def test_specks_of_an_earlier_version_are_named(tmp_path):
     del specks["by_cause"]
     path.write_text(json.dumps(specks))
     with pytest.raises(UserError, match=r"specks\.json: .*add -R diagnose_run"):
+        render(tmp_path, settings)
+
+
+@pytest.mark.parametrize("name", ["specks.csv", "specks.svg", "specks.png"])
+def test_a_file_beside_the_numbers_of_the_specks_is_theirs(tmp_path, name):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    folder = tmp_path / "runs/unet"
+    specks = json.loads((folder / "specks.json").read_text())
+    specks["sha256"] = {name: sha256(folder / name)}
+    (folder / "specks.json").write_text(json.dumps(specks))
+    (folder / name).write_bytes((folder / name).read_bytes()[:-1])
+    with pytest.raises(UserError, match=rf"{name}: other bytes .* add -R diagnose_run"):
+        render(tmp_path, settings)
+
+
+def test_a_pair_of_runs_without_all_its_scores_is_named(tmp_path):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "comparison_pairs.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(UserError, match=r"comparison_pairs\.csv: not every score of .* once"):
         render(tmp_path, settings)
 
 

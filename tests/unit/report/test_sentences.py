@@ -25,11 +25,13 @@ from constructed import (
     write_results,
 )
 from reasons import NUMBER, check_clean_up
+from scipy import ndimage
 
 from maskmake.masks.objectives import TINY
 from maskmake.report import figures, sentences
 from maskmake.report.inputs import ReportOutputs
 from maskmake.report.page import write_report
+from maskmake.report.terms import HEADINGS
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.scores import bootstrap
 from maskmake.scores.pixels import Confusion, confusion, pixel_scores
@@ -448,3 +450,193 @@ def test_the_examples_are_the_best_and_the_worst(report):
             assert scores[image_id] >= scores.nlargest(2).iloc[-1]
         else:
             assert verdict == "Worst" and scores[image_id] <= scores.nsmallest(2).iloc[-1]
+
+
+# --- the first screen ---------------------------------------------------------------------------
+
+
+def test_what_was_trained_is_what_the_files_say(report):
+    (said,) = report.texts.of("lead", "p", "note trained")
+    validation = sum(i[0] == "v" for i in report.labels)
+    assert said == (
+        f"Trained on 1 image, with {validation} more for validation: Unet with the encoder "
+        "resnet18, 6 epochs, 6.0\u00a0s on CPU. The masks of the test images are in "
+        f"runs/{report.runs[0]}/masks, beside this page."
+    )
+    (article,) = report.texts.of("methods", "p", "note copy")
+    decision, images = report.decisions[report.runs[0]], len(report.test_ids)
+    seeds = f", and {decision['upper']:.3f} for the seeds of objects" if decision["upper"] else ""
+    for part in (
+        "was trained on 1 image for 6 epochs of 10 steps, with batches of 4 patches of 32 × 32 "
+        "pixels and the loss dice. ",
+        f"the threshold ({decision['threshold']:.3f}{seeds}) and the smallest sizes (objects "
+        f"{decision['min_object']}, holes {decision['min_hole']} pixels) were chosen on ",
+        f" {images} test image{'' if images == 1 else 's'} took no part in any choice; ",
+    ):
+        assert part in article
+
+
+def test_the_numbers_at_the_top_are_those_of_the_scores(report):
+    metrics, keys = report.metrics[report.runs[0]], {text: key for key, text in HEADINGS.items()}
+    *tiles, last = zip(report.texts.of("lead", "dt"), report.texts.of("lead", "dd"), strict=True)
+    for heading, text in tiles:
+        key = keys[heading]
+        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+        remark = "too few images for an interval"
+        if low is not None:
+            remark = f"95 %: {low:.3f} to {high:.3f}"
+        value = "–" if metrics[key] is None else f"{metrics[key]:.3f}"
+        assert text.replace("\u00a0", " ") == f"{value}{remark}"
+    accuracy, majority = (metrics[f"{kind}_accuracy"] for kind in ("pixel", "majority"))
+    assert last[0] == "pixel accuracy"
+    assert last[1] == f"{100 * accuracy:.1f}\u00a0%majority: {100 * majority:.1f}\u00a0%"
+
+
+def test_the_scores_that_count_have_reasons_that_hold(report):
+    (said,) = report.texts.of("lead", "p", "note why")
+    decision, value = report.decisions[report.runs[0]], report.objects == "foreground"
+    labels = [np.pad(report.labels[i] == value, 1, mode="edge") for i in report.test_ids]
+    inside = sum(int(label[1:-1, 1:-1].sum()) for label in labels)
+    sides = [[(0, 1), (1, 1)], [(2, 1), (1, 1)], [(1, 0), (1, 1)], [(1, 2), (1, 1)]]
+    border = 0
+    for label in labels:
+        height, width = (side - 2 for side in label.shape)
+        alike = np.ones((height, width), bool)
+        for (row, column), _ in sides:
+            alike &= label[row : row + height, column : column + width]
+        border += int((label[1:-1, 1:-1] & ~alike).sum())
+    counts = [ndimage.label(label[1:-1, 1:-1])[1] for label in labels]
+    wide = 2 * inside / border if border else np.inf
+    expected = [
+        f"{report.headline_name}, because "
+        + (
+            "foreground is rare, and scores with the background in them say little"
+            if report.headline == "foreground_dice"
+            else "foreground and background both count"
+        )
+    ]
+    end = "and it falls where two are merged or one is split"
+    if decision["upper"] is not None:
+        expected.append(f"V-Rand, because a second level separates objects, {end}")
+    elif report.objects == "background":
+        expected.append(f"V-Rand, because objects are the background, {end}")
+    if wide <= 12 and inside / (sum(counts) * wide) > 10 * wide:
+        expected.append(
+            f"{report.objects} clDice, because objects are thin, about {wide:.0f} pixels wide, and "
+            "it falls where one is broken"
+        )
+    elif len(expected) == 1 and np.median(counts) >= 2:
+        expected.append("object F1, because it counts the objects that are found, not the pixels")
+    assert said.startswith(f"What counts here: {'; and '.join(expected)}. The 95 % interval ")
+
+
+def test_the_images_to_look_at_first_are_the_worst_with_reasons_that_hold(report):
+    run = report.runs[0]
+    table = read_csv(report.folder / f"runs/{run}/per_image.csv").set_index("id")
+    shown = report.texts.of("lead", "li", "worst")
+    pattern = rf"(\w+), {report.headline_name} ({NUMBER}|–)(?:; (.+))?"
+    found = [re.fullmatch(pattern, text).groups() for text in shown]
+    scores = table[report.headline].sort_values(na_position="last")
+    assert len(found) == min(3, len(scores))
+    below = scores.median() - scores
+    far = below > np.maximum(0.05, 3.5 * 1.4826 * below.abs().median())
+    for place, (image_id, score, reasons) in enumerate(found):
+        assert score == ("–" if np.isnan(scores.iloc[place]) else f"{scores.iloc[place]:.3f}")
+        label, mask = report.labels[image_id] == 1, read_mask(report.folder, run, image_id)
+        assert score == ("–" if np.isnan(scores[image_id]) else f"{scores[image_id]:.3f}")
+        if report.objects == "foreground":
+            true, pieces = ndimage.label(label)[1], ndimage.label(mask)[1]
+        else:
+            true, pieces = ndimage.label(~label)[1], ndimage.label(~mask)[1]
+        sure = table["expected_mean_dice"][image_id] - table["mean_dice"][image_id] > 0.1
+        expected = {
+            "none of the foreground is found": label.any() and not (label & mask).any(),
+            "foreground where the label has none": mask.any() and not label.any(),
+            f"{report.headline_name} far below the others": far[image_id],
+            "the network was sure and wrong": sure,
+            f"{pieces} objects where the label has {true}": pieces >= max(2 * true, true + 5),
+        }
+        assert reasons == ("; ".join(text for text, holds in expected.items() if holds) or None)
+
+
+# --- the other sections -------------------------------------------------------------------------
+
+
+def test_the_scores_of_the_examples_are_those_of_their_masks(report):
+    names = [heading.split(": ")[1] for heading in report.texts.of("examples", "h3")]
+    about, *notes = report.texts.of("examples", "p", "note")
+    mean = " (the mean of foreground and background Dice)" if "mean" in report.headline else ""
+    run = report.runs[0]
+    assert about.startswith(f"Of the run {run}, by {report.headline_name}{mean}. ")
+    for image_id, note in zip(names, notes, strict=True):
+        pair = read_mask(report.folder, run, image_id), report.labels[image_id]
+        scores = pixel_scores(confusion(*pair))
+        dice = (scores[f"{kind}_dice"] for kind in ("foreground", "background"))
+        dice = ["–" if np.isnan(value) else f"{value:.3f}" for value in dice]
+        assert note == (
+            f"Dice {dice[0]} for the foreground, {dice[1]} for the background; pixel accuracy "
+            f"{100 * scores['pixel_accuracy']:.1f}\u00a0%."
+        )
+
+
+def test_what_depends_on_the_number_of_images_and_runs_is_said_when_it_holds(report):
+    (note,) = report.texts.of("scores", "p", "note")
+    several = len(report.runs) > 1
+    first = f"The run with the highest {report.headline_name} comes first. "
+    assert note.startswith(first) == several
+    assert ("; the best value of a row is highlighted" in note) == several
+    assert ("With fewer than six images it says little" in note) == (len(report.test_ids) < 6)
+    count = len(report.test_ids)
+    (said,) = [text for text in report.texts.of("images", "p", "note") if " first." in text]
+    assert said == (
+        f"{count} test image{'' if count == 1 else 's'}, the lowest {report.headline_name} first."
+    )
+    headings = report.texts.of("threshold", "h3")
+    levels = [f"{run}: threshold {report.decisions[run]['threshold']:.3f}" for run in report.runs]
+    assert headings == levels
+    meaning = report.texts.of("scores", "dd")[1]
+    assert meaning == f"A connected part of the {report.objects}, and of the other class."
+
+
+def test_the_facts_of_a_training_are_those_of_its_files(report):
+    values = report.texts.of("training", "dd")
+    names = report.texts.of("training", "dt")
+    each = len(names) // len(report.runs)
+    for place, run in enumerate(report.runs):
+        history = read_csv(report.folder / f"runs/{run}/fold0/history.csv")["val_loss"]
+        facts = (
+            dict(zip(names, values, strict=False))
+            if place == 0
+            else dict(zip(names[place * each :], values[place * each :], strict=True))
+        )
+        assert facts["best epoch"] == str(history.idxmin() + 1)
+        assert facts["best validation loss"] == f"{history.min():.3f}"
+        assert (facts["epochs"], facts["device"]) == ("6", "CPU, 2 processors")
+
+
+# Read above; every other text of the page has to be the same for all results.
+CHECKED = {
+    ("lead", "p", "lead"), ("lead", "p", "note trained"), ("lead", "p", "note why"),
+    ("lead", "dt", None), ("lead", "dd", None), ("lead", "li", "worst"), ("notes", "li", None),
+    ("examples", "h3", None), ("examples", "p", "note"), ("scores", "p", "note"),
+    ("threshold", "h3", None), ("threshold", "p", None), ("specks", "p", None),
+    ("calibration", "p", None), ("training", "dd", None), ("comparison", "li", None),
+    ("methods", "p", "note copy"),
+}  # fmt: skip
+SAME: dict[tuple, set[str]] = {}
+
+
+def test_no_other_sentence_depends_on_the_results(report):
+    """Names of runs and classes, and which sections there are, apart."""
+    (count,) = {len(report.test_ids)}
+    found: dict[tuple, set[str]] = {}
+    for section, tag, kind, text in report.texts.found:
+        if (section, tag, kind) in CHECKED or (section, tag) == ("lead", "li"):
+            continue
+        text = " ".join(text.split()).replace(f"the run {report.runs[0]}", "the run R")
+        if text in report.runs or text.startswith(f"{count} test image"):
+            continue
+        text = text.replace(f"part of the {report.objects}", "part of the O")
+        found.setdefault((section, tag, kind), set()).add(text)
+    for kind, texts in found.items():
+        assert SAME.setdefault(kind, texts) == texts

@@ -1,9 +1,10 @@
-"""The weight map of the background between two objects, by its formula."""
+"""The weight map of what lies between two objects, by its formula."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from maskmake.data.labels import IGNORED
 from maskmake.train.border_weights import border_map, with_border_weights
 
 
@@ -48,10 +49,21 @@ def test_the_map_is_the_second_channel_and_is_computed_once(make_stores, tmp_pat
     path = tmp_path / "folder" / "borders.npy"
     written = []
     for _ in range(2):
-        both = with_border_weights(store, ["c", "a"], path)
+        both = with_border_weights(store, ["c", "a"], path, "foreground")
         for name in ("a", "c"):
             assert both.shape(name) == (20, 60, 2)
             np.testing.assert_array_equal(both[name][..., 0], labels[name])
             np.testing.assert_array_equal(both[name][..., 1], border_map(labels[name]))
         written.append(path.stat().st_mtime_ns)
     assert written[0] == written[1]
+
+
+def test_objects_may_be_the_background_of_the_label(make_stores, tmp_path):
+    own, ignored = two_bars(3), np.s_[:, :5]
+    inverted = 1 - own
+    own[ignored] = inverted[ignored] = IGNORED
+    store = make_stores({"a": own, "b": inverted}, {"a": own, "b": inverted})[2]
+    both = with_border_weights(store, ["b"], tmp_path / "borders.npy", "background")["b"]
+    np.testing.assert_array_equal(both[..., 0], inverted)
+    np.testing.assert_array_equal(both[..., 1], border_map(own))
+    assert both[..., 1].any()

@@ -91,6 +91,17 @@ def test_sizes_may_be_mixed(write_inputs, tmp_path, two_convolutions, changes):
     assert np.isfinite(run.history[["loss", "val_loss"]]).all(axis=None)
 
 
+def test_border_weights_follow_the_class_of_the_objects(write_inputs, tmp_path, two_convolutions):
+    """By default that of the plan: the synthetic cells are foreground."""
+    dataset = write_inputs(*[(64, 64)] * 6)
+    losses = {}
+    for objects in ("auto", "foreground", "background"):
+        settings = replace(SMALL, loss="bce_borders", guard=False)
+        run = train(dataset, tmp_path / objects, settings, objects=objects)
+        losses[objects] = run.history["val_loss"].tolist()
+    assert losses["auto"] == losses["foreground"] != losses["background"]
+
+
 # --- the margin ---------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
 }
+LOCAL_HEADER, UTF_8_NAME = 30, 0x800  # bytes, and a bit of the flags
 TAR_SIGNATURE, TAR_SIGNATURE_AT = b"ustar", 257
 
 # Up to ALWAYS_BYTES an archive may hold whatever its own size is, above that so many times as
@@ -182,15 +183,39 @@ class _Bounded:
         return self._file.read(size)
 
 
+def _check_count(file: IO[bytes], members: list[zipfile.ZipInfo]) -> None:
+    """Refuse a list that is shorter than the archive says: damage may hide members in it."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # read, but not compared
+    expected = end[zipfile._ECD_ENTRIES_TOTAL]  # type: ignore[attr-defined]
+    if expected != len(members):
+        raise zipfile.BadZipFile(f"{len(members)} members are listed of {expected}")
+
+
+def _check_name(file: IO[bytes], member: zipfile.ZipInfo) -> None:
+    """Refuse a member with two names: it may be an image whose suffix was damaged in one of them.
+
+    The list of members has no checksum. Of images zipfile compares both names as it opens them.
+    """
+    file.seek(member.header_offset)
+    head = file.read(LOCAL_HEADER)
+    name = file.read(int.from_bytes(head[26:28], "little"))
+    text = name.decode("utf-8" if member.flag_bits & UTF_8_NAME else "cp437", "replace")
+    if not head.startswith(ZIP_SIGNATURES[0]) or text != member.orig_filename:
+        raise zipfile.BadZipFile(f"{member.orig_filename!r} has another name before its content")
+
+
 def _read_zip(path: Path) -> Iterator[Member]:
     with path.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:
         members = archive.infolist()
+        _check_count(file, members)
         images = []
         for member in members:
             # Some programs for Windows write backslashes between folders.
             place = _place(member.filename.replace("\\", "/"))
             if place and not member.is_dir():
                 images.append((*place, member))
+            else:
+                _check_name(file, member)
         _refuse_more(path, sum(member.file_size for _, _, member in images))
         for name, role, member in images:
             mode = stat.S_IFMT(member.external_attr >> 16)

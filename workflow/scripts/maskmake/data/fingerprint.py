@@ -14,6 +14,7 @@ from maskmake.data.splits import fold_ids
 from maskmake.data.structures import Structures, measure_structures
 from maskmake.data.tables import damaged
 from maskmake.runtime.documents import Keywords, read_document
+from maskmake.runtime.errors import UserError
 
 Length = Annotated[int, Keywords(minimum=1)]
 Channels = Annotated[int, Keywords(minimum=1, maximum=MOST_CHANNELS)]
@@ -102,6 +103,27 @@ def read_plan(path: str | Path, index: pd.DataFrame) -> Plan:
     if {len(intensity["mean"]), len(intensity["std"])} != {channels}:
         raise damaged(path, f"not one mean and std for each of {channels} channels", "plan")
     return plan
+
+
+def object_class_of(setting: str, plan: Plan) -> ObjectName:
+    """The class of the objects.
+
+    Args:
+        setting: ``decide.objects``: foreground, background, or auto for what ``plan.json`` says.
+        plan: contents of ``plan.json``.
+
+    Raises:
+        UserError: auto, and the plan is of an earlier version.
+    """
+    if setting != "auto":
+        return cast(ObjectName, setting)
+    if "objects" not in plan:
+        raise UserError(
+            "decide.objects: auto, but data/plan.json is of an earlier version and does not say "
+            "which class the objects are; set decide.objects to foreground or background, or add "
+            "-R plan to the command once, which trains again."
+        )
+    return plan["objects"]
 
 
 def fingerprint(

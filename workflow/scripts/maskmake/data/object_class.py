@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple, TypedDict
 import numpy as np
 from scipy import ndimage
 
-from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
+from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, where_labelled
 from maskmake.runtime.documents import Keywords
 
 ObjectName = Literal["foreground", "background"]
@@ -64,6 +64,11 @@ def find_object_class(labels: Iterable[np.ndarray]) -> ObjectClass:
         return {"objects": "background", "pieces": pieces}
     pieces = Pieces(foreground=foreground.as_objects, background=background.between)
     return {"objects": "foreground", "pieces": pieces}
+
+
+def object_label(label: np.ndarray, objects: ObjectName) -> np.ndarray:
+    """A label as one in which objects are foreground, and the other way round."""
+    return label if objects == "foreground" else where_labelled(label == 0, label)
 
 
 def _many(objects: _Class, other: _Class) -> bool:

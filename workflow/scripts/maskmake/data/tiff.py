@@ -166,8 +166,10 @@ def check_page(
         )
     if page.planarconfig not in (1, 2):
         raise _contradiction(f"PlanarConfiguration is {page.planarconfig}")
-    if 0 in page.shape or 0 in page.chunks:
+    if 0 in page.shape:
         raise _contradiction(f"the image is {page.imagelength} x {page.imagewidth} pixels")
+    if 0 in page.chunks:
+        raise _contradiction("its strips or tiles have no pixels")
     pieces = math.prod(page.chunked)
     if min(len(page.dataoffsets), len(page.databytecounts)) < pieces:
         raise _contradiction(f"{len(page.dataoffsets)} strips or tiles are listed of {pieces}")
@@ -209,8 +211,11 @@ def _check_codestreams(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> None
         tiff.filehandle.seek(offset)
         head = tiff.filehandle.read(min(count, HEAD))
         size = _jpeg_size(head) if page.compression in JPEG else _jpeg_2000_size(head)
-        if size is None or any(found > limit for found, limit in zip(size, limits, strict=True)):
-            raise _contradiction(f"a strip or tile says that it has {size} pixels")
+        if size is None:
+            raise _contradiction("a strip or tile does not begin as its compression does")
+        if any(found > limit for found, limit in zip(size, limits, strict=True)):
+            claimed = " x ".join(map(str, size))
+            raise _contradiction(f"a strip or tile says that it has {claimed} pixels")
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -6,13 +6,9 @@ the background it gets inverted labels and their probabilities, and what it foun
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
-import numpy as np
-
-from maskmake.data.fingerprint import Plan
-from maskmake.data.labels import where_labelled
-from maskmake.data.object_class import MANY, ObjectName
+from maskmake.data.fingerprint import Plan, object_class_of
+from maskmake.data.object_class import MANY, ObjectName, object_label
 from maskmake.masks.decision import (
     Curve,
     LearnedDecision,
@@ -23,7 +19,6 @@ from maskmake.masks.decision import (
     other_level,
     stored_decision,
 )
-from maskmake.runtime.errors import UserError
 from maskmake.scores.cases import Case, Cases
 
 
@@ -37,16 +32,10 @@ def resolve_objects(setting: str, plan: Plan) -> tuple[ObjectName, str]:
     Raises:
         UserError: auto, and the plan is of an earlier version.
     """
+    objects = object_class_of(setting, plan)
     if setting != "auto":
-        return cast(ObjectName, setting), f"decide.objects asks for {setting}."
-    if "objects" not in plan:
-        raise UserError(
-            "decide.objects: auto, but data/plan.json is of an earlier version and does not say "
-            "which class the objects are; set decide.objects to foreground or background, or add "
-            "-R plan to the command once, which trains again."
-        )
-    objects, pieces = plan["objects"], plan["pieces"]
-    other = other_class(objects)
+        return objects, f"decide.objects asks for {setting}."
+    pieces, other = plan["pieces"], other_class(objects)
     if pieces[objects] >= MANY * max(1, pieces[other]):
         found = (
             f"In the labels the {objects} falls into {pieces[objects]:.1f} pieces of like size, "
@@ -63,11 +52,6 @@ def resolve_objects(setting: str, plan: Plan) -> tuple[ObjectName, str]:
 def other_class(objects: ObjectName) -> ObjectName:
     """The class that is not the objects'."""
     return "background" if objects == "foreground" else "foreground"
-
-
-def object_label(label: np.ndarray, objects: ObjectName) -> np.ndarray:
-    """A label as one in which objects are foreground, and the other way round."""
-    return label if objects == "foreground" else where_labelled(label == 0, label)
 
 
 def object_case(case: Case, objects: ObjectName) -> Case:

@@ -5,6 +5,7 @@ never read. What there is to build says ``training.json``, and of ``model.keras`
 are taken, after they have been checked.
 """
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -15,11 +16,18 @@ import numpy as np
 from maskmake.network.networks import build_network, known_encoders
 from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.runtime.errors import UserError, first_line
+from maskmake.runtime.memory import available_memory
 
 ARRAYS = "model.weights.h5"
-# Groups and arrays, and bytes beside the numbers. SENet-154 has some 3,200 grouped convolutions,
-# with five of them each; HDF5 takes about 800 bytes for one.
+# Groups and arrays, and bytes beside the numbers: 411 and 0.3 MB with a ResNet-18. SENet-154 has
+# most, some 3,200 grouped convolutions; the slow tests load each of the 128 networks.
 MOST_OBJECTS, MOST_BESIDE = 40_000, 2**25
+# Reading takes the member once, its largest array once more, and a byte for each of its numbers.
+COPIES = 2.25
+# What HDF5 keeps in heaps that may be compressed, as bits of the messages of a header: links,
+# filters and attributes of the newer kind. Nothing limits what such a heap unpacks to, and Keras
+# writes none. Without them, HDF5 takes no more memory than the member has bytes.
+COMPRESSIBLE = 1 << 0x02 | 1 << 0x0B | 1 << 0x15
 # The state of a layer that draws random numbers; no number of the network.
 RANDOM_STATE = "seed_generator/vars/0"
 
@@ -90,8 +98,9 @@ def check_arrays(path: str | Path, parameters: int) -> None:
         parameters: the count of all numbers in the arrays.
 
     Raises:
-        UserError: the file is no archive or is damaged, has other things than plain arrays, has
-            another count of numbers, or one that is not finite.
+        UserError: the file is no archive or is damaged, is larger than that many numbers or the
+            memory, has other things than plain arrays, has another count of numbers, or one that is
+            not finite.
     """
     try:
         found = _count_numbers(_read_member(Path(path), parameters))
@@ -99,6 +108,10 @@ def check_arrays(path: str | Path, parameters: int) -> None:
         raise UserError(f"{path}: {error}; {REMEDY}") from None
     except (KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)}); {REMEDY}") from error
+    except MemoryError as error:
+        raise UserError(
+            f"{path}: no memory to read it ({first_line(error)}); close what else uses memory."
+        ) from error
     except zipfile.BadZipFile as error:
         raise UserError(f"{path}: damaged ({first_line(error)}); {REMEDY}") from error
     if found != parameters:
@@ -108,16 +121,22 @@ def check_arrays(path: str | Path, parameters: int) -> None:
 
 
 def _read_member(path: Path, parameters: int) -> bytes:
+    # Of the file as it lies on the disk: what an archive claims can be anything.
+    size, most = path.stat().st_size, 4 * parameters + MOST_BESIDE
+    if size > most:
+        raise UserError(
+            f"has {size} bytes; expected at most {most} for the {parameters} parameters of "
+            "training.json"
+        )
+    needed, free = COPIES * size, available_memory()
+    if needed > free:
+        raise MemoryError(f"it needs {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(ARRAYS)
         if member.compress_type != zipfile.ZIP_STORED:  # a bomb would be
             raise UserError(f"{ARRAYS} is compressed; expected it as Keras writes it")
-        most = 4 * parameters + MOST_BESIDE
-        if member.file_size > most:
-            raise UserError(
-                f"{ARRAYS} has {member.file_size} bytes; expected at most {most} for "
-                f"{parameters} parameters"
-            )
+        if member.file_size > size:
+            raise UserError(f"{ARRAYS} claims {member.file_size} bytes in a file of {size}")
         return archive.read(member)  # to its end, which compares its checksum
 
 
@@ -126,7 +145,7 @@ def _count_numbers(content: bytes) -> int:
 
     Links to other files and to other names are not followed, so what lies behind them is missing.
     """
-    with h5py.File(h5py.h5f.open_file_image(content)) as file:
+    with h5py.File(io.BytesIO(content), "r") as file:
         arrays = [file[name] for name in _array_names(file)]
         for array in arrays:
             _check_array(array, len(content))
@@ -146,11 +165,14 @@ def _array_names(file: h5py.File) -> list[str]:
         objects += 1
         if objects > MOST_OBJECTS:
             raise UserError(f"{ARRAYS} has more than {MOST_OBJECTS} groups and arrays")
+        if info.hdr.mesg.present & COMPRESSIBLE:
+            raise UserError(f"{ARRAYS}: {name.decode()} is kept in a way that Keras does not use")
         if info.type == h5py.h5o.TYPE_DATASET:
             names.append(name.decode())
         elif info.type != h5py.h5o.TYPE_GROUP:
             raise UserError(f"{ARRAYS}: {name.decode()} is no array")
 
+    look(b"/", h5py.h5o.get_info(file.id))
     # Without opening the groups, which would take three times as long.
     h5py.h5o.visit(file.id, look, info=True)
     return names

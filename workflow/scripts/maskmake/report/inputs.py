@@ -21,9 +21,9 @@ from maskmake.masks.run_folds import check_fold_files
 from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.plan.run_plan import RunPlan, read_run_plan
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv, read_json
+from maskmake.runtime.files import read_csv, read_json, sha256
 from maskmake.scores.calibration import CALIBRATION_BINS
-from maskmake.scores.comparison import PAIR_COLUMNS, SEPARATOR
+from maskmake.scores.comparison import PAIR_COLUMNS, PAIRED_SCORES, SEPARATOR
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,10 @@ def read_runs(
             trainings=trainings,
             plan=read_run_plan(inputs.plans[i]),
             decision=decision,
-            specks=_read_specks(inputs.diagnosis[i]),
+            specks=_read_specks(
+                inputs.diagnosis[i],
+                [inputs.specks[i], inputs.speck_drawings[i], inputs.speck_tables[i]],
+            ),
             metrics=read_json(inputs.metrics[i]),
             per_image=_read_per_image(inputs.per_image[i], test_ids),
             reliability=_read_reliability(inputs.reliability[i]),
@@ -200,6 +203,9 @@ def read_comparison(
     recipes = pd.concat([pairs["run"], pairs["other"]]).astype(str).str.split(SEPARATOR)
     if set(recipes.explode()) != (set(runs) if len(runs) > 1 else set()):
         raise damaged(inputs.pairs, "other runs than those of comparison.csv", "compare")
+    for (run, other), rows in pairs.groupby(["run", "other"], sort=False):
+        if rows["score"].tolist() != PAIRED_SCORES:
+            raise damaged(inputs.pairs, f"not every score of {run} and {other} once", "compare")
     return table.set_index("run"), pairs
 
 
@@ -227,11 +233,16 @@ def _read_reliability(path: str) -> pd.DataFrame:
     return table
 
 
-def _read_specks(path: str) -> dict:
+def _read_specks(path: str, beside: list[str]) -> dict:
+    """The numbers, once the files beside them are those that were written with them."""
     specks = read_json(path)
     if "by_cause" not in specks:
         raise UserError(
             f"{path}: found the file of an earlier version, without the numbers of each cause; "
             "expected by_cause; add -R diagnose_run to the command once."
         )
+    sums = specks.get("sha256", {})  # not in older files
+    for file in beside:
+        if sums.get(Path(file).name, sha256(file)) != sha256(file):
+            raise damaged(file, "other bytes (SHA-256) than specks.json has", "diagnose_run")
     return specks

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from maskmake.data.object_class import object_label
 from maskmake.masks.components import find_components
 from maskmake.masks.decision import (
     Decision,
@@ -15,7 +16,6 @@ from maskmake.masks.decision import (
     object_probability,
     other_level,
 )
-from maskmake.masks.object_terms import object_label
 from maskmake.masks.objectives import TINY
 from maskmake.masks.specks import CAUSES, WINDOW
 from maskmake.report import figures, pictures

@@ -45,8 +45,13 @@ def counting_scores(best: Run, looks: Sequence[Look]) -> list[Counting]:
     ]
     counts = [look.objects[LABEL] for look in looks]
     if best.decision["upper"] is not None or objects == "background":
+        of_run = (
+            "a second level separates objects"
+            if best.decision["upper"] is not None
+            else "objects are the background"
+        )
         found.append(
-            Counting("v_rand", "objects touch, and it falls where two are merged or one is split")
+            Counting("v_rand", f"{of_run}, and it falls where two are merged or one is split")
         )
     width = _width(looks)
     if width <= THIN and _length(looks, width) > LONG * width:

@@ -26,6 +26,8 @@ PAIR_COLUMNS = [
     "run", "other", "score", "difference", "low", "high", "share", "images", "run_seeds",
     "other_seeds", "smallest", "verdict",
 ]  # fmt: skip
+# Scores of which every two runs are compared: those with a better direction.
+PAIRED_SCORES = [score for score in SCORES if HIGHER_IS_BETTER[score] is not None]
 
 NO_DIFFERENCE = "no difference"
 TOO_SMALL = "no difference that matters"
@@ -175,8 +177,7 @@ def compare_pairs(
         | _difference(score, [runs[run] for run in first], [runs[run] for run in second], weights)
         | {"smallest": smallest if HIGHER_IS_BETTER[score] else np.nan}
         for first, second in pairs
-        for score in SCORES
-        if HIGHER_IS_BETTER[score] is not None
+        for score in PAIRED_SCORES
     ]
     of_one_recipe = {frozenset(pair) for recipe in recipes for pair in combinations(recipe, 2)}
     for row in rows:

@@ -34,6 +34,7 @@ IN_THE_CONFIGURATION = {
     "dataset.value_range": "dataset.range",
     "dataset.threshold": "dataset.label_threshold",
     "dataset.tolerance": "dataset.label_tolerance",
+    "train.objects": "decide.objects",
     "dataset.image_normalization": "train.normalization (image in all runs)",
 }
 PARAMS = re.compile(

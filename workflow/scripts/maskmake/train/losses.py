@@ -49,11 +49,11 @@ def bce_dice(labels, logits, labelled=None):
 
 
 def bce_borders(labels, logits, borders, labelled=None):
-    """Binary cross-entropy that weighs the background between objects up to elevenfold.
+    """Binary cross-entropy that weighs what lies between objects up to elevenfold.
 
     1 + w0 exp(-(d1 + d2)^2 / (2 sigma^2)) is the weight of a pixel, with w0 10 and without the
-    class balance: Ronneberger, Fischer, Brox 2015, U-Net. So it is not the same for a label and
-    its negative.
+    class balance: Ronneberger, Fischer, Brox 2015, U-Net. It is the same for a label and its
+    negative, if the objects are.
 
     Args:
         labels: (B, H, W, 1).

@@ -16,20 +16,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from maskmake.data.fingerprint import Plan, read_plan
+from maskmake.data.fingerprint import Plan, object_class_of, read_plan
 from maskmake.data.labels import IGNORED
 from maskmake.data.normalization import StoreMoments
+from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import describe_device, device_kind, resolve_precision, shard, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
 from maskmake.network.networks import build_network, save_network
-from maskmake.network.settings import (
-    NetworkSettings,
-    TrainingRecord,
-    TrainSettings,
-)
+from maskmake.network.settings import NetworkSettings, TrainingRecord, TrainSettings
 from maskmake.runtime.files import writable_array, write_json
 from maskmake.runtime.log import logger
 from maskmake.runtime.version import commit
@@ -170,6 +167,7 @@ def train_fold(
     inputs: dict[str, Path],
     outputs: dict[str, Path],
     tensorboard: bool = False,
+    objects: str = "auto",
 ) -> None:
     """Train one network, or resume a training that was killed.
 
@@ -181,6 +179,7 @@ def train_fold(
             that starts from weights, ``encoder_weights``.
         outputs: paths ``model``, ``history``, ``training``, ``augmented``.
         tensorboard: whether to write event files to the folder ``tensorboard`` beside them.
+        objects: ``decide.objects``, for the loss that weighs what lies between them.
 
     Raises:
         UserError: the images are not for the settings, an input is damaged, the weights do not fit
@@ -207,11 +206,12 @@ def train_fold(
         len(validation.ids),
     )
     _write_augmented(outputs["augmented"], settings, training, std_of(settings, plan))
-    program = [code, precision, device_kind(), keras.__version__]
+    program = [code, precision, device_kind(), keras.__version__, objects]
     state = State(outputs["model"].parent, _state_key(settings, fold, program, inputs))
     if settings.loss == "bce_borders":
-        labels = with_border_weights(training.labels, training.ids + validation.ids, state.borders)
-        training, validation = (replace(part, labels=labels) for part in (training, validation))
+        training, validation = _with_borders(
+            training, validation, state.borders, object_class_of(objects, plan)
+        )
     validation_patches = FixedPatches(
         validation, settings.batch, most=settings.steps * settings.batch
     )
@@ -234,6 +234,15 @@ def train_fold(
     record = _record(settings, fold, plan, precision, device, engine, recorder)
     write_json(outputs["training"], record)
     _keep_best(engine, settings, state, recorder, outputs["model"])
+
+
+def _with_borders(
+    training: PatchSource, validation: PatchSource, path: Path, objects: ObjectName
+) -> tuple[PatchSource, PatchSource]:
+    """The two with the border weights of their labels."""
+    ids = training.ids + validation.ids
+    labels = with_border_weights(training.labels, ids, path, objects)
+    return replace(training, labels=labels), replace(validation, labels=labels)
 
 
 def _patch_sources(
