@@ -9,6 +9,7 @@ import pandas as pd
 from maskmake.data.audit_page import Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.findings import Finding, Level, pair_findings, sentences
+from maskmake.data.folded import Sentence, files_of
 from maskmake.data.image_findings import (
     channel_faults,
     image_warnings,
@@ -58,7 +59,6 @@ class Audit:
         manifest: one row for each pair that could be read, in natural order of the ids.
         findings: those of single pairs; their faults and warnings are also among the above.
         facts: what each pair of the manifest looks like, by its id.
-        files: all files of a fault that several have alike, by its sentence.
         pictures: of the pairs that the page shows.
     """
 
@@ -67,7 +67,6 @@ class Audit:
     manifest: pd.DataFrame
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, PairFacts] = field(default_factory=dict)
-    files: dict[str, list[str]] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
 
 
@@ -93,10 +92,12 @@ def validate_dataset(
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
-    verdict = f"{_verdict(audit)}: {html_path}"
+    end = [f"{_verdict(audit)}: {html_path}"]
+    if any(map(files_of, audit.faults + audit.warnings)):
+        end.insert(0, f"Where only the first of several files is named, {html_path} lists all.")
     if audit.faults:
         write_page(audit, html_path)
-        raise UserError(f"{fault_error(audit.faults, html_path)}\n{verdict}")
+        raise UserError("\n".join([str(fault_error(audit.faults, html_path)), *end]))
     write_audit(audit, json_path, html_path, manifest_path)
     sums = {table: sha256(table)} if (table := settings.get("table")) else {}
     for kind in ("image", "label"):
@@ -108,7 +109,8 @@ def validate_dataset(
     for file, sha256_of_file in sums.items():
         contents[file] = contents[file]._replace(sha256=sha256_of_file)
     write_record(record, contents)
-    logger.info("%s", verdict)
+    for line in end:
+        logger.info("%s", line)
 
 
 def _verdict(audit: Audit) -> str:
@@ -199,7 +201,7 @@ def audit_dataset(
     findings = pair_findings(manifest, facts, looks, read.fits)
     faults.extend(sentences(findings, "fault"))
     warnings.extend(sentences(findings, "warning"))
-    audit = Audit(faults, warnings, manifest, findings, facts, read.files)
+    audit = Audit(faults, warnings, manifest, findings, facts)
     return replace(audit, pictures=_pictures(audit, read, looks, reading, processes))
 
 
@@ -253,9 +255,10 @@ def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
         if len(copies) > 1:
             named = ", ".join(copies[:NAMED_COPIES])
             more = f" and {len(copies) - NAMED_COPIES} more" if len(copies) > NAMED_COPIES else ""
-            yield (
+            yield Sentence(
                 f"{named}{more} are copies of one image; a copy among the training images makes "
-                "the score of a test image worthless; remove all but one."
+                "the score of a test image worthless; remove all but one.",
+                copies,
             )
 
 
@@ -293,9 +296,7 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    page = audit_page(
-        _summary(audit), audit.manifest, audit.findings, audit.facts, audit.files, audit.pictures
-    )
+    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts, audit.pictures)
     write_text(html_path, page)
 
 

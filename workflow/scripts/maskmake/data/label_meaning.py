@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from maskmake.data.folded import Sentence, about
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_faults import (
     FEW,
@@ -22,7 +23,6 @@ from maskmake.data.label_faults import (
     likely_foreground,
     list_values,
     middle_fault,
-    name_labels,
     nodata_warning,
     polarity_findings,
     pool_values,
@@ -30,6 +30,7 @@ from maskmake.data.label_faults import (
     wrong_range_fault,
 )
 from maskmake.data.label_ignored import Ignore
+from maskmake.data.label_names import describe_files
 from maskmake.data.label_values import (
     ABOVE,
     NONZERO,
@@ -265,19 +266,20 @@ def _check_sides(labels: dict[str, LabelFacts], settled: Settled, settings: Labe
     if not empty:
         return
     if settings.empty == "accept" and len(max(sides.values(), key=len)) < len(labels):
-        settled.warnings.append(
+        text = (
             f"{len(empty)} of {len(labels)} labels hold only background or only foreground, "
-            f"such as {empty[0]}; dataset.empty_labels accepts them."
+            f"such as {describe_files(empty[0])}; dataset.empty_labels accepts them."
         )
+        settled.warnings.append(Sentence(text, empty))
         return
     for side, paths in sides.items():
         if paths:
-            settled.faults.append(
-                f"{name_labels(paths)}: every pixel is {side} "
-                f"({describe_values(labels[paths[0]])}); expected background and foreground; "
-                "remove the pair, or, where other labels have both, set dataset.empty_labels to "
-                "accept."
+            text = (
+                f"every pixel is {side} ({describe_values(labels[paths[0]])}); expected "
+                "background and foreground; remove the pair, or, where other labels have both, "
+                "set dataset.empty_labels to accept."
             )
+            settled.faults.append(about(paths, "label", text))
 
 
 def _values(facts: LabelFacts) -> list[int]:
