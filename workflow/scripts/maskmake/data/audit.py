@@ -9,7 +9,7 @@ import pandas as pd
 from maskmake.data.audit_page import Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.findings import Finding, Level, pair_findings, sentences
-from maskmake.data.folded import Sentence, files_of
+from maskmake.data.folded import Sentence, counted, files_of
 from maskmake.data.image_findings import (
     channel_faults,
     image_warnings,
@@ -164,7 +164,7 @@ def audit_dataset(
     pairs = find_pairs(images, labels, table, faults, warnings)
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
-    logger.info("Reading %d images and their labels.", len(pairs))
+    logger.info("Reading %s.", counted(len(pairs), "labelled image"))
     reading = Reading(channels, ignore, foreground)
     read = read_pairs(pairs, reading, processes, faults)
     found, labels_found, facts = read.table, read.labels, read.facts
