@@ -275,6 +275,14 @@ def test_object_numbers_are_looked_at_in_bands(rows, monkeypatch):
     )
 
 
+def test_object_numbers_that_are_cut_by_their_value_are_a_warning():
+    y, x = np.mgrid[:SIDE, :SIDE]
+    write([((1 + (y // 6) * 16 + x // 6) % 256 * mask).astype(np.uint8) for mask in MASKS])
+    (warning,) = audit(tolerance=1).warnings
+    assert "and 5 more labels: the values look like object numbers, and only those above" in warning
+    assert "set dataset.foreground to objects" in warning
+
+
 def test_many_small_objects_in_8_bits_are_taken():
     y, x = np.mgrid[:SIDE, :SIDE]
     numbers = (1 + (y // 6) * 16 + x // 6) % 256

@@ -173,10 +173,20 @@ def _cut(labels: dict[str, LabelFacts], threshold: float, tolerance: float) -> S
     top = label_range(largest)
     settled = Settled(f"{ABOVE}{threshold * top:g}")
     settled.faults.extend(middle_fault(labels, threshold, tolerance, top))
+    if numbered := [path for path, facts in labels.items() if facts.has_object_numbers]:
+        settled.warnings.append(about(numbered, "label", _cut_numbers(settled.meaning)))
     for side, found in _one_sided(labels, settled.meaning).items():
         wrong = [path for path in found if not set(_values(labels[path])) <= {0, top}]
         settled.faults.extend(wrong_range_fault(labels, wrong, side, threshold, top))
     return settled
+
+
+def _cut_numbers(meaning: str) -> str:
+    return (
+        f"the values look like object numbers, and only those {meaning} are foreground, so "
+        "whole objects may become background; if they are numbers, set dataset.foreground to "
+        "objects, in place of dataset.label_threshold and dataset.label_tolerance."
+    )
 
 
 # --- auto ---------------------------------------------------------------------------------------
