@@ -484,6 +484,53 @@ def test_the_page_lists_all_files_of_a_fault_that_they_have_alike(dataset):
     assert "images/1.png, images/2.png" in Path("audit.html").read_text(encoding="utf-8")
 
 
+def third_values():
+    for name in ("1", "3"):
+        label = half()
+        label[0, :2] = 7
+        save(Path(f"labels/{name}.png"), label)
+    return "labels/1.png and 1 more label have the value 7", "labels/1.png, labels/3.png"
+
+
+def empty_labels():
+    for name in ("0", "2"):
+        save(Path(f"labels/{name}.png"), half(0))
+    return "labels/0.png and 1 more label: every pixel is background", "labels/0.png, labels/2.png"
+
+
+def constant_images():
+    for name in ("1", "2"):
+        save(Path(f"images/{name}.png"), np.full((SIDE, SIDE), 9, np.uint8))
+    return "images/1.png and 1 more image: every pixel has one value", "images/1.png, images/2.png"
+
+
+def dead_links():
+    names = [f"images/{number}.png" for number in range(5, 10)]
+    for name in names:
+        Path(name).symlink_to("nowhere")
+    return "images/7.png (to nowhere) and 2 more", ", ".join(names)
+
+
+@pytest.mark.parametrize("plant", [third_values, empty_labels, constant_images, dead_links])
+def test_the_page_lists_all_files_where_a_sentence_names_the_first(plant, dataset):
+    named, files = plant()
+    with pytest.raises(UserError) as error:
+        validate_dataset({**SETTINGS, "empty_labels": "refuse"}, "record.csv", *RESULTS)
+    lines = str(error.value).splitlines()
+    assert any(named in line for line in lines)
+    assert lines[-2] == "Where only the first of several files is named, audit.html lists all."
+    assert f"</summary>{files}</details>" in Path("audit.html").read_text(encoding="utf-8")
+
+
+def test_a_label_of_several_files_is_named_by_its_first(dataset):
+    for number in range(4):
+        Path(f"labels/{number}.png").unlink()
+        for name in "ab":
+            save(Path(f"labels/{number}/{name}.png"), half(255 if number else 0))
+    (fault,) = audit_dataset("images", "labels/*/*.png").faults
+    assert fault.startswith("labels/0/a.png and 1 more: every pixel is background")
+
+
 def test_of_many_faults_twenty_are_printed_and_the_page_is_named():
     head, *faults = refused(57)
     assert head.endswith("audit.html shows all of them, and these are the first 20:")

@@ -8,7 +8,12 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
+from maskmake.data import label_facts as label_facts_module
+from maskmake.data import label_values
 from maskmake.data.audit import Audit, audit_dataset
+from maskmake.data.label_facts import label_facts
+from maskmake.data.label_files import LabelFile
+from maskmake.data.label_values import lines_between
 from maskmake.data.labels import IGNORED
 from maskmake.data.pixel_store import build_store
 from maskmake.runtime.files import read_csv, write_csv
@@ -251,6 +256,31 @@ def test_object_numbers_are_foreground_with_lines_between_objects_that_touch(dty
         # One pixel wide: no object loses both sides of a border.
         assert removed.sum() < 0.25 * (label > 0).sum()
         assert set(np.unique(label)) == set(np.unique(label[(found > 0) | (label == 0)]))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_object_numbers_are_looked_at_in_bands(rows, monkeypatch):
+    """Bands of some rows give what the whole label does, wherever their borders lie."""
+    rng = np.random.default_rng(rows)
+    label = np.kron(rng.integers(0, 6, (9, 11)), np.ones((3, 2), int)).astype(np.uint8)
+    whole = lines_between(label), label_facts(LabelFile(label, None, None), None).pieces
+    for module in (label_values, label_facts_module):
+        monkeypatch.setattr(module, "COUNTED", rows * label.shape[1])
+    lines, pieces = lines_between(label), label_facts(LabelFile(label, None, None), None).pieces
+    assert np.array_equal(lines, whole[0])
+    assert (
+        pieces
+        == whole[1]
+        == tuple(ndimage.label(label == value, np.ones((3, 3)))[1] for value in range(1, 6))
+    )
+
+
+def test_object_numbers_that_are_cut_by_their_value_are_a_warning():
+    y, x = np.mgrid[:SIDE, :SIDE]
+    write([((1 + (y // 6) * 16 + x // 6) % 256 * mask).astype(np.uint8) for mask in MASKS])
+    (warning,) = audit(tolerance=1).warnings
+    assert "and 5 more labels: the values look like object numbers, and only those above" in warning
+    assert "set dataset.foreground to objects" in warning
 
 
 def test_many_small_objects_in_8_bits_are_taken():

@@ -9,6 +9,7 @@ import pandas as pd
 from maskmake.data.audit_page import Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.findings import Finding, Level, pair_findings, sentences
+from maskmake.data.folded import Sentence, counted, files_of
 from maskmake.data.image_findings import (
     channel_faults,
     image_warnings,
@@ -58,7 +59,6 @@ class Audit:
         manifest: one row for each pair that could be read, in natural order of the ids.
         findings: those of single pairs; their faults and warnings are also among the above.
         facts: what each pair of the manifest looks like, by its id.
-        files: all files of a fault that several have alike, by its sentence.
         pictures: of the pairs that the page shows.
     """
 
@@ -67,7 +67,6 @@ class Audit:
     manifest: pd.DataFrame
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, PairFacts] = field(default_factory=dict)
-    files: dict[str, list[str]] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
 
 
@@ -93,6 +92,8 @@ def validate_dataset(
     audit = audit_dataset(**settings)
     for warning in audit.warnings:
         logger.warning("%s", warning)
+    if any(map(files_of, audit.faults + audit.warnings)):
+        logger.info("Where only the first of several files is named, %s lists all.", html_path)
     if audit.faults:
         write_page(audit, html_path)
         raise fault_error(audit, html_path)
@@ -161,7 +162,7 @@ def audit_dataset(
     pairs = find_pairs(images, labels, table, faults, warnings)
     if not pairs:
         return Audit(faults, warnings, pd.DataFrame(columns=MANIFEST_COLUMNS))
-    logger.info("Reading %d images and their labels.", len(pairs))
+    logger.info("Reading %s.", counted(len(pairs), "labelled image"))
     reading = Reading(channels, ignore, foreground)
     read = read_pairs(pairs, reading, processes, faults)
     found, labels_found, facts = read.table, read.labels, read.facts
@@ -198,7 +199,7 @@ def audit_dataset(
     findings = pair_findings(manifest, facts, looks, read.fits)
     faults.extend(sentences(findings, "fault"))
     warnings.extend(sentences(findings, "warning"))
-    audit = Audit(faults, warnings, manifest, findings, facts, read.files)
+    audit = Audit(faults, warnings, manifest, findings, facts)
     return replace(audit, pictures=_pictures(audit, read, looks, reading, processes))
 
 
@@ -255,9 +256,10 @@ def _copy_warnings(manifest: pd.DataFrame) -> Iterator[str]:
         if len(copies) > 1:
             named = ", ".join(copies[:NAMED_COPIES])
             more = f" and {len(copies) - NAMED_COPIES} more" if len(copies) > NAMED_COPIES else ""
-            yield (
+            yield Sentence(
                 f"{named}{more} are copies of one image; a copy among the training images makes "
-                "the score of a test image worthless; remove all but one."
+                "the score of a test image worthless; remove all but one.",
+                copies,
             )
 
 
@@ -295,9 +297,7 @@ def write_audit(audit: Audit, json_path: str, html_path: str, manifest_path: str
 
 def write_page(audit: Audit, html_path: str | Path) -> None:
     """Write the audit as a page without external resources."""
-    page = audit_page(
-        _summary(audit), audit.manifest, audit.findings, audit.facts, audit.files, audit.pictures
-    )
+    page = audit_page(_summary(audit), audit.manifest, audit.findings, audit.facts, audit.pictures)
     write_text(html_path, page)
 
 

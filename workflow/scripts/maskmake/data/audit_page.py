@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from maskmake.data.findings import Finding, Level, far_places, parts_of
+from maskmake.data.folded import files_of
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.pair_facts import PairFacts
 from maskmake.data.pair_pictures import MOST_PICTURES, SAMPLED
@@ -54,7 +55,6 @@ def audit_page(
     manifest: pd.DataFrame,
     findings: list[Finding],
     facts: dict[str, PairFacts],
-    files: dict[str, list[str]],
     pictures: list[Picture],
 ) -> str:
     """HTML of the page, which needs no other file.
@@ -64,7 +64,6 @@ def audit_page(
         manifest: one row for each pair.
         findings: those that name their pairs; the sentences of others are in the summary alone.
         facts: of each pair, by its id.
-        files: all files of a fault that several have alike, by its sentence.
         pictures: in their order.
     """
     templates = Environment(
@@ -86,7 +85,7 @@ def audit_page(
         browser=None,
         summary=summary,
         cards={
-            level: [(parts_of(text), files.get(text, [])) for text in texts[level][:LISTED]]
+            level: [(parts_of(text), files_of(text)) for text in texts[level][:LISTED]]
             for level in LEVELS
         },
         looks=LOOKS,

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from maskmake.data.folded import Sentence, about, counted
 from maskmake.data.image_findings import SMALLEST_SIDE
 from maskmake.data.label_facts import LabelFacts
-from maskmake.data.label_faults import name_labels
 from maskmake.data.label_fit import OtherFit
 from maskmake.data.pair_facts import MANY_VALUES, SMALL_OBJECT, PairFacts, is_exchanged
 
@@ -110,23 +110,27 @@ def _small(rows: pd.DataFrame) -> Iterator[Finding]:
     found = rows.loc[sides.index[sides < SMALLEST_SIDE]]
     if len(found):
         size = f"{found['height'].iloc[0]} x {found['width'].iloc[0]}"
-        yield Finding(
+        yield _of_files(
             "fault",
-            f"{_images(found)}: {size} pixels (height x width); expected at least {SMALLEST_SIDE} "
+            found,
+            "image",
+            f"{size} pixels (height x width); expected at least {SMALLEST_SIDE} "
             "on each side, which the network needs; remove the image and its label.",
-            tuple(found["id"]),
         )
 
 
 def _exchange(rows: pd.DataFrame) -> Finding:
     first = rows.iloc[0]
-    many = f" and so for {_counted(len(rows) - 1, 'more pair')}" if len(rows) > 1 else ""
+    many = f" and so for {counted(len(rows) - 1, 'more pair')}" if len(rows) > 1 else ""
     return Finding(
         "fault",
-        f"{first['image']}: at most 2 values, as in a label, and its label {first['label']} has "
-        f"{MANY_VALUES} or more, as in an image{many}; expected images in the one folder and "
-        "labels in the other; exchange the files, or, where all are exchanged, dataset.images and "
-        "dataset.labels.",
+        Sentence(
+            f"{first['image']}: at most 2 values, as in a label, and its label {first['label']} "
+            f"has {MANY_VALUES} or more, as in an image{many}; expected images in the one folder "
+            "and labels in the other; exchange the files, or, where all are exchanged, "
+            "dataset.images and dataset.labels.",
+            rows["image"],
+        ),
         tuple(rows["id"]),
     )
 
@@ -138,11 +142,12 @@ def _constant(rows: pd.DataFrame) -> Iterator[Finding]:
         if len(found):
             value = found["facts"].iloc[0].value
             nothing = " and nothing is labelled" if level == "warning" else ""
-            yield Finding(
+            yield _of_files(
                 level,
-                f"{_images(found)}: every pixel has one value ({value:g}){nothing}; expected an "
+                found,
+                "image",
+                f"every pixel has one value ({value:g}){nothing}; expected an "
                 "image that shows something; replace the image, or remove it and its label.",
-                tuple(found["id"]),
             )
 
 
@@ -150,12 +155,13 @@ def _saturated(rows: pd.DataFrame) -> Iterator[Finding]:
     found = _worst_first(rows, lambda facts: facts.at_top if facts.values > 2 else 0, SATURATED)
     if len(found):
         share = found["facts"].iloc[0].at_top
-        yield Finding(
+        yield _of_files(
             "warning",
-            f"{_images(found)}: {100 * share:.3g} % of the pixels have the highest value of the "
+            found,
+            "image",
+            f"{100 * share:.3g} % of the pixels have the highest value of the "
             "image; expected few, since nothing can be told apart where an image is saturated; "
             "look at the picture, and export it without clipping.",
-            tuple(found["id"]),
         )
 
 
@@ -163,24 +169,26 @@ def _empty(rows: pd.DataFrame) -> Iterator[Finding]:
     found = _worst_first(rows, lambda facts: facts.commonest, EMPTY_PIXELS)
     if len(found):
         share = found["facts"].iloc[0].commonest
-        yield Finding(
+        yield _of_files(
             "warning",
-            f"{_images(found)}: {100 * share:.4g} % of the pixels have one value, so the image is "
+            found,
+            "image",
+            f"{100 * share:.4g} % of the pixels have one value, so the image is "
             "nearly empty; expected an image that shows what is labelled; look at it, and remove "
             "the pair if it shows nothing.",
-            tuple(found["id"]),
         )
     rest = rows.drop(found.index)
     for _, alike in rest.groupby("dtype", sort=False):
         median = float(np.median([facts.spread for facts in alike["facts"]]))
         flat = _worst_first(alike, lambda facts: -facts.spread, -EMPTY_SPREAD * median)
         if len(flat) and median:
-            yield Finding(
+            yield _of_files(
                 "warning",
-                f"{_images(flat)}: nearly no contrast, 99 % of the values lie within "
+                flat,
+                "image",
+                "nearly no contrast, 99 % of the values lie within "
                 f"{flat['facts'].iloc[0].spread:.3g}, and within {median:.3g} in the median image; "
                 "expected images of similar contrast; look whether the image is empty.",
-                tuple(flat["id"]),
             )
 
 
@@ -190,13 +198,13 @@ def _shares(rows: pd.DataFrame) -> Iterator[Finding]:
     far = far_places(np.log(share / (1 - share)))
     if far:
         found = labelled.iloc[far]
-        yield Finding(
+        yield _of_files(
             "warning",
-            f"{name_labels(list(found['label']))}: foreground is "
-            f"{100 * found['foreground'].iloc[0]:.3g} % of the pixels, in the median label "
-            f"{100 * float(np.median(share)):.3g} %; expected shares nearer to each other; look "
-            "whether the label is complete and belongs to its image.",
-            tuple(found["id"]),
+            found,
+            "label",
+            f"foreground is {100 * found['foreground'].iloc[0]:.3g} % of the pixels, in the "
+            f"median label {100 * float(np.median(share)):.3g} %; expected shares nearer to each "
+            "other; look whether the label is complete and belongs to its image.",
         )
 
 
@@ -205,26 +213,31 @@ def _small_objects(rows: pd.DataFrame) -> Iterator[Finding]:
     if len(found):
         counts = [facts.small_objects for facts in found["facts"]]
         together = f", {sum(counts)} together" if len(counts) > 1 else ""
-        yield Finding(
+        yield _of_files(
             "warning",
-            f"{name_labels(list(found['label']))}: {_counted(counts[0], 'object')} below "
+            found,
+            "label",
+            f"{counted(counts[0], 'object')} below "
             f"{SMALL_OBJECT} pixels{together}; expected objects, not specks; remove them if they "
             "are slips of the tool, since scores of objects count each of them.",
-            tuple(found["id"]),
         )
 
 
 def _other_fits(manifest: pd.DataFrame, fits: list[OtherFit]) -> Finding:
     fit, many = fits[0], ""
     if len(fits) > 1:
-        many = f" and so for {_counted(len(fits) - 1, 'more image')}"
+        many = f" and so for {counted(len(fits) - 1, 'more image')}"
     own = manifest[manifest["id"] == fit.image].iloc[0]
     other = manifest[manifest["id"] == fit.label].iloc[0]
+    images = manifest.set_index("id")["image"]
     return Finding(
         "warning",
-        f"{own['image']}: {other['label']} fits it better than its own label (agreement of edges "
-        f"{fit.other:.2f} against {fit.own:.2f}){many}; expected each label to fit its own image "
-        "best; look whether labels are shifted by one or exchanged.",
+        Sentence(
+            f"{own['image']}: {other['label']} fits it better than its own label (agreement of "
+            f"edges {fit.other:.2f} against {fit.own:.2f}){many}; expected each label to fit its "
+            "own image best; look whether labels are shifted by one or exchanged.",
+            [images[fit.image] for fit in fits],
+        ),
         tuple(fit.image for fit in fits),
     )
 
@@ -235,22 +248,24 @@ def _looks_apart(rows: pd.DataFrame) -> Iterator[Finding]:
     if far := far_places(sizes):
         found = rows.iloc[far]
         size = f"{found['height'].iloc[0]} x {found['width'].iloc[0]}"
-        yield Finding(
+        yield _of_files(
             "note",
-            f"{_images(found)}: {size} pixels (height x width), a size far from those of the "
+            found,
+            "image",
+            f"{size} pixels (height x width), a size far from those of the "
             "others; look whether the scale is the same.",
-            tuple(found["id"]),
         )
     for _, alike in rows.groupby(["dtype", "channels"], sort=False):
         brightness = np.array([facts.brightness for facts in alike["facts"]])
         if far := far_places(brightness, LEAST_DEVIATION * float(np.abs(brightness).max())):
             found = alike.iloc[far]
-            yield Finding(
+            yield _of_files(
                 "note",
-                f"{_images(found)}: mean brightness {found['facts'].iloc[0].brightness:.4g}, "
+                found,
+                "image",
+                f"mean brightness {found['facts'].iloc[0].brightness:.4g}, "
                 f"{np.median(brightness):.4g} in the median image; look whether it was taken as "
                 "the others.",
-                tuple(found["id"]),
             )
 
 
@@ -281,12 +296,9 @@ def _worst_first(
     return rows.iloc[order[measured[order] >= least]]
 
 
-def _images(rows: pd.DataFrame) -> str:
-    return name_labels(list(rows["image"]), "image")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _of_files(level: Level, rows: pd.DataFrame, kind: str, text: str) -> Finding:
+    """What was found in the images or labels of some pairs."""
+    return Finding(level, about(list(rows[kind]), kind, text), tuple(rows["id"]))
 
 
 def sentences(findings: Iterable[Finding], level: Level) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from maskmake.data.folded import Sentence
 from maskmake.data.image_samples import FLOAT_TYPES
 
 FULL_RANGE = 65535
@@ -84,11 +85,12 @@ def scale_warnings(manifest: pd.DataFrame, image_normalization: bool) -> Iterato
         found = sixteen[sixteen["maximum"].between(NEARLY * end, end)]
         others = sixteen.loc[sixteen["maximum"] > end, "maximum"].median()  # NaN without others
         if len(found) and others >= 4 * end:
-            yield (
+            yield Sentence(
                 f"{_named(found)} of 16 bits {'has' if len(found) == 1 else 'have'} no value above "
                 f"{end}, and the others go to {others:g}; expected one scale, since equal "
                 "values are taken to mean the same brightness; look whether they were exported "
-                "from another type, and convert them, or set train.normalization to image."
+                "from another type, and convert them, or set train.normalization to image.",
+                found["image"],
             )
             return
 
@@ -108,22 +110,25 @@ def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
         )
     many = manifest[~manifest["channels"].isin([1, 3])]
     if len(many) and not selected:
-        yield (
+        yield Sentence(
             f"{_named(many)} {'has' if len(many) == 1 else 'have'} {many['channels'].iloc[0]} "
-            "channels, all of which are used; dataset.channels selects some."
+            "channels, all of which are used; dataset.channels selects some.",
+            many["image"],
         )
     turned = manifest[manifest["turned"]]
     if len(turned):
-        yield (
+        yield Sentence(
             f"{_named(turned)} {'carries' if len(turned) == 1 else 'carry'} an orientation entry "
             "and were turned as it says; if labels were drawn on the pixels as they are stored, "
-            "remove the entries (exiftool -Orientation=)."
+            "remove the entries (exiftool -Orientation=).",
+            turned["image"],
         )
     clear = manifest[manifest["transparent"]]
     if len(clear):
-        yield (
+        yield Sentence(
             f"{_named(clear)} {'has' if len(clear) == 1 else 'have'} transparent pixels, which are "
-            "taken with the colours they have; alpha is left out."
+            "taken with the colours they have; alpha is left out.",
+            clear["image"],
         )
 
 

@@ -1,8 +1,11 @@
 """What one label looks like, in the numbers from which the audit settles what its values mean."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from skimage.measure import label as number_pieces
 
 from maskmake.data.image_samples import sampled
@@ -151,11 +154,45 @@ def _regions(label: np.ndarray, histogram: Histogram) -> tuple[int, ...]:
 
 
 def _pieces(label: np.ndarray) -> tuple[int, ...]:
-    """How many pieces, connected by sides and corners, each value but 0 falls into."""
-    numbers = number_pieces(label, background=0, connectivity=2)
-    value = np.zeros(int(numbers.max()) + 1, label.dtype)
-    value[numbers.reshape(-1)] = label.reshape(-1)
-    return tuple(np.unique(value[1:], return_counts=True)[1].tolist())
+    """How many pieces, connected by sides and corners, each value but 0 falls into.
+
+    Pieces are numbered band by band, since numbers take 16 bytes a pixel, and then those are one
+    that touch across the border of two bands.
+    """
+    rows = max(1, COUNTED // label.shape[1])
+    values, touching = [np.zeros(1, label.dtype)], [np.zeros((2, 0), np.int64)]
+    count, above = 1, np.zeros(0, np.int64)  # number 0 is the background
+    for start in range(0, len(label), rows):
+        band = label[start : start + rows]
+        numbers = number_pieces(band, background=0, connectivity=2)
+        value = np.zeros(int(numbers.max()) + 1, label.dtype)
+        value[numbers.reshape(-1)] = band.reshape(-1)
+        first, last = (np.where(row > 0, row + count - 1, 0) for row in numbers[[0, -1]])
+        if start:
+            touching.extend(_touching(label[start - 1 : start + 1], above, first))
+        values.append(value[1:])
+        count, above = count + len(value) - 1, last
+    value_of, (one, other) = np.concatenate(values), np.concatenate(touching, axis=1)
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
+    _, whole = connected_components(graph, directed=False)
+    _, places = np.unique(whole, return_index=True)
+    found, counts = np.unique(value_of[places], return_counts=True)
+    return tuple(counts[found != 0].tolist())
+
+
+def _touching(rows: np.ndarray, above: np.ndarray, below: np.ndarray) -> Iterator[np.ndarray]:
+    """The numbers (2, M) of pieces of one value that touch across the border of two bands.
+
+    Args:
+        rows: (2, W), the values above and below the border.
+        above, below: (W,), the numbers of their pieces.
+    """
+    width = rows.shape[1]
+    for shift in (-1, 0, 1):  # by sides and corners
+        here = slice(max(0, -shift), width - max(0, shift))
+        there = slice(max(0, shift), width - max(0, -shift))
+        same = (rows[0, here] == rows[1, there]) & (rows[0, here] != 0)
+        yield np.unique([above[here][same], below[there][same]], axis=1)
 
 
 def _contrast(

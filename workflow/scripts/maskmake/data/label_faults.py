@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from maskmake.data.folded import Sentence, about, counted, name_files
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_files import is_shown_inverted
 from maskmake.data.label_ignored import TRANSPARENT, Ignore
-from maskmake.data.label_names import split_files
+from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.label_values import NONZERO, Histogram, colour_name, merged
 
 HALF = 0.5  # of the range of the labels
@@ -36,12 +37,14 @@ def wrong_range_fault(
 ) -> Iterator[str]:
     """Labels that the threshold makes all background or all foreground."""
     if paths:
-        yield (
-            f"{name_labels(paths)}: every pixel is {side} ({describe_values(labels[paths[0]])}), "
-            f"since the labels of the data set range from 0 to {top} and dataset.label_threshold "
+        yield about(
+            paths,
+            "label",
+            f"every pixel is {side} ({describe_values(labels[paths[0]])}), since"
+            f" the labels of the data set range from 0 to {top} and dataset.label_threshold "
             f"{threshold:g} makes values above {threshold * top:g} foreground; expected 0 and "
             f"{top}; convert the label (class and instance numbers, too), fix the threshold, or "
-            "set dataset.foreground in its place."
+            "set dataset.foreground in its place.",
         )
 
 
@@ -56,10 +59,12 @@ def third_value_fault(labels: dict[str, LabelFacts], pool: Histogram) -> str:
         value = min(rare, key=lambda value: (len(carriers[value]), -value))
         pixels = int(pool.counts[pool.values == value][0])
         has = "alone has" if len(carriers[value]) == 1 else "have"
-        found = f"{name_labels(carriers[value])} {has} the value {value}, in {pixels} pixels"
+        files = carriers[value]
+        found = f"{name_files(files, 'label')} {has} the value {value}, in {pixels} pixels"
     else:
         most = max(labels, key=lambda path: len(labels[path].histogram.values))
-        found = f"{most}: {describe_values(labels[most])}"
+        files = [most, *(path for path in labels if path != most)]
+        found = f"{describe_files(most)}: {describe_values(labels[most])}"
     guess = "set dataset.foreground to the value or the list of values that is foreground"
     if len(pool.values) <= FEW:
         likely = likely_foreground(labels, pool)
@@ -73,10 +78,11 @@ def third_value_fault(labels: dict[str, LabelFacts], pool: Histogram) -> str:
         advice = guess
     else:
         advice = f"{guess}, or dataset.label_threshold to {HALF:g} to cut at half of the range"
-    together = f"{_counted(len(labels), 'label')} together have {list_values(pool, False)}"
-    return (
+    together = f"{counted(len(labels), 'label')} together have {list_values(pool, False)}"
+    return Sentence(
         f"{found}; {together}; expected "
-        f"two values, the higher one foreground; {advice}, or convert the labels."
+        f"two values, the higher one foreground; {advice}, or convert the labels.",
+        files,
     )
 
 
@@ -97,11 +103,13 @@ def likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
 def colour_fault(labels: dict[str, LabelFacts], coloured: list[str]) -> str:
     pool = pool_values({path: labels[path] for path in coloured})
     colours = [int(value) for value in pool.values[np.argsort(-pool.counts)] if value]
-    return (
-        f"{name_labels(coloured)}: a coloured label; found {list_values(pool, True)}; expected "
+    return about(
+        coloured,
+        "label",
+        f"a coloured label; found {list_values(pool, True)}; expected "
         "one grey channel; set dataset.foreground to the colour or the list of colours that is "
         f"foreground, such as '{colour_name(colours[0])}', to nonzero for all but black, or "
-        "convert the file."
+        "convert the file.",
     )
 
 
@@ -122,12 +130,13 @@ def middle_fault(
         middle = (found.values >= low) & (found.values <= high)
         commonest = found.values[middle][found.counts[middle].argmax()]
         more = f" (the most of {len(shares)} such labels)" if len(shares) > 1 else ""
-        yield (
-            f"{worst}: {100 * shares[worst]:.4g} % of the pixels are neither background nor "
-            f"foreground{more} (most often the value {commonest}); expected at most "
+        yield Sentence(
+            f"{describe_files(worst)}: {100 * shares[worst]:.4g} % of the pixels are neither "
+            f"background nor foreground{more} (most often the value {commonest}); expected at most "
             f"{100 * tolerance:.4g} % between {low:g} and {high:g}, the middle of the range "
             f"0-{top}; give each pixel 0 or {top}, or set dataset.label_tolerance to 1 to cut at "
-            f"dataset.label_threshold {threshold:g}."
+            f"dataset.label_threshold {threshold:g}.",
+            [worst, *(path for path in shares if path != worst)],
         )
 
 
@@ -148,21 +157,23 @@ def polarity_findings(labels: dict[str, LabelFacts], meaning: str) -> tuple[list
         return [], []
     found = (
         f"two polarities: foreground is {100 * middle[0]:.3g} % of the pixels in "
-        f"{name_labels(low)}, and {100 * middle[1]:.3g} % in {name_labels(high)}"
+        f"{name_files(low, 'label')}, and {100 * middle[1]:.3g} % in {name_files(high, 'label')}"
     )
     contrast = {path: labels[path].contrast for path in [*low, *high]}
     clear = [path for path, value in contrast.items() if abs(value) >= POLARITY_CONTRAST]
     if len(clear) < len(contrast):  # NaN is not clear either
-        return [], [f"{found}; look whether the labels of one kind are inverted."]
+        text = f"{found}; look whether the labels of one kind are inverted."
+        return [], [Sentence(text, [*low, *high])]
     signs = [{contrast[path] > 0 for path in side} for side in (low, high)]
     if len(signs[0]) == len(signs[1]) == 1 and signs[0] != signs[1]:
         parts = ("brighter", "darker") if signs[0] == {True} else ("darker", "brighter")
         value = meaning if meaning.isdigit() else NONZERO
-        return [
+        text = (
             f"{found}; it is the {parts[0]} part of the image in the former and the {parts[1]} "
             "part in the latter; expected one meaning of each value; invert the labels of one "
             f"kind, or, if all are right, set dataset.foreground to {value}."
-        ], []
+        )
+        return [Sentence(text, [*low, *high])], []
     return [], []
 
 
@@ -174,10 +185,12 @@ def inversion_warning(labels: dict[str, LabelFacts], pool: Histogram) -> Iterato
     inverted = [path for path in labels if is_shown_inverted(split_files(path)[0], low, high)]
     if inverted:
         share = np.mean([labels[path].share(str(high)) for path in inverted])
-        yield (
-            f"{name_labels(inverted)}: viewers show {high} darker than {low} (an inverting look-up "
+        yield about(
+            inverted,
+            "label",
+            f"viewers show {high} darker than {low} (an inverting look-up "
             f"table or a palette); the stored values count, so {high} is foreground, "
-            f"{100 * share:.3g} % of the pixels; if it is not, set dataset.foreground to {low}."
+            f"{100 * share:.3g} % of the pixels; if it is not, set dataset.foreground to {low}.",
         )
 
 
@@ -226,19 +239,23 @@ def ignore_faults(labels: dict[str, LabelFacts], ignore: Ignore) -> Iterator[str
         )
     clear = [path for path, facts in labels.items() if facts.clear]
     if clear and TRANSPARENT not in listed and ignore != []:
-        yield (
-            f"{name_labels(clear)}: pixels are transparent; expected opaque labels; set "
+        yield about(
+            clear,
+            "label",
+            "pixels are transparent; expected opaque labels; set "
             "dataset.ignore to transparent if these pixels are not to count, to [] to drop the "
-            "transparency, or save the labels without it."
+            "transparency, or save the labels without it.",
         )
     left = pool_values(labels).values
     tagged = [path for path, facts in labels.items() if facts.ignored]
     if ignore is None and tagged and len(left) == 1:
         nodata = labels[tagged[0]].nodata
-        yield (
-            f"{name_labels(tagged)}: the file says that {nodata} is no data, and all other pixels "
+        yield about(
+            tagged,
+            "label",
+            f"the file says that {nodata} is no data, and all other pixels "
             f"are {left[0]}; expected background and foreground; set dataset.ignore to [] if "
-            f"{nodata} is background, or correct the nodata tag."
+            f"{nodata} is background, or correct the nodata tag.",
         )
 
 
@@ -247,18 +264,10 @@ def nodata_warning(labels: dict[str, LabelFacts], ignore: Ignore) -> Iterator[st
     tagged = [path for path, facts in labels.items() if facts.ignored]
     if ignore is None and tagged:
         counts = np.sum([[labels[path].ignored, labels[path].pixels] for path in tagged], axis=0)
-        yield (
-            f"{name_labels(tagged)}: the file says that {labels[tagged[0]].nodata} is no data; "
+        yield about(
+            tagged,
+            "label",
+            f"the file says that {labels[tagged[0]].nodata} is no data; "
             f"{100 * counts[0] / counts.sum():.3g} % of the pixels are ignored; to count them, set "
-            "dataset.ignore to []."
+            "dataset.ignore to [].",
         )
-
-
-def name_labels(paths: list[str], kind: str = "label") -> str:
-    """The first of some labels or files, and how many more there are."""
-    more = len(paths) - 1
-    return f"{paths[0]} and {_counted(more, f'more {kind}')}" if more else paths[0]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}"

@@ -102,7 +102,7 @@ def _read_plain(path: Path, kind: str) -> LabelFile:
     if kind in ("JPEG", "JPEG 2000"):
         raise _lossy(path, f"a {kind} label")
     if kind == "WebP" and _webp_chunk(path) == LOSSY_WEBP:
-        raise _lossy(path, "a WebP label")
+        raise _lossy(path, "a WebP label with loss")
     pixels = read_pixels(path)
     if kind == "PNG":
         depth, colour_type = _png_type(path)
@@ -182,8 +182,8 @@ def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
 
 def _lossy(path: Path, what: str) -> UserError:
     return UserError(
-        f"{path}: {what}; JPEG blurs the borders of a mask; save labels as PNG or TIFF without "
-        "loss, from the original if there is one."
+        f"{path}: {what}; compression with loss blurs the borders of a mask; save labels as PNG "
+        "or TIFF without loss, from the original if there is one."
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from maskmake.data.folded import Sentence, about
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_faults import (
     FEW,
@@ -22,7 +23,6 @@ from maskmake.data.label_faults import (
     likely_foreground,
     list_values,
     middle_fault,
-    name_labels,
     nodata_warning,
     polarity_findings,
     pool_values,
@@ -30,6 +30,7 @@ from maskmake.data.label_faults import (
     wrong_range_fault,
 )
 from maskmake.data.label_ignored import Ignore
+from maskmake.data.label_names import describe_files
 from maskmake.data.label_values import (
     ABOVE,
     NONZERO,
@@ -172,10 +173,20 @@ def _cut(labels: dict[str, LabelFacts], threshold: float, tolerance: float) -> S
     top = label_range(largest)
     settled = Settled(f"{ABOVE}{threshold * top:g}")
     settled.faults.extend(middle_fault(labels, threshold, tolerance, top))
+    if numbered := [path for path, facts in labels.items() if facts.has_object_numbers]:
+        settled.warnings.append(about(numbered, "label", _cut_numbers(settled.meaning)))
     for side, found in _one_sided(labels, settled.meaning).items():
         wrong = [path for path in found if not set(_values(labels[path])) <= {0, top}]
         settled.faults.extend(wrong_range_fault(labels, wrong, side, threshold, top))
     return settled
+
+
+def _cut_numbers(meaning: str) -> str:
+    return (
+        f"the values look like object numbers, and only those {meaning} are foreground, so "
+        "whole objects may become background; if they are numbers, set dataset.foreground to "
+        "objects, in place of dataset.label_threshold and dataset.label_tolerance."
+    )
 
 
 # --- auto ---------------------------------------------------------------------------------------
@@ -265,19 +276,20 @@ def _check_sides(labels: dict[str, LabelFacts], settled: Settled, settings: Labe
     if not empty:
         return
     if settings.empty == "accept" and len(max(sides.values(), key=len)) < len(labels):
-        settled.warnings.append(
+        text = (
             f"{len(empty)} of {len(labels)} labels hold only background or only foreground, "
-            f"such as {empty[0]}; dataset.empty_labels accepts them."
+            f"such as {describe_files(empty[0])}; dataset.empty_labels accepts them."
         )
+        settled.warnings.append(Sentence(text, empty))
         return
     for side, paths in sides.items():
         if paths:
-            settled.faults.append(
-                f"{name_labels(paths)}: every pixel is {side} "
-                f"({describe_values(labels[paths[0]])}); expected background and foreground; "
-                "remove the pair, or, where other labels have both, set dataset.empty_labels to "
-                "accept."
+            text = (
+                f"every pixel is {side} ({describe_values(labels[paths[0]])}); expected "
+                "background and foreground; remove the pair, or, where other labels have both, "
+                "set dataset.empty_labels to accept."
             )
+            settled.faults.append(about(paths, "label", text))
 
 
 def _values(facts: LabelFacts) -> list[int]:

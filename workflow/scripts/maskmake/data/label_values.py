@@ -86,7 +86,11 @@ def foreground_mask(label: np.ndarray, meaning: str) -> np.ndarray:
         meaning: see the head of this module.
     """
     if meaning == OBJECTS:
-        return (label != 0) & ~lines_between(label)
+        mask = lines_between(label)
+        np.logical_not(mask, out=mask)
+        for row, numbers in zip(mask, label, strict=True):  # no second array as large as the label
+            row &= numbers != 0
+        return mask
     if label.ndim == 2:
         return is_foreground(label, meaning, colour=False)
     bands = np.array_split(label, -(-label.shape[0] * label.shape[1] // COUNTED))
@@ -126,14 +130,27 @@ def lines_between(label: np.ndarray) -> np.ndarray:
 
     Args:
         label: (H, W) of integers; 0 is background.
+
+    Returns:
+        (H, W) bool. The label is looked at in bands, so nothing else is as large as it.
     """
     found = label_histogram(label)
     ranks = np.zeros(len(found.values), np.uint32)
     ranks[np.argsort(found.counts, kind="stable")] = np.arange(1, len(ranks) + 1)
     ranks[found.values == 0] = 0
-    bands = np.array_split(label, -(-label.size // COUNTED))
-    rank = np.concatenate([ranks[np.searchsorted(found.values, band)] for band in bands])
-    lines = np.zeros(label.shape, bool)
+    lines = np.empty(label.shape, bool)
+    rows = max(1, COUNTED // label.shape[1])
+    for start in range(0, len(label), rows):
+        above = min(start, 1)  # a row of the next band on each side, which its objects may touch
+        band = label[start - above : start + rows + 1]
+        found_here = _lines(ranks[np.searchsorted(found.values, band)])
+        lines[start : start + rows] = found_here[above : above + rows]
+    return lines
+
+
+def _lines(rank: np.ndarray) -> np.ndarray:
+    """The pixels of an object that touches one of a lower rank; background has rank 0."""
+    lines = np.zeros(rank.shape, bool)
     for one, other in SIDES:
         first, second = rank[one], rank[other]
         lines[one] |= (second > 0) & (first > second)

@@ -10,10 +10,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from maskmake.data.folded import about
 from maskmake.data.image_samples import sampled
 from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
-from maskmake.data.label_faults import name_labels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_fit import EdgeMaps, FitSearch, OtherFit, edge_maps
 from maskmake.data.label_ignored import Ignore, ignored_text
@@ -72,7 +72,6 @@ class ReadPairs:
         exchanged: names of labels that look like an image, and their image like a label.
         fits: images that the label of another pair fits better.
         pictures: of pairs spread evenly over all, at least ``SAMPLED`` if there are so many.
-        files: all files of a fault that several have alike, by its sentence.
     """
 
     table: pd.DataFrame
@@ -81,7 +80,6 @@ class ReadPairs:
     exchanged: set[str]
     fits: list[OtherFit]
     pictures: dict[str, bytes]
-    files: dict[str, list[str]]
 
 
 class _Look(NamedTuple):
@@ -124,13 +122,10 @@ def read_pairs(pairs: list[Pair], reading: Reading, processes: int, faults: list
                 exchanged.add(label)
             elif not look.facts[id].constant:
                 fits.add(id, (row["height"], row["width"]), look.maps[id])
-    files: dict[str, list[str]] = {}
     for fault, paths in unreadable.items():
-        faults.append(f"{name_labels(paths, 'file')}: {fault}" if paths else fault)
-        if len(paths) > 1:
-            files[faults[-1]] = paths
+        faults.append(about(paths, "file", fault) if paths else fault)
     table = pd.DataFrame(columns)
-    return ReadPairs(table, labels, facts, exchanged, fits.found(), sample.kept, files)
+    return ReadPairs(table, labels, facts, exchanged, fits.found(), sample.kept)
 
 
 def _sharing(processes: int, images: list[Path]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from maskmake.data.affixes import Affixes, find_affixes
+from maskmake.data.folded import Sentence
 from maskmake.data.folders import IMAGE_SUFFIXES, leads_nowhere, natural_key
 from maskmake.data.label_names import describe_files, join_files, split_files
 from maskmake.data.layouts import (
@@ -153,9 +154,10 @@ def _link_faults(place: str, paths: Iterable[Path]) -> Iterator[str]:
         shown = ", ".join(f"{path} (to {path.readlink()})" for path in dead[:NAMED])
         more = f" and {len(dead) - NAMED} more" if len(dead) > NAMED else ""
         count = f"{len(dead)} links lead" if len(dead) > 1 else "a link leads"
-        yield (
+        yield Sentence(
             f"{place}: {count} nowhere: {shown}{more}; expected files that are there; mount the "
-            "disk or fetch what the links name, or remove them."
+            "disk or fetch what the links name, or remove them.",
+            dead,
         )
 
 
