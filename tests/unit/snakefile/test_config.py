@@ -485,8 +485,8 @@ FAULTS = {
     ),
     "name that bioimage.io does not take": (
         "export: {name: a/b}",
-        "export.name: found the text 'a/b'; expected 5 to 128 letters, digits, blanks and '_', '+', "
-        "'-', '(' and ')' or null",
+        "export.name: found the text 'a/b'; expected 5 to 128 letters, digits, blanks and "
+        "'_', '+', '-', '(' and ')' or null",
     ),
     "DOI with its address": (
         "export: {cite: [{text: A paper., doi: 'https://doi.org/10.1371/x'}]}",
