@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import warnings
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from saved_runs import build_small_network, write_fold
 from scipy import ndimage
 from scipy.special import expit
@@ -37,8 +39,8 @@ pytestmark = pytest.mark.long
 SETTINGS = {
     "name": None,
     "description": None,
-    "authors": [{"name": "Ada Lovelace"}],
-    "cite": [],
+    "authors": [{"name": "Ada Lovelace", "affiliation": "Analytical & Co"}],
+    "cite": [{"text": "A book."}, {"text": "A paper.", "doi": "10.1371/journal.pbio.1000502"}],
     "license": "CC-BY-4.0",
     "sample": None,
 }
@@ -83,7 +85,7 @@ def package(run, dataset, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # it would be a line of a library in the log
         patch.setattr(saved_networks, "build_network", build_small_network)
-        write_package(inputs_of(run, dataset), SETTINGS, TILING, "test", out)
+        write_package(inputs_of(run, dataset), SETTINGS, TILING, "a.b", out)
     return Path(shutil.move(out, tmp_path_factory.mktemp("elsewhere") / "package"))
 
 
@@ -144,6 +146,61 @@ def test_every_file_has_its_sum(package):
     assert set(names(package)) == found - {"SHA256SUMS"}
     expected = {"model.keras", "model.onnx", "rdf.yaml", "README.md", "ro-crate-metadata.json"}
     assert expected <= found
+
+
+def test_the_description_has_what_bioimage_io_allows_and_the_card_has_all(package):
+    described = yaml.safe_load((package / "rdf.yaml").read_text())
+    assert described["name"] == "maskmake a-b"
+    assert described["cite"] == [SETTINGS["cite"][1]]
+    card = (package / "README.md").read_text()
+    assert "- cite: A book." in card and "- cite: A paper. 10.1371" in card
+    crate = json.loads((package / "ro-crate-metadata.json").read_text())["@graph"]
+    entities = {entity["@id"]: entity for entity in crate}
+    author = entities[entities["./"]["author"]["@id"]]
+    assert entities[author["affiliation"]["@id"]]["name"] == "Analytical & Co"
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise OSError(f"asked for {arguments}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+# The next three need packages that are no part of the lock; see docs/export.md.
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["onnx", "keras_v3"])
+@pytest.mark.usefixtures("offline")
+def test_bioimageio_core_accepts_the_package(package, weights):
+    core = pytest.importorskip("bioimageio.core", reason="bioimageio.core is not installed")
+    summary = core.test_model(package / "rdf.yaml", weight_format=weights)
+    assert summary.status == "passed", summary.display()
+
+
+@pytest.mark.slow
+def test_opencv_gives_the_same_logits(package):
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    images = np.load(package / "sample/input.npy")
+    network = cv2.dnn.readNetFromONNX(str(package / "model.onnx"))
+    network.setInput(images, "images")
+    found = expit(network.forward().reshape(images.shape))
+    np.testing.assert_allclose(found, np.load(package / "sample/output.npy"), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["ro-crate-1.1", "process-run-crate-0.5"])
+def test_roc_validator_accepts_the_crate(package, profile):
+    services = pytest.importorskip(
+        "rocrate_validator.services", reason="roc-validator is not installed"
+    )
+    try:
+        socket.create_connection(("w3id.org", 443), timeout=10).close()
+    except OSError:
+        pytest.skip("w3id.org, which has the context that a crate names, cannot be reached")
+    result = services.validate({"rocrate_uri": str(package), "profile_identifier": profile})
+    assert not [issue.message for issue in result.get_issues()]
 
 
 @pytest.mark.parametrize("use", ["load", "segment"])

@@ -1,4 +1,4 @@
-"""The report in headless Chromium: what a reader does works, and nothing outside is asked for.
+"""Pages in headless Chromium: what a reader does works, and nothing outside is asked for.
 
 Needs the command chromium and the Python package playwright (in an environment of its own, it is
 no part of the lock); axe-core is found after `npm install --prefix tests/unit/report axe-core`.
@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from constructed import Constructed, noisy, write_results
 
+from maskmake.data.audit import audit_dataset, write_page
+from maskmake.data.synthesis import write_dataset
+from maskmake.predict.review_page import write_review_page
 from maskmake.report.inputs import ReportOutputs
 from maskmake.report.page import write_report
+from maskmake.runtime.files import write_png
 
 pytestmark = pytest.mark.long
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -39,6 +45,37 @@ def report(tmp_path_factory) -> Path:
     inputs, _ = write_results(folder, made)
     write_report(inputs, list(made.runs), settings | {"runs": runs}, outputs)
     return outputs.page
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory) -> Path:
+    """The audit of six pairs, one of which has a label of nothing."""
+    folder = tmp_path_factory.mktemp("audit")
+    write_dataset(folder / "images", folder / "labels", 6, 64, seed=1)
+    write_png(next((folder / "labels").iterdir()), np.zeros((64, 64), bool))
+    audited = audit_dataset(str(folder / "images"), str(folder / "labels"), empty_labels="accept")
+    write_page(audited, folder / "audit.html")
+    return folder / "audit.html"
+
+
+@pytest.fixture(scope="module")
+def review(tmp_path_factory) -> Path:
+    """The masks of three new images."""
+    folder = tmp_path_factory.mktemp("masks")
+    write_dataset(folder / "new", folder, 3, 64, seed=1)
+    rows = [
+        {"id": path.stem, "image": str(path), "height": 64, "width": 64, "foreground": 0.5}
+        for path in sorted((folder / "new").iterdir())
+    ]
+    listed = pd.DataFrame(rows).assign(expected_mean_dice=[0.5, 0.8, 0.9], reason=["odd", "", ""])
+    validation: dict = {
+        "foreground": [0.5] * 2,
+        "expected_mean_dice": [0.9, 0.8],
+        "mean_dice": [0.8, 0.7],
+    }
+    page = write_review_page(listed, validation, folder, {}, folder / "review")
+    (folder / "review.html").write_text(page, encoding="utf-8")
+    return folder / "review.html"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +106,7 @@ def opened(chromium, request):
         page.on("pageerror", note("error"))
         page.on("request", outside)
         page.goto(path.as_uri())
-        if options.get("java_script_enabled", True):
+        if options.get("java_script_enabled", True) and page.locator(".plots").count():
             page.wait_for_selector(".vega-actions", state="attached")
         return page
 
@@ -200,11 +237,19 @@ def test_paper_shows_what_is_folded_and_no_control(opened, report):
     assert page.locator(".trained").first.is_visible()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["audit", "review"])
+def test_the_other_pages_fit_the_window(opened, request, name, width):
+    page = opened(request.getfixturevalue(name), width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed beside this file")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing_serious(opened, report, width, scheme):
-    page = opened(report, width, color_scheme=scheme)
+@pytest.mark.parametrize("name", ["report", "audit", "review"])
+def test_axe_finds_nothing_serious(opened, request, name, width, scheme):
+    page = opened(request.getfixturevalue(name), width, color_scheme=scheme)
     page.add_script_tag(content=AXE.read_text())
     found = page.evaluate("axe.run()")["violations"]
     serious = [

@@ -571,7 +571,8 @@ def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
     history = pd.read_csv(run / "fold0/history.csv")
     rising = 2 * history["loss"].iloc[-1] - 0.01 * (len(history) - history["epoch"])
     write_csv(run / "fold0/history.csv", history.assign(val_loss=rising))
-    _, page = render(tmp_path, settings)
+    text, page = render(tmp_path, settings)
+    assert text.index("Worth knowing") < text.index("</header>")  # on the first screen
     assert "the run “small” learned nothing more than the majority" in page.text
     assert "“small” finds none of the foreground in 2 of 5 test images" in page.text
     assert "“small” may be overfitting" in page.text

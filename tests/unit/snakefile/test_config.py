@@ -492,6 +492,16 @@ FAULTS = {
         "compare: {leave_out: [unett]}",
         "compare.leave_out: found 'unett'; expected one of the runs: unet",
     ),
+    "name that bioimage.io does not take": (
+        "export: {name: a/b}",
+        "export.name: found the text 'a/b'; expected 5 to 128 letters, digits, blanks and "
+        "'_', '+', '-', '(' and ')' or null",
+    ),
+    "DOI with its address": (
+        "export: {cite: [{text: A paper., doi: 'https://doi.org/10.1371/x'}]}",
+        "export.cite[0].doi: found the text 'https://doi.org/10.1371/x'; expected a DOI such as "
+        "10.1371/journal.pbio.1000502",
+    ),
     "every run is left out": (
         "compare: {leave_out: [unet]}",
         "compare.leave_out: found every run; expected at least one that stays in the report; "

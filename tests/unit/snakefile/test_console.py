@@ -21,9 +21,12 @@ class Job(SimpleNamespace):
 
 
 class Run:
-    """A run whose workflow has the rules train_fold and report and the target all."""
+    """A run whose workflow has the rules train_fold and report and the target all.
 
-    def __init__(self, folder, here=True):
+    Its report takes the runs in ``compared``.
+    """
+
+    def __init__(self, folder, here=True, compared=()):
         rules = [
             rule("train_fold", "Trains.", wildcards=True),
             rule("report", "Writes the report."),
@@ -34,7 +37,12 @@ class Run:
             rule=rules[1], output=["report.html"], log=[folder / "report.log"], wildcards_dict={}
         )
         target = Job(rule=rules[2], output=[])
-        dag = SimpleNamespace(targetjobs=[target], dependencies={target: [job], job: []})
+        scored = [Job(rule=rules[0], wildcards_dict={"run": run}) for run in compared]
+        compare = Job(rule=rule("compare", "Compares."))
+        dependencies = {target: [job], job: [], compare: scored}
+        dag = SimpleNamespace(
+            targetjobs=[target], dependencies=dependencies, needrun_jobs=lambda: [*scored, compare]
+        )
         workflow = SimpleNamespace(rules=rules, dag=dag, local_exec=here)
         self.folder, self.stream = folder, io.StringIO()
         self.console = Console(workflow, self.stream)
@@ -112,6 +120,24 @@ def test_the_cause_comes_last_where_other_jobs_went_on(run):
     run.say(event=LogEvent.JOB_FINISHED, job_id=6)
     run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
     assert run.lines[-1] == "train_fold (a, fold 0): epoch 1: the training loss is nan."
+
+
+@pytest.mark.parametrize(
+    ("compared", "advised"), [("abc", True), ("a", False), ("bc", False), ("", False)]
+)
+def test_the_end_names_the_way_to_a_report_of_the_runs_that_did_not_fail(
+    tmp_path, compared, advised
+):
+    run = Run(tmp_path, compared=compared)
+    run.begin(5, "a").write_text("error: epoch 1: the training loss is nan.\n")
+    run.fail(5)
+    run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
+    advice = [
+        "For a report without a, add a to compare.leave_out in the configuration and run the same "
+        "command again.",
+        "train_fold (a, fold 0): epoch 1: the training loss is nan.",
+    ]
+    assert run.lines[1:] == advice * advised
 
 
 def test_on_a_cluster_the_cause_is_read_from_the_log(tmp_path):

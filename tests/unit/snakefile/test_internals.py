@@ -81,7 +81,9 @@ internals.explain_lock(lambda: "mine")
 
 
 def check():
-    answers["jobs"] = [job.resources.get("gpu") for job in internals.planned_jobs(workflow)]
+    jobs = internals.planned_jobs(workflow)
+    answers["jobs"] = sorted(job.resources.get("gpu", 0) for job in jobs)
+    answers["runs"] = internals.runs_left_to(workflow, "work")
     answers["meanings"] = list(internals.meanings(workflow).values())
     answers["rules"] = internals.rule_names(workflow)
     answers["results"] = internals.jobs_of_targets(workflow, {{}})
@@ -94,10 +96,17 @@ internals.check_before_jobs(workflow, check)
 
 rule work:
     "Makes a file."
+    input:
+        "a.score",
     output:
         touch("done"),
     resources:
         gpu=2,
+
+rule score:
+    "Scores a run."
+    output:
+        touch("{{run}}.score"),
 """
 
 MODULE = """
@@ -137,8 +146,9 @@ def test_the_installed_snakemake_has_every_name(prefix, tmp_path):
         "used": bool(prefix),
         "short": True,
         "coloured": False,
-        "jobs": [2],
-        "meanings": ["Makes a file."],
+        "jobs": [0, 2],
+        "runs": ["a"],
+        "meanings": ["Makes a file.", "Scores a run."],
         "rules": ["work"],
         "results": [["work", {}, [], [f"{prefix}done"]]],
     }
@@ -197,6 +207,7 @@ FALLBACKS = [
     (internals.meanings, [NEWER], {}),
     (internals.rule_names, [NEWER], []),
     (internals.jobs_of_targets, [NEWER, {}], []),
+    (internals.runs_left_to, [NEWER, "work"], []),
 ]
 
 

@@ -1,9 +1,10 @@
 """How a package was made, as a research object: ``ro-crate-metadata.json`` (RO-Crate 1.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from maskmake.export.description import Author, ExportSettings
 
@@ -47,6 +48,7 @@ def crate(
     files = [_file(path, folder) for path in paths]
     parts = [{"@id": file["@id"]} for file in files]
     authors = [_author(number, author) for number, author in enumerate(settings["authors"])]
+    affiliations = _affiliations(settings["authors"])
     root: dict[str, Any] = {
         "@id": "./",
         "@type": "Dataset",
@@ -59,7 +61,8 @@ def crate(
         "mentions": {"@id": "#making"},
     }
     if authors:
-        root["author"] = [{"@id": author["@id"]} for author in authors]
+        made_by = [{"@id": author["@id"]} for author in authors]
+        root["author"] = made_by if len(made_by) > 1 else made_by[0]
     license_name = settings["license"] or "not stated"
     return {
         "@context": "https://w3id.org/ro/crate/1.1/context",
@@ -85,6 +88,7 @@ def crate(
             },
             *_making(now, parts, versions, authors),
             *authors,
+            *affiliations,
             *files,
         ],
     }
@@ -112,7 +116,6 @@ def _making(
             "name": "maskmake",
             "description": "from images and masks to a trained segmentation model",
             "softwareVersion": versions["maskmake"],
-            "version": versions["maskmake"],
             "url": "https://snakemake.github.io/snakemake-workflow-catalog/",
         },
     ]
@@ -135,5 +138,15 @@ def _author(number: int, author: Author) -> dict[str, Any]:
     person = f"https://orcid.org/{orcid}" if orcid else f"#author{number}"
     found: dict[str, Any] = {"@id": person, "@type": "Person", "name": author["name"]}
     if "affiliation" in author:
-        found["affiliation"] = author["affiliation"]
+        found["affiliation"] = {"@id": _place(author["affiliation"])}
     return found
+
+
+def _affiliations(authors: Sequence[Author]) -> list[dict[str, Any]]:
+    """The organizations of the authors, each once."""
+    names = dict.fromkeys(filter(None, (author.get("affiliation") for author in authors)))
+    return [{"@id": _place(name), "@type": "Organization", "name": name} for name in names]
+
+
+def _place(affiliation: str) -> str:
+    return f"#{quote(affiliation, safe='')}"

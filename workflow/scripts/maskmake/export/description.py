@@ -1,5 +1,6 @@
 """The description of a package for bioimage.io: ``rdf.yaml``, specification 0.5."""
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -9,6 +10,7 @@ from maskmake.network.settings import ENCODER_STRIDE, Preprocessing
 from maskmake.runtime.files import sha256
 
 FORMAT = "0.5.12"
+SHORTEST_NAME, LONGEST_NAME = 5, 128
 EPSILON = 1e-12  # added to a standard deviation; maskmake adds nothing
 
 
@@ -62,7 +64,7 @@ def describe(
         "name": name,
         "description": about,
         "authors": settings["authors"],
-        "cite": settings["cite"],
+        "cite": [entry for entry in settings["cite"] if "doi" in entry],
         "covers": [_source(folder, "cover.png")],
         "documentation": _source(folder, "README.md"),
         "tags": ["segmentation", "semantic-segmentation", "unet", "2d", "maskmake"],
@@ -77,6 +79,12 @@ def describe(
     if settings["license"]:
         description["license"] = settings["license"]
     return description
+
+
+def allowed_name(name: str) -> str:
+    """A name as bioimage.io allows it: 5 to 128 letters, digits, blanks and ``_+-()``."""
+    kept = re.sub(r"[^A-Za-z0-9_+() -]", "-", name)
+    return (kept if len(kept) >= SHORTEST_NAME else f"maskmake {kept}")[:LONGEST_NAME]
 
 
 def _input(folder: Path, trained: Preprocessing, bound: int | None) -> dict[str, Any]:

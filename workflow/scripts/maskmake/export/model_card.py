@@ -98,7 +98,8 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            f"## Scores\n\nOn {counted(metrics['images'], 'test image')}, which neither the "
+            # bioimage.io looks for a heading of this name.
+            f"## Validation\n\nOn {counted(metrics['images'], 'test image')}, which neither the "
             "networks nor the decision have seen. The interval holds 95 % of the bootstrap draws "
             "of test images.\n",
             "| score | value | interval |",

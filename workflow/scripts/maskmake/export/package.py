@@ -16,7 +16,7 @@ from maskmake.data.fingerprint import Plan, read_plan
 from maskmake.data.pixel_store import open_images
 from maskmake.data.tables import read_index, read_splits
 from maskmake.export.crate import METADATA, crate
-from maskmake.export.description import ExportSettings, describe
+from maskmake.export.description import ExportSettings, allowed_name, describe
 from maskmake.export.model_card import about, model_card
 from maskmake.export.onnx_file import mean_network, write_onnx
 from maskmake.export.packaged import PackagedModel
@@ -81,7 +81,8 @@ def write_package(
         inputs: files of the run and its data set.
         settings: section ``export``.
         predict: section ``predict``, by which the package predicts.
-        name: of the model where ``export.name`` is null.
+        name: of the data set and the run, from which the model is named where ``export.name`` is
+            null.
         out: the folder, which is not there yet or empty; it appears once it is whole.
 
     Raises:
@@ -103,7 +104,8 @@ def write_package(
         first = trainings[0]["settings"]
         bound = first["patch"] if first["architecture"] == BOUND else None
         _write_samples(part, square(image, bound))
-        _write_words(part, inputs, settings, settings["name"] or name, trainings, plan)
+        model_name = settings["name"] or allowed_name(name)
+        _write_words(part, inputs, settings, model_name, trainings, plan)
         write_sums(part)
         if out.is_dir():
             out.rmdir()  # Snakemake has made it

@@ -186,7 +186,8 @@ def histogram_plot(name: str, column: int, heading: str, values: Sequence[float]
     title = heading[0].upper() + heading[1:]
     spec = _spec(data, "bar", {"color": BLUE, "cursor": "pointer"}) | {
         "encoding": {
-            "x": _axis("low", title, {"bin": {"binned": True}}),
+            # Vega-Lite would name the edges of all bars, one over the other.
+            "x": _axis("low", title, {"bin": {"binned": True}, "axis": {"tickCount": 6}}),
             "x2": {"field": "high"},
             "y": _axis("images", "Images", {"axis": {"tickMinStep": 1, "format": "d"}}),
             "tooltip": [

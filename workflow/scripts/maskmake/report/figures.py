@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from maskmake.masks.decision import LearnedDecision
 from maskmake.runtime.errors import printable
@@ -173,11 +174,21 @@ def _draw_losses(axes: Axes, folds: Sequence[tuple[pd.DataFrame, int]]) -> None:
     finite = losses[np.isfinite(losses)]
     if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(LogLocator(subs=[2, 5]))
+        plain_numbers(axes.yaxis)
     axes.set_ylabel("loss")
     axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
+
+
+def plain_numbers(axis: Axis, form: str = "{x:g}") -> None:
+    """Name the powers of ten on a logarithmic axis, or 1, 2 and 5 of each where few are in it.
+
+    Matplotlib would write formulas between the powers, one over the other in a small panel.
+    """
+    low, high = np.log10(axis.get_view_interval())
+    powers = np.floor(high) - np.ceil(low) + 1
+    axis.set_major_locator(LogLocator(subs=[1] if powers > 1 else [1, 2, 5]))
+    axis.set_major_formatter(form)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _line(history: pd.DataFrame) -> dict:
@@ -258,7 +269,7 @@ def scores_figure(per_image: Mapping[str, pd.DataFrame]) -> Figure:
     """
     with matplotlib.rc_context(STYLE):
         height = 1.3 + 0.62 * len(per_image)
-        figure = Figure(figsize=(1.3 * PANEL_INCHES[0], height))
+        figure = Figure(figsize=(PANEL_INCHES[0], height))
         axes = figure.subplots()
         for row, scores in enumerate(per_image.values()):
             _draw_distribution(axes, scores["foreground_dice"], row - 0.18, FOREGROUND)
@@ -319,7 +330,7 @@ def reliability_figure(reliabilities: Mapping[str, pd.DataFrame]) -> Figure:
                 share_axes.stairs(shares, edges, baseline=None, color=colour, ls=dashes, lw=1.4)
             axes.set(ylabel="share of foreground", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             share_axes.set(xlabel="probability", ylabel="share\nof pixels", yscale="log")
-            share_axes.yaxis.set_major_formatter("{x:g}")
+            plain_numbers(share_axes.yaxis)
             axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
     return figure
 

@@ -91,9 +91,9 @@ def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: D
                 label=f"{truth} {kind}{name}",
             )
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set(xlabel="size (pixels)", ylabel="mean probability")
     axes.set(xlim=(0.7, largest), ylim=(-0.02, 1.02))
+    figures.plain_numbers(axes.xaxis, "{x:,.0f}")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.2)
 
 

@@ -42,6 +42,7 @@ SYSTEM_FAULT = re.compile(r"\[Errno (\d+)\] ([^:\n]+)(?:: '(.*)')?")
 EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.(\w+)")
 # What is said at the end before the last words of a rule.
 HEADLINES = {"report": "evaluate_run"}
+COMPARING = "compare"  # the rule that takes the scores of all runs, on which the report waits
 MOST = 8  # results that are named at the end
 RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
 CLEAR_LINE = "\r\033[K"  # of what a job draws on a terminal
@@ -82,7 +83,8 @@ class Step:
 
     def __init__(self, number: int, record: Any):
         self.number, self.logs = number, [Path(log) for log in record.log]
-        self.label = label(record.rule_name, record.wildcards or {})
+        wildcards = record.wildcards or {}
+        self.label, self.run = label(record.rule_name, wildcards), wildcards.get("run")
         self.start = time.monotonic()
 
     @property
@@ -107,6 +109,7 @@ class Console(logging.Handler):
         self._steps: dict[int, Step] = {}
         self._started, self._total = 0, 0
         self._causes: list[str] = []
+        self._failed_runs: list[str] = []
         self._said_since = False  # a line after the cause of a failure
         self._interrupted = False
         self._events = {
@@ -192,6 +195,8 @@ class Console(logging.Handler):
             self._say(f"{name}: {cause}", RED)
         self._causes.append(f"{name}: {cause}")
         self._said_since = False
+        if step and step.run:
+            self._failed_runs.append(step.run)
 
     def _fail_group(self, record) -> None:
         for job in record.job_error_info:
@@ -209,8 +214,20 @@ class Console(logging.Handler):
     def _say_causes(self) -> None:
         if self._interrupted or not self._causes:
             self._say(INTERRUPTED)
-        elif self._said_since or len(self._causes) > 1:
+            return
+        self._advise()
+        if self._said_since or len(self._causes) > 1:
             self._say("\n".join(self._causes), RED)
+
+    def _advise(self) -> None:
+        """Say how the runs that did not fail get a report."""
+        runs = internals.runs_left_to(self._workflow, COMPARING)
+        failed = [run for run in runs if run in self._failed_runs]
+        if failed and len(failed) < len(runs):
+            self._say(
+                f"For a report without {', '.join(failed)}, add {', '.join(failed)} to "
+                "compare.leave_out in the configuration and run the same command again."
+            )
 
     def _other(self, record) -> None:
         text = record.getMessage() if record.msg else ""

@@ -205,6 +205,16 @@ def jobs_of_targets(workflow, before: dict[str, str]) -> list[tuple]:
     ]
 
 
+@_without_it("runs whose results are compared", [])
+def runs_left_to(workflow, rule: str) -> list[str]:
+    """The runs whose results a rule takes; none where none of its jobs is left to do."""
+    dag = workflow.dag
+    left = [job for job in dag.needrun_jobs() if job.rule.name == rule]
+    needed = [each for job in left for each in dag.dependencies[job]]
+    runs = (each.wildcards_dict.get("run") for each in needed)
+    return list(dict.fromkeys(filter(None, runs)))
+
+
 # --- why a job runs again -----------------------------------------------------------------------
 
 _STARTED: list = []

@@ -20,6 +20,13 @@ PATTERN_WORDS = {
     r"^[A-Za-z0-9][A-Za-z0-9_-]*$(?!\n)": (
         "letters, digits, '_' and '-', the first one a letter or digit"
     ),
+    r"^[A-Za-z0-9_+() -]{5,128}$(?!\n)": (
+        "5 to 128 letters, digits, blanks and '_', '+', '-', '(' and ')'"
+    ),
+    r"^10[.][0-9]{4}": "a DOI such as 10.1371/journal.pbio.1000502",
+    r"^[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]$(?!\n)": (
+        "an ORCID iD such as 0000-0002-1825-0097"
+    ),
     r"^[a-z0-9]+://[^{}\x00-\x1f]+$(?!\n)": (
         "an address such as https://host/images.zip or s3://bucket/images"
     ),
