@@ -6,13 +6,26 @@ Without arguments it prints how, and which targets there are.
 import os
 import signal
 import sys
-from pathlib import Path
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def stop(*_) -> None:
+    """End at once, in one sentence."""
+    os.write(2, b"Stopped; run the same command again to go on.\n")
+    os._exit(INTERRUPTED)
+
+
+# While modules are imported, Python can lose a Ctrl-C, or end with a traceback. Nothing has begun.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, stop)
+
+from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 OLDEST, NEWEST = (3, 11), (3, 13)
 # The imports and the plan of Snakemake take seconds, without a word of it.
 FIRST_LINE = "Looking at what is to be done."
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: list[str]) -> int | str | None:
@@ -42,6 +55,8 @@ def main(arguments: list[str]) -> int | str | None:
 
     if "--verbose" not in passed_on:
         shorten_start()
+    if signal.getsignal(signal.SIGINT) is stop:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return snakemake(passed_on)
 
 
@@ -49,5 +64,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        print("Stopped; run the same command again to go on.", file=sys.stderr)
-        os._exit(INTERRUPTED)
+        stop()

@@ -70,6 +70,34 @@ def test_the_command_alone_lists_the_targets():
         assert name in said and meaning in said
 
 
+@pytest.mark.parametrize("module", ["pathlib", "snakemake.cli"])
+def test_ctrl_c_while_modules_are_imported_ends_in_one_sentence(module):
+    """Even where Python would ignore it, as in a callback of a weak reference."""
+    code = f"""
+import os, runpy, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.modules.pop("pathlib", None)
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                print("lost")
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["run.py", "mine.yaml"]
+runpy.run_path({str(ROOT / "workflow/run.py")!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert done.stderr.endswith("Stopped; run the same command again to go on.\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_another_python_is_named():
     """As ``./maskmake`` would be called with it."""
     code = (
