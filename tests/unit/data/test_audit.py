@@ -512,13 +512,18 @@ def dead_links():
 
 
 @pytest.mark.parametrize("plant", [third_values, empty_labels, constant_images, dead_links])
-def test_the_page_lists_all_files_where_a_sentence_names_the_first(plant, dataset):
+def test_the_page_lists_all_files_where_a_sentence_names_the_first(
+    plant, dataset, caplog, monkeypatch
+):
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level("INFO", "maskmake")
     named, files = plant()
     with pytest.raises(UserError) as error:
         validate_dataset({**SETTINGS, "empty_labels": "refuse"}, "record.csv", *RESULTS)
     lines = str(error.value).splitlines()
     assert any(named in line for line in lines)
-    assert lines[-2] == "Where only the first of several files is named, audit.html lists all."
+    told = "Where only the first of several files is named, audit.html lists all."
+    assert told in caplog.messages
     assert f"</summary>{files}</details>" in Path("audit.html").read_text(encoding="utf-8")
 
 
