@@ -15,7 +15,7 @@ sys.path.insert(0, str(WORKFLOW / "scripts"))
 
 from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
 from maskmake.snakefile import console, internals
-from maskmake.snakefile.config import gpus_asked_for, resolve
+from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
@@ -29,6 +29,7 @@ from maskmake.snakefile.planned_params import planning_params
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
+from maskmake.snakefile.train_faults import gpus_asked_for
 
 console.install(workflow)
 internals.remember(workflow)

@@ -19,7 +19,7 @@ from maskmake.network.networks import (
     load_imagenet_encoder,
 )
 from maskmake.runtime.errors import UserError
-from maskmake.snakefile.config import ENCODERS_WITHOUT_WEIGHTS
+from maskmake.snakefile.train_faults import ENCODERS_WITHOUT_WEIGHTS
 
 pytestmark = pytest.mark.long
 

@@ -8,7 +8,6 @@ import os.path
 import re
 from collections.abc import Iterator
 
-from maskmake.network.settings import AUTO
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.mask_faults import mask_faults
 from maskmake.snakefile.schema_errors import (
@@ -19,18 +18,12 @@ from maskmake.snakefile.schema_errors import (
     joined,
     schema_faults,
 )
-
-# PSPNet pools an eighth of the patch into 6 x 6 cells, and the encoder halves the patch five
-# times: a side has to be a multiple of 48 and of 32.
-PSPNET_MULTIPLE = 96
+from maskmake.snakefile.train_faults import train_faults
 
 # 1000 runs with every setting have half of it.
 MOST_ENTRIES = 100_000
 DEEPEST = 20
 LARGEST_NUMBER = 10**100
-
-# Their library publishes no checksum, so what a server sends cannot be verified.
-ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
 
 
 def resolve(config: dict | None, schema: dict) -> dict:
@@ -193,11 +186,8 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     yield from _dataset_faults(resolved["dataset"], resolved["segment"])
     yield from _groups_faults(resolved["dataset"]["groups"])
     yield from _split_faults(resolved["split"])
-    yield from _patch_faults(resolved["runs"], overlays)
+    yield from train_faults(resolved["runs"], overlays)
     yield from mask_faults(resolved["runs"], resolved["predict"], resolved["decide"])
-    yield from _length_faults(resolved["runs"], overlays)
-    yield from _weights_faults(resolved["runs"], overlays)
-    yield from _gpu_faults(resolved["runs"], overlays)
     yield from _name_faults(resolved["runs"], resolved["segment"], resolved["compare"])
 
 
@@ -339,83 +329,3 @@ def _split_faults(split: dict) -> Iterator[Fault]:
             f"split.validation: {split['validation']:g} and split.test {split['test']:g} add up to "
             f"{sum(shares):g}; expected less than 1, so that images are left to train on",
         )
-
-
-def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
-    for name, train in runs.items():
-        patch = train["patch"]
-        if train["architecture"] != "PSPNet" or patch == AUTO or patch % PSPNET_MULTIPLE == 0:
-            continue
-        section = _section(name, overlays, {"architecture", "patch"})
-        below = patch // PSPNET_MULTIPLE * PSPNET_MULTIPLE
-        near = [str(size) for size in (below, below + PSPNET_MULTIPLE) if size]
-        yield Fault(
-            (f"{section}.patch", f"{section}.architecture", "train.patch", "train.architecture"),
-            f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_MULTIPLE}; write "
-            f"{joined(near, 'or')}",
-        )
-
-
-def _length_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
-    for name, train in runs.items():
-        if AUTO in (train["preset"], train["steps"], train["epochs"]):
-            continue
-        section = _section(name, overlays, {"preset", "steps", "epochs"})
-        yield Fault(
-            (f"{section}.preset", "train.preset", "train.steps", "train.epochs"),
-            f"{section}.preset: found {train['preset']} together with steps and epochs, which say "
-            "how long the training is already; remove the preset, or one of the two",
-        )
-
-
-def _weights_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
-    for name, train in runs.items():
-        if train["encoder_weights"] is None:
-            continue
-        if train["encoder"] in ENCODERS_WITHOUT_WEIGHTS:
-            section = _section(name, overlays, {"encoder", "encoder_weights"})
-            yield Fault(
-                (f"{section}.encoder_weights", f"{section}.encoder", "train.encoder"),
-                f"{section}.encoder_weights: found {train['encoder_weights']}, but there are no "
-                f"weights with a checksum for the encoder {train['encoder']}; write null or choose "
-                "another encoder",
-            )
-        if train["normalization"] not in (AUTO, "standard", "image"):
-            section = _section(name, overlays, {"normalization", "encoder_weights"})
-            yield Fault(
-                (f"{section}.normalization", f"{section}.encoder_weights", "train.normalization"),
-                f"{section}.normalization: found {train['normalization']}; encoder_weights needs "
-                "standard or image, from which the encoder's own preprocessing follows; write "
-                "standard",
-            )
-
-
-def gpus_asked_for(train: dict) -> int:
-    """GPUs that a training asks Snakemake and a cluster for; ``auto`` asks for one."""
-    return 1 if train["gpu"] == "auto" else train["gpu"]
-
-
-def _gpu_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
-    for name, train in runs.items():
-        gpu, backend, batch = gpus_asked_for(train), train["backend"], train["batch"]
-        if gpu > 1 and backend != "jax":  # Keras' distribution does nothing on the others
-            section = _section(name, overlays, {"gpu", "backend"})
-            yield Fault(
-                (f"{section}.gpu", f"{section}.backend", "train.gpu", "train.backend"),
-                f"{section}.gpu: found {gpu} with the backend {backend}; only jax trains on "
-                "several GPUs; set train.backend to jax or train.gpu to 1",
-            )
-        elif gpu > 1 and batch != AUTO and batch % gpu:
-            section = _section(name, overlays, {"gpu", "batch"})
-            near = [str(size) for size in (batch // gpu * gpu, (batch // gpu + 1) * gpu) if size]
-            yield Fault(
-                (f"{section}.batch", f"{section}.gpu", "train.batch", "train.gpu"),
-                f"{section}.batch: found {batch}; {gpu} GPUs share it equally; write "
-                f"{joined(near, 'or')}",
-            )
-
-
-def _section(name: str, overlays: dict, keys: set[str]) -> str:
-    """Where the user set one of the keys of a run: in the run itself or for all runs."""
-    own = overlays[name].get("train", {}).keys() & keys
-    return f"runs.{name}.train" if own else "train"
