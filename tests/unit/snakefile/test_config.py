@@ -83,8 +83,9 @@ def patterns_in(node):
     if isinstance(node, dict):
         if isinstance(node.get("pattern"), str):
             yield node["pattern"]
-        for value in node.values():
-            yield from patterns_in(value)
+        for key, value in node.items():
+            if key != "not":
+                yield from patterns_in(value)
     elif isinstance(node, list):
         for value in node:
             yield from patterns_in(value)

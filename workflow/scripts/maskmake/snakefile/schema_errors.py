@@ -23,6 +23,7 @@ PATTERN_WORDS = {
     r"^[A-Za-z0-9_+() -]{5,128}$(?!\n)": (
         "5 to 128 letters, digits, blanks and '_', '+', '-', '(' and ')'"
     ),
+    r"^[^/\\]+$(?!\n)": "a name without '/' and '\\'",
     r"^10[.][0-9]{4}": "a DOI such as 10.1371/journal.pbio.1000502",
     r"^[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]$(?!\n)": (
         "an ORCID iD such as 0000-0002-1825-0097"
