@@ -113,12 +113,13 @@ def evaluate(folder):
     )
     write_csv(folder / "per_image.csv", evaluation.per_image)
     write_csv(folder / "resamples.csv", evaluation.resamples)
+    write_csv(folder / "networks.csv", evaluation.metrics.networks)
     write_json(folder / "metrics.json", evaluation.metrics.contents())
     return evaluation.metrics.scores
 
 
 def read_scores(folder):
-    names = ("metrics.json", "per_image.csv", "resamples.csv")
+    names = ("metrics.json", "per_image.csv", "resamples.csv", "networks.csv")
     run = read_scored_run(*(str(folder / name) for name in names))
     return compare_runs({"a": run}, [["a"]], smallest=0.005).table
 

@@ -56,6 +56,7 @@ def user_errors_at_parse_time(function, *arguments):
 CONFIGURATION_FILES = internals.configuration_files(workflow)
 if internals.is_main_process(workflow):
     user_errors_at_parse_time(check_files, CONFIGURATION_FILES, sys.argv)
+internals.give_types_to_arguments(workflow, config)
 NAMED_FILES = internals.named_files(workflow)
 NAME_PATTERN = SCHEMA["properties"]["dataset"]["properties"]["name"]["pattern"]
 NAMED_CONFIG = user_errors_at_parse_time(with_name, config, NAMED_FILES, NAME_PATTERN)

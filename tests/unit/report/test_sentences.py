@@ -95,8 +95,10 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
-        if tag == "section":
+        if tag == "section" or values.get("id") == "notes":
             self.section = values["id"]
+        if tag == "nav":  # follows the notes
+            self.section = "lead"
         if tag in ("p", "li", "h3", "dt", "dd"):
             self.open = [self.section, tag, values.get("class"), ""]
             self.found.append(self.open)

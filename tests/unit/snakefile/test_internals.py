@@ -197,6 +197,7 @@ FALLBACKS = [
     (internals.limit_requests, [], None),
     (internals.storage_object, [SimpleNamespace(flags={})], None),
     (internals.path_in_storage, [NEWER, STORED], None),
+    (internals.give_types_to_arguments, [NEWER, {}], None),
     (internals.is_module, [NEWER], True),
     (internals.shorten_start, [], None),
     (internals.wants_short_output, [NEWER], False),
@@ -232,3 +233,12 @@ def test_without_a_name_the_check_is_off_after_one_warning(
 def test_every_use_of_internals_has_its_test():
     functions = {name for name, value in vars(internals).items() if hasattr(value, "__wrapped__")}
     assert {function.__name__ for function, *_ in FALLBACKS} == functions
+
+
+def test_numbers_inside_an_argument_of_the_command_are_numbers():
+    given = {"train": {"steps": "2", "encoder": "resnet18", "flips": ["no", "1e-3x"]}, "seed": 1}
+    workflow = SimpleNamespace(config_settings=SimpleNamespace(config=given))
+    config = {"train": {**given["train"], "patch": "64"}, "seed": 1}
+    internals.give_types_to_arguments(workflow, config)
+    expected = {"steps": 2, "encoder": "resnet18", "flips": [False, "1e-3x"], "patch": "64"}
+    assert config == {"train": expected, "seed": 1}

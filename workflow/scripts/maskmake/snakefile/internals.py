@@ -7,6 +7,7 @@ this module: what it does changes no result.
 """
 
 import contextlib
+import datetime
 import functools
 import io
 import logging
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 import snakemake.exceptions
+import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -94,6 +96,34 @@ def configuration_files(workflow) -> list[str]:
 def named_files(workflow) -> list[str]:
     """Those of ``configuration_files`` that the command names; none if it names none."""
     return configuration_files(workflow) if workflow.overwrite_configfiles else []
+
+
+@_without_it("numbers inside --config", None)
+def give_types_to_arguments(workflow, config: dict) -> None:
+    """Read the numbers inside mappings and lists of ``--config``, which Snakemake leaves as text.
+
+    Args:
+        workflow: of Snakemake.
+        config: the configuration with these settings in it; it is changed.
+    """
+    for key, argument in workflow.config_settings.config.items():
+        if isinstance(argument, dict | list) and key in config:
+            config[key] = _typed(config[key], argument)
+
+
+def _typed(value, argument):
+    """A setting in which each text that ``argument`` has as well becomes what YAML makes of it."""
+    if isinstance(argument, dict) and isinstance(value, dict):
+        return {key: _typed(value[key], argument.get(key)) for key in value}
+    if isinstance(argument, list) and isinstance(value, list):
+        return [_typed(*pair) for pair in zip(value, argument, strict=True)]
+    if not isinstance(argument, str):
+        return value
+    try:
+        found = yaml.safe_load(argument)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(found, str | dict | list | datetime.date) else found
 
 
 @_without_it("a workflow that uses this one as a module", True)
