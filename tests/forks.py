@@ -10,6 +10,7 @@ arguments of ``run_command``, and answers each with a line, the wait status. Wha
 while Snakemake has threads by then. A job's parent is Snakemake all the same, as ever.
 """
 
+import atexit
 import contextlib
 import ctypes
 import fcntl
@@ -232,7 +233,32 @@ def become(program: str, arguments: list[str], folder: str, environment: dict[st
     sys.path[:1] = [str(Path(program).parent), *searched]
     if any(Path(path, "sitecustomize.py").exists() for path in searched):
         import_module("sitecustomize")
-    runpy.run_path(program, run_name="__main__")
+    with ending_at_once():
+        runpy.run_path(program, run_name="__main__")
+
+
+@contextlib.contextmanager
+def ending_at_once():
+    """Leave this process when its program has ended, its threads and its exit functions too.
+
+    Python would then take apart all that was imported, and so copy most of the server's memory.
+    """
+    code = 0
+
+    def leave():  # the last function that is called, since it is the first
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    atexit.register(leave)
+    try:
+        yield
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        raise
+    except BaseException:
+        code = 1
+        raise
 
 
 @contextlib.contextmanager
