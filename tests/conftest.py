@@ -38,7 +38,7 @@ def folder(dataset, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(dataset, tmp_path_factory, worker_id) -> Path:
-    """The workflow of the runs a and b after it has ended, and ``terminal.txt``. Only to be read.
+    """The workflow of the runs a and b after it has ended. Only to be read.
 
     The first of several test processes that needs it makes it, the others copy it.
     """
@@ -50,9 +50,7 @@ def finished(dataset, tmp_path_factory, worker_id) -> Path:
         if not (original / "work").exists():
             folder = copy_workspace(dataset, original / "unfinished")
             configure(folder)
-            # Its jobs are those of a user, imports and what they print included.
-            terminal = finish(folder, "--cores", "2", fork_jobs=False)
-            (folder / "terminal.txt").write_text(terminal)
+            finish(folder, "--cores", "2")
             folder.rename(original / "work")
     return copy_workspace(original / "work", tmp_path_factory.mktemp("finished") / "work")
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from workspace import configure, copy_workspace, finish
 
 # The ways in which libraries speak: TensorFlow, XLA and absl by a letter and a date, Python's
 # warnings by their class, and all by their names.
@@ -29,21 +30,30 @@ def of_libraries(text: str) -> list[str]:
     ]
 
 
-def test_no_line_of_a_library_reaches_a_log(finished):
-    logs = sorted((finished / "results/tiny/logs").glob("*.log"))
+@pytest.fixture(scope="module")
+def run(dataset, tmp_path_factory):
+    """The folder of a run whose jobs were those of a user, with all imports; ``terminal.txt``."""
+    folder = copy_workspace(dataset, tmp_path_factory.mktemp("run") / "work")
+    configure(folder, runs={"a": {}})
+    (folder / "terminal.txt").write_text(finish(folder, fork_jobs=False))
+    return folder
+
+
+def test_no_line_of_a_library_reaches_a_log(run):
+    logs = sorted((run / "results/tiny/logs").glob("*.log"))
     assert len(logs) > 10
     assert {log.name: of_libraries(log.read_text()) for log in logs} == {
         log.name: [] for log in logs
     }
 
 
-def test_each_log_says_something(finished):
-    logs = (finished / "results/tiny/logs").glob("*.log")
+def test_each_log_says_something(run):
+    logs = (run / "results/tiny/logs").glob("*.log")
     assert [log.name for log in logs if not log.read_text().strip()] == []
 
 
-def test_no_line_of_a_library_reaches_the_terminal(finished):
-    said = (finished / "terminal.txt").read_text()
+def test_no_line_of_a_library_reaches_the_terminal(run):
+    said = (run / "terminal.txt").read_text()
     assert "[1/" in said  # the lines of the run
     assert of_libraries(said) == []
 
