@@ -95,7 +95,7 @@ def running(rule: str) -> str | None:
 
 
 def wait_for(ready, process):
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not (found := ready()):
         assert process.poll() is None, process.stdout.read()
         if time.monotonic() > end:
