@@ -112,7 +112,7 @@ def test_every_foreground_pixel_is_drawn_equally_often(rare):
 
 
 def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
-    both = with_border_weights(rare[1], list("ab"), tmp_path / "borders.npy")
+    both = with_border_weights(rare[1], list("ab"), tmp_path / "borders.npy", "foreground")
     random = np.random.default_rng(1)
     drawn = {ChosenPixels(both, list("ab"), 50, is_foreground, "x").draw(random) for _ in range(40)}
     assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
@@ -228,7 +228,7 @@ def test_the_border_weights_are_those_of_the_image(make_stores, tmp_path):
     label = np.zeros((10, 40), np.uint8)
     label[:, 4:8] = label[:, 10:14] = 1
     _, images, labels = make_stores({"a": numbered_pixels(10, 40)}, {"a": label})
-    both = with_border_weights(labels, ["a"], tmp_path / "borders.npy")
+    both = with_border_weights(labels, ["a"], tmp_path / "borders.npy", "foreground")
     patch = PatchSource(images, both, ["a"], PATCH).cut("a", -3, 2)
     assert patch.shape == (PATCH, PATCH, 3)
     np.testing.assert_array_equal(patch[3:13, :, 1:], both["a"][:, 2:18])
