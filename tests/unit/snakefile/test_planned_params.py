@@ -75,3 +75,19 @@ def test_without_a_record_the_settings_themselves_are_compared(run):
     run.record.unlink()
     assert not run.start(AUTO)
     assert run.start(AUTO | {"batch": 8})
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"params": 1, "section": 2, "values": 3}']
+)
+def test_a_damaged_record_plans_again(content, tmp_path):
+    record = tmp_path / ".plan.json"
+    record.write_text(content)
+    assert planning_params({"steps": 2}, record) == {"steps": 2}
+
+
+def test_a_record_of_a_version_with_other_settings_plans_again(tmp_path):
+    record = tmp_path / ".plan.json"
+    record.write_text('{"params": {"steps": 2}, "section": {"steps": 2}, "values": {}}')
+    assert planning_params({"steps": 2}, record) == {"steps": 2}
+    assert planning_params({"steps": 2, "new": 1}, record) == {"steps": 2, "new": 1}

@@ -35,11 +35,12 @@ def planning_params(section: dict, record: str | Path) -> dict:
         record: path of a ``PlanRecord``, if there is one.
 
     Returns:
-        Those of the record where its plan is the plan of these settings too, else ``section``.
+        Those of the record where its plan is the plan of these settings too, else ``section``; so
+        a record that is missing, damaged or of another version plans again.
     """
-    if not Path(record).is_file():
+    known = _read(Path(record))
+    if known is None or known["section"].keys() != section.keys():
         return section
-    known: PlanRecord = json.loads(Path(record).read_text(encoding="utf-8"))
     # A setting may have any value of the plan: a rule gives the others the same values for it,
     # whether it was chosen or set.
     differ = [
@@ -53,3 +54,14 @@ def planning_params(section: dict, record: str | Path) -> dict:
     if section == known["params"]:
         return section | {"planned_with": {name: known["section"][name] for name in differ}}
     return section
+
+
+def _read(path: Path) -> PlanRecord | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = isinstance(found, dict) and all(
+        isinstance(found.get(key), dict) for key in PlanRecord.__annotations__
+    )
+    return found if whole else None
