@@ -7,7 +7,9 @@ FOUND = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 STAMP := .venv/.installed-$(LOCK)
 TOOLS := .venv/.installed-requirements-dev.lock
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# A lock is complete, so pip has nothing to look for; it would want what the lock leaves out.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+  --require-hashes -r
 
 PYTEST := $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
