@@ -11,7 +11,8 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
   --require-hashes -r
 
-PYTEST := $(BIN)/python -m pytest
+# With what Python keeps of compiled code: the tests start a thousand processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # Three processes, because on two processors one of them often waits for a cluster's queue.
 IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -41,6 +41,7 @@ use rule * from maskmake as segmentation_*
 """
 
 FORKS = Forks()
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
 JOB_LOG = re.compile(r"^    log: results/\w+/logs/(\S+)\.log$", re.MULTILINE)
 NOTHING_TO_DO = "Nothing to be done (all requested files are present and up to date)."
@@ -68,6 +69,7 @@ def snakemake(
     gpu: int | None = 0,
     environment: dict[str, str] | None = None,
     prefix: tuple[str, ...] = (),
+    program: Path = SNAKEMAKE,
     small: bool = True,
     fork_jobs: bool = True,
 ) -> Result:
@@ -78,10 +80,11 @@ def snakemake(
         environment: what is added to the environment.
         prefix: a command that runs another one. With it Snakemake is a process of its own, else a
             fork of one that has it imported already.
+        program: Snakemake, or what behaves like it.
         small: whether each network is that of ``tests/small`` in place of the library's.
         fork_jobs: whether the jobs have their imports done, unlike those of a user.
     """
-    command = [*prefix, Path(sys.executable).with_name("snakemake"), *arguments]
+    command = [*prefix, program, *arguments]
     command += ["--snakefile", snakefile, "--directory", folder, "--configfile", folder / config]
     if gpu is not None:
         command += ["--resources", f"gpu={gpu}"]

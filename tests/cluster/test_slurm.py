@@ -21,12 +21,12 @@ from workspace import CONFIG, ROOT, SMALL_NETWORK, configure, copy_workspace, fi
 
 from maskmake.data.synthesis import write_dataset
 
+IMPATIENT = Path(__file__).with_name("impatient_snakemake.py")
 PROFILE = ROOT / "profiles" / "slurm"
 RUN = "results/tiny/runs/a"
 # Epochs of some seconds: of each the tests have to see that it has been saved.
 TRAIN = {**CONFIG["train"], "epochs": 8, "steps": 150, "gpu": 0}
 CLUSTER = ("--workflow-profile", PROFILE, "--slurm-keep-successful-logs")
-CLUSTER += ("--slurm-init-seconds-before-status-checks", "1")
 
 
 class Job(NamedTuple):
@@ -63,9 +63,9 @@ def trained(cluster, dataset, tmp_path_factory):
 
 @pytest.fixture
 def work(trained, tmp_path):
-    """The same folder before the training."""
+    """The same folder before the training, which is planned already."""
     folder = copy_workspace(trained, tmp_path / "work")
-    shutil.rmtree(folder / "results/tiny/runs")
+    shutil.rmtree(folder / RUN / "fold0")
     return folder
 
 
@@ -124,7 +124,7 @@ def preempt(work, process, epoch):
 @contextmanager
 def started(work: Path, *arguments: str):
     """Snakemake on the cluster, under way; it has to succeed."""
-    command = [Path(sys.executable).with_name("snakemake"), *arguments, *CLUSTER]
+    command = [sys.executable, IMPATIENT, *arguments, *CLUSTER]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", work]
     command += ["--configfile", work / "config.yaml"]
     with subprocess.Popen(
@@ -190,7 +190,7 @@ def test_shards_run_side_by_side_and_come_back(work, trained, cluster):
 def test_gpu_that_the_node_does_not_have_is_named(work, cluster):
     """The job lands where SLURM keeps its GPUs, and reports the missing one itself."""
     configure(work, train={**TRAIN, "gpu": 1}, runs={"a": {}})
-    code, output = snakemake(work, "train", *CLUSTER, "--retries", "0", gpu=None)
+    code, output = snakemake(work, "train", *CLUSTER, "--retries", "0", gpu=None, program=IMPATIENT)
     assert code != 0
     assert [job.node for job in jobs_of("train_fold", work, cluster)] == ["gpu1"]
     assert "train.gpu asks for 1 GPU, but tensorflow sees none" in output, output

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from bounded import refusal
+from schema import SCHEMA
 from workspace import ROOT
 
 from maskmake.data.pairing import Pair, group_of
@@ -17,7 +18,6 @@ from maskmake.runtime.files import read_csv, write_csv
 from maskmake.runtime.log import PrintableFormatter
 from maskmake.snakefile.config import resolve
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 FORMULAS = ["=cmd|' !A0", "@SUM(1+1)", "-rf", "+1", "'=1", "''-2", "\tx", "\r=1"]
 NAMES = [*FORMULAS, "'quoted", "new\rline", "line\nbreak", 'q"q,', "007", "NA", " a", "é", "$x$"]
 

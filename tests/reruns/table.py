@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-TABLE = yaml.safe_load(Path(__file__).with_name("table.yaml").read_text())
+TABLE = yaml.load(Path(__file__).with_name("table.yaml").read_text(), Loader=yaml.CSafeLoader)
 HEAD = """# What runs again after a change
 
 Made from `tests/reruns/table.yaml`; every row is tested against `snakemake -n`. "from `x`" means

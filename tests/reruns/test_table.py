@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
+from schema import SCHEMA
 from table import TABLE, page
 from workspace import CONFIG, NOTHING_TO_DO, ROOT, configure, copy_workspace, finish
 
@@ -17,7 +17,6 @@ from maskmake.runtime.files import write_png
 from maskmake.snakefile.code_hash import code_hashes, used_files
 
 SCRIPTS = ROOT / "workflow" / "scripts"
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 JOB = re.compile(r"^(?:local)?rule (\w+):$(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 RULE = re.compile(r"^ *rule (\w+):$(.*?)(?=^ *rule |\Z)", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r'"\.\./scripts/(\w+\.py)"')

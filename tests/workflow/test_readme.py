@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from schema import SCHEMA
 from workspace import ROOT, copy_workspace
 
 from maskmake.snakefile.config import resolve
@@ -60,8 +61,7 @@ def test_every_line_of_a_code_block_is_a_command_that_is_run_here():
 
 
 def test_the_configurations_are_valid():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    settings = resolve(CONFIG, schema)
+    settings = resolve(CONFIG, SCHEMA)
     assert settings["dataset"]["images"] == "data/images"
     assert settings["segment"]["images"] == "data/new"
 

@@ -3,21 +3,19 @@
 import keras
 import numpy as np
 import pytest
-import yaml
 from scipy.special import expit
-from workspace import ROOT
 
 pytest.importorskip("onnxruntime", reason="locked, but not installed; run make setup")
 pytest.importorskip("tf2onnx", reason="locked, but not installed; run make setup")
 
 import onnxruntime
+from schema import SCHEMA
 
 from maskmake.export.onnx_file import mean_network, write_onnx
 from maskmake.network.networks import build_network
 
 pytestmark = pytest.mark.slow
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 ENCODERS = SCHEMA["$defs"]["train"]["properties"]["encoder"]["enum"]
 DECODERS = ["Unet", "FPN", "Linknet", "PSPNet"]
 SIDE = 96  # what a PSPNet is bound to, which has to divide by 48

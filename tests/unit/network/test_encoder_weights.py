@@ -1,15 +1,14 @@
 """Weights of ImageNet arrive in the encoders, which see images as they were trained."""
 
 import re
-from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 import pytest
-import yaml
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from round_trip import build, raw_batch
+from schema import SCHEMA
 
 from maskmake.network.networks import (
     IMAGENET_MEAN,
@@ -23,8 +22,7 @@ from maskmake.snakefile.train_faults import ENCODERS_WITHOUT_WEIGHTS
 
 pytestmark = pytest.mark.long
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
-ENCODERS = yaml.safe_load(SCHEMA.read_text())["$defs"]["train"]["properties"]["encoder"]["enum"]
+ENCODERS = SCHEMA["$defs"]["train"]["properties"]["encoder"]["enum"]
 
 
 def library_encoder(encoder):

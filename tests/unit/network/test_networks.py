@@ -3,14 +3,12 @@
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import round_trip
 import tensorflow as tf
-import yaml
 from keras import ops
 from round_trip import (
     build,
@@ -21,6 +19,7 @@ from round_trip import (
     save_fold,
     side_of,
 )
+from schema import SCHEMA
 
 from maskmake.network.networks import (
     BatchNormalization,
@@ -38,8 +37,7 @@ pytestmark = pytest.mark.long
 SAMPLE = [("Unet", "resnet18"), ("PSPNet", "seresnet18")]
 # Compiled on the other backend.
 OTHER_BACKEND_SAMPLE = [("FPN", "seresnet18")]
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
-TRAIN = yaml.safe_load(SCHEMA.read_text())["$defs"]["train"]["properties"]
+TRAIN = SCHEMA["$defs"]["train"]["properties"]
 
 
 @pytest.mark.parametrize(("architecture", "encoder"), SAMPLE)

@@ -6,8 +6,7 @@ import logging
 from dataclasses import dataclass
 
 import pytest
-import yaml
-from workspace import ROOT
+from schema import SCHEMA
 
 from maskmake.network.settings import PLANNED, TrainSettings
 from maskmake.plan.machine import OUTPUT_BYTES, needed_memory
@@ -17,7 +16,6 @@ from maskmake.plan.rules import RULES
 from maskmake.plan.run_plan import log_plan, planned_value, planned_values
 from maskmake.runtime.errors import UserError
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 TRAIN = SCHEMA["$defs"]["train"]["properties"]
 GIB = 2**30
 

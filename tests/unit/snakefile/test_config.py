@@ -3,20 +3,17 @@
 import json
 import random
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from schema import SCHEMA
 
 from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.schema_errors import PATTERN_WORDS
 
-SCHEMA = yaml.safe_load(
-    (Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
-)
 TWO_PATHS = "dataset: {images: data/images, labels: data/labels}\n"
 
 
