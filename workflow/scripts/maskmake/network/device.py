@@ -5,8 +5,10 @@ Keras reads its backend when it is imported, so the functions here import it whe
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from maskmake.network.compile_cache import CPU_INFO, keep_compiled
@@ -50,6 +52,8 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     else:
         reserve_gpus(gpu)
     keep_compiled(backend, gpu)
+    if backend != "tensorflow":
+        sys.meta_path.insert(0, _HiddenTensorFlow())
     logger.info("loading %s", NAMES[backend])
     with _native_stderr_until_it_works(log_file):
         try:
@@ -64,6 +68,17 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
             raise _missing_gpus(gpu, found, backend)
     if gpu > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
+
+
+class _HiddenTensorFlow(MetaPathFinder):
+    """Lets Keras find no TensorFlow, which it would import as soon as it is installed.
+
+    A job on another backend would wait seconds for it, hold its memory and show its words.
+    """
+
+    def find_spec(self, fullname, path, target=None):
+        if fullname == "tensorflow":
+            raise ModuleNotFoundError("left out, since Keras has another backend", name=fullname)
 
 
 def _keep_freed_memory() -> None:
