@@ -9,6 +9,10 @@ from workspace import configure, copy_workspace, finish
 
 from maskmake.data.synthesis import write_dataset
 
+# A make that a test calls is not called by the make that runs the tests.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory, worker_id) -> Path:

@@ -1,9 +1,15 @@
-"""What a run says on the terminal and in its logs comes from maskmake, not from a library."""
+"""What a run says on the terminal and in its logs comes from maskmake, not from a library.
+
+The jobs are those of a user here, with all imports. The run is one on JAX, since other tests have
+none; a prediction speaks for TensorFlow.
+"""
 
 import re
 
 import pytest
-from workspace import configure, copy_workspace, finish
+from workspace import CONFIG, configure, copy_workspace, finish
+
+from maskmake.runtime.files import read_json
 
 # The ways in which libraries speak: TensorFlow, XLA and absl by a letter and a date, Python's
 # warnings by their class, and all by their names.
@@ -20,7 +26,7 @@ NAMES = re.compile(
     re.IGNORECASE,
 )
 # Lines of maskmake that name a library.
-OURS = {"loading TensorFlow"}
+OURS = {"loading TensorFlow", "loading JAX"}
 
 
 def of_libraries(text: str) -> list[str]:
@@ -32,11 +38,30 @@ def of_libraries(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run(dataset, tmp_path_factory):
-    """The folder of a run whose jobs were those of a user, with all imports; ``terminal.txt``."""
+    """The folder of a run on JAX; ``terminal.txt``."""
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("run") / "work")
-    configure(folder, runs={"a": {}})
-    (folder / "terminal.txt").write_text(finish(folder, fork_jobs=False))
+    configure(folder, train={**CONFIG["train"], "backend": "jax"}, runs={"a": {}})
+    # A few steps are no reason to optimise the code they run.
+    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    output = finish(folder, environment={"XLA_FLAGS": quick}, fork_jobs=False)
+    (folder / "terminal.txt").write_text(output)
     return folder
+
+
+def test_a_run_on_jax_is_trained_and_scored(run):
+    training = read_json(run / "results/tiny/runs/a/fold0/training.json")
+    assert training["settings"]["backend"] == "jax"
+    assert "jax" in training["versions"]
+    assert (run / "results/tiny/report.html").exists()
+
+
+def test_no_line_of_tensorflow_reaches_terminal_or_log(finished_copy):
+    probabilities = "results/tiny/runs/a/fold0/probabilities.npy"
+    (finished_copy / probabilities).unlink()
+    assert of_libraries(finish(finished_copy, probabilities, fork_jobs=False)) == []
+    logs = list((finished_copy / "results/tiny/logs").glob("*-fold0-*.log"))
+    assert len(logs) == 4
+    assert [line for log in logs for line in of_libraries(log.read_text())] == []
 
 
 def test_no_line_of_a_library_reaches_a_log(run):

@@ -28,7 +28,13 @@ def network(number, channels):
 # The optimisers of tf2onnx go by the sorted names of the nodes, which it numbers, too: around a
 # new digit the order changes from one number to the next.
 @pytest.mark.parametrize(
-    ("channels", "folds"), [(1, (3,)), (1, (9, 10)), (1, (98, 99, 100)), (3, (9, 10))]
+    ("channels", "folds"),
+    [
+        (1, (9, 10)),
+        (3, (9, 10)),
+        pytest.param(1, (3,), marks=pytest.mark.slow),
+        pytest.param(1, (98, 99, 100), marks=pytest.mark.slow),
+    ],
 )
 def test_the_numbers_of_layers_and_nodes_do_not_change_the_graph(
     channels, folds, tmp_path, monkeypatch

@@ -51,7 +51,7 @@ def check_weights_arrive(encoder, path):
             np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", "vgg16", "efficientnetb0"])
+@pytest.mark.parametrize("encoder", ["resnet18", "vgg16"])
 def test_weights_of_a_file_arrive_in_the_encoder(encoder, tmp_path):
     check_weights_arrive(encoder, tmp_path / "weights.h5")
 
@@ -90,7 +90,10 @@ def preprocessed(encoder, images, tmp_path):
     return keras.Model(network.inputs, network.get_layer("preprocessing").output)([images])
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", "vgg16", "mobilenet", "efficientnetb0"])
+@pytest.mark.parametrize(
+    "encoder",
+    ["resnet18", "vgg16", "mobilenet", pytest.param("efficientnetb0", marks=pytest.mark.slow)],
+)
 def test_an_encoder_is_given_photographs_as_it_was_trained(encoder, tmp_path):
     """A photograph, standardised and undone, is what the library's preprocessing makes of it."""
     photograph = raw_batch(32, channels=3)

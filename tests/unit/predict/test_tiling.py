@@ -173,8 +173,7 @@ class StridedNetwork(PointwiseNetwork):
         return self._network(tiles)
 
 
-@pytest.mark.parametrize("tta", [False, True])
-@pytest.mark.parametrize("length", [512, 460])
+@pytest.mark.parametrize(("length", "tta"), [(512, False), (460, True)])
 def test_tiles_that_overlap_enough_are_as_the_whole(length, tta):
     image = random_image(length, length) // 2 + np.arange(length, dtype=np.uint8)
     network = StridedNetwork()

@@ -17,7 +17,7 @@ from maskmake.runtime.files import read_csv
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX"),
 ]
 
