@@ -278,6 +278,46 @@ def test_an_image_that_damage_hides_in_the_list_of_a_zip_is_missed(edit, sentenc
     assert sentence in refuse(archive, tmp_path)
 
 
+def long_list(monkeypatch):
+    """Let zipfile write the end of a zip of more than 65,535 members, whose short count is full."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+
+    def edit(content):
+        end = content.rindex(b"PK\5\6")
+        assert content[end - 20 : end - 16] == b"PK\6\7"
+        content[end + 8 : end + 12] = b"\xff" * 4
+
+    return edit
+
+
+@pytest.mark.parametrize("comment", [b"", b"made by hand", b"c" * 65535])
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("before", [b"", b"#!/bin/sh\n"], ids=["zip", "behind a program"])
+def test_the_members_of_a_whole_zip_are_as_many_as_it_says(
+    comment, long, before, tmp_path, monkeypatch
+):
+    edit = long_list(monkeypatch) if long else bytes
+    images = four_images()
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.comment = comment
+        for name, content in images.items():
+            archive.writestr(name, content)
+    change(path, edit)
+    path.write_bytes(before + path.read_bytes())
+    assert images_of(path, tmp_path) == images
+
+
+def test_a_member_that_is_not_listed_is_missed_in_a_zip_of_a_long_list(tmp_path, monkeypatch):
+    edit = long_list(monkeypatch)
+    archive = change(write_zip(tmp_path / "x.zip", *four_images().items()), edit)
+    content = archive.read_bytes()
+    last = content.rindex(b"PK\1\2")
+    third = content.rindex(b"PK\1\2", 0, last)
+    archive.write_bytes(content[: third + 32] + b"\x40" + content[third + 33 :])
+    assert "3 members are listed of 4" in refuse(archive, tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zip", "w:gz", "w:bz2", "w:xz"])
 def test_no_flipped_bit_changes_an_image(kind, tmp_path):

@@ -305,6 +305,7 @@ class Page(HTMLParser):
         super().__init__()
         self.sources, self.links, self.ids, self.alternatives, self.headings = [], [], [], [], []
         self.tags, self.text, self.open = Counter(), "", ""
+        self.landmarks = Counter()  # of each role and name
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -314,6 +315,8 @@ class Page(HTMLParser):
         self.sources += [values["src"]] if "src" in values else []
         self.links += [values[key] for key in ("href", "xlink:href") if key in values]
         self.ids += [values["id"]] if "id" in values else []
+        if tag == "nav" or values.get("role") == "region":
+            self.landmarks[values.get("role", tag), values["aria-label"]] += 1
         if tag == "img":
             self.alternatives.append(values["alt"])
         if tag in ("h1", "h2", "h3", "h4"):
@@ -454,6 +457,12 @@ def test_headings_are_nested_and_ids_unique(rendered):
     )
     sections = [name for name in page.ids if name.isalpha()]
     assert len(sections) == len(set(sections))
+
+
+def test_a_reader_who_hears_the_page_can_tell_its_landmarks_apart(rendered):
+    landmarks = rendered.page.landmarks
+    assert len(landmarks) > 8
+    assert [landmark for landmark, count in landmarks.items() if count > 1] == []
 
 
 def test_an_undefined_score_is_a_dash_and_never_nan(rendered):

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from snakemake import cli
+from snakemake.settings.types import ConfigSettings
 
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.command_line import snakemake_arguments, targets
@@ -130,3 +132,22 @@ def test_what_make_refuses(target, sentence, tmp_path):
     assert done.returncode != 0 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert sentence.format(old=old) in line
+
+
+@pytest.mark.parametrize(
+    ("option", "symptom"),
+    [
+        ("--configfile", "No such file or directory: 'masks'"),
+        ("--config seed=1", "Unparsable value: 'masks'"),
+        ("--resources gpu=1", "dictionary update sequence element #1 has length 1; 2 is required"),
+    ],
+)
+def test_what_snakemake_says_of_a_target_after_an_option_is_documented(option, symptom):
+    """It ends with a traceback there before it reads the Snakefile, so maskmake cannot say more."""
+    command = ["--snakefile", "Snakefile", *option.split(), "masks"]
+    with pytest.raises((OSError, ValueError)) as caught:
+        _, arguments = cli.parse_args(command)
+        ConfigSettings(cli.parse_config(arguments.config), arguments.configfile)
+    assert symptom in str(caught.value)
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    assert f"`{symptom}`" in " ".join(page.split())

@@ -507,12 +507,49 @@ FAULTS = {
         "export.cite[0].doi: found the text 'https://doi.org/10.1371/x'; expected a DOI such as "
         "10.1371/journal.pbio.1000502",
     ),
+    "license that SPDX does not know": (
+        "export: {license: free for all}",
+        "export.license: found 'free for all'; expected one identifier of spdx.org/licenses; write "
+        "one such as CC-BY-4.0, or null",
+    ),
+    "license in other letters": (
+        "export: {license: cc by 4.0}",
+        "export.license: found 'cc by 4.0'; expected one identifier of spdx.org/licenses; write "
+        "CC-BY-4.0",
+    ),
+    "license of an old version of SPDX": (
+        "export: {license: GPL-2.0+}",
+        "export.license: found 'GPL-2.0+'; expected one identifier of spdx.org/licenses; write "
+        "GPL-2.0-or-later",
+    ),
+    "two licenses": (
+        "export: {license: MIT OR Apache-2.0}",
+        "export.license: found 'MIT OR Apache-2.0'; expected one identifier of spdx.org/licenses; "
+        "write one such as CC-BY-4.0, or null",
+    ),
+    "license of one's own": (
+        "export: {license: LicenseRef-mine}",
+        "export.license: found 'LicenseRef-mine'; expected one identifier of spdx.org/licenses; "
+        "write one such as CC-BY-4.0, or null",
+    ),
+    "ORCID with a wrong digit": (
+        "export: {authors: [{name: A}, {name: B, orcid: 0000-0002-1825-0098}]}",
+        "export.authors[1].orcid: found '0000-0002-1825-0098'; expected an ORCID iD, whose last "
+        "digit follows from the others; compare it with orcid.org",
+    ),
     "every run is left out": (
         "compare: {leave_out: [unet]}",
         "compare.leave_out: found every run; expected at least one that stays in the report; "
         "remove one",
     ),
 }
+
+
+# The first is ORCID's own example, the second from ORCID's description of the check digit.
+@pytest.mark.parametrize("orcid", ["0000-0002-1825-0097", "0000-0002-1694-233X"])
+@pytest.mark.parametrize("license", ["CC-BY-4.0", "MIT", "0BSD", "null"])
+def test_a_license_and_an_orcid_that_exist_are_taken(license, orcid):
+    resolved(f"{TWO_PATHS}export: {{license: {license}, authors: [{{name: A B, orcid: {orcid}}}]}}")
 
 
 @pytest.mark.parametrize(("text", "sentence"), FAULTS.values(), ids=FAULTS)

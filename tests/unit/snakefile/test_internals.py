@@ -14,6 +14,7 @@ import snakemake.exceptions
 import snakemake_interface_storage_plugins.registry
 from snakemake import cli
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import ConfigSettings
 
 from maskmake.snakefile import internals
 
@@ -235,10 +236,31 @@ def test_every_use_of_internals_has_its_test():
     assert {function.__name__ for function, *_ in FALLBACKS} == functions
 
 
-def test_numbers_inside_an_argument_of_the_command_are_numbers():
-    given = {"train": {"steps": "2", "encoder": "resnet18", "flips": ["no", "1e-3x"]}, "seed": 1}
-    workflow = SimpleNamespace(config_settings=SimpleNamespace(config=given))
-    config = {"train": {**given["train"], "patch": "64"}, "seed": 1}
-    internals.give_types_to_arguments(workflow, config)
-    expected = {"steps": 2, "encoder": "resnet18", "flips": [False, "1e-3x"], "patch": "64"}
-    assert config == {"train": expected, "seed": 1}
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train={steps: 2, tta: no, rate: 1.5}"], {"steps": 2, "tta": False, "rate": 1.5}),
+        (["train={steps: null, weights: }"], {"steps": None, "weights": None}),
+        (["train={'steps': 2, 'name': ''}"], {"steps": 2, "name": ""}),
+        (
+            ['train={name: "2021", flips: [no, "no", 2021-13-45]}'],
+            {"name": "2021", "flips": [False, "no", "2021-13-45"]},
+        ),
+        (["train={steps: 2}", "train={epochs: 3}"], {"steps": 2, "epochs": 3}),
+        (["train={flips: [1, 2]}", 'train={flips: ["3"]}'], {"flips": ["3"]}),
+        (["train={runs: {18: {steps: 2}}}"], {"runs": {"18": {"steps": 2}}}),
+    ],
+)
+def test_what_an_argument_of_the_command_has_without_quotes_gets_its_type(arguments, expected):
+    settings = ConfigSettings(config=cli.parse_config(arguments), config_args=arguments)
+    config = {"train": {**settings.config["train"], "patch": "64"}, "seed": 1}
+    internals.give_types_to_arguments(SimpleNamespace(config_settings=settings), config)
+    assert config == {"train": {**expected, "patch": "64"}, "seed": 1}
+
+
+def test_a_program_that_calls_snakemake_gives_types_itself():
+    given = {"train": {"steps": 2, "weights": None, "name": "2021"}}
+    settings = ConfigSettings(config=given)
+    config = {"train": dict(given["train"])}
+    internals.give_types_to_arguments(SimpleNamespace(config_settings=settings), config)
+    assert config == given

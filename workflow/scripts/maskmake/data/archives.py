@@ -27,6 +27,10 @@ DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\0": lzma.open,
 }
 LOCAL_HEADER, UTF_8_NAME = 30, 0x800  # bytes, and a bit of the flags
+# What ends a zip: perhaps a record of ZIP64 and its locator, the record, and a comment. After
+# section 4.3 of https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+END_64, LOCATOR_64 = struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
+END, LONGEST_COMMENT = struct.Struct("<4s4H2LH"), 0xFFFF
 TAR_SIGNATURE, TAR_SIGNATURE_AT = b"ustar", 257
 
 # Up to ALWAYS_BYTES an archive may hold whatever its own size is, above that so many times as
@@ -185,10 +189,22 @@ class _Bounded:
 
 def _check_count(file: IO[bytes], members: list[zipfile.ZipInfo]) -> None:
     """Refuse a list that is shorter than the archive says: damage may hide members in it."""
-    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # read, but not compared
-    expected = end[zipfile._ECD_ENTRIES_TOTAL]  # type: ignore[attr-defined]
+    expected = _recorded_count(file)  # which zipfile reads and does not compare
     if expected != len(members):
         raise zipfile.BadZipFile(f"{len(members)} members are listed of {expected}")
+
+
+def _recorded_count(file: IO[bytes]) -> int:
+    """How many members the record at the end of a zip names; that of ZIP64 where there is one."""
+    longest = END_64.size + LOCATOR_64.size + END.size + LONGEST_COMMENT
+    file.seek(max(0, os.fstat(file.fileno()).st_size - longest))
+    tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    locator = end - LOCATOR_64.size
+    end_64 = locator - END_64.size
+    if end_64 >= 0 and tail.startswith(b"PK\6\7", locator) and tail.startswith(b"PK\6\6", end_64):
+        return END_64.unpack_from(tail, end_64)[7]
+    return END.unpack_from(tail, end)[4]
 
 
 def _check_name(file: IO[bytes], member: zipfile.ZipInfo) -> None:

@@ -1,6 +1,7 @@
 """The user's configuration: checked against its schema, completed by defaults, its runs merged.
 
-The Snakefile imports this module each time it is parsed, so it needs nothing but jsonschema.
+The Snakefile imports this module each time it is parsed, so it needs nothing but jsonschema
+and packaging.
 """
 
 import copy
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from maskmake.runtime.errors import UserError
+from maskmake.snakefile.export_faults import export_faults
 from maskmake.snakefile.mask_faults import mask_faults
 from maskmake.snakefile.schema_errors import (
     Fault,
@@ -188,6 +190,7 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
     yield from _split_faults(resolved["split"])
     yield from train_faults(resolved["runs"], overlays)
     yield from mask_faults(resolved["runs"], resolved["predict"], resolved["decide"])
+    yield from export_faults(resolved["export"])
     yield from _name_faults(resolved["runs"], resolved["segment"], resolved["compare"])
 
 

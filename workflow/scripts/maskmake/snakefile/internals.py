@@ -7,7 +7,6 @@ this module: what it does changes no result.
 """
 
 import contextlib
-import datetime
 import functools
 import io
 import logging
@@ -32,6 +31,8 @@ SWITCHED_OFF = "MASKMAKE_CHECKS_OFF"
 PROFILE_LINE = re.compile(r"Using .*profile.* for setting default command line arguments\.\n")
 # The list of all options, which it prints before the one that is wrong.
 USAGE = re.compile(r"^usage: .*^\S+: error: ", re.DOTALL | re.MULTILINE)
+# What is no text although it was written as one.
+TYPES_OF_YAML = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
 
 
 def _without_it(check: str, answer):
@@ -102,28 +103,30 @@ def named_files(workflow) -> list[str]:
 def give_types_to_arguments(workflow, config: dict) -> None:
     """Read the numbers inside mappings and lists of ``--config``, which Snakemake leaves as text.
 
+    What the command has in quotes stays text.
+
     Args:
         workflow: of Snakemake.
         config: the configuration with these settings in it; it is changed.
     """
-    for key, argument in workflow.config_settings.config.items():
-        if isinstance(argument, dict | list) and key in config:
-            config[key] = _typed(config[key], argument)
+    settings = workflow.config_settings
+    for argument in settings.config_args:
+        key, _, text = argument.partition("=")
+        if isinstance(settings.config.get(key), dict | list) and key in config:
+            config[key] = _typed(config[key], yaml.compose(text, Loader=yaml.SafeLoader))
 
 
-def _typed(value, argument):
-    """A setting in which each text that ``argument`` has as well becomes what YAML makes of it."""
-    if isinstance(argument, dict) and isinstance(value, dict):
-        return {key: _typed(value[key], argument.get(key)) for key in value}
-    if isinstance(argument, list) and isinstance(value, list):
-        return [_typed(*pair) for pair in zip(value, argument, strict=True)]
-    if not isinstance(argument, str):
-        return value
-    try:
-        found = yaml.safe_load(argument)
-    except yaml.YAMLError:
-        return value
-    return value if isinstance(found, str | dict | list | datetime.date) else found
+def _typed(value, node: yaml.Node | None):
+    """A setting in which each text that is a number, a truth value or null in YAML becomes that."""
+    if isinstance(value, dict) and isinstance(node, yaml.MappingNode):
+        inner = {key.value: each for key, each in node.value}
+        return {key: _typed(each, inner.get(key)) for key, each in value.items()}
+    if isinstance(value, list) and isinstance(node, yaml.SequenceNode):
+        same = len(value) == len(node.value)  # not those of a later argument
+        return [_typed(*pair) for pair in zip(value, node.value, strict=True)] if same else value
+    if isinstance(node, yaml.ScalarNode) and node.tag in TYPES_OF_YAML and value == node.value:
+        return yaml.safe_load(value)
+    return value
 
 
 @_without_it("a workflow that uses this one as a module", True)
