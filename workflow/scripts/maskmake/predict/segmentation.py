@@ -244,6 +244,9 @@ def segment_shard(
     made_with = digest_of_model(files, settings, code)
     masks = table.parents[1]
     record = Path(contents).with_name(f"{table.stem}.kept.json")
+    kept = read_kept(record, made_with, sums, masks)
+    if kept.rows:
+        logger.info("masks of the last attempt that are kept: %d", len(kept.rows))
     done = segment_images(
         [*images, *stored],
         folds,
@@ -252,7 +255,7 @@ def segment_shard(
         masks,
         next(map(Path, run), None),
         images,
-        read_kept(record, made_with, sums, masks),
+        kept,
     )
     if done.refused:
         write_kept(record, made_with, sums, masks, done.table, done.side)
