@@ -30,6 +30,7 @@ rule all:
     input:
         [] if DATASET is None else rules.report.output.page,
         rules.review_page.output.page if SETTINGS["segment"]["images"] else [],
+        rules.check_segment.output.done if SETTINGS["segment"]["images"] else [],
 
 
 rule plan_runs:
@@ -79,6 +80,7 @@ rule segment:
     input:
         rules.review_masks.output.review,
         rules.review_page.output.page,
+        rules.check_segment.output.done,
 
 
 rule export:

@@ -32,6 +32,7 @@ CHAIN = [
     ("segment_shard", "segment", "os.rename x1.png$", "snakemake"),
     ("review_masks", "segment", "os.rename review.csv$", "job"),
     ("review_page", "segment", "os.rename review.html$", "both"),
+    ("check_segment", "segment", "os.rename done.json$", "job"),
 ]
 # Killed beside the other tests of these rules.
 ELSEWHERE = {"download", "fetch_weights", "retrieve"}

@@ -55,5 +55,9 @@ def test_new_times_segment_nothing_again(change, segmented, tmp_path):
 def test_shards_of_changed_images_are_segmented_again(change, shards, words, segmented, tmp_path):
     folder = copy_workspace(segmented, tmp_path / "work")
     change(folder)
-    assert planned(folder, "segment") == shards | {"segment-review", "segment-page"}
+    assert planned(folder, "segment") == shards | {
+        "segment-review",
+        "segment-page",
+        "segment-check",
+    }
     assert words in why(folder, "segment")[1]

@@ -22,6 +22,7 @@ from workspace import (
     half_written,
     planned,
     snakemake,
+    why,
 )
 
 from maskmake.data.images import read_pixels
@@ -289,7 +290,7 @@ def test_segment_of_a_run_plans_its_training(folder):
     write_png(folder / "new/x.png", synthesize(20, 96, 1)[0])
     configure(folder, segment={"images": "new"})
     assert planned(folder, "segment") == TARGETS["results/tiny/runs/a/decision.json"] | {
-        "segment-0", "segment-review", "segment-page",
+        "segment-0", "segment-review", "segment-page", "segment-check",
     }  # fmt: skip
 
 
@@ -399,7 +400,7 @@ def new_images(folder, count):
 def test_segment_works_in_shards_and_only_once(finished_copy):
     new_images(finished_copy, 3)
     configure(finished_copy, segment={"images": "new", "run": "b", "shard_size": 2})
-    jobs = {"segment-0", "segment-1", "segment-review", "segment-page"}
+    jobs = {"segment-0", "segment-1", "segment-review", "segment-page", "segment-check"}
     assert planned(finished_copy, "segment") == jobs
     finish(finished_copy, "segment", "--cores", "2")
     for i in range(3):
@@ -425,22 +426,33 @@ def copied_run(finished, tmp_path):
 
 
 def test_segment_needs_no_more_than_the_folder_of_a_run(finished, tmp_path):
-    """The bad image of the folder is named; the masks of the others are made."""
+    """The bad image of the folder is named; the others have masks, list and page, and keep them."""
     work = copied_run(finished, tmp_path)
+    folder = work / "results/config/segment/handed-on/new"
     new_images(work, 2)
     (work / "new/x0.png").write_bytes(b"no image")
     (work / "config.yaml").write_text(
         json.dumps({"segment": {"images": "new", "model": "../handed-on"}})
     )
-    code, output = snakemake(work)
-    assert code != 0
-    assert "new/x0.png: cannot be decoded" in output
-    assert "Traceback" not in output
-    assert [p.name for p in (work / "results").rglob("*.png")] == ["x1.png"]
+    made = set()
+    for _ in range(2):
+        code, output = snakemake(work)
+        assert code != 0
+        *_, sentence, end = output.splitlines()
+        assert sentence.startswith("new/x0.png: cannot be decoded")
+        assert end == f"1 of 2 images are done: {folder.relative_to(work)}/review.csv"
+        assert "Traceback" not in output
+        assert read_csv(folder / "review.csv")["id"].tolist() == ["x1"]
+        assert "1 of 2 images could not be used" in (folder / "review.html").read_text()
+        made.add((folder / "x1.png").stat().st_mtime_ns)
+    assert [p.name for p in folder.glob("*.png")] == ["x1.png"]
+    assert "segment_shard (shard 0):\n  images that could not be used are" in why(work)[1]
 
     new_images(work, 2)
-    finish(work)
-    folder = work / "results/config/segment/handed-on/new"
+    assert "2 of 2 images are done." in finish(work)
     assert {p.name for p in folder.glob("*.png")} == {"x0.png", "x1.png"}
-    assert (folder / "review.csv").exists()
+    assert set(read_csv(folder / "review.csv")["id"]) == {"x0", "x1"}
+    assert "could not be used" not in (folder / "review.html").read_text()
+    assert made == {(folder / "x1.png").stat().st_mtime_ns}
+    assert NOTHING_TO_DO in finish(work)
     assert CONFIG["dataset"]["name"] not in {p.name for p in (work / "results").iterdir()}

@@ -99,6 +99,7 @@ MODEL = user_path(SEGMENT["model"]) if SEGMENT["model"] else f"{RESULTS}/runs/{S
 # Named after both, so that masks of other images or of another model do not lie among these.
 MASKS = f"{RESULTS}/segment/{folder_name(MODEL)}/{name_of_images(SEGMENT['images'] or 'images')}"
 MASKS_RECORD = f"{PREFIX}{MASKS}/.shards/source.json"
+MASKS_ATTEMPTS = f"{PREFIX}{MASKS}/.shards/attempts.json"
 MASKS_SOURCE = {
     "model": [SEGMENT["model"] or MODEL],
     "images": [SEGMENT["images"]] if isinstance(SEGMENT["images"], str) else SEGMENT["images"],
@@ -249,8 +250,20 @@ def version_of_shard(wildcards):
     return version_of(images_of_shard(wildcards), contents_of_shard(wildcards))
 
 
+def attempt_of_shard(wildcards):
+    """The number of an attempt; it changes while images of the shard could not be used."""
+    record = Path(MASKS_ATTEMPTS)
+    attempts = json.loads(record.read_text()) if record.is_file() else {}
+    return f"attempt {attempts.get(wildcards.shard, 0)}"
+
+
 def segment_shards(wildcards):
     """The list of finished masks of each shard."""
     if not SHARDS:
         raise WorkflowError("segment.images: not set; set it to the folder of images to segment.")
     return expand(paths_of(rules.segment_shard.output.table), shard=range(len(SHARDS)))
+
+
+def refused_of_shards(wildcards):
+    """The images of each shard that could not be used."""
+    return expand(paths_of(rules.segment_shard.output.refused), shard=range(len(SHARDS)))

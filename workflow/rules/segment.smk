@@ -7,9 +7,10 @@ rule segment_shard:
         run=MODEL_RUN,
         images=stored_images_of_shard,
     output:
-        # The masks themselves are not declared: Snakemake would delete those that are done when
-        # one image of the shard cannot be read.
+        # The masks themselves are not declared: Snakemake would delete those that are done before
+        # an image of the shard that could not be used is tried again.
         table=f"{MASKS}/.shards/{{shard}}.csv",
+        refused=f"{MASKS}/.shards/{{shard}}.refused.json",
     log:
         f"{RESULTS}/logs/segment-{{shard}}.log",
     benchmark:
@@ -22,6 +23,7 @@ rule segment_shard:
     params:
         data=version_of_shard,
         contents=contents_of_shard,
+        attempt=attempt_of_shard,
         source=json.dumps(MASKS_SOURCE),
         source_record=MASKS_RECORD,
         images=images_of_shard,
@@ -56,6 +58,7 @@ rule review_page:
     """Writes the page of the masks of new images, with a picture of each."""
     input:
         review=rules.review_masks.output.review,
+        refused=refused_of_shards,
         decision=f"{MODEL}/decision.json",
         images=stored_new_images,
     output:
@@ -70,3 +73,25 @@ rule review_page:
         code=code("review_page.py"),
     script:
         "../scripts/review_page.py"
+
+
+rule check_segment:
+    """Names the new images that could not be used, and fails if there are any."""
+    input:
+        refused=refused_of_shards,
+        review=rules.review_masks.output.review,
+        page=rules.review_page.output.page,
+    output:
+        done=f"{MASKS}/.shards/done.json",
+    log:
+        f"{RESULTS}/logs/segment-check.log",
+    # Another attempt of this job alone would find the same.
+    retries: 0
+    localrule: True
+    conda:
+        "../../envs/images.yaml"
+    params:
+        attempts=MASKS_ATTEMPTS,
+        code=code("check_segment.py"),
+    script:
+        "../scripts/check_segment.py"

@@ -13,11 +13,8 @@ with job(snakemake):
     move_former_masks(Path(snakemake.output.review).parent, review["id"])
     write_csv(snakemake.output.review, review)
     masks = Path(snakemake.output.review).parent
-    first = f"{review['image'].iloc[0]}: expected Dice {review['expected_mean_dice'].iloc[0]:.3f}"
-    logger.info(
-        "%d masks: %s; look first at %s; the list: %s",
-        len(review),
-        masks,
-        first,
-        snakemake.output.review,
+    look = "".join(
+        f"look first at {row.image}: expected Dice {row.expected_mean_dice:.3f}; "
+        for row in review.head(1).itertuples()
     )
+    logger.info("%d masks: %s; %sthe list: %s", len(review), masks, look, snakemake.output.review)

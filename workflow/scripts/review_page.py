@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from maskmake.masks.decision import Validation, read_decision
+from maskmake.predict.refused import read_refused
 from maskmake.predict.review_page import write_review_page
 from maskmake.runtime.files import read_csv, write_text
 from maskmake.runtime.log import job, logger
@@ -18,6 +19,7 @@ with job(snakemake):
         Path(snakemake.input.review).parent,
         json.loads(snakemake.params.names),
         Path(snakemake.output.pictures),
+        read_refused(snakemake.input.refused),
     )
     write_text(snakemake.output.page, page)
     logger.info("The masks to look at first: %s", snakemake.output.page)

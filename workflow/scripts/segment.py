@@ -21,8 +21,10 @@ with job(snakemake):
         snakemake.input.decision,
         snakemake.input.run,
         PredictSettings(**snakemake.params.predict),
+        snakemake.params.code,
         snakemake.params.contents,
         json.loads(snakemake.params.source),
         snakemake.params.source_record,
         Path(snakemake.output.table),
+        snakemake.output.refused,
     )

@@ -57,6 +57,17 @@ def test_the_shards_of_a_run_without_a_temperature_are_reviewed_together(caplog,
     assert caplog.messages[0] == "new/x.png: expected Dice 0.400 (the mask has no foreground)"
 
 
+def test_a_shard_without_a_mask_changes_no_number_of_the_others():
+    rows = {"image": ["new/x.png"], "foreground": [0.5], "expected_mean_dice": [0.5]}
+    whole = pd.DataFrame(rows)
+    none = pd.DataFrame(columns=list(rows))
+    learned = {"threshold": 0.5}
+    pd.testing.assert_frame_equal(
+        review_shards([none, whole], learned), review_shards([whole], learned)
+    )
+    assert review_shards([none, none], learned).empty
+
+
 def test_masks_of_images_that_are_gone_are_moved_away_from_those_of_the_others(tmp_path, caplog):
     for name in ("x0.png", "x1.png", "x1_0000.png", "review.csv"):
         (tmp_path / name).write_text(name)

@@ -50,3 +50,23 @@ def test_the_error_of_the_expected_dice_is_that_of_validation_images():
     known = {"foreground": [], "expected_mean_dice": [0.9, 0.7], "mean_dice": [0.8, 0.75]}
     assert expected_error(known) == pytest.approx(0.075)
     assert expected_error({"foreground": [], "expected_mean_dice": [0.9]}) is None
+
+
+def test_images_that_could_not_be_used_are_named_near_the_top(review, tmp_path):
+    refused = [f"new/{number}.png: <cut> short." for number in range(7)]
+    folders = tmp_path / "masks", {}, tmp_path / "review"
+    validation = {"foreground": [], "expected_mean_dice": []}
+    page = write_review_page(review, validation, *folders, refused)
+    named = page[: page.index('<section id="images">')]
+    assert "7 of 10 images could not be used" in named
+    shown, folded = named.split("<summary>2 more</summary>")
+    assert re.findall(r"<li>new/(\d).png: &lt;cut&gt; short.</li>", shown) == list("01234")
+    assert re.findall(r"<li>new/(\d).png", folded) == ["5", "6"]
+    assert "could not be used" not in write_review_page(review, validation, *folders)
+
+
+def test_the_page_of_no_mask_still_names_the_images(review, tmp_path):
+    validation = {"foreground": [], "expected_mean_dice": []}
+    none = tmp_path / "masks", {}, tmp_path / "review"
+    page = write_review_page(review.head(0), validation, *none, ["a.png: cut."])
+    assert "1 of 1 images could not be used" in page and "There is no image." in page

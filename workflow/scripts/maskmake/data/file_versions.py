@@ -45,13 +45,13 @@ def _scan_file(file: str, seen: Content | None) -> Content:
     if seen and seen.size == stat.st_size:
         if seen.modified == stat.st_mtime_ns:
             return seen
-        if seen.sha256 and seen.sha256 == _sha256(file):
+        if seen.sha256 and seen.sha256 == sum_of(file):
             return seen._replace(modified=stat.st_mtime_ns)
     return Content(stat.st_size, stat.st_mtime_ns, f"{stat.st_size}-{stat.st_mtime_ns}")
 
 
-def _sha256(file: str) -> str:
-    """Empty where the file cannot be read; the job that reads it says so."""
+def sum_of(file: str) -> str:
+    """SHA-256 of a file; empty where it cannot be read, as the job that reads it says."""
     if not Path(file).is_file():  # a pipe would wait for its writer
         return ""
     try:
@@ -81,7 +81,7 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
 def write_scan(files: Iterable[str], record: str | Path) -> None:
     """Record what files hold, before a job reads them."""
     contents = scan(files, read_record(record))
-    sums = {file: seen._replace(sha256=_sha256(file)) for file, seen in contents.items()}
+    sums = {file: seen._replace(sha256=sum_of(file)) for file, seen in contents.items()}
     write_record(record, sums)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from maskmake.masks.decision import LearnedDecision, Validation
 from maskmake.runtime.log import logger
 
-FORMER = "former"  # folder for masks of images that are gone
+FORMER = "former"  # folder for masks of images that are gone or cannot be used now
 SHOWN = 5  # masks that are named in the log
 
 # A mask is unusual if its share of a class is below 1 / LESS of the smallest one of the validation
@@ -33,7 +33,9 @@ def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> p
         See ``review_table``.
     """
     unknown: Validation = {"foreground": [], "expected_mean_dice": []}
-    table = pd.concat(tables, ignore_index=True)
+    tables = list(tables)
+    # Where no image of a shard could be used, its columns have no type.
+    table = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
     review = review_table(table, learned.get("validation", unknown))
     for row in review.head(SHOWN).itertuples():
         reason = f" ({row.reason})" if row.reason else ""
@@ -42,7 +44,7 @@ def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> p
 
 
 def move_former_masks(folder: Path, ids: Iterable[str]) -> None:
-    """Move masks of images that are no longer segmented into a folder of their own.
+    """Move masks of images that were not segmented this time into a folder of their own.
 
     Args:
         folder: the masks, ``<id>.png``.
@@ -54,7 +56,7 @@ def move_former_masks(folder: Path, ids: Iterable[str]) -> None:
         mask.replace(folder / FORMER / mask.name)
     if former:
         logger.info(
-            "Masks of images that are no longer there were moved to %s: %s.",
+            "Masks of images that are gone or cannot be used now were moved to %s: %s.",
             folder / FORMER,
             ", ".join(mask.name for mask in former[:SHOWN]) + ", ..." * (len(former) > SHOWN),
         )

@@ -1,6 +1,6 @@
 """The page of the masks of new images: the one to look at first on top, each with its outline."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from shutil import rmtree
@@ -34,6 +34,7 @@ from maskmake.runtime.errors import UserError
 
 TEMPLATE = Path(__file__).parent / "templates" / "review.html.j2"
 FULL_SIDE = 2048  # pixels; larger images are sampled
+SHOWN_REFUSED = 5  # sentences that are seen without a click
 IMAGE, MASK = "image", "mask"
 LAYERS = [Layer("Image", IMAGE, ".jpg"), Layer("Mask", MASK, ".png")]
 
@@ -46,6 +47,7 @@ def write_review_page(
     masks: Path,
     names: Mapping[str, str],
     pictures: Path,
+    refused: Sequence[str] = (),
 ) -> str:
     """Write the pictures of new images and their masks, and give the page.
 
@@ -55,6 +57,7 @@ def write_review_page(
         masks: their folder, ``<id>.png``.
         names: of masks by the path of the image, where it is not the stem.
         pictures: folder to write; it is there once all are written.
+        refused: a sentence for each image that could not be used.
 
     Returns:
         HTML, which lies beside the folder of pictures.
@@ -86,6 +89,8 @@ def write_review_page(
         _browser(review, shown, looks, pictures.name, off),
         count=len(review),
         off=off,
+        refused=refused,
+        shown=SHOWN_REFUSED,
     )
 
 

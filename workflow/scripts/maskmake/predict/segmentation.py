@@ -6,14 +6,14 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
 
 from maskmake.data.file_checks import check_memory
-from maskmake.data.file_versions import write_scan
+from maskmake.data.file_versions import read_record, sum_of, write_scan
 from maskmake.data.image_findings import SMALLEST_SIDE
 from maskmake.data.images import ImageFile, open_image_files
 from maskmake.data.normalization import moments
@@ -25,6 +25,7 @@ from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
 from maskmake.network.tiles import LARGEST_WHOLE
 from maskmake.predict.inputs import check_pixels, trained_pixels
+from maskmake.predict.kept_masks import NOTHING, Kept, digest_of_model, read_kept, write_kept
 from maskmake.predict.predictor import Predictor
 from maskmake.predict.review import RANGES
 from maskmake.predict.tiling import ImageStream, predict_bands
@@ -39,6 +40,21 @@ from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 # Memory of a row of tiles, bytes a pixel: logits, their mean, and pixels (RGB of 16 bits) twice.
 ROW_BYTES = 20
 FOLD_FILES = "model.keras", "training.json"
+COLUMNS = ["id", "image", "height", "width", "foreground", *EXPECTED, *RANGES]
+
+
+class Segmented(NamedTuple):
+    """What became of images.
+
+    Attributes:
+        table: a row for each mask, with ``COLUMNS``.
+        refused: a sentence for each image that could not be used.
+        side: of the tiles, pixels; 0 where there is no mask.
+    """
+
+    table: pd.DataFrame
+    refused: list[str]
+    side: int
 
 
 def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
@@ -118,7 +134,8 @@ def _open_all(
     out: Path,
 ) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
-    images, faults = [], []
+    images: list[ImageFile] = []
+    faults: list[str] = []
     for path in paths:
         try:
             selection = preprocessing.get("selection")
@@ -133,8 +150,13 @@ def _open_all(
                 check_room(image, settings.tile, out)
                 images.append(image)
             except UserError as error:
-                faults.append(str(error))
+                _refuse(error, faults)
     return images, faults
+
+
+def _refuse(error: UserError, faults: list[str]) -> None:
+    logger.warning("%s", error)
+    faults.append(str(error))
 
 
 def _size(image: ImageFile) -> tuple[int, int]:
@@ -184,12 +206,17 @@ def segment_shard(
     decision: str,
     run: list[str],
     settings: PredictSettings,
+    code: dict[str, str],
     contents: str,
     source: dict,
     source_record: str,
     table: Path,
+    refused: str,
 ) -> None:
     """Write the masks of one shard of a folder without labels, and the table of them.
+
+    An image that cannot be used stops neither the others nor the job. The next attempt makes only
+    the masks that are missing.
 
     Args:
         images: the ids of the masks, by the paths of the images.
@@ -198,28 +225,45 @@ def segment_shard(
         decision: ``decision.json`` of the run.
         run: ``run.json``, or none.
         settings: tile, overlap, test-time augmentation.
+        code: hashes of the code.
         contents: output; what the images hold.
         source: where the images and the model come from.
         source_record: output; ``source``, so that the next start refuses others here.
         table: output, ``.shards/<shard>.csv`` in the folder of the masks.
+        refused: output, a JSON list with a sentence for each image that could not be used.
 
     Raises:
         UserError: as ``segment_images``.
     """
     write_scan(images, contents)
     write_json(source_record, source)
+    sums = {str(Path(file)): seen.sha256 for file, seen in read_record(contents).items()}
+    sums |= {str(Path(file)): sum_of(file) for file in stored}
+    folds = [Path(model).parent for model in models]
+    files = [decision, *run, *(str(fold / name) for fold in folds for name in FOLD_FILES)]
+    made_with = digest_of_model(files, settings, code)
     masks = table.parents[1]
+    record = Path(contents).with_name(f"{table.stem}.kept.json")
+    kept = read_kept(record, made_with, sums, masks)
+    if kept.rows:
+        logger.info("masks of the last attempt that are kept: %d", len(kept.rows))
     done = segment_images(
         [*images, *stored],
-        [Path(model).parent for model in models],
+        folds,
         Path(decision),
         settings,
         masks,
         next(map(Path, run), None),
         images,
+        kept,
     )
-    write_csv(table, done)
-    logger.info("%d masks: %s", len(done), masks)
+    if done.refused:
+        write_kept(record, made_with, sums, masks, done.table, done.side)
+    else:
+        record.unlink(missing_ok=True)
+    write_json(refused, done.refused)
+    write_csv(table, done.table)
+    logger.info("%d masks: %s", len(done.table), masks)
 
 
 def segment_images(
@@ -230,7 +274,8 @@ def segment_images(
     out: Path,
     run_path: Path | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
-) -> pd.DataFrame:
+    kept: Kept = NOTHING,
+) -> Segmented:
     """Write the mask of each image, 0/255, to ``out/<name>.png``.
 
     A TIFF stack has a mask for each page: ``out/<name>_0000.png`` and so on. An image that cannot
@@ -244,15 +289,15 @@ def segment_images(
         out: folder of the masks.
         run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
         names: of masks by the path of the image, where it is not the stem.
+        kept: masks that are there; they are made again only where the tile is another one.
 
     Returns:
-        Columns id, image, height, width, foreground (share of the mask), ``EXPECTED``, the Dice to
-        expect, and ``RANGES``: lowest and highest value of the image and of the training images,
-        and the lowest of the highest values of each of these.
+        The masks, each with its id, image, height, width, foreground (share of the mask),
+        ``EXPECTED``, the Dice to expect, and ``RANGES``: lowest and highest value of the image and
+        of the training images, and the lowest of the highest values of each of these.
 
     Raises:
-        UserError: the files of the run are damaged or not those of one run; or at the end, naming
-            every image that could not be used.
+        UserError: the files of the run are damaged or not those of one run.
     """
     if (Path(decision_path).parent / SUMS).is_file():  # a package
         check_sums(Path(decision_path).parent)
@@ -266,19 +311,14 @@ def segment_images(
     temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
     images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out)
-    total, rows = len(images) + len(faults), []
-    if images:
-        inputs = _Inputs(preprocessing)
+    inputs = _Inputs(preprocessing)
 
-        def write(image: ImageFile, bands: Iterator[np.ndarray]) -> tuple:
-            row = _write_mask(image, bands, decision, temperature, out)
-            return (*row, *inputs.range_of(image))
+    def write(image: ImageFile, bands: Iterator[np.ndarray]) -> tuple:
+        row = _write_mask(image, bands, decision, temperature, out)
+        return (*row, *inputs.range_of(image))
 
-        rows = _write_masks(images, networks, inputs, settings, write, faults)
-    if faults:
-        raise UserError("\n".join([*faults, f"{len(rows)} of {total} images are done."]))
-    columns = ["id", "image", "height", "width", "foreground", *EXPECTED, *RANGES]
-    return pd.DataFrame(rows, columns=columns)
+    rows, side = _write_masks(images, networks, inputs, settings, write, kept, faults)
+    return Segmented(pd.DataFrame(rows, columns=COLUMNS), faults, side)
 
 
 def _write_masks(
@@ -287,32 +327,40 @@ def _write_masks(
     inputs: _Inputs,
     settings: PredictSettings,
     write: Callable[[ImageFile, Iterator[np.ndarray]], tuple],
+    kept: Kept,
     faults: list[str],
-) -> list[tuple]:
+) -> tuple[list[tuple], int]:
     """Write the mask of each image that can be read to its end; collect the faults of the others.
 
     The tile depends on the sizes of all images. Where a broken image had a say in it, the others
-    are predicted again.
+    are predicted again, and so are masks that were kept of another tile.
+
+    Returns:
+        A row for each mask, in the order of the images, and the side of the tiles in pixels.
     """
-    predictor = Predictor(networks, map(_size, images), settings)
-    while True:
-        rows: dict[ImageFile, tuple] = {}
-        sources = tracked(map(inputs.stream, images), "segmented", len(images))
+    rows: dict[ImageFile, tuple] = {}
+    for image in images:
+        if row := kept.rows.get((image.id, str(image.path))):
+            rows[image] = tuple(row[name] for name in COLUMNS)
+    sides = dict.fromkeys(rows, kept.side)
+    predictor = None
+    while images:
+        predictor = predictor or Predictor(networks, map(_size, images), settings)
+        side = predictor.side
+        missing = [image for image in images if image not in rows]
+        todo = missing or [image for image in images if sides[image] != side]
+        if not todo:
+            return [rows[image] for image in images], side
+        sources = tracked(map(inputs.stream, todo), "segmented", len(todo))
         for image, events in groupby(predict_bands(predictor, sources), key=itemgetter(0)):
             try:
-                rows[image] = write(image, _bands(events))
+                rows[image], sides[image] = write(image, _bands(events)), side
             except UserError as error:
-                faults.append(str(error))
-            except OSError:  # a full disk, say, ends the job before it can report the faults
-                for fault in faults:
-                    logger.error("%s", fault)
-                raise
-        if len(rows) in (0, len(images)):
-            return list(rows.values())
-        images, side = list(rows), predictor.side
-        predictor = Predictor(networks, map(_size, images), settings)
-        if predictor.side == side:
-            return list(rows.values())
+                _refuse(error, faults)
+                rows.pop(image, None)
+                predictor = None  # for the sizes of the others
+        images = [image for image in images if image in rows]
+    return [], 0
 
 
 def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterator[np.ndarray]:

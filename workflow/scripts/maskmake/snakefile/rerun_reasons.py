@@ -56,6 +56,7 @@ OTHERS = {
 }
 MOST = 3  # files that are named of many
 NOTHING = "<nothing exclusive>"
+ATTEMPT = "attempt "  # the beginning of a param
 ABSENT = object()
 
 
@@ -90,6 +91,8 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
             record = Path(outputs[0]).with_suffix(".contents.csv")
             lists = (param for param in now if isinstance(param, list))
             phrases += _changed_images(next(lists, read_record(record)), record)
+            if any(str(param).startswith(ATTEMPT) for param in before):
+                phrases.append("images that could not be used are tried again")
     phrases += [words for start, words in OTHERS.items() if start in reason]
     return phrases or [reason]
 
