@@ -15,6 +15,8 @@ if internals.is_main_process(workflow):
 elif internals.is_job_of_cluster(workflow):  # which goes on without the Snakemake that submitted it
     os.environ.pop(HOLDER, None)
 
+internals.delay_ctrl_c_of_jobs()
+
 # Snakemake would hand such a job fewer GPUs without a word.
 GPU_LIMIT = internals.resource_limit(workflow, "gpu")
 for name, run in RUNS.items():

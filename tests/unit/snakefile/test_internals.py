@@ -4,8 +4,10 @@ import json
 import logging
 import math
 import os
+import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,6 +34,7 @@ def first_warning(monkeypatch):
     monkeypatch.setattr(snakemake.exceptions, "LockException", snakemake.exceptions.LockException)
 
 
+SHELL = import_module("snakemake.shell")  # the module, not its class of that name
 NEWER = SimpleNamespace()  # a workflow without any of the names
 
 
@@ -180,6 +183,35 @@ def test_an_output_in_a_default_storage_has_the_path_of_its_rule(prefix):
     assert internals.path_in_storage(workflow, "results/a.csv") is None
 
 
+JOB = """
+import sys
+from types import SimpleNamespace
+print("importing", flush=True)
+sys.stdin.readline()
+from maskmake.runtime.log import job
+with job(SimpleNamespace(log=[], rule="a_rule")):
+    print("at work")
+"""
+
+
+def test_a_job_that_is_stopped_while_it_imports_says_so_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(SHELL, "sp", subprocess)
+    internals.delay_ctrl_c_of_jobs()
+    process = SHELL.sp.Popen(
+        [sys.executable, "-c", JOB],
+        stdin=SHELL.sp.PIPE,
+        stdout=SHELL.sp.PIPE,
+        stderr=SHELL.sp.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (1, "")
+    assert errors == "a_rule was stopped; run the same command again to go on.\n"
+
+
 # --- a newer Snakemake ----------------------------------------------------------------------------
 
 FALLBACKS = [
@@ -210,6 +242,7 @@ FALLBACKS = [
     (internals.rule_names, [NEWER], []),
     (internals.jobs_of_targets, [NEWER, {}], []),
     (internals.runs_left_to, [NEWER, "work"], []),
+    (internals.delay_ctrl_c_of_jobs, [], None),
 ]
 
 
@@ -221,6 +254,7 @@ def test_without_a_name_the_check_is_off_after_one_warning(
 ):
     monkeypatch.delattr(snakemake.exceptions, "LockException")
     monkeypatch.delattr(cli, "parse_args")
+    monkeypatch.delattr(SHELL, "sp")
     monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_http", None)
     monkeypatch.delattr(snakemake_interface_storage_plugins.registry, "StoragePluginRegistry")
     warnings = []

@@ -76,6 +76,8 @@ def job(snakemake):
     """
     on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        # Held back until now: snakefile.internals.delay_ctrl_c_of_jobs.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         configure_logging(snakemake.log[0] if snakemake.log else None)
         end_with_snakemake(lambda: logger.error("%s: %s", snakemake.rule, ORPHANED))
         with alive(snakemake.rule), _alone(snakemake):

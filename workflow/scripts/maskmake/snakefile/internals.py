@@ -13,9 +13,11 @@ import logging
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from importlib import import_module
+from typing import Any, TextIO
 
 import snakemake.exceptions
 import yaml
@@ -327,6 +329,34 @@ def planned_jobs(workflow) -> list:
 def runs_on_this_machine(workflow) -> bool | None:
     """Whether jobs run here and not on a cluster; ``None`` if that cannot be seen."""
     return workflow.local_exec
+
+
+@_without_it("jobs that are stopped while they start", None)
+def delay_ctrl_c_of_jobs() -> None:
+    """Let Ctrl-C wait until the script of a job can answer it, which ``runtime.log.job`` does.
+
+    Before that a script imports for seconds, and Python would write a traceback of these imports.
+    """
+    # The module, not its class of that name.
+    shell: Any = import_module("snakemake.shell")
+    shell.sp = _StartsDeaf(shell.sp)
+
+
+class _StartsDeaf:
+    """The module ``subprocess``, but with Ctrl-C blocked in each process when it starts."""
+
+    def __init__(self, module):
+        self._module = module
+
+    def __getattr__(self, name: str):
+        return getattr(self._module, name)
+
+    def Popen(self, *arguments, **options):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._module.Popen(*arguments, **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # --- storage ------------------------------------------------------------------------------------
