@@ -183,9 +183,12 @@ def test_an_output_in_a_default_storage_has_the_path_of_its_rule(prefix):
     assert internals.path_in_storage(workflow, "results/a.csv") is None
 
 
+# A shell lets what it starts in the background, such as all tests, ignore Ctrl-C.
 JOB = """
+import signal
 import sys
 from types import SimpleNamespace
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("importing", flush=True)
 sys.stdin.readline()
 from maskmake.runtime.log import job
