@@ -68,8 +68,19 @@ def workflow(tmp_path):
     checkout.mkdir()
     shutil.copy(ROOT / "Snakefile", checkout)
     for name in ("workflow", "profiles", "envs"):
-        shutil.copytree(ROOT / name, checkout / name, copy_function=shutil.copy)
+        copy_code(ROOT / name, checkout / name)
     return checkout
+
+
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory):
+    """A copy of the scripts and the package, to be edited by one test after the other."""
+    return copy_code(SCRIPTS, tmp_path_factory.mktemp("workflow") / "scripts")
+
+
+def copy_code(source, target):
+    left_out = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(source, target, copy_function=shutil.copy, ignore=left_out)
 
 
 def append_code(path):
@@ -92,8 +103,7 @@ def test_every_rule_has_its_row():
 
 
 @pytest.mark.parametrize("row", TABLE["code"], ids=lambda row: row["change"])
-def test_an_edit_changes_the_hashes_of_the_rules_in_its_row(row, workflow, followers):
-    scripts = workflow / "workflow/scripts"
+def test_an_edit_changes_the_hashes_of_the_rules_in_its_row(row, scripts, followers):
     chain = set(TABLE["chain"])
     for file in row["files"]:
         users = {r for r, s in SCRIPT_OF.items() if scripts / file in used_files(scripts / s)}
