@@ -29,3 +29,11 @@ def test_a_file_gets_a_line_where_there_was_none_for_long_and_no_bar(monkeypatch
             time.sleep(0.75 if item == "b" else 0)
     assert re.fullmatch(r"(masks: 1 of 3, \d\d:\d\d left\n)+", stream.getvalue())
     assert capsys.readouterr().err == ""
+
+
+def test_a_bar_may_outlive_its_job():
+    """As where a fault stops the loop over the items and holds on to them."""
+    with pulse.alive("a_job"):
+        items = progress.tracked([1, 2], "read", total=2)
+        next(items)
+    items.close()

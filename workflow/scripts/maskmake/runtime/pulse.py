@@ -75,10 +75,10 @@ class Pulse(logging.Handler):
             self._status.clear()
             self._steps.append((bar, words))
 
-    def leave(self) -> None:
-        """The last step that began has ended."""
+    def leave(self, bar: tqdm) -> None:
+        """The step with this bar has ended."""
         with self._lock:
-            self._steps.pop()
+            self._steps = [step for step in self._steps if step[0] is not bar]
 
     def _beat(self) -> None:
         while not self._ended.wait(SECOND):
@@ -132,8 +132,9 @@ def step(bar: tqdm, words: Words) -> Iterator[None]:
     if not _current:
         yield
         return
-    _current[-1].enter(bar, words)
+    pulse = _current[-1]
+    pulse.enter(bar, words)
     try:
         yield
-    finally:
-        _current[-1].leave()
+    finally:  # perhaps after the job: a fault leaves a generator with a step in it to the collector
+        pulse.leave(bar)
