@@ -73,6 +73,9 @@ def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
         (b"dataset: \x07", "special characters are not allowed; expected YAML."),
         (b"", "found no section; expected dataset: with images: and labels:."),
         (b"- dataset\n", "found no section; expected dataset: with images: and labels:."),
+        (b"dataset: &a {x: [*a]}\n", "found too many levels, or an alias inside of what it"),
+        pytest.param(b"a: " + 3000 * b"[" + 3000 * b"]", "found too many levels", id="YAML"),
+        pytest.param(b'{"a":' + 99999 * b"[" + 99999 * b"]}", "found too many levels", id="JSON"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(content, sentence, tmp_path):

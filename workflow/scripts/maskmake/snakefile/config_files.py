@@ -21,7 +21,8 @@ def check_readable(file: Path) -> None:
     """Refuse a file that Snakemake cannot read as a configuration.
 
     Raises:
-        UserError: the file is no UTF-8, neither YAML nor JSON, or has no sections.
+        UserError: the file is no UTF-8, neither YAML nor JSON, has no sections, or has endless or
+            too many levels.
     """
     try:
         has_sections = _has_sections(file.read_text(encoding="utf-8-sig"))
@@ -37,6 +38,11 @@ def check_readable(file: Path) -> None:
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: {first_line(error)}; expected YAML.") from None
+    except RecursionError:
+        raise UserError(
+            f"{file}: found too many levels, or an alias inside of what it stands for, such as *a "
+            "in &a; expected sections with settings."
+        ) from None
     if not has_sections:
         raise UserError(f"{file}: found no section; expected dataset: with images: and labels:.")
 
@@ -50,7 +56,25 @@ def _has_sections(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:
-        return isinstance(yaml.compose(text, Loader=yaml.SafeLoader), yaml.MappingNode)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_levels(node, set(), set())
+        return isinstance(node, yaml.MappingNode)
+
+
+def _check_levels(node: yaml.Node | None, above: set[int], known: set[int]) -> None:
+    """Raise ``RecursionError`` for a node with an alias inside of what the alias stands for."""
+    if id(node) in above:
+        raise RecursionError
+    if not isinstance(node, yaml.CollectionNode) or id(node) in known:
+        return
+    parts = (
+        node.value
+        if isinstance(node, yaml.SequenceNode)
+        else [p for pair in node.value for p in pair]
+    )
+    for part in parts:
+        _check_levels(part, above | {id(node)}, known)
+    known.add(id(node))
 
 
 def check_files(files: Iterable[str | Path], command: list[str]) -> None:
