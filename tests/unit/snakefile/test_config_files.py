@@ -87,7 +87,10 @@ def test_a_file_that_cannot_be_read_is_named(content, sentence, tmp_path):
     assert sentence in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["dataset: {}", '{\n\t"dataset": {}}', "\ufeffdataset: {}"])
+@pytest.mark.parametrize(
+    "content",
+    ["dataset: {}", '{\n\t"dataset": {}}', "\ufeffdataset: {}", "a: &a [1]\nb: [*a, {c: *a}]"],
+)
 def test_a_file_that_can_be_read(content, tmp_path):
     (tmp_path / "mine.yaml").write_text(content, encoding="utf-8")
     check_readable(tmp_path / "mine.yaml")
