@@ -12,6 +12,8 @@ import tf2onnx
 
 from maskmake.export.onnx_file import write_onnx
 
+pytestmark = pytest.mark.long
+
 
 def network(number, channels):
     """A network whose layers have the names of the ``number``-th of a process."""

@@ -23,6 +23,8 @@ from maskmake.predict.tiling import (
 )
 from maskmake.runtime.errors import UserError
 
+pytestmark = pytest.mark.long
+
 
 class PointwiseNetwork(keras.layers.Layer):
     """Stands for a network: each logit follows from its own pixel; it keeps what it was given."""

@@ -46,6 +46,8 @@ from maskmake.scores.comparison import PAIRED_SCORES
 from maskmake.scores.probabilities import FLOAT16_LEVELS
 from maskmake.scores.scorecard import HIGHER_IS_BETTER
 
+pytestmark = pytest.mark.long
+
 CAPTIONS = Path(__file__).parents[3] / "workflow/report"
 FOLD_FILES = "model.keras", "training.json"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}

@@ -15,6 +15,8 @@ from maskmake.scores.comparison import ScoredRun, compare_pairs, rank_runs, read
 from maskmake.scores.scorecard import HIGHER_IS_BETTER, POOLED_SCORES, SCORES, score_card
 from maskmake.scores.seeds import interval_with_seeds
 
+pytestmark = pytest.mark.long
+
 NO_NETWORKS = pd.DataFrame()  # one seed
 
 

@@ -68,6 +68,7 @@ def test_every_score_has_an_interval_around_it():
         assert low < high or card.per_image[name].nunique() == 1, name
 
 
+@pytest.mark.long
 def test_pooled_scores_are_resampled_pooled():
     """A large bad image counts by its pixels, not as one of the images."""
     small = [case(str(seed), seed) for seed in range(5)]
@@ -88,6 +89,7 @@ def test_pooled_scores_are_resampled_pooled():
         )
 
 
+@pytest.mark.long
 def test_a_hundred_images_more_take_few_megabytes(monkeypatch):
     monkeypatch.setattr(
         scorecard, "image_scores", lambda *_: dict.fromkeys(scorecard.IMAGE_SCORES, 0.5)

@@ -16,6 +16,8 @@ from maskmake.train import callbacks, duration
 from maskmake.train.callbacks import Progress, end_time
 from maskmake.train.duration import PLANNED, Pace, steps_within, with_length
 
+pytestmark = pytest.mark.long
+
 HOUR = replace(SETTINGS, steps=100, epochs=10_000, minutes=60)
 
 

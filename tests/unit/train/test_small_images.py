@@ -19,6 +19,8 @@ from maskmake.train.losses import LOSSES
 from maskmake.train.patches import PatchSource
 from maskmake.train.training import Engine
 
+pytestmark = pytest.mark.long
+
 PATCH = 64
 SMALL = replace(
     SETTINGS, patch=PATCH, epochs=1, augmentation=AugmentationSettings(rotation=180.0, noise=0.1)
