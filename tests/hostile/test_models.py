@@ -339,6 +339,16 @@ def test_a_model_of_countless_groups_is_refused(run, image, tmp_path, monkeypatc
         segment(run, image, tmp_path / "out")
 
 
+def test_a_model_of_countless_arrays_is_refused(run, image, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_networks, "MOST_ARRAYS", 30)
+    change_arrays(
+        run / "fold0/model.keras",
+        lambda file, _: [file.create_dataset(name, data=np.float32([1])) for name in NAMES],
+    )
+    with pytest.raises(UserError, match=r"fold0/model\.keras: .*more than 30 arrays"):
+        segment(run, image, tmp_path / "out")
+
+
 def cut(model):
     model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
 

@@ -19,9 +19,9 @@ from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.memory import available_memory
 
 ARRAYS = "model.weights.h5"
-# Groups and arrays, and bytes beside the numbers: 411 and 0.3 MB with a ResNet-18. SENet-154 has
-# most, some 3,200 grouped convolutions; the slow tests load each of the 128 networks.
-MOST_OBJECTS, MOST_BESIDE = 40_000, 2**25
+# Groups and arrays, arrays alone, and bytes beside the numbers. SENet-154 has most, some 3,200
+# grouped convolutions: 18,930, 4,187 and 17 MB in a U-Net; the slow tests load all 128 networks.
+MOST_OBJECTS, MOST_ARRAYS, MOST_BESIDE = 40_000, 8_000, 2**25
 # Reading takes the member once, its largest array once more, and a byte for each of its numbers.
 COPIES = 2.25
 # What HDF5 keeps in heaps that may be compressed, as bits of the messages of a header: links,
@@ -169,6 +169,8 @@ def _array_names(file: h5py.File) -> list[str]:
             raise UserError(f"{ARRAYS}: {name.decode()} is kept in a way that Keras does not use")
         if info.type == h5py.h5o.TYPE_DATASET:
             names.append(name.decode())
+            if len(names) > MOST_ARRAYS:  # each takes half a millisecond to look at
+                raise UserError(f"{ARRAYS} has more than {MOST_ARRAYS} arrays")
         elif info.type != h5py.h5o.TYPE_GROUP:
             raise UserError(f"{ARRAYS}: {name.decode()} is no array")
 
