@@ -19,6 +19,7 @@ from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
+from maskmake.runtime.documents import read_json
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.network.settings import PLANNED
@@ -253,7 +254,7 @@ def version_of_shard(wildcards):
 def attempt_of_shard(wildcards):
     """The number of an attempt; it changes while images of the shard could not be used."""
     record = Path(MASKS_ATTEMPTS)
-    attempts = json.loads(record.read_text()) if record.is_file() else {}
+    attempts = user_errors_at_parse_time(read_json, record) if record.is_file() else {}
     return f"attempt {attempts.get(wildcards.shard, 0)}"
 
 
