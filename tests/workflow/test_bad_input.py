@@ -406,3 +406,15 @@ def test_full_disk_is_named(target, kilobytes, small_disk, folder):
     audited = [".contents.csv", ".source.json", "audit.html", "audit.json", "manifest.csv"]
     earlier = {"validate": [], "binarize": audited}
     assert sorted(path.name for path in (folder / "results/tiny/data").glob("*")) == earlier[target]
+
+
+def test_a_damaged_record_of_attempts_is_named(finished_copy):
+    shutil.copytree(finished_copy / "images", finished_copy / "new")
+    configure(finished_copy, segment={"images": "new", "run": "a"})
+    record = finished_copy / "results/tiny/segment/a/new/.shards/attempts.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"0": ')
+    code, output = snakemake(finished_copy, "segment", "--dry-run")
+    assert code != 0
+    assert "Traceback" not in output
+    assert "new/.shards/attempts.json: not a whole JSON document" in output
