@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def in_a_process(program, folder, **environment):
 
 SELECT = """
 import os
+import platform
 from maskmake.network.device import select_device
 from maskmake.runtime.errors import UserError
 def select(gpu):
@@ -99,17 +101,24 @@ def are_kept_in(folder, variables):
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
-def test_the_processor_is_chosen_and_a_gpu_that_is_not_there_is_refused(tmp_path, path_with_a_gpu):
+def test_the_processor_is_chosen_with_its_convolutions_and_an_absent_gpu_is_refused(
+    tmp_path, path_with_a_gpu
+):
     program = f"""
 {SELECT}
 path = os.environ["PATH"]
 os.environ["PATH"] = {path_with_a_gpu!r}
 select(0)
+import keras
+keras.ops.conv(keras.ops.ones((1, 32, 32, 8)), keras.ops.ones((3, 3, 8, 8)))
 os.environ["PATH"] = path
 del os.environ["CUDA_VISIBLE_DEVICES"]
 select(1)
 """
-    processor, refusal, variables = in_a_process(program, tmp_path).splitlines()
+    lines = in_a_process(program, tmp_path, ONEDNN_VERBOSE="1").splitlines()
+    traced = [line for line in lines if line.startswith("onednn_verbose")]
+    assert platform.machine() != "x86_64" or any(",exec,cpu,convolution," in t for t in traced)
+    processor, refusal, variables = (line for line in lines if line not in traced)
     assert processor == " None None"
     none = "train.gpu asks for 1 GPU, but tensorflow sees none (nvidia-smi lists none); "
     assert refusal.startswith(none + PROCESSOR + "fix the driver")

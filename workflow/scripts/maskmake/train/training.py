@@ -122,12 +122,13 @@ class Engine(keras.Model):
 def split_ignored(labels):
     """Labels (B, H, W, K), of which the first channel may be ``IGNORED``, with one channel more.
 
-    The first channel is then 0 or 1, and the last one 1 where it was labelled and otherwise 0.
+    The first channel is then 0 or 1, and the last one 1 where it was labelled and otherwise 0. The
+    others are 0 where it was not, so that interpolation mixes nothing of them into labelled pixels.
     """
     first = labels[..., :1]
-    foreground, labelled = ops.equal(first, 1), ops.not_equal(first, IGNORED)
-    parts = [ops.cast(foreground, "float32"), labels[..., 1:], ops.cast(labelled, "float32")]
-    return ops.concatenate(parts, axis=-1)
+    foreground = ops.cast(ops.equal(first, 1), "float32")
+    labelled = ops.cast(ops.not_equal(first, IGNORED), "float32")
+    return ops.concatenate([foreground, labels[..., 1:] * labelled, labelled], axis=-1)
 
 
 def _whole(labelled):
