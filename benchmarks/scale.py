@@ -3,8 +3,8 @@
     export PYTHONPATH=workflow/scripts
     .venv/bin/python benchmarks/scale.py 100 10000 100000
 
-writes that many different images of 64 x 64 pixels and their labels as PNG into a temporary folder
-and runs ``snakemake`` there: the plan of the report (``-n``), the steps ``validate``, ``binarize``
+writes that many different images of 64 x 64 pixels (``--size``) and their labels as PNG into a
+temporary folder and runs ``snakemake`` there: the plan of the report (``-n``), the steps ``validate``, ``binarize``
 and ``split``, the plan when they are done, and the plan of a segmentation of the same images with a
 trained model. Prints seconds and the peak of resident memory in MiB of each (Linux and macOS).
 """
@@ -26,14 +26,13 @@ from maskmake.data.synthesis import synthesize
 ROOT = Path(__file__).parents[1]
 MODEL_FILES = ("decision.json", "fold0/model.keras", "fold0/training.json")
 KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1  # of the peak of resident memory
-SIZE = 64
 
 
-def write_images(folder: Path, count: int) -> None:
+def write_images(folder: Path, count: int, size: int) -> None:
     """Images, no two of them equal, their labels, and a model to plan with."""
     for kind in ("images", "labels"):
         (folder / kind).mkdir()
-    drawn = [synthesize(index, SIZE, seed=1) for index in range(20)]
+    drawn = [synthesize(index, size, seed=1) for index in range(20)]
     for number in range(count):
         image, label = drawn[number % len(drawn)]
         bits = np.unpackbits(np.array([number], ">u4").view("uint8"))
@@ -45,11 +44,11 @@ def write_images(folder: Path, count: int) -> None:
         (folder / "model" / name).write_text("{}")
 
 
-def write_configuration(folder: Path) -> None:
+def write_configuration(folder: Path, size: int) -> None:
     """One for the data set and one for the segmentation."""
     data = {
         "dataset": {"name": "many", "images": "images", "labels": "labels"},
-        "train": {"patch": SIZE},
+        "train": {"patch": size},
     }
     segment = {"segment": {"images": "images", "model": "model"}}
     (folder / "data.yaml").write_text(yaml.safe_dump(data))
@@ -75,11 +74,14 @@ def measured(folder: Path, config: str, *arguments: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("images", type=int, nargs="+")
-    for count in parser.parse_args().images:
+    parser.add_argument("--size", type=int, default=64, help="their height and width in pixels")
+    parser.add_argument("--cores", default="all")
+    options = parser.parse_args()
+    for count in options.images:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write_images(folder, count)
-            write_configuration(folder)
+            write_images(folder, count, options.size)
+            write_configuration(folder, options.size)
             for title, config, *arguments in (
                 ("plan", "data.yaml", "--dry-run", "--quiet"),
                 ("validate", "data.yaml", "validate"),
@@ -88,7 +90,8 @@ def main() -> None:
                 ("plan again", "data.yaml", "--dry-run", "--quiet"),
                 ("plan segment", "segment.yaml", "segment", "--dry-run", "--quiet"),
             ):
-                print(f"{count:7} images  {title:13}{measured(folder, config, *arguments)}")
+                found = measured(folder, config, *arguments, "--cores", options.cores)
+                print(f"{count:7} images  {title:13}{found}", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from PIL import Image
 from scipy import ndimage
 
 from maskmake.data import label_facts as label_facts_module
-from maskmake.data import label_values
+from maskmake.data import label_values, pixel_store
 from maskmake.data.audit import Audit, audit_dataset
 from maskmake.data.label_facts import label_facts
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_values import lines_between
 from maskmake.data.labels import IGNORED
+from maskmake.data.pair_facts import LikelyMask
 from maskmake.data.pixel_store import build_store
 from maskmake.runtime.files import read_csv, write_csv
 
@@ -273,6 +274,28 @@ def test_object_numbers_are_looked_at_in_bands(rows, monkeypatch):
         == whole[1]
         == tuple(ndimage.label(label == value, np.ones((3, 3)))[1] for value in range(1, 6))
     )
+
+
+@pytest.mark.parametrize("ignored", ["none", "4", "transparent"])
+def test_any_part_of_object_numbers_is_that_of_the_whole(ignored, monkeypatch):
+    """The mask of the audit in strides, and the store's bands; ignored pixels are no object."""
+    rng = np.random.default_rng(7)
+    label = np.kron(rng.integers(0, 6, (19, 11)), np.ones((3, 2), int)).astype(np.uint8)
+    file = LabelFile(label, rng.random(label.shape) < 0.1, None)
+    kept = np.where(label == 4, 0, label) if ignored == "4" else label
+    kept = np.where(file.clear, 0, kept) if ignored == "transparent" else kept
+    whole = (kept > 0) & ~lines_between(kept)
+    facts = label_facts(file, None, ignored)
+    assert facts.line_pixels == (kept > 0).sum() - whole.sum()
+    monkeypatch.setattr(label_values, "COUNTED", 5 * label.shape[1])
+    monkeypatch.setattr(pixel_store, "band_rows", lambda width: 4)
+    mask = LikelyMask(file, ignored, facts, "objects")
+    assert np.array_equal(mask[:], whole)
+    assert np.array_equal(mask[5:21], whole[5:21])
+    for step in (2, 3, 7):
+        assert np.array_equal(mask[::step, ::step], whole[::step, ::step])
+    bands = list(pixel_store.binary_bands(file, "objects", ignored))
+    assert np.array_equal(np.concatenate(bands) == 1, whole)
 
 
 def test_object_numbers_that_are_cut_by_their_value_are_a_warning():

@@ -15,9 +15,9 @@ from maskmake.data.label_values import (
     COUNTED,
     OBJECTS,
     Histogram,
+    Objects,
     is_foreground,
     label_histogram,
-    lines_between,
 )
 
 # A value forms regions if at least so many squares of 2 x 2 pixels have it, for each of its pixels.
@@ -117,7 +117,7 @@ def label_facts(file: LabelFile, sample: np.ndarray | None, text: str = NONE) ->
         ):
             pieces = _pieces(label)
     if np.count_nonzero(values) > 1 and not colour:
-        line_pixels = int(lines_between(label).sum())
+        line_pixels = _line_pixels(label, histogram)
     contrast = np.nan
     if sample is not None and len(values) > 1 and not colour:
         contrast = _contrast(sample, label, (float(values[0]) + float(values[-1])) / 2, ignored)
@@ -151,6 +151,16 @@ def _regions(label: np.ndarray, histogram: Histogram) -> tuple[int, ...]:
         found, counts = np.unique(corner[same], return_counts=True)
         squares[np.searchsorted(histogram.values, found)] += counts
     return tuple(histogram.values[squares >= REGION_SQUARES * histogram.counts].tolist())
+
+
+def _line_pixels(label: np.ndarray, histogram: Histogram) -> int:
+    objects, count = Objects(histogram), int(histogram.counts[histogram.values != 0].sum())
+    rows = max(1, COUNTED // label.shape[1])
+    for start in range(0, len(label), rows):
+        band = slice(start, start + rows)
+        inside = objects.foreground(lambda top, end: label[top:end], label.shape, band)
+        count -= int(np.count_nonzero(inside))
+    return count
 
 
 def _pieces(label: np.ndarray) -> tuple[int, ...]:

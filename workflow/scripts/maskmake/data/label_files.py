@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -52,6 +52,11 @@ class LabelFile(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         """Shape of the values."""
         return self.values.shape
+
+    def part(self, places: Any) -> "LabelFile":
+        """Some rows, or rows and columns, of the label."""
+        clear = None if self.clear is None else self.clear[places]
+        return LabelFile(self.values[places], clear, self.nodata)
 
 
 LabelReader = Callable[[], LabelFile]

@@ -10,7 +10,7 @@ store takes it from there. The text is one of
     objects        every value but 0, with a line of background between objects that touch
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from maskmake.data.labels import SIDES
 
 NONZERO, OBJECTS, ABOVE = "nonzero", "objects", "above "
 
-COUNTED = 2**22  # pixels of a label that are counted at once
+COUNTED = 2**19  # pixels of a label that are looked at at once, in some 20 bytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,8 @@ def foreground_mask(label: np.ndarray, meaning: str) -> np.ndarray:
         meaning: see the head of this module.
     """
     if meaning == OBJECTS:
-        mask = lines_between(label)
-        np.logical_not(mask, out=mask)
-        for row, numbers in zip(mask, label, strict=True):  # no second array as large as the label
-            row &= numbers != 0
-        return mask
+        objects = Objects(label_histogram(label))
+        return objects.foreground(lambda start, stop: label[start:stop], label.shape)
     if label.ndim == 2:
         return is_foreground(label, meaning, colour=False)
     bands = np.array_split(label, -(-label.shape[0] * label.shape[1] // COUNTED))
@@ -123,29 +120,57 @@ def is_foreground(values: np.ndarray, meaning: str, colour: bool) -> np.ndarray:
 
 
 def lines_between(label: np.ndarray) -> np.ndarray:
-    """Where the larger of two touching objects of a label of object numbers gives up its border.
+    """The pixels of a label of object numbers, (H, W), that lie on a line; see ``Objects``."""
+    return (label != 0) & ~foreground_mask(label, OBJECTS)
 
-    Without these pixels, objects of different numbers share no side of a pixel. The line is one
-    pixel wide, and the smaller object stays whole, however small it is.
+
+class Objects:
+    """What is foreground in a label of object numbers, (H, W), in which 0 is background.
+
+    Of two objects that touch, the larger one gives up its border. Then objects of different numbers
+    share no side of a pixel. The line is one pixel wide, and the smaller object stays whole,
+    however small it is.
 
     Args:
-        label: (H, W) of integers; 0 is background.
-
-    Returns:
-        (H, W) bool. The label is looked at in bands, so nothing else is as large as it.
+        histogram: of the label.
     """
-    found = label_histogram(label)
-    ranks = np.zeros(len(found.values), np.uint32)
-    ranks[np.argsort(found.counts, kind="stable")] = np.arange(1, len(ranks) + 1)
-    ranks[found.values == 0] = 0
-    lines = np.empty(label.shape, bool)
-    rows = max(1, COUNTED // label.shape[1])
-    for start in range(0, len(label), rows):
-        above = min(start, 1)  # a row of the next band on each side, which its objects may touch
-        band = label[start - above : start + rows + 1]
-        found_here = _lines(ranks[np.searchsorted(found.values, band)])
-        lines[start : start + rows] = found_here[above : above + rows]
-    return lines
+
+    def __init__(self, histogram: Histogram):
+        nothing = np.zeros(1, np.int64)
+        whole = merged([histogram, Histogram(nothing, nothing)])  # 0 may not occur
+        self._values, self._ranks = whole.values, np.zeros(len(whole.values), np.uint32)
+        order = np.argsort(whole.counts, kind="stable")
+        self._ranks[order] = np.arange(1, len(order) + 1)
+        self._ranks[whole.values == 0] = 0
+
+    def foreground(
+        self,
+        read_rows: Callable[[int, int], np.ndarray],
+        shape: tuple[int, ...],
+        rows: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> np.ndarray:
+        """The foreground, or some rows and columns of it, as bool.
+
+        Args:
+            read_rows: gives rows of the label, from the first number to before the second.
+            shape: of the label, (H, W).
+            rows, columns: those that are asked for, with positive steps.
+        """
+        start, stop, step = rows.indices(shape[0])
+        height = step * max(1, COUNTED // shape[1] // step)
+        mask = np.empty(
+            (len(range(start, stop, step)), len(range(*columns.indices(shape[1])))), bool
+        )
+        for top in range(start, stop, height):
+            bottom = min(top + height, stop)
+            above = max(0, top - 1)  # a row more on each side, which objects may touch
+            band = read_rows(above, min(bottom + 1, shape[0]))
+            inside = ~_lines(self._ranks[np.searchsorted(self._values, band)]) & (band != 0)
+            place = (top - start) // step
+            part = inside[top - above : bottom - above : step, columns]
+            mask[place : place + len(part)] = part
+        return mask
 
 
 def _lines(rank: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from maskmake.data.image_samples import is_grey, sampled
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import ignored_pixels, without_ignored
-from maskmake.data.label_values import OBJECTS, foreground_mask, meaning_of
+from maskmake.data.label_values import OBJECTS, Objects, foreground_mask, meaning_of
 from maskmake.data.pair_pictures import reduced
 
 # A label has few values and an image has many. Values are counted up to so many.
@@ -116,18 +116,22 @@ class LikelyMask:
         self.shape = (label.shape[0], label.shape[1])
         self._label, self._ignored, self._facts = label, ignored, facts
         self._foreground = foreground
-        self._whole: np.ndarray | None = None
-        if foreground in (OBJECTS, [OBJECTS]):  # lines between objects depend on all of them
-            self._whole = self[:]
+        # Colours number no objects; that they are refused is found once all labels are read.
+        objects = foreground in (OBJECTS, [OBJECTS]) and not facts.colour
+        self._objects = Objects(facts.histogram) if objects else None
 
     def __getitem__(self, places: Any) -> np.ndarray:
-        if self._whole is not None:
-            return self._whole[places]
-        label = self._label
-        clear = None if label.clear is None else label.clear[places]
-        part = LabelFile(label.values[places], clear, label.nodata)
-        values = without_ignored(part, ignored_pixels(part, self._ignored))
-        return _likely(values, self._facts, self._foreground)
+        if self._objects is None:
+            return _likely(self._values(places), self._facts, self._foreground)
+        parts = places if isinstance(places, tuple) else (places,)
+        return self._objects.foreground(
+            lambda start, stop: self._values(slice(start, stop)), self.shape, *parts
+        )
+
+    def _values(self, places: Any) -> np.ndarray:
+        """A part of the label, with 0 or black where it is ignored."""
+        part = self._label.part(places)
+        return without_ignored(part, ignored_pixels(part, self._ignored))
 
 
 Mask = np.ndarray | LikelyMask  # (H, W) bool
@@ -165,7 +169,7 @@ def is_exchanged(facts: PairFacts, label: LabelFacts) -> bool:
 def _likely(
     label: np.ndarray, facts: LabelFacts, foreground: str | int | list[str | int]
 ) -> np.ndarray:
-    if foreground != "auto":
+    if foreground not in ("auto", OBJECTS, [OBJECTS]):
         wanted = foreground if isinstance(foreground, list) else [foreground]
         return foreground_mask(label, meaning_of(wanted))
     if facts.colour:

@@ -17,7 +17,13 @@ from maskmake.data.image_samples import is_grey, store_type, with_channels
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_ignored import ignored_pixels, without_ignored
 from maskmake.data.label_names import describe_files, split_files
-from maskmake.data.label_values import OBJECTS, foreground_mask
+from maskmake.data.label_values import (
+    OBJECTS,
+    Objects,
+    foreground_mask,
+    label_histogram,
+    merged,
+)
 from maskmake.data.labels import IGNORED
 from maskmake.data.object_masks import sum_of_files
 from maskmake.data.pair_pixels import PairedImage, open_pair
@@ -251,7 +257,7 @@ def _store_pair(
     sum_of_image = _store(images, place.image_offset, image_bands(pixels))
     del pixels
     label = _of_audited_size(part.read_label(), row)
-    bands = _binary_bands(label, str(row.label_foreground), str(row.label_ignored))
+    bands = binary_bands(label, str(row.label_foreground), str(row.label_ignored))
     return _Stored(small, sum_of_image, _store(labels, place.label_offset, bands))
 
 
@@ -268,7 +274,7 @@ def _store(array: np.ndarray, offset: int, bands: Iterable[np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def _binary_bands(file: LabelFile, meaning: str, ignored: str) -> Iterator[np.ndarray]:
+def binary_bands(file: LabelFile, meaning: str, ignored: str) -> Iterator[np.ndarray]:
     """A label as the pixel store has it, rows of ``uint8``: 0, 1 and ``IGNORED``.
 
     Args:
@@ -277,13 +283,22 @@ def _binary_bands(file: LabelFile, meaning: str, ignored: str) -> Iterator[np.nd
         ignored: text of ``label_ignored``.
     """
     height, width = file.shape[:2]
-    rows = height if meaning == OBJECTS else band_rows(width)  # objects may touch at any row
-    for start in range(0, height, rows):
-        band = slice(start, start + rows)
-        clear = None if file.clear is None else file.clear[band]
-        part = LabelFile(file.values[band], clear, file.nodata)
-        left_out = ignored_pixels(part, ignored)
-        label = foreground_mask(without_ignored(part, left_out), meaning).view(np.uint8)
+    bands = [slice(start, start + band_rows(width)) for start in range(0, height, band_rows(width))]
+
+    def values(start: int, stop: int) -> np.ndarray:
+        part = file.part(slice(start, stop))
+        return without_ignored(part, ignored_pixels(part, ignored))
+
+    if meaning == OBJECTS:
+        counted = (label_histogram(values(band.start, band.stop)) for band in bands)
+        objects = Objects(merged(list(counted)))
+    for band in bands:
+        if meaning == OBJECTS:
+            mask = objects.foreground(values, file.shape, band)
+        else:
+            mask = foreground_mask(values(band.start, band.stop), meaning)
+        label = mask.view(np.uint8)
+        left_out = ignored_pixels(file.part(band), ignored)
         if left_out is not None:
             label[left_out] = IGNORED
         yield label
