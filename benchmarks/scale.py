@@ -4,9 +4,10 @@
     .venv/bin/python benchmarks/scale.py 100 10000 100000
 
 writes that many different images of 64 x 64 pixels (``--size``) and their labels as PNG into a
-temporary folder and runs ``snakemake`` there: the plan of the report (``-n``), the steps ``validate``, ``binarize``
-and ``split``, the plan when they are done, and the plan of a segmentation of the same images with a
-trained model. Prints seconds and the peak of resident memory in MiB of each (Linux and macOS).
+temporary folder and runs ``snakemake`` there: the plan of the report (``-n``), the steps
+``validate``, ``binarize`` and ``split``, the plan when they are done, and the plan of a
+segmentation of the same images with a trained model. Prints seconds and the peak of resident
+memory in MiB of each, of its largest process (Linux and macOS).
 """
 
 import argparse
