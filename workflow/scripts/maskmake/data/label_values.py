@@ -19,7 +19,7 @@ from maskmake.data.labels import SIDES
 
 NONZERO, OBJECTS, ABOVE = "nonzero", "objects", "above "
 
-COUNTED = 2**19  # pixels of a label that are looked at at once, in some 20 bytes each
+COUNTED = 2**19  # pixels of a label that are looked at together, in some 20 bytes each
 
 
 @dataclass(frozen=True, slots=True)

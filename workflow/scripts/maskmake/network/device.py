@@ -90,7 +90,7 @@ def _keep_freed_memory() -> None:
 
     It would map each large tensor by itself and give it back after use, and the step then waits
     for the kernel to hand out and clear tens of thousands of pages: 12 % of its time (3.4 instead
-    of 3.0 seconds, 4 patches of 256 x 256 on two cores with oneDNN), and a third without oneDNN.
+    of 2.9 seconds, 4 patches of 256 x 256 on two cores with oneDNN), and a third without oneDNN.
     A threshold of size does not prevent it: threads other than the first one have small heaps.
     """
     library = ctypes.CDLL(None)
