@@ -51,15 +51,18 @@ def write_run(folder: Path, filters: int) -> None:
 
     from maskmake.runtime.files import write_json
 
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from saved_runs import record
+
     images = keras.Input((None, None, 1))
     x = keras.layers.Rescaling(1 / 20, -128 / 20)(images)
     x = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer="ones")(x)
     scale = keras.initializers.Constant(1 / 81 / filters)
     logits = keras.layers.Conv2D(1, 3, padding="same", kernel_initializer=scale)(x)
     (folder / "fold0").mkdir()
-    keras.Model(images, logits).save(folder / "fold0" / "model.keras")
-    preprocessing = {"channels": 1, "dtype": "uint8"}
-    write_json(folder / "fold0" / "training.json", {"preprocessing": preprocessing})
+    network = keras.Model(images, logits)
+    network.save(folder / "fold0" / "model.keras")
+    write_json(folder / "fold0" / "training.json", record(network, 1, "uint8", [1.0], [0.0]))
     decision = {"threshold": 0.4, "min_object": 60, "min_hole": 60, "upper": 0.9, "min_seed": 30}
     write_json(folder / "decision.json", decision)
 

@@ -67,7 +67,6 @@ def in_a_process(program, folder, **environment):
 
 SELECT = """
 import os
-import platform
 from maskmake.network.device import select_device
 from maskmake.runtime.errors import UserError
 def select(gpu):

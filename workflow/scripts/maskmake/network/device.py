@@ -43,9 +43,9 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     # Operations that run side by side add up gradients in the order in which they happen to end;
     # one after the other, each on all processors, the same training gives the same bits.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    # oneDNN's convolutions, which TensorFlow leaves off on processors without AVX-512: a training
+    # oneDNN's convolutions, which TensorFlow leaves off on processors with AVX2 alone: a training
     # step then takes half as long (1.1 instead of 2.1 seconds, ResNet-18 U-Net, 8 patches of
-    # 128 x 128, two cores with AVX2).
+    # 128 x 128, two cores).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Errors alone of what TensorFlow and XLA say later on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -89,7 +89,7 @@ def _keep_freed_memory() -> None:
     """Let the C library keep freed memory for the next tensor.
 
     It would map each large tensor by itself and give it back after use, and the step then waits
-    for the kernel to hand out and clear tens of thousands of pages: 12 % of its time (3.4 instead
+    for the kernel to hand out and clear tens of thousands of pages: 14 % of its time (3.4 instead
     of 2.9 seconds, 4 patches of 256 x 256 on two cores with oneDNN), and a third without oneDNN.
     A threshold of size does not prevent it: threads other than the first one have small heaps.
     """
