@@ -45,23 +45,29 @@ def write_image(folder: Path, size: int, suffix: str) -> None:
         Image.fromarray(whole[:size, :size]).save(path)
 
 
-def write_run(folder: Path, filters: int) -> None:
-    """A run with a network that blurs and scales."""
+def blurring_network(filters: int):
+    """Two convolutions that blur and scale."""
     import keras
-
-    from maskmake.runtime.files import write_json
-
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from saved_runs import record
 
     images = keras.Input((None, None, 1))
     x = keras.layers.Rescaling(1 / 20, -128 / 20)(images)
     x = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer="ones")(x)
     scale = keras.initializers.Constant(1 / 81 / filters)
     logits = keras.layers.Conv2D(1, 3, padding="same", kernel_initializer=scale)(x)
+    return keras.Model(images, logits)
+
+
+def write_run(folder: Path, filters: int) -> None:
+    """A run of that network."""
+    from maskmake.network.networks import save_network
+    from maskmake.runtime.files import write_json
+
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from saved_runs import record
+
+    network = blurring_network(filters)
     (folder / "fold0").mkdir()
-    network = keras.Model(images, logits)
-    network.save(folder / "fold0" / "model.keras")
+    save_network(network, folder / "fold0" / "model.keras")
     write_json(folder / "fold0" / "training.json", record(network, 1, "uint8", [1.0], [0.0]))
     decision = {"threshold": 0.4, "min_object": 60, "min_hole": 60, "upper": 0.9, "min_seed": 30}
     write_json(folder / "decision.json", decision)
@@ -72,10 +78,13 @@ def segment(folder: Path, filters: int) -> None:
     from maskmake.network.device import select_device
 
     select_device("tensorflow", 0, os.devnull)
+    from maskmake.network import saved_networks
     from maskmake.network.settings import PredictSettings
     from maskmake.predict.segmentation import segment_images
 
     write_run(folder, filters)
+    # A model is read into the network that its settings name; here it is another one.
+    saved_networks.build_network = lambda *_, **__: blurring_network(filters)
     settings = PredictSettings("auto", 0.5, tta=False)
     (image,) = folder.glob("image.*")
     paths = [str(image)], [folder / "fold0"], folder / "decision.json"
