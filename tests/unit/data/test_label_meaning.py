@@ -8,14 +8,8 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from maskmake.data import label_facts as label_facts_module
-from maskmake.data import label_values, pixel_store
 from maskmake.data.audit import Audit, audit_dataset
-from maskmake.data.label_facts import label_facts
-from maskmake.data.label_files import LabelFile
-from maskmake.data.label_values import lines_between
 from maskmake.data.labels import IGNORED
-from maskmake.data.pair_facts import LikelyMask
 from maskmake.data.pixel_store import build_store
 from maskmake.runtime.files import read_csv, write_csv
 
@@ -259,43 +253,11 @@ def test_object_numbers_are_foreground_with_lines_between_objects_that_touch(dty
         assert set(np.unique(label)) == set(np.unique(label[(found > 0) | (label == 0)]))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 7])
-def test_object_numbers_are_looked_at_in_bands(rows, monkeypatch):
-    """Bands of some rows give what the whole label does, wherever their borders lie."""
-    rng = np.random.default_rng(rows)
-    label = np.kron(rng.integers(0, 6, (9, 11)), np.ones((3, 2), int)).astype(np.uint8)
-    whole = lines_between(label), label_facts(LabelFile(label, None, None), None).pieces
-    for module in (label_values, label_facts_module):
-        monkeypatch.setattr(module, "COUNTED", rows * label.shape[1])
-    lines, pieces = lines_between(label), label_facts(LabelFile(label, None, None), None).pieces
-    assert np.array_equal(lines, whole[0])
-    assert (
-        pieces
-        == whole[1]
-        == tuple(ndimage.label(label == value, np.ones((3, 3)))[1] for value in range(1, 6))
-    )
-
-
-@pytest.mark.parametrize("ignored", ["none", "4", "transparent"])
-def test_any_part_of_object_numbers_is_that_of_the_whole(ignored, monkeypatch):
-    """The mask of the audit in strides, and the store's bands; ignored pixels are no object."""
-    rng = np.random.default_rng(7)
-    label = np.kron(rng.integers(0, 6, (19, 11)), np.ones((3, 2), int)).astype(np.uint8)
-    file = LabelFile(label, rng.random(label.shape) < 0.1, None)
-    kept = np.where(label == 4, 0, label) if ignored == "4" else label
-    kept = np.where(file.clear, 0, kept) if ignored == "transparent" else kept
-    whole = (kept > 0) & ~lines_between(kept)
-    facts = label_facts(file, None, ignored)
-    assert facts.line_pixels == (kept > 0).sum() - whole.sum()
-    monkeypatch.setattr(label_values, "COUNTED", 5 * label.shape[1])
-    monkeypatch.setattr(pixel_store, "band_rows", lambda width: 4)
-    mask = LikelyMask(file, ignored, facts, "objects")
-    assert np.array_equal(mask[:], whole)
-    assert np.array_equal(mask[5:21], whole[5:21])
-    for step in (2, 3, 7):
-        assert np.array_equal(mask[::step, ::step], whole[::step, ::step])
-    bands = list(pixel_store.binary_bands(file, "objects", ignored))
-    assert np.array_equal(np.concatenate(bands) == 1, whole)
+def test_colours_are_no_object_numbers():
+    write([np.stack([mask * 255, mask * 40, mask * 0], axis=-1).astype(np.uint8) for mask in MASKS])
+    (fault,) = audit(foreground="objects").faults
+    assert "#ff2800" in fault
+    assert "dataset.foreground" in fault
 
 
 def test_object_numbers_that_are_cut_by_their_value_are_a_warning():
