@@ -7,6 +7,7 @@ standard input, so that loops of several processes take turns and never run side
 
 import argparse
 import itertools
+import json
 import os
 import sys
 import tempfile
@@ -193,15 +194,15 @@ def pytorch(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
 
 
 def loop_settings(options: argparse.Namespace):
-    """Default settings, but with the loss that all loops share."""
+    """Settings of a training of one epoch, those of ``--train`` laid over the defaults."""
     return train_settings(
         patch=options.patch,
         batch=options.batch,
         steps=options.steps,
         epochs=1,
-        loss="bce",
         precision=options.precision,
         backend=options.backend,
+        **options.train,
     )
 
 
@@ -212,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("--backend")
     parser.add_argument("--precision")
     parser.add_argument("--gpu", type=int)
+    parser.add_argument("--train", type=json.loads)
     for name in ("patch", "batch", "block", "steps"):
         parser.add_argument(f"--{name}", type=int)
     options = parser.parse_args()

@@ -3,6 +3,7 @@
     export PYTHONPATH=workflow/scripts
     .venv/bin/python benchmarks/speed.py ours bare article
     .venv/bin/python benchmarks/speed.py bare pytorch-float32 pytorch-bfloat16 --torch-python P
+    .venv/bin/python benchmarks/speed.py ours --recipe gaps='{augmentation: gaps}'
 
 trains the U-Net with ResNet-34 on synthetic images, each loop in a process of its own:
 
@@ -15,6 +16,9 @@ trains the U-Net with ResNet-34 on synthetic images, each loop in a process of i
 - pytorch-float32, pytorch-bfloat16: the same network by segmentation-models-pytorch, its bare step,
   channels last, bfloat16 by autocast. ``--torch-python`` is an interpreter that has it
   (``pip install torch segmentation-models-pytorch``).
+
+``--train`` are settings of ours and bare; each ``--recipe`` is one more loop, ours with these
+settings laid over them.
 
 The loops take turns of ``--block`` steps, and each figure is compared with its neighbours of the
 same round. Run nothing else meanwhile: other work on the machine does not slow all loops alike.
@@ -30,7 +34,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import yaml
 from dataset import repeat_files, write_set
+from recipes import named
 
 LOOPS = ["ours", "bare", "article", "pytorch-float32", "pytorch-bfloat16"]
 
@@ -38,15 +44,17 @@ LOOPS = ["ours", "bare", "article", "pytorch-float32", "pytorch-bfloat16"]
 class Contestant:
     """A loop in its process, which runs a block of steps when asked."""
 
-    def __init__(self, name: str, folder: Path, options: argparse.Namespace):
+    def __init__(self, name: str, kind: str, train: dict, folder: Path, options):
+        """A loop of ``LOOPS``, ``kind``, under a name of its own, with settings of ``train``."""
         self.name, self.seconds, self.processor_seconds = name, [], []
-        loop, _, precision = name.partition("-")
+        loop, _, precision = kind.partition("-")
         python = options.torch_python if loop == "pytorch" else sys.executable
         command = [python, str(Path(__file__).with_name("loops.py")), loop, str(folder)]
         settings = {"precision": precision or options.precision, "backend": options.backend}
         settings |= {key: vars(options)[key] for key in ("gpu", "patch", "batch", "block")}
         # The first step, a block not counted, the others, and one before which the last one ends.
         settings["steps"] = 2 + options.block * (options.rounds + 1)
+        settings["train"] = json.dumps(train)
         for key, value in settings.items():
             command += [f"--{key}", str(value)]
         self._log = folder / f"{name}.log"
@@ -82,6 +90,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("loops", nargs="+", choices=LOOPS)
+    parser.add_argument("--recipe", type=named, action="append", default=[], metavar="NAME=YAML")
+    parser.add_argument("--train", default="{loss: bce}", help="section train, as YAML")
     parser.add_argument("--backend", default="tensorflow", help="Keras backend")
     parser.add_argument("--precision", default="auto", help="of ours and bare")
     parser.add_argument("--gpu", type=int, default=0, help="1 to train on a GPU")
@@ -96,7 +106,10 @@ def main() -> None:
         # Few are drawn: a slow processor takes four seconds for one of 512 x 512.
         write_set(Path(folder), count=20, size=options.patch, drawn=2)
         repeat_files(Path(folder), count=2 * options.batch)
-        contestants = [Contestant(name, Path(folder), options) for name in options.loops]
+        train = yaml.safe_load(options.train)
+        loops = [(name, name, train) for name in options.loops]
+        loops += [(name, "ours", train | yaml.safe_load(text)) for name, text in options.recipe]
+        contestants = [Contestant(*loop, Path(folder), options) for loop in loops]
         for _ in range(options.rounds):
             for contestant in contestants:
                 contestant.run_block()
