@@ -96,3 +96,16 @@ def test_every_profile_repeats_what_the_default_says_of_reruns(name):
     assert default.keys() - machine >= {"rerun-triggers", "max-checksum-file-size"}
     for entry in default.keys() - machine:
         assert theirs[entry] == default[entry], entry
+
+
+@pytest.mark.parametrize("name", ["generic", "kubernetes", "slurm"])
+def test_a_batch_is_planned_with_the_memory_of_the_training(name):
+    """The plan sees the memory that its own job has."""
+    jobs = entries(name)["set-resources"]
+    assert jobs["plan_run"]["mem_mb"] == jobs["train_fold"]["mem_mb"]
+
+
+def test_every_pod_with_a_gpu_says_whose_it_is():
+    jobs = entries("kubernetes")["set-resources"]
+    asking = {"plan_run", "train_fold", "predict_fold", "segment_shard"}
+    assert {rule for rule, job in jobs.items() if "gpu_manufacturer" in job} == asking
