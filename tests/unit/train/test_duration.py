@@ -45,6 +45,16 @@ def test_a_training_fills_its_minutes(step, validation, spent):
     assert longer >= (fitted.epochs + 1) * HOUR.steps or seconds_of(HOUR, longer, pace) > left
 
 
+@pytest.mark.parametrize(
+    ("minutes", "steps", "pace"), [(1, 100, Pace(0.17, 40.0)), (20, 5, Pace(2.87, 9.4))]
+)
+def test_rounding_takes_no_step_of_an_epoch(minutes, steps, pace):
+    """These times are a whole number of epochs, and their numbers have no exact double."""
+    settings = replace(HOUR, minutes=minutes, steps=steps)
+    fitted = with_length(settings, length := steps_within(settings, pace, spent=0))
+    assert fitted.epochs * fitted.steps == length and fitted.steps == steps
+
+
 def test_the_epochs_of_the_settings_are_the_most():
     length = steps_within(replace(HOUR, epochs=7), Pace(0.1, 1.0), spent=0)
     assert length == 7 * HOUR.steps

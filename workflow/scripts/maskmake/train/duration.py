@@ -94,7 +94,8 @@ def steps_within(settings: TrainSettings, pace: Pace, spent: float) -> int:
         raise _too_short(settings, pace, spent, int((left - pace.validation) / pace.step))
     if epochs == settings.epochs:
         return settings.steps * epochs
-    steps = int((left - epochs * pace.validation) / pace.step) // epochs
+    # Rounding may leave one step less than those of an epoch.
+    steps = max(settings.steps, int((left - epochs * pace.validation) / pace.step) // epochs)
     # ``with_length`` finds the epochs by the steps, which must not add up to one more.
     return epochs * min(steps, (settings.steps * (epochs + 1) - 1) // epochs)
 
