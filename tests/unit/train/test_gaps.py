@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from scipy import ndimage
 
+from maskmake.network.settings import AugmentationSettings
 from maskmake.train.gaps import EDGE, break_structures
 
 SIDE, COUNT, BRIGHT, DARK = 64, 6, 150, 50
@@ -21,10 +22,12 @@ def lines(channels=1):
     return ndimage.gaussian_filter(images, (0, 0.5, 0.5, 0)).astype("float32"), labels
 
 
-def broken(images, labels, number=2, length=10.0, seed=1):
+def broken(images, labels, number=2, length=10.0, seed=1, labelled=None):
     seeds = keras.random.SeedGenerator(seed)
-    tensors = map(ops.convert_to_tensor, (images, labels))
-    return ops.convert_to_numpy(break_structures(*tensors, number, length, seeds))
+    settings = AugmentationSettings(gaps=number, gaps_length=length)
+    tensors = [ops.convert_to_tensor(array) for array in (images, labels)]
+    labelled = labelled if labelled is None else ops.convert_to_tensor(labelled)
+    return ops.convert_to_numpy(break_structures(*tensors, labelled, settings, seeds))
 
 
 def middles(images):
@@ -62,6 +65,27 @@ def test_the_rarer_class_is_the_structure():
     """Membranes are what a label of cells does not mark."""
     images, labels = lines()
     np.testing.assert_array_equal(broken(images, 1 - labels), broken(images, labels))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_rarer_class_is_that_of_the_labelled_pixels(inverted):
+    """Of pixels that are not labelled the label says 0, whatever they show."""
+    images, labels = lines()
+    labelled = np.zeros_like(labels)
+    for number in range(COUNT):
+        labelled[number, 4 + 8 * number : 20 + 8 * number] = 1
+    marks = (1 - labels if inverted else labels) * labelled
+    changed = broken(images, marks, labelled=labelled)
+    assert (middles(changed).max(axis=1) > BRIGHT - 30).all()  # each line has a gap
+    beyond = ndimage.binary_dilation(labels[..., 0], np.ones((1, 2 * EDGE + 1, 2 * EDGE + 1)))
+    np.testing.assert_array_equal(changed[~beyond], images[~beyond])
+
+
+def test_an_image_without_labelled_pixels_stays():
+    images, labels = lines()
+    np.testing.assert_array_equal(
+        broken(images, 0 * labels, labelled=np.zeros_like(labels)), images
+    )
 
 
 def test_gaps_follow_from_the_seed_and_are_elsewhere_in_each_image():

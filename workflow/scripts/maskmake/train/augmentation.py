@@ -354,7 +354,7 @@ def _change_gamma(images, settings: AugmentationSettings, seeds):
     return images
 
 
-def augment(images, labels, settings: AugmentationSettings, std, seeds):
+def augment(images, labels, settings: AugmentationSettings, std, seeds, partial=False):
     """Change a batch of images and their labels at random.
 
     Args:
@@ -364,6 +364,7 @@ def augment(images, labels, settings: AugmentationSettings, std, seeds):
         settings: what to change and how far.
         std: standard deviation of the training images for each channel, in pixel values.
         seeds: ``keras.random.SeedGenerator``, advanced by every draw.
+        partial: whether the last channel of labels is 1 where a pixel is labelled, else 0.
 
     Returns:
         images and labels of the same shapes.
@@ -383,11 +384,12 @@ def augment(images, labels, settings: AugmentationSettings, std, seeds):
     if settings.gaps:
 
         def break_some(both):
-            pixels, label = both[..., :channels], both[..., channels:]
-            broken = break_structures(pixels, label, settings.gaps, settings.gaps_length, seeds)
-            return ops.concatenate([broken, label], axis=-1)
+            pixels, marks = both[..., :channels], both[..., channels:]
+            labelled = marks[..., -1:] if partial else None
+            broken = break_structures(pixels, marks[..., :1], labelled, settings, seeds)
+            return ops.concatenate([broken, marks], axis=-1)
 
-        both = ops.concatenate([new_images, new_labels[..., :1]], axis=-1)
+        both = ops.concatenate([new_images, new_labels], axis=-1)
         new_images = _some(both, settings.gaps_probability, seeds, break_some)[..., :channels]
     new_images = change_intensity(new_images, settings, std, seeds)
     if settings.probability < 1:

@@ -9,33 +9,45 @@ the pixels around it, so that it compiles into the training step.
 import keras
 from keras import ops
 
+from maskmake.network.settings import AugmentationSettings
+
 # The edge of a structure is blurred over this many pixels beyond its label.
 EDGE = 2
 
 
-def break_structures(images, labels, number: int, length: float, seeds):
+def break_structures(images, labels, labelled, settings: AugmentationSettings, seeds):
     """Hide pieces of the structures of each image.
 
-    The structures are the rarer class of each image: cracks in a wall, or the membranes between
-    cells. A gap lies around a random pixel of them. There they fade into what surrounds them: the
-    mean of the background within ``length`` pixels, and, for its grain, the background of another
-    place. Pixels that are no structure stay.
+    The structures are the rarer class of the labelled pixels of each image: cracks in a wall, or
+    the membranes between cells. A gap lies around a random pixel of them. There they fade into what
+    surrounds them: the mean of the background near by, and, for its grain, the background of
+    another place. Pixels that are no structure stay, and those that are not labelled are neither.
 
     Args:
         images: (B, H, W, C) float32.
         labels: (B, H, W, 1), 0 or 1.
-        number: gaps in each image, at least 1; they may overlap.
-        length: of a gap, in pixels, where half of the contrast is left.
+        labelled: (B, H, W, 1), share of each pixel that is labelled; None: all are.
+        settings: ``gaps`` of each image, at least 1, which may overlap, and their ``gaps_length``
+            in pixels, where half of the contrast is left.
         seeds: random state.
 
     Returns:
         (B, H, W, C) float32.
     """
-    rarer = ops.where(ops.mean(labels, axis=(1, 2, 3), keepdims=True) > 0.5, 1.0 - labels, labels)
+    counted = ops.ones_like(labels) if labelled is None else ops.cast(labelled > 0.5, labels.dtype)
+    foreground, background = labels * counted, (1.0 - labels) * counted
+    rare = _total(foreground) <= _total(background)
+    rarer = ops.where(rare, foreground, background)
     hole = ops.max_pool(rarer, 2 * EDGE + 1, strides=1, padding="same")
-    outside = 1.0 - hole
-    depth = _depth(rarer[..., 0], number, length, seeds)[..., None]
+    outside = (1.0 - hole) * counted
+    length = settings.gaps_length
+    depth = _depth(rarer[..., 0], settings.gaps, length, seeds)[..., None]
     return images + depth * hole * (_background(images, outside, length, seeds) - images)
+
+
+def _total(values):
+    """Sum over the pixels of each image: (B, 1, 1, 1)."""
+    return ops.sum(values, axis=(1, 2, 3), keepdims=True)
 
 
 def _depth(structures, number: int, length: float, seeds):

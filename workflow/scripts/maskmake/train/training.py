@@ -99,9 +99,8 @@ class Engine(keras.Model):
             fixed = (self._settings.batch, side, side)
             images = ops.reshape(images, (*fixed, channels))
             labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
-            images, labels = augment(
-                images, labels, self._settings.augmentation, self._std, self.seeds
-            )
+            changes = self._settings.augmentation
+            images, labels = augment(images, labels, changes, self._std, self.seeds, self._partial)
             if self._partial:
                 labels = ops.concatenate([labels[..., :-1], _whole(labels[..., -1:])], axis=-1)
             images, labels = shard(images), shard(labels)
@@ -331,6 +330,7 @@ def _write_augmented(
                 settings.augmentation,
                 std.astype("float32"),
                 seeds,
+                partial=True,
             )
             image, labels = (ops.convert_to_numpy(part)[0] for part in changed)
             label = np.where(labels[..., 1:] > WHOLE, labels[..., :1], IGNORED)
