@@ -27,7 +27,7 @@ def one_gpu(tmp_path, monkeypatch):
     name = f"GPU-{uuid.uuid4()}"
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/nvidia-smi"
-    command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, NVIDIA X1'\n")
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, 81920, NVIDIA X1'\n")
     command.chmod(0o755)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")

@@ -169,7 +169,7 @@ def deciding_section(wildcards):
 def planning_section(wildcards):
     """The settings that the plan of a run gives a value or reads."""
     section = RUNS[wildcards.run]
-    read = ("architecture", "encoder", "encoder_weights", "precision")
+    read = ("architecture", "encoder", "encoder_weights", "precision", "minutes")
     return {key: section[key] for key in (*PLANNED, *read)}
 
 

@@ -16,9 +16,9 @@ with job(snakemake):
         snakemake.params.settings,
         read_plan(snakemake.input.fingerprint, index),
         list(zip(index["height"].tolist(), index["width"].tolist(), strict=True)),
-        Machine(gpus),
+        machine := Machine(gpus),
     )
-    log_plan(plan)
+    log_plan(plan, machine.memory())
     write_json(snakemake.output.plan, plan)
     record = {
         "params": snakemake.params.train,

@@ -86,7 +86,7 @@ def path_with_a_gpu(tmp_path):
     command = tmp_path / "bin" / "nvidia-smi"
     command.parent.mkdir()
     name = f"GPU-{uuid.uuid4()}"
-    command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, NVIDIA X1'\n")
+    command.write_text(f"#!/bin/sh\necho '{name}, 9.0, 580.1, 81920, NVIDIA X1'\n")
     command.chmod(0o755)
     yield f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     (LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
@@ -172,7 +172,7 @@ def test_auto_precision_on_a_gpu_is_that_of_the_least(monkeypatch, capabilities,
         Gpu(f"GPU-{i}", capability, "580.1", "NVIDIA X1")
         for i, capability in enumerate(capabilities)
     ]
-    monkeypatch.setattr(device, "visible_gpus", lambda: gpus)
+    monkeypatch.setattr("maskmake.runtime.gpus.visible_gpus", lambda: gpus)
     assert device.resolve_precision("auto") == expected
     assert device.resolve_precision("float32") == "float32"
 

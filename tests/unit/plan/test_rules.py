@@ -39,6 +39,7 @@ AUTO = dict.fromkeys(PLANNED, "auto") | {
     "encoder": "resnet34",
     "encoder_weights": None,
     "precision": "auto",
+    "minutes": None,
 }
 
 
@@ -51,6 +52,10 @@ class Machine:
 
     def memory(self):
         return self.bytes
+
+    @property
+    def halves_outputs(self):
+        return self.gpus > 0
 
     @property
     def name(self):
@@ -129,7 +134,13 @@ def test_a_patch_for_pspnet_has_its_multiple():
         ({"training_pixels": 10**9}, Machine(1, 4 * GIB), {}, 32, "memory decides"),
         ({"training_pixels": 10**9}, Machine(1, None), {}, 64, "pixels a step"),
         ({"training_pixels": 5 * 128**2}, Machine(), {}, 2, "labelled pixels"),
-        ({}, Machine(3, 80 * GIB), {}, 33, "labelled pixels"),  # which three GPUs share
+        (
+            {},
+            Machine(3, 80 * GIB),
+            {},
+            33,
+            "labelled pixels; more would make all batches alike; a multiple of 3 GPUs",
+        ),
         ({}, Machine(), {"patch": 256}, 2, "131,072 pixels a step"),
     ],
 )
@@ -150,7 +161,65 @@ def test_too_little_memory_for_the_smallest_batch_is_told_in_a_sentence():
         r"train.batch: even 2 patches of 128 x 128 pixels may need 2.2 GiB, and the processor has"
     )
     with pytest.raises(UserError, match=told):
-        plan(machine=Machine(0, 2 * GIB))
+        plan(machine=Machine(0, 2 * GIB + 1))
+
+
+@pytest.mark.parametrize(
+    ("memory", "explicit", "remedy"),
+    [
+        (2 * GIB + 1, {}, "set train.patch to a smaller multiple of 32 or train.encoder to a sm"),
+        (2 * GIB + 1, {"patch": 32}, "give; set train.encoder to a smaller one such as resnet18."),
+        (2 * GIB + 1, {"patch": 32, "encoder": "resnet18"}, "use a machine with more memory."),
+        (2 * GIB + 1, {"architecture": "PSPNet"}, "set train.patch to a smaller multiple of 96 or"),
+        (GIB, {}, "end other programs, or use a machine with more memory."),
+    ],
+)
+def test_the_remedy_for_too_little_memory_helps(memory, explicit, remedy):
+    with pytest.raises(UserError) as refusal:
+        plan(machine=Machine(0, memory), **explicit)
+    assert remedy in str(refusal.value)
+
+
+def test_a_batch_or_patch_that_is_set_and_may_not_fit_is_told():
+    (warning,) = plan(machine=Machine(0, 8 * GIB), batch=64, patch=256, steps=100)["warnings"]
+    assert warning.startswith("train.batch: 64 patches of 256 x 256 pixels may need ")
+    assert "the processor has 8.0 to give" in warning
+    few = data(training_pixels=64 * 512**2)
+    (warning,) = plan(few, Machine(0, 99 * GIB), batch=64, patch=512)["warnings"]
+    assert "make the training 4 steps long; expected 50 or more" in warning
+    small = data(height={"median": 64.0}, width={"median": 80.0})
+    (warning,) = plan(small, patch=128)["warnings"]
+    assert warning.startswith("train.patch: 128, but the median image has a side of 64 pixels")
+
+
+@pytest.mark.parametrize(
+    ("side", "patch"), [(32, 32), (47, 32), (60, 64), (112, 128), (127, 128), (250, 128)]
+)
+def test_the_patch_of_a_small_image_is_the_nearest_multiple(side, patch):
+    made = data(height={"median": float(side)}, width={"median": 512.0})
+    assert chosen("patch", made)[0] == patch
+
+
+def test_small_images_take_no_endless_steps():
+    made = data(height={"median": 60.0}, width={"median": 60.0}, training_pixels=4 * 60**2)
+    made = plan(made, Machine(1))["settings"]
+    assert made["steps"]["value"] * made["epochs"]["value"] == 25_000
+    assert made["steps"]["reason"].endswith("since standard has 25,000 steps at most")
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_minutes_and_no_views_end_a_training(gpus):
+    usual = planned_values(plan(machine=Machine(gpus)))
+    timed = planned_values(plan(machine=Machine(gpus), minutes=20))
+    assert timed["epochs"] > 3 * usual["epochs"]
+    assert {**timed, "epochs": usual["epochs"]} == usual
+    best = planned_values(plan(machine=Machine(gpus), preset="best"))
+    length = timed["epochs"] * timed["steps"] * timed["batch"] * timed["patch"] ** 2
+    longest = best["epochs"] * best["steps"] * best["batch"] * best["patch"] ** 2
+    assert length == pytest.approx(longest, rel=0.02)
+    # What is set stays the most.
+    three = planned_values(plan(machine=Machine(gpus), minutes=20, epochs=3))
+    assert three == {**usual, "epochs": 3}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -175,13 +244,15 @@ def test_steps_and_epochs_make_the_length_together(explicit, steps, epochs):
 
 @pytest.mark.parametrize("pixels", [1, 10**5, 3 * 10**6, 1_234_567, 10**9])
 @pytest.mark.parametrize("gpus", [0, 1])
-def test_a_planned_value_that_is_set_changes_no_other(pixels, gpus):
+@pytest.mark.parametrize("minutes", [None, 20])
+def test_a_planned_value_that_is_set_changes_no_other(pixels, gpus, minutes):
     made = data(training_pixels=pixels)
-    values = {name: s["value"] for name, s in plan(made, Machine(gpus))["settings"].items()}
+    settings = plan(made, Machine(gpus), minutes=minutes)["settings"]
+    values = {name: s["value"] for name, s in settings.items()}
     for count in (1, 2, len(values) - 1):
         for names in itertools.combinations(values, count):
             explicit = {name: values[name] for name in names}
-            again = plan(made, Machine(gpus), **explicit)["settings"]
+            again = plan(made, Machine(gpus), minutes=minutes, **explicit)["settings"]
             assert {name: s["value"] for name, s in again.items()} == values, names
 
 
@@ -248,11 +319,12 @@ def test_a_setting_of_another_section_wins_over_what_auto_takes(caplog):
     with caplog.at_level(logging.INFO, logger="maskmake"):
         assert planned_value(made, "decide.sizes", "auto")[:2] == [4, 8]
         assert planned_value(made, "decide.sizes", []) == []
-        log_plan(made)
+        log_plan(made, 16 * GIB)
     first, second, *lines = caplog.messages
-    assert first == "decide.sizes: [4, 8, 16, 32, 64, 128, 256]; " + lines[-1].split("; ")[1]
+    assert first == "decide.sizes: [4, 8, 16, 32, 64, 128, 256]; " + lines[-2].split("; ")[1]
     assert second == "decide.sizes: []; set in the configuration"
-    assert lines[-2].startswith("predict.tile: auto takes 512; the largest image")
+    assert lines[-3].startswith("predict.tile: auto takes 512; the largest image")
+    assert lines[-1] == "memory: a training may take 2.7 GiB; the processor has 16.0 GiB to give"
 
 
 def test_few_patches_and_images_of_no_common_brightness_are_told():
@@ -267,7 +339,8 @@ def test_every_encoder_has_its_memory():
     assert sorted(OUTPUT_BYTES) == sorted(TRAIN["encoder"]["enum"])
     for architecture in TRAIN["architecture"]["enum"]:
         section = {**AUTO, "architecture": architecture, "encoder": "resnet34"}
-        assert needed_memory(section, 4, 128, 0) > needed_memory(section, 2, 128, 0)
+        four, two = (needed_memory(section, batch, 128, Machine()) for batch in (4, 2))
+        assert four > two
 
 
 def test_a_fingerprint_of_an_earlier_version_is_told():

@@ -12,16 +12,22 @@ import pytest
 from maskmake.runtime import gpus
 from maskmake.runtime.gpus import Gpu, reserve_gpus, visible_gpus
 
+GIB = 2**30
 SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine with three GPUs, of capability 9.0, 8.0 and 7.5; gives their UUIDs."""
+    """A machine with three GPUs, of capability 9.0, 8.0 and 7.5; gives their UUIDs.
+
+    They have 80, 40 and 15 GiB; the last one says so to no one.
+    """
     names = [f"GPU-{uuid.uuid4()}" for _ in range(3)]
     rows = [
-        f"{name}, {version}, 580.1, NVIDIA X1"
-        for name, version in zip(names, (9.0, 8.0, 7.5), strict=True)
+        f"{name}, {version}, 580.1, {memory}, NVIDIA X1"
+        for name, version, memory in zip(
+            names, (9.0, 8.0, 7.5), (81920, 40960, "[N/A]"), strict=True
+        )
     ]
     command = tmp_path / "nvidia-smi"
     command.write_text("#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in rows))
@@ -113,10 +119,22 @@ def test_the_environment_allows_some(machine, monkeypatch, allowed, positions):
 
 def test_the_environment_allows_by_uuid(machine, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{machine[2]},{machine[0][:12]},MIG-4f/1/0")
-    found = [(7.5, machine[2]), (9.0, machine[0]), (8.0, "MIG-4f/1/0")]
+    found = [(7.5, machine[2], None), (9.0, machine[0], 80 * GIB), (8.0, "MIG-4f/1/0", None)]
     assert visible_gpus() == [
-        Gpu(name, capability, "580.1", "NVIDIA X1") for capability, name in found
+        Gpu(name, capability, "580.1", "NVIDIA X1", memory) for capability, name, memory in found
     ]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "memory", "bfloat16"),
+    [("0", 80 * GIB, True), ("0,1", 40 * GIB, True), ("1,2", 40 * GIB, False), ("2", None, False)],
+)
+def test_the_visible_gpus_decide_memory_and_precision(
+    machine, monkeypatch, allowed, memory, bfloat16
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    assert gpus.gpu_memory() == memory
+    assert gpus.multiply_bfloat16() == bfloat16
 
 
 # --- one job each -------------------------------------------------------------------------------

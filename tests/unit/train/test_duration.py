@@ -150,7 +150,8 @@ def test_what_is_measured_leaves_no_trace(dataset, tmp_path, two_convolutions, m
     with caplog.at_level(logging.INFO, logger="maskmake"):
         measured = train(dataset, tmp_path / "measured", replace(QUICK, epochs=2, minutes=60))
     assert all(0 < part < 60 for part in found[0])
-    assert "train.minutes: 60; 2 of at most 2 epochs fit, of 2 steps each" in caplog.text
+    assert "train.minutes: 60; all 2 epochs fit, of 2 steps each (" in caplog.text
+    assert "; it ends earlier, unless you set more train.epochs" in caplog.text
     for one, other in zip(plain.weights, measured.weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -203,7 +204,7 @@ def test_the_second_step_says_when_the_training_will_end(monkeypatch, caplog):
 
 def test_a_long_training_names_the_ways_to_less_time(monkeypatch, caplog):
     (line,) = line_of(monkeypatch, caplog, 10.0)
-    for part in ("(in 3 h 3 min)", "train.preset: quick", "train.minutes", "encoder", "GPU"):
+    for part in ("(in 3 h 3 min)", "train.minutes", "train.steps", "encoder", "GPU"):
         assert part in line
     (line,) = line_of(monkeypatch, caplog, 10.0, minutes=240)
     assert line.endswith("(in 3 h 3 min)")

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from maskmake.network.compile_cache import CPU_INFO, keep_compiled
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.gpus import reserve_gpus, visible_gpus
+from maskmake.runtime.gpus import multiply_bfloat16, reserve_gpus, visible_gpus
 from maskmake.runtime.log import lines_to, logger
 
 M_MMAP_MAX, M_TOP_PAD = -4, -2  # of glibc's malloc.h
 KEPT_BYTES = 2**30
 OLDEST_DRIVER = (525, 60)  # for the libraries of CUDA 12, says NVIDIA's table of its releases
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
 
 
 def select_device(backend: str, gpu: int, log_file: str) -> None:
@@ -205,8 +204,7 @@ def resolve_precision(precision: str) -> str:
     if precision != "auto":
         return precision
     if has_gpu():
-        capabilities = [gpu.capability for gpu in visible_gpus()]
-        multiplies = min(capabilities, default=0) >= BFLOAT16_CAPABILITY
+        multiplies = multiply_bfloat16()
     else:
         info = CPU_INFO.read_text() if CPU_INFO.exists() else ""
         multiplies = "amx_bf16" in info or "avx512_bf16" in info

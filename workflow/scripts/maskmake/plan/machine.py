@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maskmake.runtime.gpus import gpu_memory
+from maskmake.runtime.gpus import gpu_memory, multiply_bfloat16
 from maskmake.runtime.memory import available_memory
 
 # Bytes of the outputs of all layers of a U-Net for each pixel of a patch, as float32: what
@@ -47,7 +47,7 @@ DECODER_BYTES = {"Unet": 0, "FPN": 2700, "Linknet": 0, "PSPNet": 0}
 PEAK = 2.0
 # The program itself, its libraries and the weights with their gradients and moments.
 BASE = 2 * 2**30
-# Of the memory that is free, which other programs may want too.
+# Of the memory that is free, or that a GPU has, which other programs may want too.
 SHARE = 0.8
 
 
@@ -62,7 +62,16 @@ class Machine:
 
         None where a GPU is asked for that this machine does not list.
         """
-        return gpu_memory() if self.gpus else int(SHARE * available_memory())
+        memory = gpu_memory() if self.gpus else available_memory()
+        return None if memory is None else int(SHARE * memory)
+
+    @property
+    def halves_outputs(self) -> bool:
+        """Whether ``train.precision: auto`` keeps the outputs of layers in half the bytes.
+
+        Not for the processor, which may have no bfloat16.
+        """
+        return self.gpus > 0 and multiply_bfloat16()
 
     @property
     def name(self) -> str:
@@ -70,17 +79,22 @@ class Machine:
         return "GPU" if self.gpus else "processor"
 
 
-def needed_memory(section: dict, batch: int, patch: int, gpus: int) -> int:
+def needed_memory(section: dict, batch: int, patch: int, machine: Machine) -> int:
     """Bytes that a training takes at most, those of one GPU where there are several.
 
     Args:
         section: settings of a run: architecture, encoder and precision.
         batch: patches a step.
         patch: their side in pixels.
-        gpus: among which the batch is shared; 0 for the processor.
+        machine: whose GPUs share the batch.
     """
     pixel = OUTPUT_BYTES[section["encoder"]] + DECODER_BYTES[section["architecture"]]
-    # The processor may have no bfloat16, with which outputs have half the size.
-    half = gpus > 0 and section["precision"] != "float32"
-    share = -(-batch // max(gpus, 1))
+    precision = section["precision"]
+    half = machine.halves_outputs if precision == "auto" else precision == "bfloat16"
+    share = -(-batch // max(machine.gpus, 1))
     return int(BASE + PEAK * pixel * share * patch**2 / (2 if half else 1))
+
+
+def gib(size: int) -> str:
+    """Bytes in GiB."""
+    return f"{size / 2**30:.1f}"

@@ -1,19 +1,23 @@
 """The plan of a run: which settings the rules choose, and what a user should know of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from maskmake.data.fingerprint import Plan
 from maskmake.data.training_needs import image_faults
 from maskmake.network.settings import AUTO
 from maskmake.network.tiles import Shape2D
-from maskmake.plan.machine import Machine, needed_memory
+from maskmake.plan.machine import Machine, gib, needed_memory
 from maskmake.plan.mask_settings import plan_masks
-from maskmake.plan.rules import RULES, differences
+from maskmake.plan.rules import RULES, differences, median_side
 from maskmake.plan.run_plan import EXPLICIT, PlannedSetting, RunPlan
 from maskmake.runtime.errors import UserError
 
 # With this many labelled patches or fewer, a network sees nothing but what it has seen before.
 FEW_PATCHES = 5
+# Beyond so many sides of an image, most of a patch is a margin.
+MARGIN = 1.5
+# A training of fewer steps has hardly begun.
+FEW_STEPS = 50
 # So many times the difference inside an image, and no brightness means the same in two images.
 APART = 3
 
@@ -51,20 +55,21 @@ def plan_run(section: dict, data: Plan, shapes: Sequence[Shape2D], machine: Mach
             name: {"value": choice.value, "reason": choice.reason}
             for name, choice in plan_masks(settings, shapes).items()
         },
-        "warnings": _warnings(settings, data),
-        "needed_memory": needed_memory(
-            settings, settings["batch"], settings["patch"], machine.gpus
-        ),
+        "warnings": [
+            *_data_warnings(settings, data),
+            *_training_warnings(section, settings, data, machine),
+        ],
+        "needed_memory": needed_memory(settings, settings["batch"], settings["patch"], machine),
         "device": machine.name,
     }
 
 
-def _warnings(settings: dict, data: Plan) -> list[str]:
-    found = []
+def _data_warnings(settings: dict, data: Plan) -> Iterator[str]:
+    """What a user should know of the data."""
     patch = settings["patch"]
     patches = data["training_pixels"] / patch**2
     if patches <= FEW_PATCHES:
-        found.append(
+        yield (
             f"dataset.labels: the labelled pixels of the training images make {patches:.1f} "
             f"patches of {patch} x {patch} pixels; expected more than {FEW_PATCHES}; label more "
             "images, or do not rely on the masks."
@@ -76,9 +81,42 @@ def _warnings(settings: dict, data: Plan) -> list[str]:
             if settings["normalization"] == "image"
             else "set train.normalization to image, or check that all are of one kind"
         )
-        found.append(
+        yield (
             f"dataset.images: images share no brightness: their means differ by {between:.3g} "
             f"(standard deviation), and pixels inside an image by {inside:.3g}; expected images of "
             f"one kind; {remedy}."
         )
-    return found
+
+
+def _training_warnings(
+    section: dict, settings: dict, data: Plan, machine: Machine
+) -> Iterator[str]:
+    """What a user should know of a patch or a batch that is set.
+
+    Args:
+        section: as the user set it.
+        settings: with the values of the plan.
+        data: the fingerprint.
+        machine: of the training.
+    """
+    patch, batch = settings["patch"], settings["batch"]
+    side = median_side(data)
+    if patch > MARGIN * side:
+        yield (
+            f"train.patch: {patch}, but the median image has a side of {side:g} pixels; the rest "
+            "of each patch is a reflected margin from which nothing is learned; set auto."
+        )
+    needed, memory = needed_memory(settings, batch, patch, machine), machine.memory()
+    if memory is not None and needed > memory:
+        yield (
+            f"train.batch: {batch} patches of {patch} x {patch} pixels may need {gib(needed)} GiB, "
+            f"and the {machine.name} has {gib(memory)} to give; set auto or a smaller batch if the "
+            "training fails."
+        )
+    steps = settings["steps"] * settings["epochs"]
+    if AUTO in (section["steps"], section["epochs"]) and steps < FEW_STEPS:
+        yield (
+            f"train.batch: {batch} patches of {patch} x {patch} pixels make the training "
+            f"{steps} steps long; expected {FEW_STEPS} or more to learn in; set auto or a smaller "
+            "batch, or train.steps."
+        )

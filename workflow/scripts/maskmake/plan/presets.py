@@ -11,6 +11,7 @@ class Preset(NamedTuple):
         least, most: pixels that are seen at least and at most, for few and for many images.
         step: pixels of a step.
         patch: largest side of a patch.
+        longest: most steps, which only small images need.
         epochs: after each of which the network is validated.
     """
 
@@ -19,6 +20,7 @@ class Preset(NamedTuple):
     most: int
     step: int
     patch: int
+    longest: int
     epochs: int
 
 
@@ -26,7 +28,11 @@ class Preset(NamedTuple):
 # minutes for the most of quick. Standard is as long as what reached V-Rand 0.98 on ISBI 2012 (4000
 # steps of 16 patches of 256 pixels, 200 views), best four times as long.
 PRESETS = {
-    "quick": Preset(60, 16 * 10**6, 60 * 10**6, step=2**17, patch=256, epochs=10),
-    "standard": Preset(250, 800 * 10**6, 8 * 10**9, step=2**20, patch=512, epochs=20),
-    "best": Preset(1000, 3200 * 10**6, 32 * 10**9, step=2**20, patch=512, epochs=40),
+    "quick": Preset(60, 16 * 10**6, 60 * 10**6, step=2**17, patch=256, longest=4000, epochs=10),
+    "standard": Preset(
+        250, 800 * 10**6, 8 * 10**9, step=2**20, patch=512, longest=25_000, epochs=20
+    ),
+    "best": Preset(
+        1000, 3200 * 10**6, 32 * 10**9, step=2**20, patch=512, longest=100_000, epochs=40
+    ),
 }

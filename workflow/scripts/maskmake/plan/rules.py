@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from maskmake.data.fingerprint import Plan
 from maskmake.network.settings import AUTO, ENCODER_STRIDE
-from maskmake.plan.machine import Machine, needed_memory
+from maskmake.plan.machine import BASE, OUTPUT_BYTES, Machine, gib, needed_memory
 from maskmake.plan.presets import PRESETS, Preset
 from maskmake.runtime.errors import UserError
 
@@ -20,9 +20,13 @@ PSPNET_STEP = 96  # see ``snakefile.config``
 SMALLEST_PATCH = 128
 # Sides of a patch in lengths of an object, so that objects are seen with what surrounds them.
 LENGTHS = 2
+# The encoder whose layers have the smallest outputs.
+SMALLEST_ENCODER = min(OUTPUT_BYTES, key=lambda encoder: OUTPUT_BYTES[encoder])
 # Statistics of a batch need two images at least; nnU-Net's batches hold at most a twentieth of the
 # pixels (Isensee et al. 2021), so that they differ.
 SMALLEST_BATCH, MOST_OF_PIXELS = 2, 0.05
+# The preset after whose views a training ends, however many ``train.minutes`` there are.
+LONGEST = "best"
 # Share of foreground below which patches are centred on it: a third of them as in nnU-Net, and half
 # where it is rarer still. Cracks of 0.4 % reached foreground Dice 0.71 with half of the patches so,
 # and 0.25 without (another split).
@@ -48,11 +52,18 @@ def choose_preset(data: Plan, settings: dict, machine: Machine) -> Choice:
     return Choice("quick", "without a GPU, standard and best would take hours")
 
 
+def _patch_step(settings: dict) -> int:
+    """Of which the side of a patch is a multiple."""
+    return PSPNET_STEP if settings["architecture"] == "PSPNet" else ENCODER_STRIDE
+
+
 def choose_patch(data: Plan, settings: dict, machine: Machine) -> Choice:
     """Twice the length of the typical object, at most the shape of the median image."""
-    step = PSPNET_STEP if settings["architecture"] == "PSPNet" else ENCODER_STRIDE
-    side = min(data["height"]["median"], data["width"]["median"])
+    step = _patch_step(settings)
+    side = median_side(data)
     most = max(step, int(min(side, preset_of(settings).patch)) // step * step)
+    if most < SMALLEST_PATCH:  # of a small image the nearest multiple shows more
+        most = max(step, round(side / step) * step)
     length = data["structures"]["object_length"]
     wanted = max(SMALLEST_PATCH, LENGTHS * length)
     patch = min(most, math.ceil(wanted / step) * step)
@@ -62,6 +73,11 @@ def choose_patch(data: Plan, settings: dict, machine: Machine) -> Choice:
     if patch < wanted:
         return Choice(patch, f"the median image has a side of {side:g} pixels")
     return Choice(patch, f"{objects}; twice that, at least {SMALLEST_PATCH}, a multiple of {step}")
+
+
+def median_side(data: Plan) -> float:
+    """The shorter side of the median image, in pixels."""
+    return min(data["height"]["median"], data["width"]["median"])
 
 
 def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
@@ -79,23 +95,35 @@ def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
     if of_pixels < of_step:
         share = batch * patch**2 / data["training_pixels"]
         reason = f"{share:.0%} of the labelled pixels; more would make all batches alike"
+    if machine.gpus > 1:
+        reason += f"; a multiple of {machine.gpus} GPUs"
     memory = machine.memory()
     if memory is None:
         return Choice(batch, reason)
     wanted = batch
-    while batch > smallest and needed_memory(settings, batch, patch, machine.gpus) > memory:
+    while batch > smallest and needed_memory(settings, batch, patch, machine) > memory:
         batch = _shared(max(smallest, batch // 2), machine)
-    needed = needed_memory(settings, batch, patch, machine.gpus)
+    needed = needed_memory(settings, batch, patch, machine)
     if needed > memory:
         raise UserError(
             f"train.batch: even {batch} patches of {patch} x {patch} pixels may need "
-            f"{_gib(needed)} GiB, and the {machine.name} has {_gib(memory)} to give; set "
-            "train.patch to a smaller multiple of 32, or train.encoder to a smaller one such as "
-            "resnet18."
+            f"{gib(needed)} GiB, and the {machine.name} has {gib(memory)} to give; "
+            f"{_ways_to_less_memory(settings, memory)}."
         )
     if batch < wanted:
-        reason = f"memory decides: {wanted} would not fit into {_gib(memory)} GiB"
+        reason = f"memory decides: {wanted} would not fit into {gib(memory)} GiB"
     return Choice(batch, reason)
+
+
+def _ways_to_less_memory(settings: dict, memory: int) -> str:
+    ways, step = [], _patch_step(settings)
+    if memory <= BASE:
+        return "no patch is small enough; end other programs, or use a machine with more memory"
+    if settings["patch"] > step:
+        ways.append(f"train.patch to a smaller multiple of {step}")
+    if settings["encoder"] != SMALLEST_ENCODER:
+        ways.append(f"train.encoder to a smaller one such as {SMALLEST_ENCODER}")
+    return f"set {' or '.join(ways)}" if ways else "use a machine with more memory"
 
 
 def _power_of_two(number: float) -> int:
@@ -107,16 +135,17 @@ def _shared(batch: int, machine: Machine) -> int:
     return math.ceil(batch / max(1, machine.gpus)) * max(1, machine.gpus)
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f}"
-
-
-def _length(data: Plan, settings: dict) -> Choice:
-    """Steps of the whole training, and the views of each labelled pixel that they make."""
-    preset, pixels = preset_of(settings), max(1, data["training_pixels"])
+def _length(data: Plan, settings: dict, name: str) -> Choice:
+    """Steps of the whole training of a preset, and the views of each labelled pixel they make."""
+    preset, pixels = PRESETS[name], max(1, data["training_pixels"])
     seen = min(max(preset.views * pixels, preset.least), preset.most)
-    steps = max(1, math.ceil(seen / (settings["batch"] * settings["patch"] ** 2)))
-    views, name = seen / pixels, settings["preset"]
+    of_step = settings["batch"] * settings["patch"] ** 2
+    steps = max(1, math.ceil(seen / of_step))
+    if steps > preset.longest:
+        views = preset.longest * of_step / pixels
+        reason = f"{views:.3g} views of each labelled pixel, since {name} has"
+        return Choice(preset.longest, f"{reason} {preset.longest:,} steps at most")
+    views = seen / pixels
     reason = f"{views:.3g} views of each labelled pixel"
     if seen == preset.least > preset.views * pixels:
         reason += f", since {name} sees {preset.least // 10**6:,} million pixels at least"
@@ -129,7 +158,13 @@ def _length(data: Plan, settings: dict) -> Choice:
 
 def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
     """What the preset has; where the steps of an epoch are set, as many as its length takes."""
-    total, views = _length(data, settings)
+    if settings["minutes"] is not None:
+        longest, views = _length(data, settings, LONGEST)
+        epochs = math.ceil(longest / _steps_of_epoch(data, settings))
+        return Choice(
+            epochs, f"train.minutes end the training; at the latest it ends after {views}"
+        )
+    total, views = _length(data, settings, settings["preset"])
     if settings["steps"] != AUTO:
         return Choice(math.ceil(total / settings["steps"]), views)
     most = preset_of(settings).epochs
@@ -141,8 +176,19 @@ def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
 
 def choose_steps(data: Plan, settings: dict, machine: Machine) -> Choice:
     """As many as the length of the preset takes."""
-    total, views = _length(data, settings)
+    if settings["minutes"] is not None:
+        reason = f"an epoch of {settings['preset']}; train.minutes end the training"
+        return Choice(_steps_of_epoch(data, settings), reason)
+    total, views = _length(data, settings, settings["preset"])
     return Choice(math.ceil(total / settings["epochs"]), views)
+
+
+def _steps_of_epoch(data: Plan, settings: dict) -> int:
+    """Steps that are set, or those of each epoch that the preset has."""
+    if settings["steps"] != AUTO:
+        return settings["steps"]
+    total, _ = _length(data, settings, settings["preset"])
+    return math.ceil(total / preset_of(settings).epochs)
 
 
 def choose_foreground_patches(data: Plan, settings: dict, machine: Machine) -> Choice:

@@ -19,35 +19,58 @@ SECONDS_BETWEEN_TRIES = 1.0
 OTHER_DRIVERS = ("/dev/kfd",)
 NVIDIA_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap")
 MIG_CAPABILITY = 8.0  # the lowest of all GPUs that can be split into MIG devices
+BFLOAT16_CAPABILITY = 8.0  # of the first NVIDIA GPUs that multiply in bfloat16 (Ampere)
 
 
 class Gpu(NamedTuple):
-    """A GPU: its UUID, its compute capability, such as 9.0, its driver's version and its name."""
+    """A GPU.
+
+    Attributes:
+        uuid: as nvidia-smi has it; of a part of a GPU, as CUDA_VISIBLE_DEVICES has it.
+        capability: for computing, such as 9.0.
+        driver: its version.
+        name: of the product.
+        memory: in bytes; None where the GPU has none of its own, or is a part of one.
+    """
 
     uuid: str
     capability: float
     driver: str
     name: str
+    memory: int | None = None
 
 
 def visible_gpus() -> list[Gpu]:
     """The GPUs that ``nvidia-smi`` lists and CUDA_VISIBLE_DEVICES, where it is set, allows."""
-    rows = [line.split(", ", 3) for line in _query("uuid,compute_cap,driver_version,name")]
-    gpus = [Gpu(uuid, float(capability), *others) for uuid, capability, *others in rows]
+    lines = _query("uuid,compute_cap,driver_version,memory.total,name")
+    gpus = [
+        Gpu(uuid, float(capability), driver, name, _bytes(memory))
+        for uuid, capability, driver, memory, name in (line.split(", ", 4) for line in lines)
+    ]
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     return gpus if allowed is None else _allowed(gpus, allowed)
 
 
 def gpu_memory() -> int | None:
-    """Bytes of the GPU with the least memory that ``nvidia-smi`` lists; None if it lists none."""
-    return min((2**20 * int(line) for line in _query("memory.total", ",nounits")), default=None)
+    """Bytes of the visible GPU with the least memory; None where none says how much it has."""
+    return min((gpu.memory for gpu in visible_gpus() if gpu.memory is not None), default=None)
 
 
-def _query(fields: str, form: str = "") -> list[str]:
+def multiply_bfloat16() -> bool:
+    """Whether there are visible GPUs, and all of them multiply in bfloat16."""
+    return min((gpu.capability for gpu in visible_gpus()), default=0.0) >= BFLOAT16_CAPABILITY
+
+
+def _bytes(mebibytes: str) -> int | None:
+    """Of what ``nvidia-smi`` says, which may be ``[N/A]``."""
+    return 2**20 * int(mebibytes) if mebibytes.isdigit() else None
+
+
+def _query(fields: str) -> list[str]:
     """The line of each GPU, none where ``nvidia-smi`` is not there or fails."""
     if shutil.which("nvidia-smi") is None:
         return []
-    command = ["nvidia-smi", f"--query-gpu={fields}", f"--format=csv,noheader{form}"]
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         logger.warning("nvidia-smi: %s", (done.stdout + done.stderr).strip())
@@ -61,7 +84,9 @@ def _allowed(gpus: list[Gpu], allowed: str) -> list[Gpu]:
     for name in allowed.split(","):
         name = name.strip()
         if name.startswith("MIG-"):
-            matches = [gpu._replace(uuid=name, capability=MIG_CAPABILITY) for gpu in gpus]
+            matches = [
+                gpu._replace(uuid=name, capability=MIG_CAPABILITY, memory=None) for gpu in gpus
+            ]
         elif name.isdigit():
             matches = gpus[int(name) :]
         else:

@@ -236,7 +236,7 @@ class Progress(keras.callbacks.Callback):
         if seconds > LONG and self._settings.minutes is None:
             gpu = ", or a GPU" if device_kind() == "CPU" else ""
             advice = (
-                "; for less time: train.preset: quick, train.minutes, a smaller train.encoder" + gpu
+                "; for less time: train.minutes, fewer train.steps, a smaller train.encoder" + gpu
             )
         logger.info("%s", f"the training will end at about {end_time(seconds)}{advice}")
 

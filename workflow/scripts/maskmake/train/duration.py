@@ -55,14 +55,12 @@ def set_length(
     length = steps_within(settings, pace, time.monotonic() - start)
     engine.optimizer.length.assign(length)
     fitted = with_length(settings, length)
+    all_fit = fitted.epochs == settings.epochs
     logger.info(
-        "train.minutes: %g; %d of at most %d epochs fit, of %d steps each (%.2g s a step, %.2g s a "
-        "validation)",
-        settings.minutes,
-        fitted.epochs,
-        settings.epochs,
-        fitted.steps,
-        *pace,
+        "%s",
+        f"train.minutes: {settings.minutes:g}; {'all ' if all_fit else ''}{fitted.epochs} epochs "
+        f"fit, of {fitted.steps} steps each ({pace.step:.2g} s a step, {pace.validation:.2g} s a "
+        f"validation){'; it ends earlier, unless you set more train.epochs' if all_fit else ''}",
     )
 
 
