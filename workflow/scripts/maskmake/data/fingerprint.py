@@ -32,6 +32,8 @@ class Lengths(TypedDict):
 class Intensity(TypedDict):
     """Pixel values of the images that are not test images; mean and std of each channel.
 
+    All but the extremes are those of labelled pixels.
+
     Attributes:
         smallest_maximum: the lowest of the highest values of each image; absent from old files.
         between: standard deviation of the means of the images, of each channel; absent from old
@@ -159,7 +161,7 @@ def fingerprint(
         "channels": channels,
         "dtype": cast(PixelType, images.dtype.name),
         "foreground": foreground / sum(labelled.values()),
-        "intensity": _intensity(images, seen, channels),
+        "intensity": _intensity(images, labels, seen, channels),
         **found,
         "training_pixels": _training_pixels(splits, labelled),
         "structures": measure_structures(seen, labels.__getitem__, found["objects"]),
@@ -178,14 +180,20 @@ def _training_pixels(splits: pd.DataFrame, labelled: dict[str, int]) -> int:
     return round(sum(sums) / len(sums))
 
 
-def _intensity(images: PixelStore, seen: list[str], channels: int) -> Intensity:
-    """Statistics of some images, each read once."""
+def _intensity(images: PixelStore, labels: PixelStore, seen: list[str], channels: int) -> Intensity:
+    """Statistics of some images, each read once.
+
+    What is ignored may be a margin without an image, so it has no part in means and spreads.
+    """
     low, high, dimmest = np.inf, -np.inf, np.inf
     counts, means, variances = [], [], []
     for name in seen:
         image = images[name].reshape(-1, channels).astype(np.float64)
         low, high = min(low, image.min()), max(high, image.max())
         dimmest = min(dimmest, image.max())
+        image = image[is_labelled(labels[name]).ravel()]
+        if not len(image):
+            continue
         counts.append(len(image))
         means.append(image.mean(axis=0))
         # Of the differences: squares of large values would lose the digits of a small spread.
