@@ -3,8 +3,7 @@
 from maskmake.data.fingerprint import read_plan
 from maskmake.data.tables import read_index
 from maskmake.plan.machine import Machine
-from maskmake.plan.planner import plan_run
-from maskmake.plan.run_plan import log_plan
+from maskmake.plan.planner import log_plan, plan_run
 from maskmake.runtime.files import write_json
 from maskmake.runtime.gpus import granted_gpus
 from maskmake.runtime.log import job, logger

@@ -10,10 +10,10 @@ from schema import SCHEMA
 
 from maskmake.network.settings import PLANNED, TrainSettings
 from maskmake.plan.machine import OUTPUT_BYTES, needed_memory
-from maskmake.plan.planner import plan_run
+from maskmake.plan.planner import log_plan, plan_run
 from maskmake.plan.presets import PRESETS
 from maskmake.plan.rules import RULES
-from maskmake.plan.run_plan import log_plan, planned_value, planned_values
+from maskmake.plan.run_plan import planned_value, planned_values
 from maskmake.runtime.errors import UserError
 
 TRAIN = SCHEMA["$defs"]["train"]["properties"]

@@ -11,6 +11,7 @@ from maskmake.plan.mask_settings import plan_masks
 from maskmake.plan.rules import RULES, differences, median_side
 from maskmake.plan.run_plan import EXPLICIT, PlannedSetting, RunPlan
 from maskmake.runtime.errors import UserError
+from maskmake.runtime.log import logger
 
 # With this many labelled patches or fewer, a network sees nothing but what it has seen before.
 FEW_PATCHES = 5
@@ -62,6 +63,23 @@ def plan_run(section: dict, data: Plan, shapes: Sequence[Shape2D], machine: Mach
         "needed_memory": needed_memory(settings, settings["batch"], settings["patch"], machine),
         "device": machine.name,
     }
+
+
+def log_plan(plan: RunPlan, memory: int | None) -> None:
+    """Write a line for each setting, one for the memory, and the warnings.
+
+    Args:
+        plan: of the run.
+        memory: bytes that the device has to give; None where that is not known.
+    """
+    for name, setting in plan["settings"].items():
+        logger.info("train.%s: %s; %s", name, setting["value"], setting["reason"])
+    for name, setting in plan["auto"].items():
+        logger.info("%s: auto takes %s; %s", name, setting["value"], setting["reason"])
+    there = "" if memory is None else f"; the {plan['device']} has {gib(memory)} GiB to give"
+    logger.info("memory: a training may take %s GiB%s", gib(plan["needed_memory"]), there)
+    for warning in plan["warnings"]:
+        logger.warning("%s", warning)
 
 
 def _data_warnings(settings: dict, data: Plan) -> Iterator[str]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from maskmake.network.settings import AUTO
-from maskmake.plan.machine import gib
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.log import logger
 
@@ -68,20 +67,3 @@ def planned_value(plan: RunPlan, name: str, setting: Any) -> Any:
     found = decided(plan, name, setting)
     logger.info("%s: %s; %s", name, found["value"], found["reason"])
     return found["value"]
-
-
-def log_plan(plan: RunPlan, memory: int | None) -> None:
-    """Write a line for each setting, one for the memory, and the warnings.
-
-    Args:
-        plan: of the run.
-        memory: bytes that the device has to give; None where that is not known.
-    """
-    for name, setting in plan["settings"].items():
-        logger.info("train.%s: %s; %s", name, setting["value"], setting["reason"])
-    for name, setting in plan["auto"].items():
-        logger.info("%s: auto takes %s; %s", name, setting["value"], setting["reason"])
-    there = "" if memory is None else f"; the {plan['device']} has {gib(memory)} GiB to give"
-    logger.info("memory: a training may take %s GiB%s", gib(plan["needed_memory"]), there)
-    for warning in plan["warnings"]:
-        logger.warning("%s", warning)
