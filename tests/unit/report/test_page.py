@@ -15,8 +15,6 @@ import pandas as pd
 import pytest
 import tifffile
 from constructed import SPECK_DRAWING
-from docutils.core import publish_parts
-from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from maskmake.data.images import read_pixels
@@ -48,7 +46,6 @@ from maskmake.scores.scorecard import HIGHER_IS_BETTER
 
 pytestmark = pytest.mark.long
 
-CAPTIONS = Path(__file__).parents[3] / "workflow/report"
 FOLD_FILES = "model.keras", "training.json"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
@@ -822,18 +819,3 @@ def test_error_map_colours():
 def test_a_large_image_is_sampled_before_it_is_converted():
     picture = pictures.stretched(np.zeros((2, 5 * pictures.SAMPLED_SIDE), np.uint16))
     assert picture.dtype == np.uint8 and picture.shape == (1, pictures.SAMPLED_SIDE)
-
-
-@pytest.mark.parametrize("caption", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
-@pytest.mark.parametrize("folds", [1, 3])
-def test_captions_render(caption, folds):
-    settings = {
-        "dataset": {"name": "tiny"},
-        "split": {"folds": folds},
-        "predict": {"tta": True},
-        "runs": {"unet": {}, "small": {}},
-    }
-    template = Environment(undefined=StrictUndefined).from_string(caption.read_text())
-    text = template.render(snakemake={"params": {"settings": settings}})
-    body = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
-    assert body.startswith("<p>")
