@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from onnx import helper, numpy_helper
 import maskmake
 from maskmake.data.images import read_pixels
 from maskmake.export import package as package_module
+from maskmake.export.description import describe
 from maskmake.export.onnx_file import write_onnx
 from maskmake.export.package import ExportInputs, write_package
 from maskmake.masks.run_folds import list_folds
@@ -32,7 +34,7 @@ from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
 from maskmake.predict.segmentation import segment_images
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import write_json, write_png
+from maskmake.runtime.files import sha256, write_json, write_png
 
 pytestmark = pytest.mark.long
 
@@ -158,6 +160,45 @@ def test_the_description_has_what_bioimage_io_allows_and_the_card_has_all(packag
     entities = {entity["@id"]: entity for entity in crate}
     author = entities[entities["./"]["author"]["@id"]]
     assert entities[author["affiliation"]["@id"]]["name"] == "Analytical & Co"
+
+
+def test_the_crate_says_what_the_package_was_made_of_and_when(package, dataset):
+    graph = json.loads((package / "ro-crate-metadata.json").read_text())["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    assert len(entities) == len(graph)
+    training, export = (entities[name["@id"]] for name in entities["./"]["mentions"])
+    made = {name["@id"] for name in training["result"]}
+    networks = {f"fold{k}/{file}" for k in (0, 1) for file in ("model.keras", "training.json")}
+    assert made == networks | {"run.json", "decision.json"}
+    assert made <= {name["@id"] for name in export["object"]}
+    packed = {name["@id"] for name in export["result"]}
+    assert packed | made == {name["@id"] for name in entities["./"]["hasPart"]}
+    assert not packed & made
+
+    assert training["endTime"] == "2026-11-27"  # the day that training.json has
+    started, ended = (datetime.fromisoformat(export[end]) for end in ("startTime", "endTime"))
+    assert timedelta(0) <= ended - started < timedelta(minutes=10)
+
+    used = [entities[name["@id"]] for name in training["object"]]
+    assert used[0]["identifier"] == f"sha256:{sha256(dataset.inputs['index'])}"
+    assert "6 images" in used[0]["description"] and "index.csv" in used[0]["description"]
+    settings = {entity["name"]: entity["value"] for entity in used[1:]}
+    assert settings["train.encoder"] == "resnet18" and settings["train.patch"] == 32
+    assert settings["train.encoder_weights"] == "null"
+    exported = [entities[name["@id"]] for name in export["object"]]
+    assert {"predict.tta": True, "predict.tile": 32}.items() <= {
+        entity["name"]: entity["value"] for entity in exported if "value" in entity
+    }.items()
+    assert "url" not in entities["#maskmake"]  # no address is known
+
+
+@pytest.mark.parametrize("architecture", ["Unet", "FPN", "Linknet", "PSPNet"])
+def test_a_model_is_tagged_by_its_architecture(package, architecture):
+    training = json.loads((package / "fold0/training.json").read_text())
+    training["settings"]["architecture"] = architecture
+    described = describe(package, SETTINGS, "name", "about", training, None)
+    assert architecture.lower() in described["tags"]
+    assert ("unet" in described["tags"]) == (architecture == "Unet")
 
 
 @pytest.fixture
