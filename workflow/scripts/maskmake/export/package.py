@@ -143,8 +143,8 @@ def _write_networks(inputs: ExportInputs, part: Path) -> list[TrainingRecord]:
         trainings.append(record)
     shutil.copyfile(inputs.run, part / "run.json")
     shutil.copyfile(inputs.decision, part / "decision.json")
+    write_onnx(networks, part / "model.onnx")  # first, since it may refuse the networks
     save_network(mean_network(networks), part / "model.keras")
-    write_onnx(networks, part / "model.onnx")
     return trainings
 
 
