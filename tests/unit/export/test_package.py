@@ -1,6 +1,8 @@
 """A package predicts anywhere what the run predicts, and an altered one is refused by name."""
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
@@ -298,19 +300,38 @@ def test_an_array_that_is_no_such_image_is_one_sentence(package, array, sentence
     assert str(error.value).count(". ") == 0 and str(error.value).endswith(".")
 
 
-def test_without_keras_and_snakemake(package):
+def code_of(text):
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return block
+
+
+def test_the_ten_lines_of_the_documentation_run_without_keras_and_snakemake(package, tmp_path):
+    documented = code_of((Path(__file__).parents[3] / "docs/export.md").read_text())
+    in_card = code_of((package / "README.md").read_text())
+    assert in_card.replace("  # the path of this folder", "") == documented
+    image = np.random.default_rng(2).integers(0, 256, (40, 50), np.uint8)
+    write_png(tmp_path / "image.png", image)
+    (tmp_path / "package").symlink_to(package)
     # Modules that are None cannot be imported, as if they were not installed.
     program = (
         "import sys\n"
         "sys.modules |= dict.fromkeys(['keras', 'tensorflow', 'snakemake', 'onnx', 'h5py'])\n"
-        "import maskmake, numpy\n"
-        f"mask, _ = maskmake.load({str(package)!r}).predict(numpy.full((40, 50), 255, 'uint8'))\n"
-        "print(mask.all())\n"
+        f"{documented}"
+        "print('load' in dir(maskmake), maskmake.__all__)\n"  # as notebooks ask for completions
     )
-    command = [sys.executable, "-c", program]
-    scripts = Path(maskmake.__file__).parents[1]
-    found = subprocess.run(command, cwd=scripts, capture_output=True, text=True)
-    assert found.stdout == "True\n", found.stderr
+    environment = os.environ | {"PYTHONPATH": str(Path(maskmake.__file__).parents[1])}
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    mask, probability = maskmake.load(package).predict(image)
+    assert 0 < mask.mean() < 1
+    expected = f"{mask.mean():.1%} foreground; surest pixel {probability.max():.3f}\n"
+    assert found.stdout == f"{expected}True ['load']\n", found.stderr
+    np.testing.assert_array_equal(read_pixels(tmp_path / "mask.png") > 0, mask)
 
 
 def changed(networks, path, operator, value):
