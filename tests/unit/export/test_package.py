@@ -1,5 +1,6 @@
 """A package predicts anywhere what the run predicts, and an altered one is refused by name."""
 
+import heapq
 import json
 import os
 import re
@@ -37,6 +38,7 @@ from maskmake.network.settings import PredictSettings
 from maskmake.predict.segmentation import segment_images
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_json, write_png
+from maskmake.runtime.sums import write_sums
 
 pytestmark = pytest.mark.long
 
@@ -103,24 +105,63 @@ def test_an_array_of_any_size(package, shape):
     np.testing.assert_array_equal(mask, decide(probability, **DECISION))
 
 
-def decide(probability, threshold, min_object, min_hole):
-    """A decision of one level, from NumPy and the labelling of SciPy alone."""
+def decide(probability, threshold, min_object, min_hole, upper=None, min_seed=0, objects=None):
+    """What ``decision.json`` says, from NumPy and the labelling of SciPy alone."""
 
-    def drop(mask, smallest, corners):
+    def pieces(mask, smallest, corners=False):
         labels, _ = ndimage.label(mask, np.ones((3, 3)) if corners else None)
-        sizes = np.bincount(labels.ravel())
-        return mask & (sizes[labels] >= smallest)
+        return np.where(np.bincount(labels.ravel())[labels] < smallest, 0, labels)
 
-    mask = drop(probability > threshold, min_object, corners=False)
-    return ~drop(~mask, min_hole, corners=True)
+    turned = objects == "background"  # what follows knows objects, whichever class they are
+    seen = 1 - probability if turned else probability
+    threshold = 1 - threshold if turned else threshold
+    mask = pieces(seen > threshold, min_object) > 0
+    mask = ~(pieces(~mask, min_hole, corners=True) > 0)
+    if upper is not None:
+        owner = pieces(mask & (seen > (1 - upper if turned else upper)), min_seed)
+        queue = [(-seen[pixel], pixel) for pixel in zip(*owner.nonzero(), strict=True)]
+        heapq.heapify(queue)
+        while queue:  # seeds grow, the surest pixel first
+            _, (row, column) = heapq.heappop(queue)
+            for down, right in ((-1, 0), (0, -1), (0, 1), (1, 0)):
+                other = row + down, column + right
+                inside = 0 <= other[0] < mask.shape[0] and 0 <= other[1] < mask.shape[1]
+                if inside and mask[other] and not owner[other]:
+                    owner[other] = owner[row, column]
+                    heapq.heappush(queue, (-seen[other], other))
+        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+            meet = (owner[a] != owner[b]) & (owner[a] > 0) & (owner[b] > 0)
+            mask[a] &= ~(meet & (seen[a] < seen[b]))  # of two that meet, the fainter is a line
+            mask[b] &= ~(meet & ~(seen[a] < seen[b]))
+    return ~mask if turned else mask
 
 
-def test_packed_decision_makes_the_packed_mask_of_the_packed_probability(package):
-    decision = json.loads((package / "decision.json").read_text())
-    mask = decide(np.load(package / "sample/probability.npy"), **decision)
-    assert 0 < mask.mean() < 1
-    packed = read_pixels(package / "sample/mask.png")
-    assert (mask.astype(np.uint8) * 255).tobytes() == packed.tobytes()
+LEVELS = {
+    "one level, background": {"threshold": 0.55, "objects": "background"},
+    "two levels": {"threshold": 0.4, "upper": 0.8, "min_seed": 3},
+    "two levels, background": {
+        "threshold": 0.7,
+        "upper": 0.3,
+        "min_seed": 3,
+        "objects": "background",
+    },
+}
+
+
+@pytest.mark.parametrize("levels", LEVELS.values(), ids=LEVELS)
+def test_a_packed_decision_of_other_levels_makes_the_mask(package, tmp_path, levels):
+    copy = shutil.copytree(package, tmp_path / "package")
+    write_json(copy / "decision.json", DECISION | levels)
+    write_sums(copy)
+    # Smooth, and no pixel as bright as another: which of two equal ones grows first is not defined.
+    smooth = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(16, 16)), 1.2)
+    image = smooth.ravel().argsort().argsort().reshape(smooth.shape).astype(np.uint8)
+    mask, probability = maskmake.load(copy).predict(image)
+    assert np.unique(probability).size == probability.size
+    expected = decide(probability, **json.loads((copy / "decision.json").read_text()))
+    assert mask.tobytes() == expected.tobytes()
+    if "upper" in levels:  # and lines were drawn
+        assert (mask != decide(probability, **(DECISION | levels | {"upper": None}))).any()
 
 
 def test_segment_takes_a_package_and_writes_the_same_bytes(run, package, tmp_path, monkeypatch):
