@@ -35,6 +35,8 @@ from maskmake.scores.comparison import ScoredRun, compare_runs
 
 SIZE = 40
 SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
+# Where a data set may come from: keys of the section ``dataset``.
+SOURCES = dict.fromkeys(("images", "labels", "table", "synthesis", "download", "storage"))
 SETTINGS = {
     "architecture": "Unet",
     "encoder": "resnet18",

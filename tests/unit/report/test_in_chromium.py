@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from constructed import Constructed, noisy, write_results
+from constructed import SOURCES, Constructed, noisy, write_results
 
 from maskmake.data.audit import audit_dataset, write_page
 from maskmake.data.synthesis import write_dataset
@@ -39,7 +39,7 @@ def report(tmp_path_factory) -> Path:
     made = Constructed({"unet": noisy(2, specks=2), "small": noisy(6)}, test=TEST_IMAGES)
     runs = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
     settings: dict = {key: {} for key in ("predict", "decide", "compare")}
-    settings |= {"dataset": {"name": "<x>"}, "split": {"folds": 1}}
+    settings |= {"dataset": SOURCES | {"name": "<x>", "images": "in"}, "split": {"folds": 1}}
     places = {name: folder / "report" / name for name in ReportOutputs._fields}
     outputs = ReportOutputs(**places | {"page": folder / "report.html"})
     inputs, _ = write_results(folder, made)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from constructed import SPECK_DRAWING
+from constructed import SOURCES, SPECK_DRAWING
 from PIL import Image
 
 from maskmake.data.images import read_pixels
@@ -131,7 +131,7 @@ def make_results(
         (folder / f"benchmarks/{name}.tsv").write_text(text)
     run_settings = {run: TRAIN | {"batch": 4 + place} for place, run in enumerate(runs)}
     return {
-        "dataset": {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
+        "dataset": SOURCES | {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
         "split": {"folds": folds, "test": ["21-29"]},
         "train": TRAIN,
         "predict": {"tta": True, "tile": "auto"},

@@ -4,14 +4,15 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from constructed import SOURCES
 
 from maskmake.report.methods import methods_paragraph
-from maskmake.report.verdict import training_sentence
+from maskmake.report.verdict import Counting, headline_scores, training_sentence
 
 SETTINGS = {"architecture": "Unet", "encoder": "resnet18", "backend": "tensorflow", "loss": "dice"}
 SETTINGS |= {"steps": 5, "batch": 2, "patch": 64}
 TABLE = pd.DataFrame({"role": ["train", "train", "validation", "test"]})
-CONFIG = {"dataset": {"images": "here"}, "predict": {"tta": False}}
+CONFIG = {"dataset": SOURCES | {"images": "here"}, "predict": {"tta": False}}
 
 
 def a_run(folds, **changes):
@@ -46,3 +47,38 @@ def test_the_loss_is_named_whole():
     told = methods_paragraph(a_run([0], neighbour_loss=0.5), TABLE, CONFIG)
     assert "the loss dice and 0.5 times that of the worst neighbours." in told
     assert "the loss dice." in methods_paragraph(a_run([0]), TABLE, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "place"),
+    [
+        ({"images": "data/cells"}, "data/cells"),
+        ({"table": "data/pairs.csv"}, "data/pairs.csv"),
+        ({"synthesis": {"images": 4}}, "dataset.synthesis"),
+        ({"download": {"url": "https://a.org/set/"}}, "https://a.org/set/image"),
+        ({"storage": {"images": "s3://a/b", "labels": "s3://a/c"}}, "s3://a/b"),
+        (
+            {"storage": {"images": ["s3://a/1", {"address": "s3://a/2"}], "labels": []}},
+            "s3://a/1 and 1 more",
+        ),
+    ],
+)
+def test_the_place_of_the_images_is_named_whatever_it_is(dataset, place):
+    told = training_sentence(a_run([0]), TABLE, CONFIG | {"dataset": SOURCES | dataset})
+    assert told.startswith(f"Trained on 2 images of {place}, with 1 more for validation: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "remark"),
+    [
+        (float("nan"), (float("nan"), float("nan")), "not defined for these images"),
+        (None, (None, None), "not defined for these images"),
+        (0.5, (None, None), "too few images for an interval"),
+        (0.5, (0.4, 0.6), "95 %: 0.400 to 0.600"),
+    ],
+)
+def test_a_score_without_a_value_is_undefined_not_short_of_images(value, ends, remark):
+    metrics = {"v_rand": value, "v_rand_low": ends[0], "v_rand_high": ends[1], "images": 40}
+    metrics |= {"pixel_accuracy": 0.9, "majority_accuracy": 0.8}
+    tiles = headline_scores(SimpleNamespace(metrics=metrics), [Counting("v_rand", "a reason")])
+    assert tiles[0][2] == remark
