@@ -223,7 +223,7 @@ def _write_run(
     write_json(folder / "specks.json", {**diagnose(pieces, decision), "images": ids["validation"]})
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
     write_text(folder / "specks.svg", SPECK_DRAWING)
-    write_csv(folder / "specks.csv", pieces[pieces["false"]])
+    write_csv(folder / "specks.csv", pieces)
     write_json(folder / "metrics.json", evaluation.metrics.contents())
     for name in ("per_image", "resamples", "reliability"):
         write_csv(folder / f"{name}.csv", getattr(evaluation, name))

@@ -260,7 +260,9 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
     write_json(folder / "specks.json", SPECKS)
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
     write_text(folder / "specks.svg", SPECK_DRAWING)
-    write_csv(folder / "specks.csv", pd.DataFrame({"id": ["006"], "size": [3]}))
+    pieces = {"id": "006", "kind": ["object", "hole"], "size": [3, 900], "cleaned": False}
+    pieces |= {"mean_probability": [0.97, 0.0123], "false": [True, False], "cause": ["size", ""]}
+    write_csv(folder / "specks.csv", pd.DataFrame(pieces))
 
 
 def _write_scores(folder, test, dice) -> dict:
@@ -646,6 +648,25 @@ def test_the_page_says_that_objects_are_the_background_and_why(tmp_path):
     assert "false objects are orange and false holes blue" in page.text
 
 
+def saved(text, name):
+    """The contents of a file that a page lets its reader save."""
+    address = re.search(rf'href="data:[a-z+/]+;base64,([^"]+)" download="[^"]*{name}"', text)[1]
+    return base64.b64decode(address).decode()
+
+
+def test_the_data_of_the_threshold_figure_holds_both_its_curves(rendered):
+    run = next(iter(rendered.settings["runs"]))
+    table = pd.read_csv(io.StringIO(saved(rendered.text, f"{run}-threshold.csv")))
+    validation, test = (table[table["images"] == role] for role in ("validation", "test"))
+    assert len(validation) + len(test) == len(table)
+    assert validation["threshold"].tolist() == [0.25, 0.5, 0.625, 0.75]
+    np.testing.assert_array_equal(validation["objective"], [0.7, 0.8, 0.85, np.nan])
+    assert validation[["precision", "recall"]].isna().all(axis=None)
+    curve = figures.precision_recall(read_csv(rendered.folder / "runs" / run / "reliability.csv"))
+    columns = ["threshold", "precision", "recall"]
+    np.testing.assert_allclose(test[columns], curve[columns], rtol=1e-5)
+
+
 def test_why_there_are_specks_is_said_and_shown(rendered):
     section = rendered.text.split('<section id="specks">')[1].split("</section>")[0]
     assert (
@@ -661,6 +682,11 @@ def test_why_there_are_specks_is_said_and_shown(rendered):
     run = next(iter(rendered.settings["runs"]))
     kinds = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv"}
     assert saves == [(kind, f"{run}-specks.{suffix}") for suffix, kind in kinds.items()]
+    assert saved(section, "specks.csv").splitlines() == [
+        "kind,size,mean_probability,false,cause",
+        "object,3,0.97,True,size",
+        "hole,900,0.0123,False,",
+    ]
     rows = Page(section).text.split("model or label")[1]
     assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21021"
     assert (
