@@ -46,7 +46,7 @@ SETTINGS = {
     "steps": 10,
     "loss": "dice",
     "label_scale": 1,
-    "augmentation": "default",
+    "augmentation": {"flip_horizontal": True},
     "backend": "tensorflow",
 }
 PREPROCESSING = {"channels": 1, "dtype": "uint8", "scale": [1.0], "offset": [0.0]}

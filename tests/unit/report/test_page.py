@@ -202,7 +202,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         history["seconds"] = 1.0
         write_csv(folder / f"fold{fold}/history.csv", history)
         training = {
-            "settings": TRAIN,
+            "settings": TRAIN | {"augmentation": {"flip_horizontal": True}},
             "fold": fold,
             "preprocessing": {
                 "channels": channels,

@@ -471,7 +471,7 @@ def test_what_was_trained_is_what_the_files_say(report):
     seeds = f", and {decision['upper']:.3f} for the seeds of objects" if decision["upper"] else ""
     for part in (
         "was trained on 1 image for 6 epochs of 10 steps, with batches of 4 patches of 32 × 32 "
-        "pixels and the loss dice. ",
+        "pixels and the loss dice. Patches were changed at random: flips. ",
         f"the threshold ({decision['threshold']:.3f}{seeds}) and the smallest sizes (objects "
         f"{decision['min_object']}, holes {decision['min_hole']} pixels) were chosen on ",
         f" {images} test image{'' if images == 1 else 's'} took no part in any choice; ",

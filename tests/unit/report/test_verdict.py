@@ -1,12 +1,16 @@
 """How the first screen and the methods paragraph say what was trained."""
 
+from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 from constructed import SOURCES
 
-from maskmake.report.methods import methods_paragraph
+from maskmake.network.settings import AUGMENTATION_PRESETS
+from maskmake.report.methods import RELEASED, citations, methods_paragraph
 from maskmake.report.verdict import Counting, headline_scores, training_sentence
 
 SETTINGS = {"architecture": "Unet", "encoder": "resnet18", "backend": "tensorflow", "loss": "dice"}
@@ -82,3 +86,44 @@ def test_a_score_without_a_value_is_undefined_not_short_of_images(value, ends, r
     metrics |= {"pixel_accuracy": 0.9, "majority_accuracy": 0.8}
     tiles = headline_scores(SimpleNamespace(metrics=metrics), [Counting("v_rand", "a reason")])
     assert tiles[0][2] == remark
+
+
+TRAINED = {
+    "encoder_weights": "imagenet",
+    "optimizer": "adamw",
+    "learning_rate": 0.0005,
+    "schedule": "cosine",
+    "augmentation": asdict(AUGMENTATION_PRESETS["default"]),
+    "seed": 7,
+}
+
+
+def test_the_paragraph_has_all_that_a_training_can_be_repeated_with():
+    told = methods_paragraph(a_run([0], **TRAINED), TABLE, CONFIG)
+    assert "with the encoder resnet18 (ImageNet weights, 1.0 million parameters)" in told
+    assert "by adamw with the learning rate 0.0005 (schedule cosine) from seed 7." in told
+    assert (
+        "Patches were changed at random: flips, quarter turns, rotation, zoom, noise, blur, gain, "
+        "contrast, lower resolution, gamma." in told
+    )
+
+
+def test_the_paragraph_of_random_weights_several_seeds_and_no_augmentation():
+    none = asdict(AUGMENTATION_PRESETS["none"])
+    run = a_run([0, 0], **TRAINED | {"encoder_weights": None, "augmentation": none})
+    run.trainings[1]["settings"] = run.trainings[1]["settings"] | {"seed": 9}
+    told = methods_paragraph(run, TABLE, CONFIG)
+    assert "(random weights, 1.0 million parameters)" in told and "from seeds 7 and 9." in told
+    assert "changed at random" not in told
+
+
+def test_what_is_cited_has_the_version_the_year_and_the_libraries():
+    run = a_run([0])
+    run.trainings[0]["versions"] = {"maskmake": "0.2.0", "keras": "3.15.1"}
+    first, *others = citations(run)
+    assert first.startswith("The maskmake developers. maskmake 0.2.0: ")
+    assert first.endswith(f", {RELEASED}.")
+    for name in ("U-Net: convolutional", "Segmentation Models", "Keras", "Snakemake"):
+        assert sum(name in other for other in others) == 1
+    cff = yaml.safe_load((Path(__file__).parents[3] / "CITATION.cff").read_text())
+    assert cff["date-released"].year == RELEASED
