@@ -220,6 +220,16 @@ def test_a_page_without_its_folder_says_so_and_shows_thumbnails(opened, report, 
     )
 
 
+def test_a_button_copies_the_paragraph_for_an_article(opened, report):
+    page = opened(report, permissions=["clipboard-read"])
+    button = page.locator("#copy-methods")
+    button.click()
+    assert button.inner_text() == "Copied"
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == page.locator("#methods .copy").inner_text()
+    assert copied.startswith("Images were segmented with maskmake")
+
+
 def test_the_page_can_be_read_without_scripts(opened, report):
     page = opened(report, java_script_enabled=False)
     assert page.locator("#rows tr").count() == TEST_IMAGES

@@ -431,7 +431,7 @@ def test_the_page_refers_to_nothing_outside_itself(rendered):
     assert all(link.startswith("data:") for link in set(page.links) - set(inside))
     assert page.tags["link"] == page.tags["iframe"] == 0
     # Scripts are in the page: no element names the address of one.
-    assert page.tags["script"] == len(SCRIPTS) + 2
+    assert page.tags["script"] == len(SCRIPTS) + 3
     assert "url(http" not in rendered.text and "@import" not in rendered.text
 
 
