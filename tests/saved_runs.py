@@ -52,6 +52,7 @@ def record(network, channels, dtype, scale, offset, fold=0):
         "parameters": network.count_params(),
         "patches": 2,
         "seconds": 1.0,
+        "finished": "2026-11-27",
         "best_epoch": 1,
         "val_loss": 0.5,
         "versions": {"maskmake": "0.2.0"},

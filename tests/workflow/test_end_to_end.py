@@ -184,12 +184,14 @@ def test_decision_is_learned_on_validation_images(run, results):
 def test_specks_are_counted_and_shown(run, results):
     diagnosis, table = read_json(run / "specks.json"), read_csv(run / "specks.csv")
     assert diagnosis["images"] == ["04", "05"]
-    assert diagnosis["false"] == len(table) == sum(diagnosis["causes"].values())
+    false = table[table["false"]]
+    assert diagnosis["false"] == len(false) == sum(diagnosis["causes"].values())
+    assert diagnosis["components"] == len(table)  # so few that the figure draws all
     assert list(table) == [
         "id", "kind", "row", "column", "size", "mean_probability", "overlap", "threshold",
-        "cleaned", "cause",
+        "cleaned", "false", "cause",
     ]  # fmt: skip
-    assert set(table["id"]) <= {"04", "05"} and (table["overlap"] < 0.5).all()
+    assert set(table["id"]) <= {"04", "05"} and (false["overlap"] < 0.5).all()
     log = (results / f"logs/{run.name}-diagnose.log").read_text()
     assert f"verdict {diagnosis['verdict']}: {diagnosis['false']} of" in log
     with Image.open(run / "specks.png") as picture:

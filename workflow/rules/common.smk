@@ -31,6 +31,7 @@ from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
 from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
 from maskmake.snakefile.train_faults import gpus_asked_for
+from maskmake.snakefile.used_settings import free_thresholds, used_decision, used_settings
 
 console.install(workflow)
 internals.remember(workflow)

@@ -55,6 +55,9 @@ rule diagnose_run:
     conda:
         "../../envs/images.yaml"
     params:
+        # For the caption alone: what depends on files of the job is no reason to run again.
+        decision=lambda wildcards, input: used_decision(input.decision),
+        free_thresholds=lambda wildcards, output: free_thresholds(output.diagnosis),
         code=code("diagnose.py"),
     script:
         "../scripts/diagnose.py"

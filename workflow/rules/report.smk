@@ -113,6 +113,10 @@ rule report:
             key: SETTINGS[key]
             for key in ("dataset", "split", "predict", "decide", "compare", "runs")
         },
+        # For the captions alone: what depends on inputs is no reason to run again.
+        used=lambda wildcards, input: used_settings(
+            SETTINGS, REPORTED, input.plans, input.decision, input.split
+        ),
         code=code("report.py"),
     script:
         "../scripts/report.py"

@@ -1,6 +1,10 @@
 """What is wrong with a data set: one sentence for each fault, all of them in one pass."""
 
+import re
+from io import StringIO
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -25,6 +29,7 @@ from maskmake.runtime.log import logger
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 PAGES = Path(__file__).parents[3] / "workflow/scripts/maskmake/pages/templates"
 SIDE = 32
+KINDS = ("svg", "csv")
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:
@@ -579,6 +584,27 @@ def test_files_of_an_audit_that_read_nothing(dataset):
     assert (summary["images"], summary["label_foreground"]) == (0, None)
     assert summary["height"]["minimum"] is None
     assert "no such folder" in Path("out/audit.html").read_text(encoding="utf-8")
+
+
+def test_each_histogram_can_be_saved_as_a_drawing_and_with_its_data(dataset):
+    save(Path("labels/3.png"), half() * 0)
+    result = audit(empty_labels="accept")
+    write_page(result, "audit.html")
+    section = Path("audit.html").read_text(encoding="utf-8").split('<section id="histograms">')[1]
+    saves = re.findall(r'<a href="data:([^,]+),([^"]+)" download="([\w.]+)"', section)
+    names = [f"{name}.{kind}" for name in ("foreground", "size", "brightness") for kind in KINDS]
+    assert [name for _, _, name in saves] == names
+    files = {name: (kind, unquote(text)) for kind, text, name in saves}
+    kind, text = files["foreground.csv"]
+    table = pd.read_csv(StringIO(text))
+    assert kind == "text/csv" and list(table) == ["from", "to", "pairs"]
+    assert table["from"].tolist() == list(range(0, 100, 5)) and table["to"].iloc[-1] == 100
+    assert table["pairs"].sum() == len(result.manifest) == 4 and table["pairs"][0] == 1
+    kind, text = files["foreground.svg"]
+    assert kind == "image/svg+xml"
+    drawn = ElementTree.fromstring(text)
+    bars = [bar[0].text for bar in drawn.iter("{http://www.w3.org/2000/svg}rect")]
+    assert sorted(bars) == ["1", "3"]
 
 
 def test_the_page_is_cut_at_500_rows(dataset):

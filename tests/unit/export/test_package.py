@@ -1,11 +1,15 @@
 """A package predicts anywhere what the run predicts, and an altered one is refused by name."""
 
+import heapq
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import warnings
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from onnx import helper, numpy_helper
 import maskmake
 from maskmake.data.images import read_pixels
 from maskmake.export import package as package_module
+from maskmake.export.description import describe
 from maskmake.export.onnx_file import write_onnx
 from maskmake.export.package import ExportInputs, write_package
 from maskmake.masks.run_folds import list_folds
@@ -32,7 +37,8 @@ from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
 from maskmake.predict.segmentation import segment_images
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import write_json, write_png
+from maskmake.runtime.files import sha256, write_json, write_png
+from maskmake.runtime.sums import write_sums
 
 pytestmark = pytest.mark.long
 
@@ -99,24 +105,63 @@ def test_an_array_of_any_size(package, shape):
     np.testing.assert_array_equal(mask, decide(probability, **DECISION))
 
 
-def decide(probability, threshold, min_object, min_hole):
-    """A decision of one level, from NumPy and the labelling of SciPy alone."""
+def decide(probability, threshold, min_object, min_hole, upper=None, min_seed=0, objects=None):
+    """What ``decision.json`` says, from NumPy and the labelling of SciPy alone."""
 
-    def drop(mask, smallest, corners):
+    def pieces(mask, smallest, corners=False):
         labels, _ = ndimage.label(mask, np.ones((3, 3)) if corners else None)
-        sizes = np.bincount(labels.ravel())
-        return mask & (sizes[labels] >= smallest)
+        return np.where(np.bincount(labels.ravel())[labels] < smallest, 0, labels)
 
-    mask = drop(probability > threshold, min_object, corners=False)
-    return ~drop(~mask, min_hole, corners=True)
+    turned = objects == "background"  # what follows knows objects, whichever class they are
+    seen = 1 - probability if turned else probability
+    threshold = 1 - threshold if turned else threshold
+    mask = pieces(seen > threshold, min_object) > 0
+    mask = ~(pieces(~mask, min_hole, corners=True) > 0)
+    if upper is not None:
+        owner = pieces(mask & (seen > (1 - upper if turned else upper)), min_seed)
+        queue = [(-seen[pixel], pixel) for pixel in zip(*owner.nonzero(), strict=True)]
+        heapq.heapify(queue)
+        while queue:  # seeds grow, the surest pixel first
+            _, (row, column) = heapq.heappop(queue)
+            for down, right in ((-1, 0), (0, -1), (0, 1), (1, 0)):
+                other = row + down, column + right
+                inside = 0 <= other[0] < mask.shape[0] and 0 <= other[1] < mask.shape[1]
+                if inside and mask[other] and not owner[other]:
+                    owner[other] = owner[row, column]
+                    heapq.heappush(queue, (-seen[other], other))
+        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+            meet = (owner[a] != owner[b]) & (owner[a] > 0) & (owner[b] > 0)
+            mask[a] &= ~(meet & (seen[a] < seen[b]))  # of two that meet, the fainter is a line
+            mask[b] &= ~(meet & ~(seen[a] < seen[b]))
+    return ~mask if turned else mask
 
 
-def test_packed_decision_makes_the_packed_mask_of_the_packed_probability(package):
-    decision = json.loads((package / "decision.json").read_text())
-    mask = decide(np.load(package / "sample/probability.npy"), **decision)
-    assert 0 < mask.mean() < 1
-    packed = read_pixels(package / "sample/mask.png")
-    assert (mask.astype(np.uint8) * 255).tobytes() == packed.tobytes()
+LEVELS = {
+    "one level, background": {"threshold": 0.55, "objects": "background"},
+    "two levels": {"threshold": 0.4, "upper": 0.8, "min_seed": 3},
+    "two levels, background": {
+        "threshold": 0.7,
+        "upper": 0.3,
+        "min_seed": 3,
+        "objects": "background",
+    },
+}
+
+
+@pytest.mark.parametrize("levels", LEVELS.values(), ids=LEVELS)
+def test_a_packed_decision_of_other_levels_makes_the_mask(package, tmp_path, levels):
+    copy = shutil.copytree(package, tmp_path / "package")
+    write_json(copy / "decision.json", DECISION | levels)
+    write_sums(copy)
+    # Smooth, and no pixel as bright as another: which of two equal ones grows first is not defined.
+    smooth = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(16, 16)), 1.2)
+    image = smooth.ravel().argsort().argsort().reshape(smooth.shape).astype(np.uint8)
+    mask, probability = maskmake.load(copy).predict(image)
+    assert np.unique(probability).size == probability.size
+    expected = decide(probability, **json.loads((copy / "decision.json").read_text()))
+    assert mask.tobytes() == expected.tobytes()
+    if "upper" in levels:  # and lines were drawn
+        assert (mask != decide(probability, **(DECISION | levels | {"upper": None}))).any()
 
 
 def test_segment_takes_a_package_and_writes_the_same_bytes(run, package, tmp_path, monkeypatch):
@@ -158,6 +203,45 @@ def test_the_description_has_what_bioimage_io_allows_and_the_card_has_all(packag
     entities = {entity["@id"]: entity for entity in crate}
     author = entities[entities["./"]["author"]["@id"]]
     assert entities[author["affiliation"]["@id"]]["name"] == "Analytical & Co"
+
+
+def test_the_crate_says_what_the_package_was_made_of_and_when(package, dataset):
+    graph = json.loads((package / "ro-crate-metadata.json").read_text())["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    assert len(entities) == len(graph)
+    training, export = (entities[name["@id"]] for name in entities["./"]["mentions"])
+    made = {name["@id"] for name in training["result"]}
+    networks = {f"fold{k}/{file}" for k in (0, 1) for file in ("model.keras", "training.json")}
+    assert made == networks | {"run.json", "decision.json"}
+    assert made <= {name["@id"] for name in export["object"]}
+    packed = {name["@id"] for name in export["result"]}
+    assert packed | made == {name["@id"] for name in entities["./"]["hasPart"]}
+    assert not packed & made
+
+    assert training["endTime"] == "2026-11-27"  # the day that training.json has
+    started, ended = (datetime.fromisoformat(export[end]) for end in ("startTime", "endTime"))
+    assert timedelta(0) <= ended - started < timedelta(minutes=10)
+
+    used = [entities[name["@id"]] for name in training["object"]]
+    assert used[0]["identifier"] == f"sha256:{sha256(dataset.inputs['index'])}"
+    assert "6 images" in used[0]["description"] and "index.csv" in used[0]["description"]
+    settings = {entity["name"]: entity["value"] for entity in used[1:]}
+    assert settings["train.encoder"] == "resnet18" and settings["train.patch"] == 32
+    assert settings["train.encoder_weights"] == "null"
+    exported = [entities[name["@id"]] for name in export["object"]]
+    assert {"predict.tta": True, "predict.tile": 32}.items() <= {
+        entity["name"]: entity["value"] for entity in exported if "value" in entity
+    }.items()
+    assert "url" not in entities["#maskmake"]  # no address is known
+
+
+@pytest.mark.parametrize("architecture", ["Unet", "FPN", "Linknet", "PSPNet"])
+def test_a_model_is_tagged_by_its_architecture(package, architecture):
+    training = json.loads((package / "fold0/training.json").read_text())
+    training["settings"]["architecture"] = architecture
+    described = describe(package, SETTINGS, "name", "about", training, None)
+    assert architecture.lower() in described["tags"]
+    assert ("unet" in described["tags"]) == (architecture == "Unet")
 
 
 @pytest.fixture
@@ -257,19 +341,38 @@ def test_an_array_that_is_no_such_image_is_one_sentence(package, array, sentence
     assert str(error.value).count(". ") == 0 and str(error.value).endswith(".")
 
 
-def test_without_keras_and_snakemake(package):
+def code_of(text):
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return block
+
+
+def test_the_ten_lines_of_the_documentation_run_without_keras_and_snakemake(package, tmp_path):
+    documented = code_of((Path(__file__).parents[3] / "docs/export.md").read_text())
+    in_card = code_of((package / "README.md").read_text())
+    assert in_card.replace("  # the path of this folder", "") == documented
+    image = np.random.default_rng(2).integers(0, 256, (40, 50), np.uint8)
+    write_png(tmp_path / "image.png", image)
+    (tmp_path / "package").symlink_to(package)
     # Modules that are None cannot be imported, as if they were not installed.
     program = (
         "import sys\n"
         "sys.modules |= dict.fromkeys(['keras', 'tensorflow', 'snakemake', 'onnx', 'h5py'])\n"
-        "import maskmake, numpy\n"
-        f"mask, _ = maskmake.load({str(package)!r}).predict(numpy.full((40, 50), 255, 'uint8'))\n"
-        "print(mask.all())\n"
+        f"{documented}"
+        "print('load' in dir(maskmake), maskmake.__all__)\n"  # as notebooks ask for completions
     )
-    command = [sys.executable, "-c", program]
-    scripts = Path(maskmake.__file__).parents[1]
-    found = subprocess.run(command, cwd=scripts, capture_output=True, text=True)
-    assert found.stdout == "True\n", found.stderr
+    environment = os.environ | {"PYTHONPATH": str(Path(maskmake.__file__).parents[1])}
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    mask, probability = maskmake.load(package).predict(image)
+    assert 0 < mask.mean() < 1
+    expected = f"{mask.mean():.1%} foreground; surest pixel {probability.max():.3f}\n"
+    assert found.stdout == f"{expected}True ['load']\n", found.stderr
+    np.testing.assert_array_equal(read_pixels(tmp_path / "mask.png") > 0, mask)
 
 
 def changed(networks, path, operator, value):

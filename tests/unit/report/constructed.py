@@ -35,6 +35,8 @@ from maskmake.scores.comparison import ScoredRun, compare_runs
 
 SIZE = 40
 SPECK_DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"></svg>'
+# Where a data set may come from: keys of the section ``dataset``.
+SOURCES = dict.fromkeys(("images", "labels", "table", "synthesis", "download", "storage"))
 SETTINGS = {
     "architecture": "Unet",
     "encoder": "resnet18",
@@ -44,7 +46,7 @@ SETTINGS = {
     "steps": 10,
     "loss": "dice",
     "label_scale": 1,
-    "augmentation": "default",
+    "augmentation": {"flip_horizontal": True},
     "backend": "tensorflow",
 }
 PREPROCESSING = {"channels": 1, "dtype": "uint8", "scale": [1.0], "offset": [0.0]}
@@ -221,7 +223,7 @@ def _write_run(
     write_json(folder / "specks.json", {**diagnose(pieces, decision), "images": ids["validation"]})
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
     write_text(folder / "specks.svg", SPECK_DRAWING)
-    write_csv(folder / "specks.csv", pieces[pieces["false"]])
+    write_csv(folder / "specks.csv", pieces)
     write_json(folder / "metrics.json", evaluation.metrics.contents())
     for name in ("per_image", "resamples", "reliability"):
         write_csv(folder / f"{name}.csv", getattr(evaluation, name))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from constructed import Constructed, noisy, write_results
+from constructed import SOURCES, Constructed, noisy, write_results
 
 from maskmake.data.audit import audit_dataset, write_page
 from maskmake.data.synthesis import write_dataset
@@ -39,7 +39,7 @@ def report(tmp_path_factory) -> Path:
     made = Constructed({"unet": noisy(2, specks=2), "small": noisy(6)}, test=TEST_IMAGES)
     runs = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
     settings: dict = {key: {} for key in ("predict", "decide", "compare")}
-    settings |= {"dataset": {"name": "<x>"}, "split": {"folds": 1}}
+    settings |= {"dataset": SOURCES | {"name": "<x>", "images": "in"}, "split": {"folds": 1}}
     places = {name: folder / "report" / name for name in ReportOutputs._fields}
     outputs = ReportOutputs(**places | {"page": folder / "report.html"})
     inputs, _ = write_results(folder, made)
@@ -218,6 +218,16 @@ def test_a_page_without_its_folder_says_so_and_shows_thumbnails(opened, report, 
     page.wait_for_function(
         "document.getElementById('viewer-message').textContent.includes('missing')"
     )
+
+
+def test_a_button_copies_the_paragraph_for_an_article(opened, report):
+    page = opened(report, permissions=["clipboard-read"])
+    button = page.locator("#copy-methods")
+    button.click()
+    assert button.inner_text() == "Copied"
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == page.locator("#methods .copy").inner_text()
+    assert copied.startswith("Images were segmented with maskmake")
 
 
 def test_the_page_can_be_read_without_scripts(opened, report):

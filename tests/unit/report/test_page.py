@@ -14,9 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from constructed import SPECK_DRAWING
-from docutils.core import publish_parts
-from jinja2 import Environment, StrictUndefined
+from constructed import SOURCES, SPECK_DRAWING
 from PIL import Image
 
 from maskmake.data.images import read_pixels
@@ -48,7 +46,6 @@ from maskmake.scores.scorecard import HIGHER_IS_BETTER
 
 pytestmark = pytest.mark.long
 
-CAPTIONS = Path(__file__).parents[3] / "workflow/report"
 FOLD_FILES = "model.keras", "training.json"
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
@@ -134,7 +131,7 @@ def make_results(
         (folder / f"benchmarks/{name}.tsv").write_text(text)
     run_settings = {run: TRAIN | {"batch": 4 + place} for place, run in enumerate(runs)}
     return {
-        "dataset": {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
+        "dataset": SOURCES | {"name": "tiny & <odd>", "images": "images", "labels": "labels"},
         "split": {"folds": folds, "test": ["21-29"]},
         "train": TRAIN,
         "predict": {"tta": True, "tile": "auto"},
@@ -205,7 +202,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         history["seconds"] = 1.0
         write_csv(folder / f"fold{fold}/history.csv", history)
         training = {
-            "settings": TRAIN,
+            "settings": TRAIN | {"augmentation": {"flip_horizontal": True}},
             "fold": fold,
             "preprocessing": {
                 "channels": channels,
@@ -263,7 +260,9 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
     write_json(folder / "specks.json", SPECKS)
     write_png(folder / "specks.png", np.zeros((20, 30), np.uint8))
     write_text(folder / "specks.svg", SPECK_DRAWING)
-    write_csv(folder / "specks.csv", pd.DataFrame({"id": ["006"], "size": [3]}))
+    pieces = {"id": "006", "kind": ["object", "hole"], "size": [3, 900], "cleaned": False}
+    pieces |= {"mean_probability": [0.97, 0.0123], "false": [True, False], "cause": ["size", ""]}
+    write_csv(folder / "specks.csv", pd.DataFrame(pieces))
 
 
 def _write_scores(folder, test, dice) -> dict:
@@ -432,7 +431,7 @@ def test_the_page_refers_to_nothing_outside_itself(rendered):
     assert all(link.startswith("data:") for link in set(page.links) - set(inside))
     assert page.tags["link"] == page.tags["iframe"] == 0
     # Scripts are in the page: no element names the address of one.
-    assert page.tags["script"] == len(SCRIPTS) + 2
+    assert page.tags["script"] == len(SCRIPTS) + 3
     assert "url(http" not in rendered.text and "@import" not in rendered.text
 
 
@@ -649,6 +648,25 @@ def test_the_page_says_that_objects_are_the_background_and_why(tmp_path):
     assert "false objects are orange and false holes blue" in page.text
 
 
+def saved(text, name):
+    """The contents of a file that a page lets its reader save."""
+    address = re.search(rf'href="data:[a-z+/]+;base64,([^"]+)" download="[^"]*{name}"', text)[1]
+    return base64.b64decode(address).decode()
+
+
+def test_the_data_of_the_threshold_figure_holds_both_its_curves(rendered):
+    run = next(iter(rendered.settings["runs"]))
+    table = pd.read_csv(io.StringIO(saved(rendered.text, f"{run}-threshold.csv")))
+    validation, test = (table[table["images"] == role] for role in ("validation", "test"))
+    assert len(validation) + len(test) == len(table)
+    assert validation["threshold"].tolist() == [0.25, 0.5, 0.625, 0.75]
+    np.testing.assert_array_equal(validation["objective"], [0.7, 0.8, 0.85, np.nan])
+    assert validation[["precision", "recall"]].isna().all(axis=None)
+    curve = figures.precision_recall(read_csv(rendered.folder / "runs" / run / "reliability.csv"))
+    columns = ["threshold", "precision", "recall"]
+    np.testing.assert_allclose(test[columns], curve[columns], rtol=1e-5)
+
+
 def test_why_there_are_specks_is_said_and_shown(rendered):
     section = rendered.text.split('<section id="specks">')[1].split("</section>")[0]
     assert (
@@ -664,6 +682,11 @@ def test_why_there_are_specks_is_said_and_shown(rendered):
     run = next(iter(rendered.settings["runs"]))
     kinds = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv"}
     assert saves == [(kind, f"{run}-specks.{suffix}") for suffix, kind in kinds.items()]
+    assert saved(section, "specks.csv").splitlines() == [
+        "kind,size,mean_probability,false,cause",
+        "object,3,0.97,True,size",
+        "hole,900,0.0123,False,",
+    ]
     rows = Page(section).text.split("model or label")[1]
     assert "".join(rows.split()) == "1to3" + "21030" + "4ormore" + "21021"
     assert (
@@ -822,18 +845,3 @@ def test_error_map_colours():
 def test_a_large_image_is_sampled_before_it_is_converted():
     picture = pictures.stretched(np.zeros((2, 5 * pictures.SAMPLED_SIDE), np.uint16))
     assert picture.dtype == np.uint8 and picture.shape == (1, pictures.SAMPLED_SIDE)
-
-
-@pytest.mark.parametrize("caption", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
-@pytest.mark.parametrize("folds", [1, 3])
-def test_captions_render(caption, folds):
-    settings = {
-        "dataset": {"name": "tiny"},
-        "split": {"folds": folds},
-        "predict": {"tta": True},
-        "runs": {"unet": {}, "small": {}},
-    }
-    template = Environment(undefined=StrictUndefined).from_string(caption.read_text())
-    text = template.render(snakemake={"params": {"settings": settings}})
-    body = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
-    assert body.startswith("<p>")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from constructed import (
+    SOURCES,
     Constructed,
     constant,
     exact,
@@ -154,7 +155,7 @@ def report(request, tmp_path_factory) -> Iterator[Report]:
     made, folder = RESULTS[request.param], tmp_path_factory.mktemp("results")
     run_settings = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
     settings = {
-        "dataset": {"name": "x"},
+        "dataset": SOURCES | {"name": "x", "images": "in"},
         "split": {"folds": 1},
         "predict": {},
         "decide": {},
@@ -461,7 +462,7 @@ def test_what_was_trained_is_what_the_files_say(report):
     (said,) = report.texts.of("lead", "p", "note trained")
     validation = sum(i[0] == "v" for i in report.labels)
     assert said == (
-        f"Trained on 1 image, with {validation} more for validation: Unet with the encoder "
+        f"Trained on 1 image of in, with {validation} more for validation: Unet with the encoder "
         "resnet18, 6 epochs, 6.0\u00a0s on CPU. The masks of the test images are in "
         f"runs/{report.runs[0]}/masks, beside this page."
     )
@@ -470,7 +471,7 @@ def test_what_was_trained_is_what_the_files_say(report):
     seeds = f", and {decision['upper']:.3f} for the seeds of objects" if decision["upper"] else ""
     for part in (
         "was trained on 1 image for 6 epochs of 10 steps, with batches of 4 patches of 32 × 32 "
-        "pixels and the loss dice. ",
+        "pixels and the loss dice. Patches were changed at random: flips. ",
         f"the threshold ({decision['threshold']:.3f}{seeds}) and the smallest sizes (objects "
         f"{decision['min_object']}, holes {decision['min_hole']} pixels) were chosen on ",
         f" {images} test image{'' if images == 1 else 's'} took no part in any choice; ",
@@ -485,7 +486,9 @@ def test_the_numbers_at_the_top_are_those_of_the_scores(report):
         key = keys[heading]
         low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
         remark = "too few images for an interval"
-        if low is not None:
+        if metrics[key] is None:
+            remark = "not defined for these images"
+        elif low is not None:
             remark = f"95 %: {low:.3f} to {high:.3f}"
         value = "–" if metrics[key] is None else f"{metrics[key]:.3f}"
         assert text.replace("\u00a0", " ") == f"{value}{remark}"

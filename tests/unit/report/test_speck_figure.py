@@ -7,7 +7,7 @@ import pytest
 from maskmake.masks.decision import Decision
 from maskmake.masks.specks import CAUSES
 from maskmake.report import figures
-from maskmake.report.speck_figure import COLOURS, speck_figure
+from maskmake.report.speck_figure import COLOURS, DOTS, drawn_pieces, speck_figure
 
 OKABE_ITO = {"#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"}
 PIECES = 40_000
@@ -40,3 +40,16 @@ def test_the_drawing_of_many_pieces_is_small_and_its_text_takes_the_colour_of_th
     assert "mean probability" in shown.element and "image $x$" in shown.element
     assert "currentColor" in shown.element and figures.INK not in shown.element
     assert "fill: #000000" not in shown.element
+
+
+def test_the_pieces_that_are_drawn_are_evenly_of_each_kind_and_cause():
+    names = ["kind", "cause"]
+    many = pd.DataFrame({"kind": "object", "cause": "", "size": range(2 * DOTS + 1)})
+    few = pd.DataFrame({"kind": "hole", "cause": "size", "size": range(7)})
+    drawn = drawn_pieces(pd.concat([many, few], ignore_index=True))
+    assert drawn.groupby(names).size().to_dict() == {
+        ("object", ""): (2 * DOTS + 3) // 3,
+        ("hole", "size"): 7,
+    }
+    assert drawn["size"].head(3).tolist() == [0, 3, 6]
+    pd.testing.assert_frame_equal(drawn_pieces(drawn), drawn)

@@ -3,6 +3,12 @@
 The modules lie in layers (see docs/architecture.md); each imports only from layers below its own.
 """
 
+__all__ = ["load"]
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
 
 def __getattr__(name: str):
     # Only when it is asked for: every step imports this package, and few need ONNX Runtime.

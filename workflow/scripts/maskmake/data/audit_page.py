@@ -40,14 +40,21 @@ class Picture(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """Counts between two ends, and the names of values far from the others."""
+    """Counts between two ends, and the names of values far from the others.
 
+    Attributes:
+        name: of the files that it is saved as.
+        table: the ends of each bar and its count, as CSV.
+    """
+
+    name: str
     title: str
     low: str
     high: str
     counts: list[int]
     outliers: list[str]
     more_outliers: int
+    table: str
 
 
 def audit_page(
@@ -187,18 +194,26 @@ def _histograms(manifest: pd.DataFrame, facts: dict[str, PairFacts]) -> Iterator
     share = manifest["foreground"].to_numpy(float)
     inside = share.clip(1e-5, 1 - 1e-5)
     yield _histogram(
-        "share of foreground, %", 100 * share, (0, 100), ids, np.log(inside / (1 - inside))
+        "foreground",
+        "share of foreground, %",
+        100 * share,
+        (0, 100),
+        ids,
+        np.log(inside / (1 - inside)),
     )
     area = (manifest["height"] * manifest["width"]).to_numpy(float)
-    yield _histogram("size: root of height x width, pixels", area**0.5, None, ids, np.log(area))
+    title = "size: root of height x width, pixels"
+    yield _histogram("size", title, area**0.5, None, ids, np.log(area))
     if facts:
         ids = list(facts)
         brightness = np.array([facts[id].brightness for id in ids])
         scale = float(np.abs(brightness).max()) or 1.0
-        yield _histogram("mean brightness of the image", brightness, None, ids, brightness / scale)
+        title = "mean brightness of the image"
+        yield _histogram("brightness", title, brightness, None, ids, brightness / scale)
 
 
 def _histogram(
+    name: str,
     title: str,
     values: np.ndarray,
     ends: tuple[float, float] | None,
@@ -206,13 +221,16 @@ def _histogram(
     compared: np.ndarray,
 ) -> Histogram:
     low, high = ends or (float(values.min()), float(values.max()))
-    counts = np.histogram(values, BINS, (low, high))[0].tolist()
+    counts, edges = np.histogram(values, BINS, (low, high))
+    table = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "pairs": counts})
     far = far_places(compared)
     return Histogram(
+        name,
         title,
         f"{low:.4g}",
         f"{high:.4g}",
-        counts,
+        counts.tolist(),
         [f"{ids[place]} ({values[place]:.4g})" for place in far[:NAMED_OUTLIERS]],
         max(0, len(far) - NAMED_OUTLIERS),
+        table.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from maskmake.export.onnx_file import INPUT, OPSET
-from maskmake.network.settings import ENCODER_STRIDE, Preprocessing
+from maskmake.network.settings import ENCODER_STRIDE, Preprocessing, TrainingRecord
 from maskmake.runtime.files import sha256
 
 FORMAT = "0.5.12"
@@ -45,7 +45,7 @@ def describe(
     settings: ExportSettings,
     name: str,
     about: str,
-    trained: Preprocessing,
+    training: TrainingRecord,
     bound: int | None,
 ) -> dict[str, Any]:
     """Contents of ``rdf.yaml``.
@@ -55,9 +55,10 @@ def describe(
         settings: who made it, and under which license.
         name: of the model.
         about: what the model does, a sentence.
-        trained: what the network expects of images.
+        training: of the first network.
         bound: the side in pixels that the network is bound to, if it is.
     """
+    architecture = training["settings"]["architecture"].lower()
     description: dict[str, Any] = {
         "type": "model",
         "format_version": FORMAT,
@@ -67,12 +68,12 @@ def describe(
         "cite": [entry for entry in settings["cite"] if "doi" in entry],
         "covers": [_source(folder, "cover.png")],
         "documentation": _source(folder, "README.md"),
-        "tags": ["segmentation", "semantic-segmentation", "unet", "2d", "maskmake"],
+        "tags": ["segmentation", "semantic-segmentation", architecture, "2d", "maskmake"],
         "attachments": [
             _source(folder, file)
             for file in ("decision.json", "preprocessing.json", "sample/mask.png")
         ],
-        "inputs": [_input(folder, trained, bound)],
+        "inputs": [_input(folder, training["preprocessing"], bound)],
         "outputs": [_output(folder)],
         "weights": _weights(folder),
     }

@@ -9,13 +9,26 @@ import tensorflow as tf
 from tf2onnx import convert, optimizer
 
 from maskmake.network.networks import rebuilt
+from maskmake.report.terms import counted
 from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.files import atomic
 
 OPSET = 17
 INPUT, OUTPUT = "images", "logits"
-# What Keras, TensorFlow and tf2onnx raise where an operation cannot be written.
-FAILURES = (KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
+# What Keras, TensorFlow, tf2onnx and ONNX raise where an operation cannot be written.
+FAILURES = (
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    onnx.checker.ValidationError,
+)
+FLOAT_BYTES = 4
+# A file of protobuf is at most 2 GiB. A U-Net with ResNet-18 has 57 MB of weights and 0.09 MB of
+# nodes, so those of all networks that fit are less than the 16 MiB that are left for them.
+MOST_BYTES = 2**31 - 2**24
 
 
 def mean_network(networks: list[keras.Model]) -> keras.Model:
@@ -82,8 +95,10 @@ def write_onnx(networks: list[keras.Model], path: Path) -> None:
         path: output.
 
     Raises:
-        UserError: an operation of the network has no counterpart in ONNX.
+        UserError: an operation of the network has no counterpart in ONNX, or the weights are more
+            than a file holds.
     """
+    _check_size(networks)
     network = mean_network([rebuilt(network, _of_any_size) for network in networks])
     images = keras.Input(network.input_shape[1:], name=INPUT, dtype="float32")
     logits = keras.layers.Identity(name=OUTPUT)(network(images))
@@ -95,16 +110,26 @@ def write_onnx(networks: list[keras.Model], path: Path) -> None:
             opset=OPSET,
             optimizers=OPTIMIZERS,
         )
+        _name_sides(graph.graph)
+        onnx.checker.check_model(graph)
     except FAILURES as error:
         raise UserError(
             f"export: the network {network.name} cannot be written as ONNX "
             f"({first_line(error)}); expected a network of the table in docs/export.md; train "
             "with another encoder."
         ) from error
-    _name_sides(graph.graph)
-    onnx.checker.check_model(graph)
     with atomic(path) as temporary:
         onnx.save(graph, temporary)
+
+
+def _check_size(networks: list[keras.Model]) -> None:
+    size = FLOAT_BYTES * sum(network.count_params() for network in networks)
+    if size > MOST_BYTES:
+        raise UserError(
+            f"export: found {counted(len(networks), 'network')} with {size / 1e9:.2f} GB of "
+            f"weights in float32; expected at most {MOST_BYTES / 1e9:.2f} GB, since an ONNX file "
+            "holds 2 GiB; train with fewer folds or seeds, or a smaller encoder."
+        )
 
 
 def _name_sides(graph: onnx.GraphProto) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from scipy.special import expit
 from maskmake.data.fingerprint import Plan, read_plan
 from maskmake.data.pixel_store import open_images
 from maskmake.data.tables import read_index, read_splits
-from maskmake.export.crate import METADATA, crate
+from maskmake.export.crate import METADATA, Making, crate
 from maskmake.export.description import ExportSettings, allowed_name, describe
 from maskmake.export.model_card import about, model_card
 from maskmake.export.onnx_file import mean_network, write_onnx
@@ -27,10 +28,9 @@ from maskmake.network.networks import save_network
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_json, write_json, write_text
+from maskmake.runtime.files import read_json, sha256, write_json, write_text
 from maskmake.runtime.log import logger
 from maskmake.runtime.sums import write_sums
-from maskmake.runtime.version import version
 
 CLOSE = 1e-4  # the largest difference of probabilities between Keras and ONNX
 BOUND = "PSPNet"  # the architecture whose networks take images of one size only
@@ -89,6 +89,7 @@ def write_package(
         UserError: a file is damaged, the network has an operation that ONNX lacks, or
             ``export.sample`` is no image.
     """
+    started = datetime.now(UTC)
     index = read_index(inputs.index)
     plan = read_plan(inputs.plan, index)
     check_fold_files(inputs.run, inputs.trainings, inputs.models)
@@ -105,7 +106,8 @@ def write_package(
         bound = first["patch"] if first["architecture"] == BOUND else None
         _write_samples(part, square(image, bound))
         model_name = settings["name"] or allowed_name(name)
-        _write_words(part, inputs, settings, model_name, trainings, plan)
+        making = Making(trainings, len(index), sha256(inputs.index), predict, started)
+        _write_words(part, inputs, settings, model_name, making, plan)
         write_sums(part)
         if out.is_dir():
             out.rmdir()  # Snakemake has made it
@@ -141,8 +143,8 @@ def _write_networks(inputs: ExportInputs, part: Path) -> list[TrainingRecord]:
         trainings.append(record)
     shutil.copyfile(inputs.run, part / "run.json")
     shutil.copyfile(inputs.decision, part / "decision.json")
+    write_onnx(networks, part / "model.onnx")  # first, since it may refuse the networks
     save_network(mean_network(networks), part / "model.keras")
-    write_onnx(networks, part / "model.onnx")
     return trainings
 
 
@@ -176,17 +178,17 @@ def _write_words(
     inputs: ExportInputs,
     settings: ExportSettings,
     name: str,
-    trainings: list[TrainingRecord],
+    making: Making,
     plan: Plan,
 ) -> None:
     """Write the model card, the description and the record of the making."""
+    trainings = making.trainings
     text = settings["description"] or about(trainings, plan)
     decision = read_decision(inputs.decision, any_version=True)
     metrics = read_json(inputs.metrics)
     write_text(part / "README.md", model_card(name, settings, trainings, plan, decision, metrics))
     first = trainings[0]["settings"]
     bound = first["patch"] if first["architecture"] == BOUND else None
-    described = describe(part, settings, name, text, trainings[0]["preprocessing"], bound)
+    described = describe(part, settings, name, text, trainings[0], bound)
     write_text(part / "rdf.yaml", yaml.safe_dump(described, sort_keys=False, allow_unicode=True))
-    versions = {**trainings[0]["versions"], "maskmake": version()}
-    write_json(part / METADATA, crate(part, settings, name, text, versions))
+    write_json(part / METADATA, crate(part, settings, name, text, making))

@@ -9,7 +9,7 @@ from maskmake.masks.decision import LearnedDecision, stored_decision
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.specks import diagnose, find_specks
 from maskmake.report import figures
-from maskmake.report.speck_figure import crop_panels, speck_figure
+from maskmake.report.speck_figure import crop_panels, drawn_pieces, speck_figure
 from maskmake.runtime.log import logger
 
 
@@ -17,7 +17,8 @@ class Diagnosis(NamedTuple):
     """The results of ``diagnose_run``.
 
     Attributes:
-        table: ``specks.csv``, a row for each false object or hole, see ``specks.find_specks``.
+        table: ``specks.csv``, a row for each false object or hole and for the true ones that the
+            figure draws, see ``specks.find_specks``.
         contents: ``specks.json``, see ``specks.diagnose``, and images, the ids of the validation
             images.
         picture, drawing: ``speck_figure.speck_figure`` as PNG file and SVG document.
@@ -55,7 +56,7 @@ def diagnose_run(
         panels = crop_panels(images[i], labels[i], run.validation(i), worst, decision)
     figure = speck_figure(pieces, diagnosis, decision, panels)
     return Diagnosis(
-        pieces[pieces["false"]].drop(columns="false"),
+        pieces[pieces["false"] | pieces.index.isin(drawn_pieces(pieces).index)],
         {**diagnosis, "images": run.validation_ids},
         figures.png(figure),
         figures.svg(figure),

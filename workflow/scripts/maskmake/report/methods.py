@@ -8,8 +8,10 @@ from maskmake.report.inputs import Run
 from maskmake.report.terms import DASH, counted, number
 from maskmake.report.verdict import repetitions
 
-CITATIONS = [
-    "The maskmake developers. maskmake: from images and masks to a trained binary segmentation.",
+RELEASED = 2026  # the year of the version, as CITATION.cff has it; a test compares them
+LIBRARY_CITATIONS = [
+    "Iakubovskii P. Segmentation Models. github.com/qubvel/segmentation_models, 2019.",
+    "Chollet F, et al. Keras. keras.io, 2015.",
     "Mölder F, et al. Sustainable data analysis with Snakemake. F1000Research 10:33, 2021.",
 ]
 NETWORK_CITATIONS = {
@@ -19,6 +21,25 @@ NETWORK_CITATIONS = {
     "Linknet": "Chaurasia A, Culurciello E. LinkNet: exploiting encoder representations for "
     "efficient semantic segmentation. VCIP 2017.",
     "PSPNet": "Zhao H, et al. Pyramid scene parsing network. CVPR 2017.",
+}
+# What each setting of an augmentation does, and its value that does nothing.
+CHANGES = {
+    "flip_horizontal": ("flips", False),
+    "flip_vertical": ("flips", False),
+    "quarter_turns": ("quarter turns", False),
+    "rotation": ("rotation", 0),
+    "zoom": ("zoom", 0),
+    "shift": ("shifts", 0),
+    "shear": ("shear", 0),
+    "elastic": ("elastic deformation", 0),
+    "noise": ("noise", 0),
+    "blur": ("blur", 0),
+    "gain": ("gain", 0),
+    "brightness": ("brightness", 0),
+    "contrast": ("contrast", 0),
+    "low_resolution": ("lower resolution", 1),
+    "gamma": ("gamma", 1),
+    "gaps": ("gaps", 0),
 }
 
 
@@ -34,7 +55,6 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     used: Mapping = training["settings"]
     versions, decision = training["versions"], best.decision
     roles = table["role"].value_counts()
-    optimizer = f" by {used['optimizer']}" if "optimizer" in used else ""
     weight = used.get("neighbour_loss", 0)
     neighbours = f" and {weight:g} times that of the worst neighbours" if weight else ""
     levels = number(decision["threshold"], 3)
@@ -46,11 +66,13 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     return (
         f"Images were segmented with maskmake {versions.get('maskmake', DASH)} (Keras "
         f"{versions.get('keras', DASH)}, {used['backend']}). A {used['architecture']} with the "
-        f"encoder {used['encoder']} ({number(training['parameters'] / 1e6, 1)} million parameters) "
+        f"encoder {used['encoder']} ({'ImageNet' if used.get('encoder_weights') else 'random'} "
+        f"weights, {number(training['parameters'] / 1e6, 1)} million parameters) "
         f"was trained on {counted(int(roles.get('train', 0)), 'image')} for "
         f"{counted(len(best.histories[0]), 'epoch')} of {counted(used['steps'], 'step')}, with "
         f"batches of {used['batch']} patches of {used['patch']} × {used['patch']} pixels and the "
-        f"loss {used['loss']}{neighbours}{optimizer}. The epoch, the threshold ({levels}) and the "
+        f"loss {used['loss']}{neighbours}{_optimizer(used)}{_seeds(best)}.{_augmentation(used)} "
+        f"The epoch, the threshold ({levels}) and the "
         f"smallest sizes (objects {decision['min_object']}, holes {decision['min_hole']} pixels) "
         f"were chosen on validation images.{mean if several > 1 else ''}"
         f"{flips if settings['predict'].get('tta') else ''} "
@@ -59,7 +81,38 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     )
 
 
+def _optimizer(used: Mapping) -> str:
+    if "optimizer" not in used:
+        return ""
+    return (
+        f" by {used['optimizer']} with the learning rate {used['learning_rate']:g} (schedule "
+        f"{used['schedule']})"
+    )
+
+
+def _seeds(best: Run) -> str:
+    seeds = dict.fromkeys(str(training["settings"].get("seed", "")) for training in best.trainings)
+    if "" in seeds:
+        return ""
+    return f" from seed{'s' if len(seeds) > 1 else ''} {' and '.join(seeds)}"
+
+
+def _augmentation(used: Mapping) -> str:
+    """A sentence on the random changes of patches; none where nothing was changed."""
+    setting = used.get("augmentation", {})
+    found = dict.fromkeys(
+        word for name, (word, nothing) in CHANGES.items() if setting.get(name, nothing) != nothing
+    )
+    return f" Patches were changed at random: {', '.join(found)}." if found else ""
+
+
 def citations(best: Run) -> list[str]:
-    """What to cite: the software and the network."""
-    network = NETWORK_CITATIONS.get(best.trainings[0]["settings"]["architecture"])
-    return [*CITATIONS, *([network] if network else [])]
+    """What to cite: the software, the network and the libraries."""
+    training = best.trainings[0]
+    network = NETWORK_CITATIONS.get(training["settings"]["architecture"])
+    return [
+        f"The maskmake developers. maskmake {training['versions'].get('maskmake', DASH)}: from "
+        f"images and labels to a trained binary segmentation, {RELEASED}.",
+        *([network] if network else []),
+        *LIBRARY_CITATIONS,
+    ]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.splits import SplitRecord
+from maskmake.data.tables import check_columns
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
 from maskmake.pages.browser import Browser
@@ -44,6 +45,7 @@ from maskmake.report.sentences import (
     speck_sentences,
     verdict_sentences,
 )
+from maskmake.report.speck_figure import DRAWN, drawn_pieces
 from maskmake.report.tables import (
     FIRST,
     data_facts,
@@ -79,8 +81,6 @@ from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
 from maskmake.scores.scorecard import headline_score
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
-
-MOST_PIECES = 5000  # rows of the table of specks that can be saved from the page, evenly drawn
 
 
 class _Panels(NamedTuple):
@@ -311,7 +311,7 @@ def _run_section(run: Run) -> dict:
             threshold,
             f"Foreground Dice, background Dice and {objective} over the threshold, run "
             f"{run.name}; chosen: {run.decision['threshold']:.3f}",
-            pd.DataFrame(run.decision["curve"]),
+            _threshold_data(run),
         ),
         "decision": run.decision,
         "objective": objective,
@@ -323,6 +323,14 @@ def _run_section(run: Run) -> dict:
         ),
         "calibration_sentences": calibration_sentences(run.metrics, run.per_image),
     }
+
+
+def _threshold_data(run: Run) -> pd.DataFrame:
+    """Both curves of the threshold figure; a column that a curve does not have is empty."""
+    scores = pd.DataFrame(run.decision["curve"]).assign(images="validation")
+    recall = figures.precision_recall(run.reliability).assign(images="test")
+    table = pd.concat([scores, recall], ignore_index=True)
+    return table[["images", *table.columns.drop("images")]]
 
 
 def _training_facts(run: Run) -> list[tuple[str, str]]:
@@ -365,6 +373,7 @@ def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> 
 def _speck_section(run: Run) -> dict:
     """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
     table = pd.read_csv(run.speck_table, dtype=str, keep_default_na=False)
+    check_columns(run.speck_table, table, DRAWN, "diagnose_run")
     rows = run.specks["by_size"]
     last = [row["from"] - 1 for row in rows[1:]]
     names = [f"{row['from']} to {upper}" for row, upper in zip(rows, last, strict=False)]
@@ -376,7 +385,7 @@ def _speck_section(run: Run) -> dict:
             Path(run.speck_picture).read_bytes(),
             "Size and mean probability of every object and hole, and the region that shows the "
             "most specks",
-            table.iloc[:: -(-len(table) // MOST_PIECES) or 1],
+            drawn_pieces(table)[DRAWN],
         ),
         "rows": list(zip([*names, f"{rows[-1]['from']} or more"], rows, strict=True)),
         "false": run.specks["false"],

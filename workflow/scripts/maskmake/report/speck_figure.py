@@ -25,7 +25,20 @@ from maskmake.runtime.errors import printable
 COLOURS = {"threshold": "#009e73", "size": "#cc79a7", "model_or_label": "#d55e00"}
 NAMES = {"threshold": "threshold", "size": "size", "model_or_label": "model or label"}
 MARKERS = {"object": "o", "hole": "s"}
-DOTS = 4000  # at most so many of one kind and cause are drawn
+# At most so many of one kind and cause are drawn; the page holds them as a table, too.
+DOTS = 2000
+DRAWN = ["kind", "size", "mean_probability", "false", "cause"]  # what the figure shows of a piece
+
+
+def drawn_pieces(pieces: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the figure draws: of each kind and cause at most ``DOTS``, evenly.
+
+    Args:
+        pieces: table of ``specks.find_specks``, or what this function made of it.
+    """
+    groups = pieces.groupby(["cause", "kind"], sort=False)["cause"]
+    step = np.ceil(groups.transform("size") / DOTS)
+    return pieces[groups.cumcount() % step == 0]
 
 
 def speck_figure(
@@ -73,11 +86,11 @@ def _draw_scatter(axes: Axes, pieces: pd.DataFrame, diagnosis: dict, decision: D
     axes.plot([], [], "s", ms=9, color=COLOURS["threshold"], alpha=0.3, label=cheap)
     axes.axhline(threshold, color=figures.INK, lw=1.2, label=f"threshold {threshold:.3f}")
     axes.axhline(0.5, color=figures.INK, lw=1, ls=":", label="0.5")
+    drawn = drawn_pieces(pieces)
     for cause in ["", *CAUSES]:
         truth, name = ("false", f": {NAMES[cause]}") if cause else ("true", "")
         for kind, marker in MARKERS.items():
-            dots = pieces[(pieces["cause"] == cause) & (pieces["kind"] == kind)]
-            dots = dots.iloc[:: -(-len(dots) // DOTS) or 1]
+            dots = drawn[(drawn["cause"] == cause) & (drawn["kind"] == kind)]
             axes.plot(
                 dots["size"],
                 dots["mean_probability"],

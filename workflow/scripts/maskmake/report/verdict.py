@@ -11,6 +11,7 @@ from maskmake.report.layers import LABEL, Look
 from maskmake.report.sentences import objects_of
 from maskmake.report.terms import HEADINGS, SCORE_TERMS, counted, duration, number, percent
 from maskmake.scores.scorecard import headline_score
+from maskmake.snakefile.used_settings import named_places
 
 MATTERING = 6
 
@@ -107,11 +108,14 @@ def headline_scores(best: Run, counting: Sequence[Counting]) -> list[tuple[str, 
 
 def _tile(metrics: Mapping, key: str) -> tuple[str, str, str]:
     term = next(terms[key] for terms in SCORE_TERMS.values() if key in terms)
-    low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
-    unknown = low is None or pd.isna(low)
-    interval = f"95 %: {term.form(low)} to {term.form(high)}"
-    sure = "too few images for an interval" if unknown else interval
-    return term.heading, term.form(metrics.get(key)), sure
+    value, low, high = (metrics.get(f"{key}{end}") for end in ("", "_low", "_high"))
+    if value is None or pd.isna(value):
+        sure = "not defined for these images"
+    elif low is None or pd.isna(low):
+        sure = "too few images for an interval"
+    else:
+        sure = f"95 %: {term.form(low)} to {term.form(high)}"
+    return term.heading, term.form(value), sure
 
 
 def repetitions(best: Run) -> str:
@@ -126,11 +130,10 @@ def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     """What the best run was trained on, with what, for how long, where and when."""
     first = best.trainings[0]
     used: Mapping = first["settings"]
-    dataset: Mapping = settings["dataset"]
     roles = table["role"].value_counts()
     validation = int(roles.get("validation", 0))
     chosen = f", with {number(validation, 0)} more for validation" if validation else ""
-    folder = f" of {dataset['images']}" if isinstance(dataset.get("images"), str) else ""
+    place = named_places(settings["dataset"])["images"]
     epochs = counted(len(best.histories[0]), "epoch")
     seconds = sum(training["seconds"] for training in best.trainings)
     devices = ", ".join(sorted({training["device"] for training in best.trainings}))
@@ -138,7 +141,7 @@ def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     date = f", finished on {dates[-1]}" if dates[-1] else ""
     return (
         f"Trained{repetitions(best)} on "
-        f"{counted(int(roles.get('train', 0)), 'image')}{folder}{chosen}: "
+        f"{counted(int(roles.get('train', 0)), 'image')} of {place}{chosen}: "
         f"{used['architecture']} with the encoder {used['encoder']}, {epochs}, "
         f"{duration(seconds)} on {devices}{date}."
     )
