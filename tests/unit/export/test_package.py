@@ -148,6 +148,14 @@ LEVELS = {
 }
 
 
+def test_packed_decision_makes_the_packed_mask_of_the_packed_probability(package):
+    decision = json.loads((package / "decision.json").read_text())
+    mask = decide(np.load(package / "sample/probability.npy"), **decision)
+    assert 0 < mask.mean() < 1
+    packed = read_pixels(package / "sample/mask.png")
+    assert (mask.astype(np.uint8) * 255).tobytes() == packed.tobytes()
+
+
 @pytest.mark.parametrize("levels", LEVELS.values(), ids=LEVELS)
 def test_a_packed_decision_of_other_levels_makes_the_mask(package, tmp_path, levels):
     copy = shutil.copytree(package, tmp_path / "package")
