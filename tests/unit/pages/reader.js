@@ -9,6 +9,12 @@ addEventListener("load", async () => {
   const ids = () => [...$("rows").rows].map(row => row.cells[1].textContent);
   const set = (name, value) => { $(name).value = value; $(name).dispatchEvent(new Event("input", {bubbles: true})); };
   const press = key => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+  const click = mark => {
+    const {x, y, width, height} = mark.getBoundingClientRect();
+    const at = {bubbles: true, clientX: x + width / 2, clientY: y + height / 2};
+    for (const kind of ["pointerdown", "pointerup"]) mark.dispatchEvent(new PointerEvent(kind, at));
+    mark.dispatchEvent(new MouseEvent("click", at));
+  };
   const view = number => OpenSeadragon.getViewer(`pane-${number}`).viewport;
   try {
     seen.first = ids();
@@ -42,11 +48,13 @@ addEventListener("load", async () => {
 
     await until("plots", () => document.querySelectorAll(".vega-actions").length === 2);
     seen.saves = document.querySelectorAll(".vega-actions a").length;
-    const mark = document.querySelector("[data-plot='1'] .mark-symbol path"), place = mark.getBoundingClientRect();
-    for (const kind of ["pointerdown", "pointerup", "click"]) {
-      const at = {bubbles: true, clientX: place.x + place.width / 2, clientY: place.y + place.height / 2};
-      mark.dispatchEvent(kind === "click" ? new MouseEvent(kind, at) : new PointerEvent(kind, at));
-    }
+    const bar = [...document.querySelectorAll("[data-plot='0'] .mark-rect path")].pop();
+    click(bar);
+    seen.bar = ids();
+    seen.counted = bar.__data__.datum.images;
+    $("reset").click();
+    await wait(50);
+    click(document.querySelector("[data-plot='1'] .mark-symbol path"));
     seen.linked = ids();
     $("reset").click();
     await wait(50);

@@ -73,8 +73,7 @@ class Plot(NamedTuple):
         name: of the files that it is saved as.
         title: above it.
         spec: of Vega-Lite, with its data. A datum has ``row``, the number of an image; or
-            ``column``, ``low`` and ``high``, a range of values, the upper end included where
-            ``last`` is true.
+            ``column``, ``from`` and ``to``, the lowest and the highest of its images' values.
     """
 
     name: str
@@ -170,18 +169,22 @@ def histogram_plot(name: str, column: int, heading: str, values: Sequence[float]
         heading: of the column.
         values: of the images; NaN where one has none.
     """
-    known = np.array(values, float)
-    known = known[np.isfinite(known)]
+    # Of the very numbers that the rows have, so that a click shows as many as its bar counts.
+    known = np.array([value for value in map(finite, values) if value is not None])
     counts, edges = np.histogram(known, BINS) if len(known) else (np.array([]), np.array([]))
+    ends = np.append(0, np.cumsum(counts))
+    ordered = np.sort(known).tolist()
     data = [
         {
             "column": column,
-            "low": float(low),
-            "high": float(high),
-            "last": place == len(counts) - 1,
+            "low": float(edges[place]),
+            "high": float(edges[place + 1]),
+            "from": ordered[ends[place]],
+            "to": ordered[ends[place + 1] - 1],
             "images": int(count),
         }
-        for place, (low, high, count) in enumerate(zip(edges, edges[1:], counts, strict=False))
+        for place, count in enumerate(counts)
+        if count
     ]
     title = heading[0].upper() + heading[1:]
     spec = _spec(data, "bar", {"color": BLUE, "cursor": "pointer"}) | {
