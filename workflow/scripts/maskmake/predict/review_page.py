@@ -86,7 +86,7 @@ def write_review_page(
     return render_page(
         TEMPLATE,
         "Masks of new images · maskmake",
-        _browser(review, shown, looks, pictures.name, off),
+        _browser(review, shown, looks, pictures.name, off) if len(shown) else None,
         count=len(review),
         off=off,
         refused=refused,
@@ -142,7 +142,13 @@ def _browser(
     off: float | None,
 ) -> Browser:
     expected, share = shown["expected_mean_dice"].tolist(), shown["foreground"].tolist()
-    within = "" if off is None else f" ± {off:.2f}"
+    within, meaning = "", "How good the mask probably is, as the network sees it."
+    if off is not None:
+        within = f" ± {off:.3f}"
+        meaning += (
+            " The number after ± is how far it was off on the validation images, on average "
+            "(mean absolute error): the same number for each mask."
+        )
     reasons = [
         "; ".join(filter(None, [text if isinstance(text, str) else "", looks[id_][2]]))
         for id_, text in zip(shown["id"], shown["reason"], strict=True)
@@ -152,7 +158,12 @@ def _browser(
             row.id,
             *looks[row.id][:2],
             [finite(dice), reason, finite(part), row.height * row.width],
-            [f"{dice:.2f}{within}", reason, f"{100 * part:.1f} %", f"{row.height} × {row.width}"],
+            [
+                "–" if np.isnan(dice) else f"{dice:.3f}{within}",
+                reason,
+                f"{100 * part:.1f} %",
+                f"{row.height} × {row.width}",
+            ],
         )
         for row, dice, part, reason in zip(
             shown.itertuples(), expected, share, reasons, strict=True
@@ -171,7 +182,7 @@ def _browser(
         what="masks",
         folder=folder,
         columns=[
-            Column(EXPECTED_DICE, "How good the mask probably is, as the network sees it."),
+            Column(EXPECTED_DICE, meaning),
             Column(REASON, "What is unusual.", numeric=False),
             Column("foreground", "Share of the mask."),
             Column("pixels", "Height × width."),
