@@ -67,6 +67,19 @@ addEventListener("load", async () => {
     seen.previous = $("viewer-title").textContent;
     await until("picture", () => OpenSeadragon.getViewer("pane-0").world.getItemCount() === 2);
     const {world} = OpenSeadragon.getViewer("pane-0"), opacities = () => [0, 1].map(n => world.getItemAt(n).getOpacity());
+    const canvas = document.querySelector("#pane-0 .openseadragon-canvas");
+    canvas.focus();
+    for (const key of ["f", "r", "w", "j"]) {
+      const code = `Key${key.toUpperCase()}`, keyCode = key.toUpperCase().charCodeAt(0);
+      for (const kind of ["keydown", "keypress", "keyup"]) {
+        canvas.dispatchEvent(new KeyboardEvent(kind, {key, code, keyCode, which: keyCode, charCode: keyCode, bubbles: true, cancelable: true}));
+      }
+    }
+    await wait(400);
+    seen.turned = [view(0).getFlip(), view(0).getRotation(), view(0).getZoom() / view(0).getHomeZoom()];
+    seen.legend = [...$("layers").querySelectorAll("label")].map(label => [
+      label.textContent.replace(/\s+/g, " ").trim(),
+      [...label.querySelectorAll(".swatch")].map(swatch => getComputedStyle(swatch).backgroundColor)]);
     press("2");
     seen.off = [[...$("layers").querySelectorAll("input")].map(box => box.checked), opacities()];
     press("2");

@@ -169,6 +169,11 @@ def test_the_viewer_has_layers_keys_and_an_opacity(reader):
     assert seen["off"] == [[True, False], [1, 0]] and seen["on"] == [1, 0.3]
 
 
+def test_a_picture_is_neither_mirrored_nor_turned(reader):
+    seen, _ = reader
+    assert seen["turned"] == [False, 0, pytest.approx(1)]
+
+
 def test_two_runs_have_one_zoom(reader):
     seen, _ = reader
     assert seen["zoomed"] and seen["moved"]
