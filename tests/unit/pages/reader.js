@@ -102,10 +102,23 @@ addEventListener("load", async () => {
     await wait(600);
     seen.zooms = [0, 1].map(number => view(number).getZoom());
     seen.centres = [0, 1].map(number => view(number).getCenter().x);
+    const said = () => [...$("viewer-message").childNodes].map(part => part.textContent);
+    seen.both = said();
+    $("run-1").value = "";
+    $("run-0").value = "other";
+    $("run-0").dispatchEvent(new Event("change"));
+    seen.other = said();
+    $("run-0").value = "one";
+    $("run-0").dispatchEvent(new Event("change"));
     seen.message = $("viewer-message").textContent;
     $("close").click();
     await wait(50);
     seen.closed = [$("viewer").open, document.activeElement.getAttribute("aria-label")];
+    $("look").click();
+    press("PageDown");
+    $("close").click();
+    await wait(50);
+    seen.back = document.activeElement.id;
     seen.missing = !$("missing").hidden;
   } catch (error) { faults.push(String(error && error.stack || error)); }
   seen.requests = performance.getEntriesByType("resource").map(entry => entry.name);

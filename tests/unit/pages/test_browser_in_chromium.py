@@ -41,7 +41,12 @@ pytestmark = [
 IMAGES = 2 * FIRST_ROWS + 50
 SEEN = re.compile("seen:([A-Za-z0-9+/=]+):")
 SECONDS = 120
-PAGE = '{% extends "base.html.j2" %}{% block main %}{% include "browser.html.j2" %}{% endblock %}'
+PAGE = (
+    '{% extends "base.html.j2" %}{% block main %}'
+    '<a id="look" href="#" data-open="{{ browser.rows | length - 1 }}">last</a>'
+    '{% include "browser.html.j2" %}{% endblock %}'
+)
+MASK = [("found", (0, 114, 178)), ("<ignored>", (128, 128, 128))]
 ODD = 'a<b>&"c" #1 50%'  # the name of the first image
 
 WATCH = """<script>
@@ -59,8 +64,8 @@ def write_page(folder: Path) -> list[str]:
     ids = [ODD, *(f"i{place}" for place in range(1, IMAGES))]
     layers = [
         Layer("Image", "image", ".jpg"),
-        Layer("Mask", "mask-one", ".png", "one"),
-        Layer("Mask", "mask-other", ".png", "other"),
+        Layer("Mask", "mask-one", ".png", "one", legend=MASK),
+        Layer("Mask", "mask-other", ".png", "other", legend=MASK),
     ]
     grey = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     for layer in layers:
@@ -68,7 +73,7 @@ def write_page(folder: Path) -> list[str]:
     for id_ in (ids[0], *ids[-2:]):
         write_jpeg(folder / f"images/image/{id_}.jpg", grey)
         for run in ("one", "other"):
-            write_layer(folder / f"images/mask-{run}/{id_}.png", grey > 99, [(0, 114, 178)])
+            write_layer(folder / f"images/mask-{run}/{id_}.png", grey > 99, [MASK[0][1]])
     # The last one is longer than what a row has of it, which is larger.
     values = [*map(float, range(IMAGES - 1)), IMAGES - 1 - 4e-6]
     uri = jpeg_uri(grey)
@@ -76,9 +81,20 @@ def write_page(folder: Path) -> list[str]:
     browser = Browser(
         what="test images",
         folder="images",
-        columns=[Column("Score"), Column("reason", numeric=False)],
+        columns=[
+            Column("Score", run="one"),
+            Column("reason", numeric=False),
+            Column("pixels"),
+            Column("Score", run="other"),
+        ],
         rows=[
-            Row(id_, uri, (64, 64), [finite(value), reason], [f"{value:.0f}", reason])
+            Row(
+                id_,
+                uri,
+                (64, 64),
+                [finite(value), reason, 64, -1],
+                [f"{value:.0f}", reason, "64", "−1"],
+            )
             for id_, value, reason in zip(ids, values, reasons, strict=True)
         ],
         layers=layers,
@@ -179,6 +195,25 @@ def test_two_runs_have_one_zoom(reader):
     assert seen["zoomed"] and seen["moved"]
     assert seen["zooms"][0] == pytest.approx(seen["zooms"][1], rel=1e-3)
     assert seen["centres"][0] == pytest.approx(seen["centres"][1], abs=1e-3)
+
+
+def test_the_numbers_beside_a_picture_say_whose_they_are(reader):
+    seen, _ = reader
+    assert seen["both"] == [f"one: Score {IMAGES - 1}", "other: Score −1", "pixels 64"]
+    assert seen["other"] == ["other: Score −1", "pixels 64"]
+
+
+def test_the_layers_say_what_their_colours_mean(reader):
+    seen, _ = reader
+    assert seen["legend"] == [
+        ["1 Image", []],
+        ["2 Mask found <ignored>", ["rgb(0, 114, 178)", "rgb(128, 128, 128)"]],
+    ]
+
+
+def test_closing_the_viewer_goes_back_to_what_opened_it(reader):
+    seen, _ = reader
+    assert seen["back"] == "look"
 
 
 def test_closing_the_viewer_goes_back_to_the_image(reader):

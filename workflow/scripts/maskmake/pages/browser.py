@@ -10,6 +10,8 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
+from maskmake.pages.pictures import Colour
+
 MOST_ROWS = 3000  # images with a row and a thumbnail in the page
 # Rows that stand in the page itself. A browser lays out a table of 3,000 rows for seconds, so the
 # script makes the others as the reader scrolls to them.
@@ -31,11 +33,13 @@ class Column(NamedTuple):
         meaning: what the numbers are.
         numeric: its values are numbers or None, and can be filtered by a range. The first column
             that is not holds the reasons to look at an image.
+        run: whose result it is; empty where it is no result of a run.
     """
 
     heading: str
     meaning: str = ""
     numeric: bool = True
+    run: str = ""
 
 
 class Layer(NamedTuple):
@@ -47,6 +51,7 @@ class Layer(NamedTuple):
         suffix: of the files in it, which are named by the ids.
         run: whose result it is; empty where all runs share it.
         shown: at first.
+        legend: meaning and colour of what it shows.
     """
 
     title: str
@@ -54,6 +59,7 @@ class Layer(NamedTuple):
     suffix: str
     run: str = ""
     shown: bool = True
+    legend: Sequence[tuple[str, Colour]] = ()
 
 
 class Row(NamedTuple):
@@ -87,7 +93,8 @@ class Browser(NamedTuple):
     Attributes:
         what: the images, in the plural.
         folder: of the full pictures, relative to the page.
-        columns, rows, layers, runs, plots: see their classes; rows in the order shown at first.
+        columns, rows, layers, plots: see their classes; rows in the order shown at first.
+        runs: names; the first is the one whose columns are headed without its name.
         order: how they are ordered at first.
         total: number of images, of which the page may show fewer.
         rest: where the others are listed.
@@ -104,6 +111,10 @@ class Browser(NamedTuple):
     total: int
     rest: str
 
+    def heading(self, column: Column) -> str:
+        """Of a column in the table, where several runs have one."""
+        return ", ".join([column.heading, *({column.run} - {"", self.runs[0]})])
+
     @property
     def first(self) -> list[Row]:
         """The rows that can be read without the script."""
@@ -117,7 +128,7 @@ class Browser(NamedTuple):
             "layers": [
                 {**layer._asdict(), "folder": f"{quote(layer.folder)}/"} for layer in self.layers
             ],
-            "columns": [column.heading for column in self.columns],
+            "columns": [{"heading": column.heading, "run": column.run} for column in self.columns],
             "reason": next(
                 (place for place, column in enumerate(self.columns) if not column.numeric), -1
             ),

@@ -36,7 +36,10 @@ TEMPLATE = Path(__file__).parent / "templates" / "review.html.j2"
 FULL_SIDE = 2048  # pixels; larger images are sampled
 SHOWN_REFUSED = 5  # sentences that are seen without a click
 IMAGE, MASK = "image", "mask"
-LAYERS = [Layer("Image", IMAGE, ".jpg"), Layer("Mask", MASK, ".png")]
+LAYERS = [
+    Layer("Image", IMAGE, ".jpg"),
+    Layer("Mask", MASK, ".png", legend=[("foreground", OUTLINE)]),
+]
 
 EXPECTED_DICE, REASON = "expected Dice", "reason to look"
 

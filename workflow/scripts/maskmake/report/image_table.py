@@ -119,21 +119,25 @@ def _columns(
             continue
         heading = HEADINGS.get(key, EXPECTED_HEADING)
         meaning = meanings.get(key, "What the network expects of its own mask, without a label.")
-        add(Column(heading, meaning), scores[key], [number(value, 3) for value in scores[key]])
+        add(
+            Column(heading, meaning, run=best),
+            scores[key],
+            [number(value, 3) for value in scores[key]],
+        )
     for name, run in list(runs.items())[1:]:
         others = scores["id"].map(with_mean(run.per_image).set_index("id")[headline])
-        heading = f"{HEADINGS[headline]}, {name}"
-        add(Column(heading, f"Of the run {name}."), others, [number(value, 3) for value in others])
-    for heading, key in (("objects, label", LABEL), ("objects, mask", best)):
+        column = Column(HEADINGS[headline], f"Of the run {name}.", run=name)
+        add(column, others, [number(value, 3) for value in others])
+    for heading, key, run in (("objects, label", LABEL, ""), ("objects, mask", best, best)):
         counts = [look.objects[key] for look in looks]
-        add(Column(heading), counts, [number(count, 0) for count in counts])
+        add(Column(heading, run=run), counts, [number(count, 0) for count in counts])
     shares = rows["foreground"].tolist()
     add(Column("foreground", "Share of the label."), shares, list(map(percent, shares)))
     areas = (rows["height"] * rows["width"]).tolist()
     sizes = [f"{row.height} × {row.width}" for row in rows.itertuples()]
     add(Column("pixels", "Height × width."), areas, sizes)
     reasons = image_reasons(scores, looks, shares, best, headline)
-    add(Column(REASON, "What is unusual.", numeric=False), reasons, reasons)
+    add(Column(REASON, "What is unusual.", numeric=False, run=best), reasons, reasons)
     found.insert(1, found.pop())
     columns, values, texts = map(list, zip(*found, strict=True))
     return columns, values, texts

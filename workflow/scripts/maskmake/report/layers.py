@@ -16,7 +16,7 @@ from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore, open_images, open_labels
 from maskmake.data.tables import read_index
 from maskmake.pages.browser import Layer, jpeg_uri
-from maskmake.pages.pictures import OUTLINE, outlined_thumbnail, write_jpeg, write_layer
+from maskmake.pages.pictures import OUTLINE, Colour, outlined_thumbnail, write_jpeg, write_layer
 from maskmake.report.pictures import FALSE, MISSED, full_size, stretched
 from maskmake.runtime.processes import map_in_order
 
@@ -26,6 +26,13 @@ TITLES |= {ERRORS: "Errors"}
 
 LABEL_COLOUR = (240, 228, 66)  # yellow of Okabe and Ito
 IGNORED_COLOUR = (128, 128, 128)
+
+# What the values 1, 2 ... of a layer mean, and their colours.
+LEGENDS: dict[str, list[tuple[str, Colour]]] = {
+    LABEL: [("foreground", LABEL_COLOUR), ("ignored", IGNORED_COLOUR)],
+    MASK: [("foreground", OUTLINE)],
+    ERRORS: [("missed", MISSED), ("false", FALSE)],
+}
 
 BATCH = 16  # images that a process is given at once
 # To start a process takes as long as some 200 images of 256 x 256 pixels.
@@ -64,7 +71,7 @@ def layers(runs: Sequence[str]) -> list[Layer]:
     """What the viewer shows: the lowest layer first."""
     return [
         Layer(TITLES[IMAGE], IMAGE, ".jpg"),
-        Layer(TITLES[LABEL], LABEL, ".png", shown=False),
+        Layer(TITLES[LABEL], LABEL, ".png", shown=False, legend=LEGENDS[LABEL]),
         *(
             Layer(
                 TITLES[kind],
@@ -72,6 +79,7 @@ def layers(runs: Sequence[str]) -> list[Layer]:
                 ".jpg" if kind == PROBABILITY else ".png",
                 run,
                 shown=kind == ERRORS,
+                legend=LEGENDS.get(kind, ()),
             )
             for run in runs
             for kind in (PROBABILITY, MASK, ERRORS)
@@ -119,7 +127,7 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     write_jpeg(folder / IMAGE / f"{image_id}.jpg", picture)
     kinds = np.zeros(label.shape, np.uint8)
     kinds[label == 1], kinds[label == IGNORED] = 1, 2
-    write_layer(folder / LABEL / f"{image_id}.png", kinds, [LABEL_COLOUR, IGNORED_COLOUR])
+    write_layer(folder / LABEL / f"{image_id}.png", kinds, _colours(LABEL))
     objects = {LABEL: _count(label, sources.objects)}
     first = None
     for run, paths in sources.runs.items():
@@ -127,10 +135,10 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
         probability = full_size(read_pixels(paths["probability"] / f"{image_id}.png"))
         # Half the bytes of a PNG, in an eighth of the time.
         write_jpeg(folder / f"{PROBABILITY}-{run}" / f"{image_id}.jpg", probability)
-        write_layer(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, [OUTLINE])
+        write_layer(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, _colours(MASK))
         errors = (mask & (label == 0)) * np.uint8(2)
         errors[~mask & (label == 1)] = 1
-        write_layer(folder / f"{ERRORS}-{run}" / f"{image_id}.png", errors, [MISSED, FALSE])
+        write_layer(folder / f"{ERRORS}-{run}" / f"{image_id}.png", errors, _colours(ERRORS))
         objects[run] = _count(where_labelled(mask, label), sources.objects)
         first = mask if first is None else first
     small = outlined_thumbnail(picture, first, side)
@@ -138,6 +146,10 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     border = inside & ~ndimage.binary_erosion(inside, border_value=1)
     size = (small.shape[1], small.shape[0])
     return Look(jpeg_uri(small), size, objects, int(inside.sum()), int(border.sum()))
+
+
+def _colours(kind: str) -> list[Colour]:
+    return [colour for _, colour in LEGENDS[kind]]
 
 
 def _count(label: np.ndarray, objects: ObjectName) -> int:
