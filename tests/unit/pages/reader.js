@@ -48,16 +48,38 @@ addEventListener("load", async () => {
 
     await until("plots", () => document.querySelectorAll(".vega-actions").length === 2);
     seen.saves = document.querySelectorAll(".vega-actions a").length;
-    const bar = [...document.querySelectorAll("[data-plot='0'] .mark-rect path")].pop();
+    const bars = [...document.querySelectorAll("[data-plot='0'] .mark-rect path")], bar = bars.at(-1);
+    const faint = marks => marks.filter(mark => mark.getAttribute("opacity") < 0.5).length;
+    const dots = [...document.querySelectorAll("[data-plot='1'] .mark-symbol path")];
+    set("search", "nothing");
     click(bar);
+    await wait(200);
     seen.bar = ids();
     seen.counted = bar.__data__.datum.images;
+    seen.chosen = ["search", "column", "from", "to"].map(name => $(name).value);
+    seen.faint = [faint(bars), faint([bar]), faint(dots)];
+    set("search", "i24");
+    seen.both_filters = ids();
     $("reset").click();
     await wait(50);
     click(document.querySelector("[data-plot='1'] .mark-symbol path"));
     seen.linked = ids();
+    seen.linked_count = $("count").textContent;
     $("reset").click();
-    await wait(50);
+    await wait(200);
+    seen.faint_at_last = [faint(bars), faint(dots)];
+
+    set("sort", "1");
+    seen.by_reason = ids();
+    set("sort", "-1");
+    set("way", "down");
+    seen.by_name = ids();
+    seen.headers = [...document.querySelectorAll("[aria-sort]")].map(cell => [cell.dataset.sort, cell.getAttribute("aria-sort")]);
+    set("sort", "");
+    seen.unsorted = ids();
+    header.click();
+    header.click();
+    seen.sorted_by = [$("sort").value, $("way").value];
 
     const buttons = [...document.querySelectorAll("button.open")];
     buttons[1].focus();
@@ -119,6 +141,11 @@ addEventListener("load", async () => {
     $("close").click();
     await wait(50);
     seen.back = document.activeElement.id;
+    const open = () => document.querySelectorAll("details[open]").length, folded = open();
+    dispatchEvent(new Event("beforeprint"));
+    seen.printed = open();
+    dispatchEvent(new Event("afterprint"));
+    seen.folded = [folded, open()];
     seen.missing = !$("missing").hidden;
   } catch (error) { faults.push(String(error && error.stack || error)); }
   seen.requests = performance.getEntriesByType("resource").map(entry => entry.name);

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from maskmake.pages.browser import (
+    BINS,
     FIRST_ROWS,
     Browser,
     Column,
@@ -44,6 +45,7 @@ SECONDS = 120
 PAGE = (
     '{% extends "base.html.j2" %}{% block main %}'
     '<a id="look" href="#" data-open="{{ browser.rows | length - 1 }}">last</a>'
+    "<details open></details><details></details>"
     '{% include "browser.html.j2" %}{% endblock %}'
 )
 MASK = [("found", (0, 114, 178)), ("<ignored>", (128, 128, 128))]
@@ -173,9 +175,30 @@ def test_a_click_on_a_bar_shows_all_that_it_counts(reader):
     assert sorted(seen["bar"]) == sorted(ids[-seen["counted"] :])
 
 
+def test_the_picked_range_is_in_the_filters_and_marked_in_the_plots(reader):
+    seen, ids = reader
+    low = IMAGES - seen["counted"]
+    assert seen["chosen"] == ["", "0", str(low), str(IMAGES - 1)]
+    assert seen["faint"] == [BINS - 1, 0, low] and seen["faint_at_last"] == [0, 0]
+    assert sorted(seen["both_filters"]) == sorted(set(ids[low:]) & set(ids[240:]))
+
+
+def test_the_images_are_sorted_without_the_headers_of_the_table(reader):
+    seen, ids = reader
+    assert seen["by_reason"][:5] == ids[::50] and seen["unsorted"] == ids[:FIRST_ROWS]
+    assert seen["by_name"][:2] == ["i249", "i248"] and seen["headers"] == [["-1", "descending"]]
+    assert seen["sorted_by"] == ["0", "down"]
+
+
+def test_what_is_unfolded_for_paper_is_folded_again(reader):
+    seen, _ = reader
+    assert seen["folded"] == [1, 1] and seen["printed"] == 4
+
+
 def test_a_click_on_a_dot_shows_its_image(reader):
     seen, ids = reader
     assert len(seen["linked"]) == 1 and seen["linked"][0] in ids
+    assert seen["linked_count"] == f"1 of {IMAGES} test images shown: {seen['linked'][0]}."
     assert seen["saves"] == 6  # SVG, PNG and CSV of two plots
 
 

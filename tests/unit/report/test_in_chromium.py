@@ -235,6 +235,8 @@ def test_paper_shows_what_is_folded_and_no_control(opened, report):
     for control in ("nav", ".controls", ".save"):
         assert not any(each.is_visible() for each in page.locator(control).all())
     assert page.locator(".trained").first.is_visible()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -23,6 +23,7 @@ JPEG_QUALITY = 66
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # of Okabe and Ito, distinct for the colour-blind
 BINS = 20
+FAINT = 0.3  # opacity of the marks of images that are not shown
 
 
 class Column(NamedTuple):
@@ -200,6 +201,11 @@ def histogram_plot(name: str, column: int, heading: str, values: Sequence[float]
     title = heading[0].upper() + heading[1:]
     spec = _spec(data, "bar", {"color": BLUE, "cursor": "pointer"}) | {
         "encoding": {
+            "opacity": _opacity(
+                1,
+                "chosen.column !== datum.column"
+                " || datum.from <= chosen.high && datum.to >= chosen.low",
+            ),
             # Vega-Lite would name the edges of all bars, one over the other.
             "x": _axis("low", title, {"bin": {"binned": True}, "axis": {"tickCount": 6}}),
             "x2": {"field": "high"},
@@ -225,9 +231,10 @@ def scatter_plot(
         if finite(first) is not None and finite(second) is not None
     ]
     headings = [heading[0].upper() + heading[1:] for heading, _ in (x, y)]
-    mark = {"color": ORANGE, "filled": True, "opacity": 0.75, "size": 50, "cursor": "pointer"}
+    mark = {"color": ORANGE, "filled": True, "size": 50, "cursor": "pointer"}
     spec = _spec(data, "point", mark) | {
         "encoding": {
+            "opacity": _opacity(0.75, "chosen.rows[datum.row]"),
             "x": _axis("x", headings[0], {"scale": {"zero": False, "nice": True}}),
             "y": _axis("y", headings[1], {"scale": {"zero": False, "nice": True}}),
             "tooltip": [
@@ -245,11 +252,17 @@ def _axis(field: str, title: str, extra: dict | None = None) -> dict:
     return {"field": field, "type": "quantitative", "title": title, **(extra or {})}
 
 
+def _opacity(usual: float, test: str) -> dict:
+    """Of a mark; ``chosen`` is null, or what the page's script says of the images shown."""
+    return {"condition": {"test": f"!chosen || {test}", "value": usual}, "value": FAINT}
+
+
 def _spec(data: list[dict], mark: str, properties: dict) -> dict:
     # The colour of the text around it, so that a plot can be read in dark mode as well.
     ink = {f"{part}Color": "currentColor" for part in ("label", "title", "domain", "tick")}
     return {
         "data": {"values": data},
+        "params": [{"name": "chosen", "value": None}],
         "mark": {"type": mark, **properties},
         "width": "container",
         "height": 190,
