@@ -136,10 +136,21 @@ addEventListener("load", async () => {
     $("close").click();
     await wait(50);
     seen.closed = [$("viewer").open, document.activeElement.getAttribute("aria-label")];
+    const loaded = [];
+    OpenSeadragon.getViewer("pane-0").addHandler("tile-loaded", ({tile}) => loaded.push(tile.getUrl()));
     $("look").click();
     press("PageDown");
+    await until("tiles", () => world.getItemCount() === 2 && world.getItemAt(0).source.dimensions.x === 4100);
+    const [picture, layer] = [0, 1].map(n => world.getItemAt(n)), {x: width} = view(0).getContainerSize();
+    await until("the whole", () => layer.getFullyLoaded());
+    await wait(400);
+    seen.tiles = [layer.source.dimensions.x, picture.viewportToImageZoom(view(0).getZoom(true)) * 4100 / width];
+    $("full").click();
+    await until("all pixels", () => picture.getFullyLoaded() && layer.getFullyLoaded()
+      && Math.abs(picture.viewportToImageZoom(view(0).getZoom(true)) - 1) < 1e-3);
+    seen.loaded = loaded.filter(address => address.includes(".tiles/")).map(address => address.split("/").pop());
     $("close").click();
-    await wait(50);
+    await until("closed", () => document.activeElement.id === "look");
     seen.back = document.activeElement.id;
     const open = () => document.querySelectorAll("details[open]").length, folded = open();
     dispatchEvent(new Event("beforeprint"));

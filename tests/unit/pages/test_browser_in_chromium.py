@@ -31,7 +31,7 @@ from maskmake.pages.browser import (
     scatter_plot,
 )
 from maskmake.pages.html import render_page
-from maskmake.pages.pictures import write_jpeg, write_layer
+from maskmake.pages.tiles import tiling, write_full_picture
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 pytestmark = [
@@ -49,6 +49,7 @@ PAGE = (
     '{% include "browser.html.j2" %}{% endblock %}'
 )
 MASK = [("found", (0, 114, 178)), ("<ignored>", (128, 128, 128))]
+LARGE = f"i{IMAGES - 2}"  # an image of tiles
 ODD = 'a<b>&"c" #1 50%'  # the name of the first image
 
 WATCH = """<script>
@@ -72,10 +73,11 @@ def write_page(folder: Path) -> list[str]:
     grey = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     for layer in layers:
         (folder / "images" / layer.folder).mkdir(parents=True)
-    for id_ in (ids[0], *ids[-2:]):
-        write_jpeg(folder / f"images/image/{id_}.jpg", grey)
+    for id_, picture in (ids[0], grey), (ids[-1], grey), (LARGE, np.tile(grey, (5, 65))[:, :4100]):
+        write_full_picture(folder / f"images/image/{id_}", picture.shape, [picture])
         for run in ("one", "other"):
-            write_layer(folder / f"images/mask-{run}/{id_}.png", grey > 99, [MASK[0][1]])
+            stem, found = folder / f"images/mask-{run}/{id_}", (picture > 99).astype(np.uint8)
+            write_full_picture(stem, found.shape, [found], [MASK[0][1]])
     # The last one is longer than what a row has of it, which is larger.
     values = [*map(float, range(IMAGES - 1)), IMAGES - 1 - 4e-6]
     uri = jpeg_uri(grey)
@@ -96,6 +98,7 @@ def write_page(folder: Path) -> list[str]:
                 (64, 64),
                 [finite(value), reason, 64, -1],
                 [f"{value:.0f}", reason, "64", "−1"],
+                tiling(320, 4100) if id_ == LARGE else None,
             )
             for id_, value, reason in zip(ids, values, reasons, strict=True)
         ],
@@ -232,6 +235,14 @@ def test_the_layers_say_what_their_colours_mean(reader):
         ["1 Image", []],
         ["2 Mask found <ignored>", ["rgb(0, 114, 178)", "rgb(128, 128, 128)"]],
     ]
+
+
+def test_of_a_large_image_tiles_show_every_pixel(reader):
+    seen, _ = reader
+    width, fitted = seen["tiles"]
+    assert width == 4100 and fitted == pytest.approx(1, abs=0.01)
+    assert {"0-0-0.jpg", "0-0-0.png"} & set(seen["loaded"])
+    assert {name[-4:] for name in seen["loaded"] if name.startswith("3-")} == {".jpg", ".png"}
 
 
 def test_closing_the_viewer_goes_back_to_what_opened_it(reader):

@@ -6,7 +6,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from maskmake.data.images import read_pixels
+from maskmake.pages import tiles
 from maskmake.predict.review_page import expected_error, write_review_page
 from maskmake.runtime.files import write_png
 
@@ -82,3 +85,19 @@ def test_the_error_is_explained_and_as_exact_as_the_expected_dice(review, tmp_pa
     (meaning,) = re.findall(r'title="([^"]*)">expected Dice', page)
     assert "after ± is how far it was off on the validation images, on average" in meaning
     assert "the same number for each mask" in meaning
+
+
+def test_the_pictures_of_a_large_image_are_tiles(review, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_FILE", 32)
+    monkeypatch.setattr(tiles, "TILE", 16)
+    validation = {"foreground": [], "expected_mean_dice": []}
+    page = write_review_page(review, validation, tmp_path / "masks", {}, tmp_path / "review")
+    data = json.loads(re.search(r'id="browser-data">(.*?)</script>', page, re.DOTALL)[1])
+    assert data["images"][0]["tiles"] == {"width": 40, "height": 30, "tileSize": 16, "maxLevel": 2}
+    for kind, suffix in (("image", "jpg"), ("mask", "png")):
+        for id_ in review["id"]:
+            written = {path.name for path in (tmp_path / f"review/{kind}/{id_}.tiles").iterdir()}
+            assert f"2-2-1.{suffix}" in written and len(written) == 6 + 2 + 1
+    mask = read_pixels(tmp_path / "masks/worst.png") > 0
+    tile = np.asarray(Image.open(tmp_path / "review/mask/worst.tiles/2-1-1.png"))
+    np.testing.assert_array_equal(tile, mask[16:, 16:32])

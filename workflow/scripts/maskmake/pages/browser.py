@@ -64,13 +64,22 @@ class Layer(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An image: its thumbnail as a ``data:`` address, and a value and its text in each column."""
+    """An image.
+
+    Attributes:
+        id: names its pictures.
+        thumbnail: a ``data:`` address.
+        size: width and height of the thumbnail.
+        values, texts: a value and its text in each column.
+        tiles: of its pictures, see ``tiles.tiling``.
+    """
 
     id: str
     thumbnail: str
-    size: tuple[int, int]  # width and height of the thumbnail
+    size: tuple[int, int]
     values: list[float | str | None]
     texts: list[str]
+    tiles: dict[str, int] | None = None
 
 
 class Plot(NamedTuple):
@@ -137,6 +146,7 @@ class Browser(NamedTuple):
             "step": FIRST_ROWS,
             "images": [
                 {"id": row.id, "file": quote(row.id, safe=""), "values": row.values}
+                | ({"tiles": row.tiles} if row.tiles else {})
                 | ({} if place < FIRST_ROWS else _later(row))
                 for place, row in enumerate(self.rows)
             ],

@@ -16,6 +16,7 @@ from maskmake.pages.browser import (
     scatter_plot,
     thumbnail_side,
 )
+from maskmake.pages.tiles import tiling
 from maskmake.report.inputs import ReportInputs, Run
 from maskmake.report.layers import LABEL, Look, Sources, layers, write_layers
 from maskmake.report.notes import far_below, with_mean
@@ -63,7 +64,8 @@ def browse_test_images(
     )
     ids = scores["id"].tolist()
     looks = list(write_layers(folder, sources, ids, thumbnail_side(len(ids)), processes))
-    columns, values, texts = _columns(scores, looks, runs, table.set_index("id").loc[ids])
+    sizes = table.set_index("id").loc[ids]
+    columns, values, texts = _columns(scores, looks, runs, sizes)
     places = [column.heading for column in columns]
     plots = []
     if len(ids) > 1:
@@ -82,9 +84,14 @@ def browse_test_images(
         folder=f"{Path(folder).parent.name}/{Path(folder).name}",
         columns=columns,
         rows=[
-            Row(id_, look.thumbnail, look.size, list(row), list(shown))
-            for id_, look, row, shown in zip(
-                ids, looks, zip(*values, strict=True), zip(*texts, strict=True), strict=True
+            Row(id_, look.thumbnail, look.size, list(row), list(shown), tiling(*size))
+            for id_, look, row, shown, size in zip(
+                ids,
+                looks,
+                zip(*values, strict=True),
+                zip(*texts, strict=True),
+                sizes[["height", "width"]].itertuples(index=False),
+                strict=True,
             )
         ],
         layers=layers(list(runs)),
