@@ -101,5 +101,6 @@ def _halved(band: np.ndarray, average: bool) -> np.ndarray:
     even = np.pad(band, odd, mode="edge")
     corners = [even[row::2, column::2] for row in (0, 1) for column in (0, 1)]
     if average:
-        return ((sum(corner.astype(np.uint16) for corner in corners) + 2) // 4).astype(np.uint8)
+        total = np.stack(corners).sum(axis=0, dtype=np.uint16)
+        return ((total + 2) // 4).astype(np.uint8)
     return np.maximum.reduce(corners)

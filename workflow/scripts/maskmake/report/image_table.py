@@ -135,9 +135,9 @@ def _columns(
         others = scores["id"].map(with_mean(run.per_image).set_index("id")[headline])
         column = Column(HEADINGS[headline], f"Of the run {name}.", run=name)
         add(column, others, [number(value, 3) for value in others])
-    for heading, key, run in (("objects, label", LABEL, ""), ("objects, mask", best, best)):
+    for heading, key, whose in (("objects, label", LABEL, ""), ("objects, mask", best, best)):
         counts = [look.objects[key] for look in looks]
-        add(Column(heading, run=run), counts, [number(count, 0) for count in counts])
+        add(Column(heading, run=whose), counts, [number(count, 0) for count in counts])
     shares = rows["foreground"].tolist()
     add(Column("foreground", "Share of the label."), shares, list(map(percent, shares)))
     areas = (rows["height"] * rows["width"]).tolist()
