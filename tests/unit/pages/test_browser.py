@@ -101,15 +101,18 @@ def test_a_page_without_images_has_no_script(tmp_path):
     assert "<script" not in render_page(template, "title")
 
 
-def test_the_bars_hold_each_image_once_and_know_their_range():
-    values = [0.0, 0.5, 1.0, 1.0, np.nan]
-    data = histogram_plot("name", 2, "Dice", values).spec["data"]["values"]
-    inside = [
-        sum(bar["low"] <= v < bar["high"] or (bar["last"] and v == bar["high"]) for bar in data)
-        for v in values[:4]
-    ]
-    assert inside == [1] * 4 and sum(bar["images"] for bar in data) == 4
-    assert {bar["column"] for bar in data} == {2}
+@pytest.mark.parametrize(
+    "values", [[0.0, 0.5, 1.0, 1.0, np.nan], [0.8123456, 0.9, 0.987656], [0.1, 0.2, 0.3]]
+)
+def test_a_bar_counts_the_images_whose_rows_are_in_its_range(values):
+    bars = histogram_plot("name", 2, "Dice", values).spec["data"]["values"]
+    shown = [value for value in map(finite, values) if value is not None]
+    counts = [sum(bar["from"] <= value <= bar["to"] for value in shown) for bar in bars]
+    assert counts == [bar["images"] for bar in bars] and sum(counts) == len(shown)
+    assert {bar["column"] for bar in bars} == {2}
+
+
+def test_without_a_number_there_is_no_bar():
     assert histogram_plot("name", 0, "Dice", [np.nan]).spec["data"]["values"] == []
 
 

@@ -19,17 +19,19 @@ import numpy as np
 import pytest
 
 from maskmake.pages.browser import (
+    BINS,
     FIRST_ROWS,
     Browser,
     Column,
     Layer,
     Row,
+    finite,
     histogram_plot,
     jpeg_uri,
     scatter_plot,
 )
 from maskmake.pages.html import render_page
-from maskmake.pages.pictures import write_jpeg, write_layer
+from maskmake.pages.tiles import tiling, write_full_picture
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 pytestmark = [
@@ -40,7 +42,14 @@ pytestmark = [
 IMAGES = 2 * FIRST_ROWS + 50
 SEEN = re.compile("seen:([A-Za-z0-9+/=]+):")
 SECONDS = 120
-PAGE = '{% extends "base.html.j2" %}{% block main %}{% include "browser.html.j2" %}{% endblock %}'
+PAGE = (
+    '{% extends "base.html.j2" %}{% block main %}'
+    '<a id="look" href="#" data-open="{{ browser.rows | length - 1 }}">last</a>'
+    "<details open></details><details></details>"
+    '{% include "browser.html.j2" %}{% endblock %}'
+)
+MASK = [("found", (0, 114, 178)), ("<ignored>", (128, 128, 128))]
+LARGE = f"i{IMAGES - 2}"  # an image of tiles
 ODD = 'a<b>&"c" #1 50%'  # the name of the first image
 
 WATCH = """<script>
@@ -58,25 +67,39 @@ def write_page(folder: Path) -> list[str]:
     ids = [ODD, *(f"i{place}" for place in range(1, IMAGES))]
     layers = [
         Layer("Image", "image", ".jpg"),
-        Layer("Mask", "mask-one", ".png", "one"),
-        Layer("Mask", "mask-other", ".png", "other"),
+        Layer("Mask", "mask-one", ".png", "one", legend=MASK),
+        Layer("Mask", "mask-other", ".png", "other", legend=MASK),
     ]
     grey = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     for layer in layers:
         (folder / "images" / layer.folder).mkdir(parents=True)
-    for id_ in (ids[0], *ids[-2:]):
-        write_jpeg(folder / f"images/image/{id_}.jpg", grey)
+    for id_, picture in (ids[0], grey), (ids[-1], grey), (LARGE, np.tile(grey, (5, 65))[:, :4100]):
+        write_full_picture(folder / f"images/image/{id_}", picture.shape, [picture])
         for run in ("one", "other"):
-            write_layer(folder / f"images/mask-{run}/{id_}.png", grey > 99, [(0, 114, 178)])
-    values = [float(place) for place in range(IMAGES)]
+            stem, found = folder / f"images/mask-{run}/{id_}", (picture > 99).astype(np.uint8)
+            write_full_picture(stem, found.shape, [found], [MASK[0][1]])
+    # The last one is longer than what a row has of it, which is larger.
+    values = [*map(float, range(IMAGES - 1)), IMAGES - 1 - 4e-6]
     uri = jpeg_uri(grey)
     reasons = ["look" if place % 50 == 0 else "" for place in range(IMAGES)]
     browser = Browser(
         what="test images",
         folder="images",
-        columns=[Column("Score"), Column("reason", numeric=False)],
+        columns=[
+            Column("Score", run="one"),
+            Column("reason", numeric=False),
+            Column("pixels"),
+            Column("Score", run="other"),
+        ],
         rows=[
-            Row(id_, uri, (64, 64), [value, reason], [f"{value:.0f}", reason])
+            Row(
+                id_,
+                uri,
+                (64, 64),
+                [finite(value), reason, 64, -1],
+                [f"{value:.0f}", reason, "64", "−1"],
+                tiling(320, 4100) if id_ == LARGE else None,
+            )
             for id_, value, reason in zip(ids, values, reasons, strict=True)
         ],
         layers=layers,
@@ -149,9 +172,36 @@ def test_the_table_sorts_and_filters_all_images(reader):
     assert seen["count"] == f"{IMAGES} of {IMAGES} test images shown." and seen["grid"]
 
 
+def test_a_click_on_a_bar_shows_all_that_it_counts(reader):
+    seen, ids = reader
+    assert len(seen["bar"]) == seen["counted"] > 1
+    assert sorted(seen["bar"]) == sorted(ids[-seen["counted"] :])
+
+
+def test_the_picked_range_is_in_the_filters_and_marked_in_the_plots(reader):
+    seen, ids = reader
+    low = IMAGES - seen["counted"]
+    assert seen["chosen"] == ["", "0", str(low), str(IMAGES - 1)]
+    assert seen["faint"] == [BINS - 1, 0, low] and seen["faint_at_last"] == [0, 0]
+    assert sorted(seen["both_filters"]) == sorted(set(ids[low:]) & set(ids[240:]))
+
+
+def test_the_images_are_sorted_without_the_headers_of_the_table(reader):
+    seen, ids = reader
+    assert seen["by_reason"][:5] == ids[::50] and seen["unsorted"] == ids[:FIRST_ROWS]
+    assert seen["by_name"][:2] == ["i249", "i248"] and seen["headers"] == [["-1", "descending"]]
+    assert seen["sorted_by"] == ["0", "down"]
+
+
+def test_what_is_unfolded_for_paper_is_folded_again(reader):
+    seen, _ = reader
+    assert seen["folded"] == [1, 1] and seen["printed"] == 4
+
+
 def test_a_click_on_a_dot_shows_its_image(reader):
     seen, ids = reader
     assert len(seen["linked"]) == 1 and seen["linked"][0] in ids
+    assert seen["linked_count"] == f"1 of {IMAGES} test images shown: {seen['linked'][0]}."
     assert seen["saves"] == 6  # SVG, PNG and CSV of two plots
 
 
@@ -161,11 +211,43 @@ def test_the_viewer_has_layers_keys_and_an_opacity(reader):
     assert seen["off"] == [[True, False], [1, 0]] and seen["on"] == [1, 0.3]
 
 
+def test_a_picture_is_neither_mirrored_nor_turned(reader):
+    seen, _ = reader
+    assert seen["turned"] == [False, 0, pytest.approx(1)]
+
+
 def test_two_runs_have_one_zoom(reader):
     seen, _ = reader
     assert seen["zoomed"] and seen["moved"]
     assert seen["zooms"][0] == pytest.approx(seen["zooms"][1], rel=1e-3)
     assert seen["centres"][0] == pytest.approx(seen["centres"][1], abs=1e-3)
+
+
+def test_the_numbers_beside_a_picture_say_whose_they_are(reader):
+    seen, _ = reader
+    assert seen["both"] == [f"one: Score {IMAGES - 1}", "other: Score −1", "pixels 64"]
+    assert seen["other"] == ["other: Score −1", "pixels 64"]
+
+
+def test_the_layers_say_what_their_colours_mean(reader):
+    seen, _ = reader
+    assert seen["legend"] == [
+        ["1 Image", []],
+        ["2 Mask found <ignored>", ["rgb(0, 114, 178)", "rgb(128, 128, 128)"]],
+    ]
+
+
+def test_of_a_large_image_tiles_show_every_pixel(reader):
+    seen, _ = reader
+    width, fitted = seen["tiles"]
+    assert width == 4100 and fitted == pytest.approx(1, abs=0.01)
+    assert {"0-0-0.jpg", "0-0-0.png"} & set(seen["loaded"])
+    assert {name[-4:] for name in seen["loaded"] if name.startswith("3-")} == {".jpg", ".png"}
+
+
+def test_closing_the_viewer_goes_back_to_what_opened_it(reader):
+    seen, _ = reader
+    assert seen["back"] == "look"
 
 
 def test_closing_the_viewer_goes_back_to_the_image(reader):

@@ -6,7 +6,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from maskmake.data.images import read_pixels
+from maskmake.pages import tiles
 from maskmake.predict.review_page import expected_error, write_review_page
 from maskmake.runtime.files import write_png
 
@@ -37,7 +40,7 @@ def test_every_mask_is_on_the_page_with_its_pictures(review, tmp_path):
     page = write_review_page(review, validation, tmp_path / "masks", {}, pictures)
     data = json.loads(re.search(r'id="browser-data">(.*?)</script>', page, re.DOTALL)[1])
     assert [image["id"] for image in data["images"]] == ["worst", "a b#1", "gone"]
-    assert "&lt;few&gt; pixels" in page and "0.80 ± 0.10" in page
+    assert "&lt;few&gt; pixels" in page and "0.800 ± 0.100" in page
     assert "gone.png" in data["images"][2]["values"][1]
     for kind, suffix in (("image", ".jpg"), ("mask", ".png")):
         assert {path.name for path in (pictures / kind).iterdir()} == {
@@ -65,8 +68,36 @@ def test_images_that_could_not_be_used_are_named_near_the_top(review, tmp_path):
     assert "could not be used" not in write_review_page(review, validation, *folders)
 
 
-def test_the_page_of_no_mask_still_names_the_images(review, tmp_path):
+def test_the_page_of_no_mask_says_so_names_the_images_and_has_no_script(review, tmp_path):
     validation = {"foreground": [], "expected_mean_dice": []}
     none = tmp_path / "masks", {}, tmp_path / "review"
     page = write_review_page(review.head(0), validation, *none, ["a.png: cut."])
-    assert "1 of 1 images could not be used" in page and "There is no image." in page
+    assert "No image could be used." in page and "<li>a.png: cut.</li>" in page
+    assert "<script" not in page and "0 masks" not in page and "on top" not in page
+
+
+def test_the_error_is_explained_and_as_exact_as_the_expected_dice(review, tmp_path):
+    validation = {"foreground": [0.5], "expected_mean_dice": [0.9], "mean_dice": [0.8974]}
+    review.loc[0, "expected_mean_dice"] = np.nan
+    page = write_review_page(review, validation, tmp_path / "masks", {}, tmp_path / "review")
+    cells = re.findall(r'<td class="num">([^<]*)</td><td class="reason">', page)
+    assert cells == ["–", "0.900 ± 0.003", "1.000 ± 0.003"] and "off by 0.003" in page
+    (meaning,) = re.findall(r'title="([^"]*)">expected Dice', page)
+    assert "after ± is how far it was off on the validation images, on average" in meaning
+    assert "the same number for each mask" in meaning
+
+
+def test_the_pictures_of_a_large_image_are_tiles(review, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_FILE", 32)
+    monkeypatch.setattr(tiles, "TILE", 16)
+    validation = {"foreground": [], "expected_mean_dice": []}
+    page = write_review_page(review, validation, tmp_path / "masks", {}, tmp_path / "review")
+    data = json.loads(re.search(r'id="browser-data">(.*?)</script>', page, re.DOTALL)[1])
+    assert data["images"][0]["tiles"] == {"width": 40, "height": 30, "tileSize": 16, "maxLevel": 2}
+    for kind, suffix in (("image", "jpg"), ("mask", "png")):
+        for id_ in review["id"]:
+            written = {path.name for path in (tmp_path / f"review/{kind}/{id_}.tiles").iterdir()}
+            assert f"2-2-1.{suffix}" in written and len(written) == 6 + 2 + 1
+    mask = read_pixels(tmp_path / "masks/worst.png") > 0
+    tile = np.asarray(Image.open(tmp_path / "review/mask/worst.tiles/2-1-1.png"))
+    np.testing.assert_array_equal(tile, mask[16:, 16:32])

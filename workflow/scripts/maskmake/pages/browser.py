@@ -10,6 +10,8 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
+from maskmake.pages.pictures import Colour
+
 MOST_ROWS = 3000  # images with a row and a thumbnail in the page
 # Rows that stand in the page itself. A browser lays out a table of 3,000 rows for seconds, so the
 # script makes the others as the reader scrolls to them.
@@ -21,6 +23,7 @@ JPEG_QUALITY = 66
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # of Okabe and Ito, distinct for the colour-blind
 BINS = 20
+FAINT = 0.3  # opacity of the marks of images that are not shown
 
 
 class Column(NamedTuple):
@@ -31,11 +34,13 @@ class Column(NamedTuple):
         meaning: what the numbers are.
         numeric: its values are numbers or None, and can be filtered by a range. The first column
             that is not holds the reasons to look at an image.
+        run: whose result it is; empty where it is no result of a run.
     """
 
     heading: str
     meaning: str = ""
     numeric: bool = True
+    run: str = ""
 
 
 class Layer(NamedTuple):
@@ -47,6 +52,7 @@ class Layer(NamedTuple):
         suffix: of the files in it, which are named by the ids.
         run: whose result it is; empty where all runs share it.
         shown: at first.
+        legend: meaning and colour of what it shows.
     """
 
     title: str
@@ -54,16 +60,26 @@ class Layer(NamedTuple):
     suffix: str
     run: str = ""
     shown: bool = True
+    legend: Sequence[tuple[str, Colour]] = ()
 
 
 class Row(NamedTuple):
-    """An image: its thumbnail as a ``data:`` address, and a value and its text in each column."""
+    """An image.
+
+    Attributes:
+        id: names its pictures.
+        thumbnail: a ``data:`` address.
+        size: width and height of the thumbnail.
+        values, texts: a value and its text in each column.
+        tiles: of its pictures, see ``tiles.tiling``.
+    """
 
     id: str
     thumbnail: str
-    size: tuple[int, int]  # width and height of the thumbnail
+    size: tuple[int, int]
     values: list[float | str | None]
     texts: list[str]
+    tiles: dict[str, int] | None = None
 
 
 class Plot(NamedTuple):
@@ -73,8 +89,7 @@ class Plot(NamedTuple):
         name: of the files that it is saved as.
         title: above it.
         spec: of Vega-Lite, with its data. A datum has ``row``, the number of an image; or
-            ``column``, ``low`` and ``high``, a range of values, the upper end included where
-            ``last`` is true.
+            ``column``, ``from`` and ``to``, the lowest and the highest of its images' values.
     """
 
     name: str
@@ -88,7 +103,8 @@ class Browser(NamedTuple):
     Attributes:
         what: the images, in the plural.
         folder: of the full pictures, relative to the page.
-        columns, rows, layers, runs, plots: see their classes; rows in the order shown at first.
+        columns, rows, layers, plots: see their classes; rows in the order shown at first.
+        runs: names; the first is the one whose columns are headed without its name.
         order: how they are ordered at first.
         total: number of images, of which the page may show fewer.
         rest: where the others are listed.
@@ -105,6 +121,10 @@ class Browser(NamedTuple):
     total: int
     rest: str
 
+    def heading(self, column: Column) -> str:
+        """Of a column in the table, where several runs have one."""
+        return ", ".join([column.heading, *({column.run} - {"", self.runs[0]})])
+
     @property
     def first(self) -> list[Row]:
         """The rows that can be read without the script."""
@@ -118,7 +138,7 @@ class Browser(NamedTuple):
             "layers": [
                 {**layer._asdict(), "folder": f"{quote(layer.folder)}/"} for layer in self.layers
             ],
-            "columns": [column.heading for column in self.columns],
+            "columns": [{"heading": column.heading, "run": column.run} for column in self.columns],
             "reason": next(
                 (place for place, column in enumerate(self.columns) if not column.numeric), -1
             ),
@@ -126,6 +146,7 @@ class Browser(NamedTuple):
             "step": FIRST_ROWS,
             "images": [
                 {"id": row.id, "file": quote(row.id, safe=""), "values": row.values}
+                | ({"tiles": row.tiles} if row.tiles else {})
                 | ({} if place < FIRST_ROWS else _later(row))
                 for place, row in enumerate(self.rows)
             ],
@@ -170,22 +191,31 @@ def histogram_plot(name: str, column: int, heading: str, values: Sequence[float]
         heading: of the column.
         values: of the images; NaN where one has none.
     """
-    known = np.array(values, float)
-    known = known[np.isfinite(known)]
+    # Of the very numbers that the rows have, so that a click shows as many as its bar counts.
+    known = np.array([value for value in map(finite, values) if value is not None])
     counts, edges = np.histogram(known, BINS) if len(known) else (np.array([]), np.array([]))
+    ends = np.append(0, np.cumsum(counts))
+    ordered = np.sort(known).tolist()
     data = [
         {
             "column": column,
-            "low": float(low),
-            "high": float(high),
-            "last": place == len(counts) - 1,
+            "low": float(edges[place]),
+            "high": float(edges[place + 1]),
+            "from": ordered[ends[place]],
+            "to": ordered[ends[place + 1] - 1],
             "images": int(count),
         }
-        for place, (low, high, count) in enumerate(zip(edges, edges[1:], counts, strict=False))
+        for place, count in enumerate(counts)
+        if count
     ]
     title = heading[0].upper() + heading[1:]
     spec = _spec(data, "bar", {"color": BLUE, "cursor": "pointer"}) | {
         "encoding": {
+            "opacity": _opacity(
+                1,
+                "chosen.column !== datum.column"
+                " || datum.from <= chosen.high && datum.to >= chosen.low",
+            ),
             # Vega-Lite would name the edges of all bars, one over the other.
             "x": _axis("low", title, {"bin": {"binned": True}, "axis": {"tickCount": 6}}),
             "x2": {"field": "high"},
@@ -211,9 +241,10 @@ def scatter_plot(
         if finite(first) is not None and finite(second) is not None
     ]
     headings = [heading[0].upper() + heading[1:] for heading, _ in (x, y)]
-    mark = {"color": ORANGE, "filled": True, "opacity": 0.75, "size": 50, "cursor": "pointer"}
+    mark = {"color": ORANGE, "filled": True, "size": 50, "cursor": "pointer"}
     spec = _spec(data, "point", mark) | {
         "encoding": {
+            "opacity": _opacity(0.75, "chosen.rows[datum.row]"),
             "x": _axis("x", headings[0], {"scale": {"zero": False, "nice": True}}),
             "y": _axis("y", headings[1], {"scale": {"zero": False, "nice": True}}),
             "tooltip": [
@@ -231,11 +262,17 @@ def _axis(field: str, title: str, extra: dict | None = None) -> dict:
     return {"field": field, "type": "quantitative", "title": title, **(extra or {})}
 
 
+def _opacity(usual: float, test: str) -> dict:
+    """Of a mark; ``chosen`` is null, or what the page's script says of the images shown."""
+    return {"condition": {"test": f"!chosen || {test}", "value": usual}, "value": FAINT}
+
+
 def _spec(data: list[dict], mark: str, properties: dict) -> dict:
     # The colour of the text around it, so that a plot can be read in dark mode as well.
     ink = {f"{part}Color": "currentColor" for part in ("label", "title", "domain", "tick")}
     return {
         "data": {"values": data},
+        "params": [{"name": "chosen", "value": None}],
         "mark": {"type": mark, **properties},
         "width": "container",
         "height": 190,

@@ -16,21 +16,32 @@ Colour = tuple[int, int, int]
 JPEG_QUALITY = 85
 
 
-def grey_levels(pixels: np.ndarray) -> np.ndarray:
+def grey_range(pixels: np.ndarray) -> tuple[float, float]:
+    """The percentiles 0.5 and 99.5 of an image (H, W) or (H, W, C) of any type."""
+    low, high = np.percentile(_shown_channels(pixels), [0.5, 99.5])
+    return float(low), float(high)
+
+
+def grey_levels(pixels: np.ndarray, ends: tuple[float, float] | None = None) -> np.ndarray:
     """An image with its percentiles 0.5 and 99.5 as black and white.
 
     Args:
         pixels: (H, W) or (H, W, C), any type.
+        ends: the numbers that become black and white, where the pixels are a part of an image.
 
     Returns:
         ``uint8``, (H, W) or (H, W, 3); colours keep their proportions. Two channels are red and
         green; of more than three, the first three are shown.
     """
-    if pixels.ndim == 3:
-        pixels = np.pad(pixels[:, :, :3], [(0, 0), (0, 0), (0, max(0, 3 - pixels.shape[2]))])
-    low, high = np.percentile(pixels, [0.5, 99.5])
-    scaled = (pixels.astype(np.float32) - low) / ((high - low) or 1)
+    low, high = ends or grey_range(pixels)
+    scaled = (_shown_channels(pixels).astype(np.float32) - low) / ((high - low) or 1)
     return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def _shown_channels(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim == 3:
+        return np.pad(pixels[:, :, :3], [(0, 0), (0, 0), (0, max(0, 3 - pixels.shape[2]))])
+    return pixels
 
 
 def write_jpeg(path: Path, picture: np.ndarray) -> None:

@@ -26,17 +26,17 @@ from maskmake.pages.html import render_page
 from maskmake.pages.pictures import (
     OUTLINE,
     grey_levels,
+    grey_range,
     outlined_thumbnail,
-    write_jpeg,
-    write_layer,
 )
+from maskmake.pages.tiles import LARGEST_FILE, tiling, write_full_picture
 from maskmake.runtime.errors import UserError
 
 TEMPLATE = Path(__file__).parent / "templates" / "review.html.j2"
-FULL_SIDE = 2048  # pixels; larger images are sampled
 SHOWN_REFUSED = 5  # sentences that are seen without a click
 IMAGE, MASK = "image", "mask"
-LAYERS = [Layer("Image", IMAGE, ".jpg"), Layer("Mask", MASK, ".png")]
+LEGEND = [("foreground", OUTLINE)]
+LAYERS = [Layer("Image", IMAGE, ".jpg"), Layer("Mask", MASK, ".png", legend=LEGEND)]
 
 EXPECTED_DICE, REASON = "expected Dice", "reason to look"
 
@@ -74,10 +74,9 @@ def write_review_page(
     for path, rows in groupby(by_file.itertuples(), key=lambda row: row.image):
         wanted = [row.id for row in rows]
         for id_, image, fault in _open(Path(path), wanted, names.get(path)):
-            mask = _sampled(_only(masks / f"{id_}.png")) > 0
-            picture = grey_levels(_sampled(image)) if image else mask * np.uint8(255)
-            write_jpeg(unfinished / IMAGE / f"{id_}.jpg", picture)
-            write_layer(unfinished / MASK / f"{id_}.png", mask, [OUTLINE])
+            file = _only(masks / f"{id_}.png")
+            picture = _write_image(unfinished / IMAGE / id_, image or file)
+            mask = _write_mask(unfinished / MASK / id_, file)
             small = outlined_thumbnail(picture, mask, side)
             looks[id_] = jpeg_uri(small), (small.shape[1], small.shape[0]), fault
     rmtree(pictures, ignore_errors=True)
@@ -86,7 +85,7 @@ def write_review_page(
     return render_page(
         TEMPLATE,
         "Masks of new images · maskmake",
-        _browser(review, shown, looks, pictures.name, off),
+        _browser(review, shown, looks, pictures.name, off) if len(shown) else None,
         count=len(review),
         off=off,
         refused=refused,
@@ -124,9 +123,31 @@ def _only(path: Path) -> ImageFile:
     return image
 
 
+def _write_image(stem: Path, image: ImageFile) -> np.ndarray:
+    """Write the picture of an image in full size; returns it sampled."""
+    height, width = image.shape[:2]
+    pixels = _sampled(image)
+    ends = grey_range(pixels)
+    picture = grey_levels(pixels, ends)
+    bands = (grey_levels(band, ends) for band in image.read())
+    write_full_picture(stem, (height, width), bands if tiling(height, width) else [picture])
+    return picture
+
+
+def _write_mask(stem: Path, mask: ImageFile) -> np.ndarray:
+    """Write the layer of a mask in full size; returns the mask sampled."""
+    height, width = mask.shape[:2]
+    sampled = _sampled(mask) > 0
+    bands = ((band > 0).view(np.uint8) for band in mask.read())
+    whole = [sampled.view(np.uint8)]
+    colours = [colour for _, colour in LEGEND]
+    write_full_picture(stem, (height, width), bands if tiling(height, width) else whole, colours)
+    return sampled
+
+
 def _sampled(image: ImageFile) -> np.ndarray:
-    """Every n-th row and column, at most ``FULL_SIDE`` of each; bands bound the memory."""
-    step = -(-max(image.shape[:2]) // FULL_SIDE)
+    """Every n-th row and column, at most ``LARGEST_FILE`` of each; bands bound the memory."""
+    step = -(-max(image.shape[:2]) // LARGEST_FILE)
     parts, row = [], 0
     for band in image.read():
         parts.append(band[-row % step :: step, ::step].copy())
@@ -142,7 +163,13 @@ def _browser(
     off: float | None,
 ) -> Browser:
     expected, share = shown["expected_mean_dice"].tolist(), shown["foreground"].tolist()
-    within = "" if off is None else f" ± {off:.2f}"
+    within, meaning = "", "How good the mask probably is, as the network sees it."
+    if off is not None:
+        within = f" ± {off:.3f}"
+        meaning += (
+            " The number after ± is how far it was off on the validation images, on average "
+            "(mean absolute error): the same number for each mask."
+        )
     reasons = [
         "; ".join(filter(None, [text if isinstance(text, str) else "", looks[id_][2]]))
         for id_, text in zip(shown["id"], shown["reason"], strict=True)
@@ -152,7 +179,13 @@ def _browser(
             row.id,
             *looks[row.id][:2],
             [finite(dice), reason, finite(part), row.height * row.width],
-            [f"{dice:.2f}{within}", reason, f"{100 * part:.1f} %", f"{row.height} × {row.width}"],
+            [
+                "–" if np.isnan(dice) else f"{dice:.3f}{within}",
+                reason,
+                f"{100 * part:.1f} %",
+                f"{row.height} × {row.width}",
+            ],
+            tiling(row.height, row.width),
         )
         for row, dice, part, reason in zip(
             shown.itertuples(), expected, share, reasons, strict=True
@@ -171,7 +204,7 @@ def _browser(
         what="masks",
         folder=folder,
         columns=[
-            Column(EXPECTED_DICE, "How good the mask probably is, as the network sees it."),
+            Column(EXPECTED_DICE, meaning),
             Column(REASON, "What is unusual.", numeric=False),
             Column("foreground", "Share of the mask."),
             Column("pixels", "Height × width."),

@@ -16,6 +16,7 @@ from maskmake.pages.browser import (
     scatter_plot,
     thumbnail_side,
 )
+from maskmake.pages.tiles import tiling
 from maskmake.report.inputs import ReportInputs, Run
 from maskmake.report.layers import LABEL, Look, Sources, layers, write_layers
 from maskmake.report.notes import far_below, with_mean
@@ -63,7 +64,8 @@ def browse_test_images(
     )
     ids = scores["id"].tolist()
     looks = list(write_layers(folder, sources, ids, thumbnail_side(len(ids)), processes))
-    columns, values, texts = _columns(scores, looks, runs, table.set_index("id").loc[ids])
+    sizes = table.set_index("id").loc[ids]
+    columns, values, texts = _columns(scores, looks, runs, sizes)
     places = [column.heading for column in columns]
     plots = []
     if len(ids) > 1:
@@ -82,9 +84,14 @@ def browse_test_images(
         folder=f"{Path(folder).parent.name}/{Path(folder).name}",
         columns=columns,
         rows=[
-            Row(id_, look.thumbnail, look.size, list(row), list(shown))
-            for id_, look, row, shown in zip(
-                ids, looks, zip(*values, strict=True), zip(*texts, strict=True), strict=True
+            Row(id_, look.thumbnail, look.size, list(row), list(shown), tiling(*size))
+            for id_, look, row, shown, size in zip(
+                ids,
+                looks,
+                zip(*values, strict=True),
+                zip(*texts, strict=True),
+                sizes[["height", "width"]].itertuples(index=False),
+                strict=True,
             )
         ],
         layers=layers(list(runs)),
@@ -119,21 +126,25 @@ def _columns(
             continue
         heading = HEADINGS.get(key, EXPECTED_HEADING)
         meaning = meanings.get(key, "What the network expects of its own mask, without a label.")
-        add(Column(heading, meaning), scores[key], [number(value, 3) for value in scores[key]])
+        add(
+            Column(heading, meaning, run=best),
+            scores[key],
+            [number(value, 3) for value in scores[key]],
+        )
     for name, run in list(runs.items())[1:]:
         others = scores["id"].map(with_mean(run.per_image).set_index("id")[headline])
-        heading = f"{HEADINGS[headline]}, {name}"
-        add(Column(heading, f"Of the run {name}."), others, [number(value, 3) for value in others])
-    for heading, key in (("objects, label", LABEL), ("objects, mask", best)):
+        column = Column(HEADINGS[headline], f"Of the run {name}.", run=name)
+        add(column, others, [number(value, 3) for value in others])
+    for heading, key, whose in (("objects, label", LABEL, ""), ("objects, mask", best, best)):
         counts = [look.objects[key] for look in looks]
-        add(Column(heading), counts, [number(count, 0) for count in counts])
+        add(Column(heading, run=whose), counts, [number(count, 0) for count in counts])
     shares = rows["foreground"].tolist()
     add(Column("foreground", "Share of the label."), shares, list(map(percent, shares)))
     areas = (rows["height"] * rows["width"]).tolist()
     sizes = [f"{row.height} × {row.width}" for row in rows.itertuples()]
     add(Column("pixels", "Height × width."), areas, sizes)
     reasons = image_reasons(scores, looks, shares, best, headline)
-    add(Column(REASON, "What is unusual.", numeric=False), reasons, reasons)
+    add(Column(REASON, "What is unusual.", numeric=False, run=best), reasons, reasons)
     found.insert(1, found.pop())
     columns, values, texts = map(list, zip(*found, strict=True))
     return columns, values, texts

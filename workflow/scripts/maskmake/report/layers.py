@@ -1,6 +1,6 @@
 """The full pictures of test images, which the viewer of the page shows as layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from shutil import rmtree
@@ -16,8 +16,15 @@ from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import PixelStore, open_images, open_labels
 from maskmake.data.tables import read_index
 from maskmake.pages.browser import Layer, jpeg_uri
-from maskmake.pages.pictures import OUTLINE, outlined_thumbnail, write_jpeg, write_layer
-from maskmake.report.pictures import FALSE, MISSED, full_size, stretched
+from maskmake.pages.pictures import (
+    OUTLINE,
+    Colour,
+    grey_levels,
+    grey_range,
+    outlined_thumbnail,
+)
+from maskmake.pages.tiles import LARGEST_FILE, row_bands, write_full_picture
+from maskmake.report.pictures import FALSE, MISSED
 from maskmake.runtime.processes import map_in_order
 
 IMAGE, LABEL, PROBABILITY, MASK, ERRORS = "image", "label", "probability", "mask", "errors"
@@ -26,6 +33,13 @@ TITLES |= {ERRORS: "Errors"}
 
 LABEL_COLOUR = (240, 228, 66)  # yellow of Okabe and Ito
 IGNORED_COLOUR = (128, 128, 128)
+
+# What the values 1, 2 ... of a layer mean, and their colours.
+LEGENDS: dict[str, list[tuple[str, Colour]]] = {
+    LABEL: [("ignored", IGNORED_COLOUR), ("foreground", LABEL_COLOUR)],
+    MASK: [("foreground", OUTLINE)],
+    ERRORS: [("missed", MISSED), ("false", FALSE)],
+}
 
 BATCH = 16  # images that a process is given at once
 # To start a process takes as long as some 200 images of 256 x 256 pixels.
@@ -64,7 +78,7 @@ def layers(runs: Sequence[str]) -> list[Layer]:
     """What the viewer shows: the lowest layer first."""
     return [
         Layer(TITLES[IMAGE], IMAGE, ".jpg"),
-        Layer(TITLES[LABEL], LABEL, ".png", shown=False),
+        Layer(TITLES[LABEL], LABEL, ".png", shown=False, legend=LEGENDS[LABEL]),
         *(
             Layer(
                 TITLES[kind],
@@ -72,6 +86,7 @@ def layers(runs: Sequence[str]) -> list[Layer]:
                 ".jpg" if kind == PROBABILITY else ".png",
                 run,
                 shown=kind == ERRORS,
+                legend=LEGENDS.get(kind, ()),
             )
             for run in runs
             for kind in (PROBABILITY, MASK, ERRORS)
@@ -114,30 +129,54 @@ def _stores(images: str, labels: str, index: str) -> tuple[PixelStore, PixelStor
 
 def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     images, labels = _stores(str(sources.images), str(sources.labels), str(sources.table))
-    picture = stretched(images[image_id], full_size)
-    label = full_size(np.asarray(labels[image_id]))
-    write_jpeg(folder / IMAGE / f"{image_id}.jpg", picture)
-    kinds = np.zeros(label.shape, np.uint8)
-    kinds[label == 1], kinds[label == IGNORED] = 1, 2
-    write_layer(folder / LABEL / f"{image_id}.png", kinds, [LABEL_COLOUR, IGNORED_COLOUR])
-    objects = {LABEL: _count(label, sources.objects)}
+    image, label = images[image_id], np.asarray(labels[image_id])
+    bands = row_bands(*label.shape)
+    seen, known = _sampled(image), _sampled(label)
+    ends = grey_range(seen)
+
+    picture = grey_levels(seen, ends)
+    large = (grey_levels(np.asarray(image[band]), ends) for band in bands)
+
+    def write(layer: str, kind: str, parts: Iterable[np.ndarray]) -> None:
+        # Where there are no colours, JPEG: half the bytes of PNG, in an eighth of the time.
+        colours = [colour for _, colour in LEGENDS.get(kind, [])] or None
+        write_full_picture(folder / layer / image_id, label.shape, parts, colours)
+
+    write(IMAGE, IMAGE, [picture] if len(bands) == 1 else large)
+    # The foreground is the higher value, which stays in a lower resolution.
+    kinds = (_kinds(label[band] == IGNORED, label[band] == 1) for band in bands)
+    write(LABEL, LABEL, kinds)
+    objects = {LABEL: _count(known, sources.objects)}
     first = None
     for run, paths in sources.runs.items():
-        mask = full_size(read_pixels(paths["masks"] / f"{image_id}.png")) > 0
-        probability = full_size(read_pixels(paths["probability"] / f"{image_id}.png"))
-        # Half the bytes of a PNG, in an eighth of the time.
-        write_jpeg(folder / f"{PROBABILITY}-{run}" / f"{image_id}.jpg", probability)
-        write_layer(folder / f"{MASK}-{run}" / f"{image_id}.png", mask, [OUTLINE])
-        errors = (mask & (label == 0)) * np.uint8(2)
-        errors[~mask & (label == 1)] = 1
-        write_layer(folder / f"{ERRORS}-{run}" / f"{image_id}.png", errors, [MISSED, FALSE])
-        objects[run] = _count(where_labelled(mask, label), sources.objects)
-        first = mask if first is None else first
+        mask = read_pixels(paths["masks"] / f"{image_id}.png") > 0
+        probability = read_pixels(paths["probability"] / f"{image_id}.png")
+        write(f"{PROBABILITY}-{run}", PROBABILITY, (probability[band] for band in bands))
+        write(f"{MASK}-{run}", MASK, (mask[band].view(np.uint8) for band in bands))
+        kinds = (
+            _kinds(~mask[band] & (label[band] == 1), mask[band] & (label[band] == 0))
+            for band in bands
+        )
+        write(f"{ERRORS}-{run}", ERRORS, kinds)
+        found = _sampled(mask)
+        objects[run] = _count(where_labelled(found, known), sources.objects)
+        first = found if first is None else first
     small = outlined_thumbnail(picture, first, side)
-    inside = label == (sources.objects == "foreground")
+    inside = known == (sources.objects == "foreground")
     border = inside & ~ndimage.binary_erosion(inside, border_value=1)
     size = (small.shape[1], small.shape[0])
     return Look(jpeg_uri(small), size, objects, int(inside.sum()), int(border.sum()))
+
+
+def _kinds(ones: np.ndarray, twos: np.ndarray) -> np.ndarray:
+    """``uint8``, 1 and 2 where either is true, and else 0."""
+    return ones.view(np.uint8) + 2 * twos.view(np.uint8)
+
+
+def _sampled(pixels: np.ndarray) -> np.ndarray:
+    """Every n-th row and column, at most ``LARGEST_FILE`` of each, which bounds the memory."""
+    step = -(-max(pixels.shape[:2]) // LARGEST_FILE)
+    return np.asarray(pixels[::step, ::step])
 
 
 def _count(label: np.ndarray, objects: ObjectName) -> int:

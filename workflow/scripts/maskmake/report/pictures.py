@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,6 @@ from maskmake.runtime.files import read_array
 
 PICTURE_SIDE = 384  # pixels; a picture is at most this high and wide
 SAMPLED_SIDE = 4 * PICTURE_SIDE  # pixels are averaged from at most so many rows and columns
-
-FULL_SIDE = 4096  # pixels; larger images are sampled for the viewer
 
 MISSED = (213, 94, 0)  # label foreground, mask background
 FALSE = (0, 114, 178)  # label background, mask foreground
@@ -156,26 +154,17 @@ def sampled(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(pixels[::step, ::step])
 
 
-def full_size(pixels: np.ndarray) -> np.ndarray:
-    """Every n-th row and column, at most ``FULL_SIDE`` of each."""
-    step = -(-max(pixels.shape[:2]) // FULL_SIDE)
-    return np.asarray(pixels[::step, ::step])
-
-
-def stretched(
-    pixels: np.ndarray, sample: Callable[[np.ndarray], np.ndarray] = sampled
-) -> np.ndarray:
+def stretched(pixels: np.ndarray) -> np.ndarray:
     """Picture of an image: its percentiles 0.5 and 99.5 become black and white.
 
     Args:
         pixels: (H, W) or (H, W, C), any type.
-        sample: bounds the number of rows and columns.
 
     Returns:
         ``uint8``, sampled, (h, w) or (h, w, 3); colours keep their proportions. Two channels are
         red and green; of more than three, the first three are shown.
     """
-    return grey_levels(sample(pixels))
+    return grey_levels(sampled(pixels))
 
 
 def thumbnail(picture: np.ndarray) -> np.ndarray:
