@@ -58,7 +58,7 @@ def test_the_loss_is_named_whole():
     [
         ({"images": "data/cells"}, "data/cells"),
         ({"table": "data/pairs.csv"}, "data/pairs.csv"),
-        ({"synthesis": {"images": 4}}, "dataset.synthesis"),
+        ({"synthesis": {"images": 4, "kind": "cracks"}}, "synthetic cracks"),
         ({"download": {"url": "https://a.org/set/"}}, "https://a.org/set/image"),
         ({"storage": {"images": "s3://a/b", "labels": "s3://a/c"}}, "s3://a/b"),
         (

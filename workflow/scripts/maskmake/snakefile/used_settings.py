@@ -73,6 +73,8 @@ def named_places(dataset: dict) -> dict[str, str]:
     Args:
         dataset: the section of the configuration.
     """
+    if drawn := dataset["synthesis"]:
+        return dict.fromkeys(("images", "labels"), f"synthetic {drawn['kind']}")
     return {
         kind: names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
         for kind, names in places(dataset).items()
