@@ -38,6 +38,20 @@ def places(section: dict) -> dict[str, list[str]]:
     return found
 
 
+def named_places(dataset: dict) -> dict[str, str]:
+    """Where the images and the labels of a data set come from, each in a few words.
+
+    Args:
+        dataset: the section of the configuration.
+    """
+    if drawn := dataset["synthesis"]:
+        return dict.fromkeys(("images", "labels"), f"synthetic {drawn['kind']}")
+    return {
+        kind: names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
+        for kind, names in places(dataset).items()
+    }
+
+
 def folder_name(place: str) -> str:
     """A name for a folder of results, after the last part of a path.
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from maskmake.data.data_source import named_places
 from maskmake.report.inputs import Run
 from maskmake.report.layers import LABEL, Look
 from maskmake.report.sentences import objects_of
 from maskmake.report.terms import HEADINGS, SCORE_TERMS, counted, duration, number, percent
 from maskmake.scores.scorecard import headline_score
-from maskmake.snakefile.used_settings import named_places
 
 MATTERING = 6
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from maskmake.data.data_source import places
+from maskmake.data.data_source import named_places
 from maskmake.network.settings import AUTO
 
 CHOSEN_BY_PLAN = "chosen by the plan (see Settings)"
@@ -65,20 +65,6 @@ def used_decision(path: str) -> dict[str, Any]:
 def free_thresholds(path: str) -> list[float]:
     """The lowest and the highest threshold that ``specks.json`` has; empty without the file."""
     return _read(path).get("free_thresholds", [])
-
-
-def named_places(dataset: dict) -> dict[str, str]:
-    """Where the images and the labels of a data set come from, each in a few words.
-
-    Args:
-        dataset: the section of the configuration.
-    """
-    if drawn := dataset["synthesis"]:
-        return dict.fromkeys(("images", "labels"), f"synthetic {drawn['kind']}")
-    return {
-        kind: names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
-        for kind, names in places(dataset).items()
-    }
 
 
 def _used_training(settings: dict, run: str, plan: str) -> dict[str, Any]:
