@@ -16,6 +16,8 @@ from maskmake.data.pair_facts import count_small_objects
 from maskmake.runtime.processes import map_in_order
 
 SIDE, COUNT = 96, 10
+# Without it no program opens a picture that was saved from the page; nothing is asked for there.
+NAMESPACE = r"http(://|%3A//|%3A%2F%2F)www\.w3\.org(/|%2F)2000(/|%2F)svg"
 
 
 def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -249,7 +251,7 @@ def test_the_page_shows_every_pair_offenders_first(discs):
     Path("images/5.png").write_bytes(b"no image")
     page = page_of(audit())
     assert page.count('src="data:image/jpeg;base64,') == COUNT - 1
-    assert not re.search(r'(src|href)="?http', page) and "<script" not in page
+    assert "http" not in re.sub(NAMESPACE, "", page) and "<script" not in page
     first = page.index('class="pairs"')
     assert page.index('alt="3 with', first) < page.index('alt="0 with', first)
     for card in ('<span class="badge">fault</span> images/5.png', "<dt>what to do</dt>"):

@@ -40,21 +40,6 @@ def build(decoder, encoder, seed=1):
     return network
 
 
-def probabilities(network, tiles):
-    return expit(np.asarray(network(tiles, training=False)))
-
-
-def rounding(network):
-    """How far Keras is from itself at the largest size: images in a batch against each alone.
-
-    Both are the same sums in another order. With random weights the logits of some networks reach
-    60 there, and their rounding 1e-4 of a probability.
-    """
-    tiles = tiles_of(3, *SIDES[-1])
-    alone = np.concatenate([probabilities(network, tile[None]) for tile in tiles])
-    return np.abs(probabilities(network, tiles) - alone).max()
-
-
 def largest_difference(folds, path):
     """Between the probabilities of Keras and ONNX, at four sizes and two batches."""
     network = mean_network(folds)
@@ -97,5 +82,4 @@ def test_the_mean_of_an_ensemble(tmp_path):
 )
 def test_each_encoder(row, tmp_path):
     network = build(row.decoder, row.encoder)
-    difference = largest_difference([network], tmp_path / "model.onnx")
-    assert difference < max(CLOSE, 5 * rounding(network))
+    assert largest_difference([network], tmp_path / "model.onnx") < CLOSE

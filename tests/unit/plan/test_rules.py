@@ -161,7 +161,7 @@ def test_too_little_memory_for_the_smallest_batch_is_told_in_a_sentence():
         r"train.batch: even 2 patches of 128 x 128 pixels may need 2.2 GiB, and the processor has"
     )
     with pytest.raises(UserError, match=told):
-        plan(machine=Machine(0, 2 * GIB + 1))
+        plan(machine=Machine(0, 2 * GIB))
 
 
 @pytest.mark.parametrize(
