@@ -86,6 +86,6 @@ def two_convolutions(monkeypatch):
     """What ``train_fold`` builds in place of a U-Net, which takes most of a minute to compile."""
     from trainer import small_network  # which imports Keras
 
-    from maskmake.train import training
+    from maskmake.train import engine
 
-    monkeypatch.setattr(training, "build_network", small_network)
+    monkeypatch.setattr(engine, "build_network", small_network)

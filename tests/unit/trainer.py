@@ -19,7 +19,7 @@ import keras
 from maskmake.network.device import select_device
 from maskmake.network.settings import TrainSettings
 from maskmake.runtime.log import job
-from maskmake.train import checkpoints, training
+from maskmake.train import checkpoints, engine, training
 
 
 def small_network(*arguments, scale, offset, precision, encoder_weights=None):
@@ -48,7 +48,7 @@ def train(settings, fold, code, inputs, outputs, at_file, number, largest):
     log = str(paths[1]["model"].with_suffix(".log"))
     with job(SimpleNamespace(log=[log], rule="train_fold")):
         select_device("tensorflow", 0, log)
-        training.build_network = small_network
+        engine.build_network = small_network
         checkpoints.WRITING_SHARE = 1  # the state of every epoch, however long its file takes
         send_at(at_file, number)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))

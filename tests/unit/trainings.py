@@ -20,6 +20,7 @@ SETTINGS = TrainSettings(
     minutes=None,
     loss="bce_dice",
     neighbour_loss=0,
+    deep_supervision=False,
     optimizer="adamw",
     learning_rate=1e-3,
     schedule="cosine",

@@ -451,6 +451,11 @@ FAULTS = {
         "runs: {a: {train: {architecture: PSPNet, patch: 32}}}",
         "runs.a.train.patch: found 32; PSPNet needs a multiple of 96; write 96",
     ),
+    "levels that pspnet lacks": (
+        "runs: {a: {train: {architecture: PSPNet, patch: 96, deep_supervision: true}}}",
+        "runs.a.train.deep_supervision: found true; PSPNet has a single level to predict from; "
+        "write false or choose Unet, Linknet or FPN",
+    ),
     "weights without a checksum": (
         "train: {encoder_weights: imagenet, encoder: mobilenet}",
         "train.encoder_weights: found imagenet, but there are no weights with a checksum for the "

@@ -33,14 +33,14 @@ def an_engine():
     nothing = SimpleNamespace(variables=[])
     seeds = SimpleNamespace(state=keras.Variable(0, dtype="int32"))
     return SimpleNamespace(
-        network=SimpleNamespace(variables=[variable]), optimizer=nothing, seeds=seeds
+        trained=SimpleNamespace(variables=[variable]), optimizer=nothing, seeds=seeds
     )
 
 
 def run_epochs(state, engine, losses, history, clock, epoch_seconds):
     for loss in losses:
         epoch = len(history) + 1
-        engine.network.variables[0].assign(float(epoch))
+        engine.trained.variables[0].assign(float(epoch))
         clock.now += epoch_seconds
         history.append({"epoch": epoch, "val_loss": float(loss)})
         state.save(engine, history)
@@ -71,10 +71,10 @@ def test_the_best_epoch_is_there_whatever_was_written_last(tmp_path, monkeypatch
     state, engine = State(tmp_path, {}), an_engine()
     resumed = state.restore(engine)
     assert 2.0 * (17 - len(resumed)) <= 20 * 2 * writing, "at most two states at a time"
-    assert float(engine.network.variables[0]) == len(resumed)
+    assert float(engine.trained.variables[0]) == len(resumed)
     assert resumed == history[: len(resumed)]
     run_epochs(state, engine, losses[len(resumed) :], resumed, clock, epoch_seconds=2.0)
 
     state.restore_best(engine, resumed)
-    assert float(engine.network.variables[0]) == best_row(resumed)["epoch"] == losses.argmin() + 1
+    assert float(engine.trained.variables[0]) == best_row(resumed)["epoch"] == losses.argmin() + 1
     assert len(list(state.folder.glob("epoch-*"))) <= 4

@@ -28,7 +28,7 @@ from pathlib import Path
 from maskmake.network.device import select_device
 select_device("jax", 0, os.devnull)
 import keras
-from maskmake.train import training
+from maskmake.train import engine, training
 from maskmake.network.settings import TrainSettings
 
 def build_network(*arguments, scale, offset, precision, encoder_weights=None):
@@ -38,7 +38,7 @@ def build_network(*arguments, scale, offset, precision, encoder_weights=None):
     x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(x)))
     return keras.Model(images, layers.Conv2D(1, 3, padding="same")(x))
 
-training.build_network = build_network
+engine.build_network = build_network
 settings, inputs, *runs = json.loads(sys.argv[1])
 
 def train(run, state=training.State):

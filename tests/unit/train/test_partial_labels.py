@@ -8,8 +8,8 @@ import pytest
 from trainings import SETTINGS
 
 from maskmake.data.labels import IGNORED
+from maskmake.train.engine import Engine
 from maskmake.train.losses import LOSSES
-from maskmake.train.training import Engine
 
 SHAPE = (SETTINGS.batch, SETTINGS.patch, SETTINGS.patch)
 

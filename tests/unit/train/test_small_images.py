@@ -15,9 +15,9 @@ from maskmake.data.pixel_store import offsets_of, open_images, open_labels
 from maskmake.data.synthesis import synthesize
 from maskmake.network.settings import AugmentationSettings
 from maskmake.runtime.files import write_csv, write_json
+from maskmake.train.engine import Engine
 from maskmake.train.losses import LOSSES
 from maskmake.train.patches import PatchSource
-from maskmake.train.training import Engine
 
 pytestmark = pytest.mark.long
 

@@ -18,12 +18,13 @@ from maskmake.data.splits import fold_ids
 from maskmake.network.networks import build_network
 from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings, TrainSettings
 from maskmake.runtime.errors import UserError
-from maskmake.train import checkpoints, training
+from maskmake.train import checkpoints, engine, training
 from maskmake.train.callbacks import Recorder
+from maskmake.train.engine import Engine
 from maskmake.train.optimizers import build_optimizer
 from maskmake.train.patches import FixedPatches, PatchSource
 from maskmake.train.preprocessing import normalization_of, std_of
-from maskmake.train.training import Engine, State, _state_key
+from maskmake.train.training import State, _state_key
 
 pytestmark = pytest.mark.long
 
@@ -39,7 +40,7 @@ def assert_same_training(first, second):
 def two_convolutions():
     """A small network in all trainings but one, since a U-Net takes most of a minute to trace."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "build_network", small_network)
+        patch.setattr(engine, "build_network", small_network)
         yield
 
 
@@ -62,7 +63,7 @@ def averaged(dataset, tmp_path_factory):
 # A small network twice is test_killed_once_in_every_job.
 @pytest.mark.slow
 def test_the_same_settings_give_the_same_network(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "build_network", build_network)
+    monkeypatch.setattr(engine, "build_network", build_network)
     settings = replace(SETTINGS, epochs=1, guard=False)
     first, second = (train(dataset, tmp_path / name, settings) for name in ("first", "second"))
     assert_same_training(first, second)
@@ -208,7 +209,7 @@ def still_network(*arguments, scale, offset, precision, encoder_weights=None):
 
 
 def test_a_training_out_of_patience_stops_for_good(dataset, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(training, "build_network", still_network)
+    monkeypatch.setattr(engine, "build_network", still_network)
     settings = replace(SETTINGS, learning_rate=0.0, patience=1, guard=False)
     blocked = outputs_in(tmp_path)["training"]
     blocked.mkdir()  # so that it ends after its last epoch without its outputs

@@ -134,6 +134,7 @@ class TrainSettings:
     minutes: float | None
     loss: str
     neighbour_loss: float
+    deep_supervision: bool
     optimizer: str
     learning_rate: float
     schedule: str

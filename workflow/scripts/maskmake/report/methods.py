@@ -55,8 +55,6 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     used: Mapping = training["settings"]
     versions, decision = training["versions"], best.decision
     roles = table["role"].value_counts()
-    weight = used.get("neighbour_loss", 0)
-    neighbours = f" and {weight:g} times that of the worst neighbours" if weight else ""
     levels = number(decision["threshold"], 3)
     if decision["upper"] is not None:
         levels += f", and {number(decision['upper'], 3)} for the seeds of objects"
@@ -71,7 +69,7 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
         f"was trained on {counted(int(roles.get('train', 0)), 'image')} for "
         f"{counted(len(best.histories[0]), 'epoch')} of {counted(used['steps'], 'step')}, with "
         f"batches of {used['batch']} patches of {used['patch']} × {used['patch']} pixels and the "
-        f"loss {used['loss']}{neighbours}{_optimizer(used)}{_seeds(best)}.{_augmentation(used)} "
+        f"loss {_loss(used)}{_optimizer(used)}{_seeds(best)}.{_augmentation(used)} "
         f"The epoch, the threshold ({levels}) and the "
         f"smallest sizes (objects {decision['min_object']}, holes {decision['min_hole']} pixels) "
         f"were chosen on validation images.{mean if several > 1 else ''}"
@@ -79,6 +77,13 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
         f"{counted(int(roles.get('test', 0)), 'test image')} took no part in any choice; intervals "
         "are 95 % bootstrap intervals over the test images."
     )
+
+
+def _loss(used: Mapping) -> str:
+    weight = used.get("neighbour_loss", 0)
+    neighbours = f" and {weight:g} times that of the worst neighbours" if weight else ""
+    deep = " with deep supervision" if used.get("deep_supervision") else ""
+    return f"{used['loss']}{neighbours}{deep}"
 
 
 def _optimizer(used: Mapping) -> str:

@@ -21,6 +21,7 @@ def train_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
         overlays: the section ``runs`` as the user wrote it.
     """
     yield from _patch_faults(runs, overlays)
+    yield from _level_faults(runs, overlays)
     yield from _length_faults(runs, overlays)
     yield from _weights_faults(runs, overlays)
     yield from _gpu_faults(runs, overlays)
@@ -39,6 +40,17 @@ def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
             f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_MULTIPLE}; write "
             f"{joined(near, 'or')}",
         )
+
+
+def _level_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
+    for name, train in runs.items():
+        if train["architecture"] == "PSPNet" and train["deep_supervision"]:
+            section = _section(name, overlays, {"architecture", "deep_supervision"})
+            yield Fault(
+                (f"{section}.deep_supervision", "train.deep_supervision", "train.architecture"),
+                f"{section}.deep_supervision: found true; PSPNet has a single level to predict "
+                "from; write false or choose Unet, Linknet or FPN",
+            )
 
 
 def _length_faults(runs: dict, overlays: dict) -> Iterator[Fault]:

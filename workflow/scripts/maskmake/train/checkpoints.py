@@ -123,7 +123,7 @@ class State:
 
 def variables_of(engine: keras.Model) -> list[keras.Variable]:
     """Everything that training changes: weights, optimiser and random state."""
-    return [*engine.network.variables, *engine.optimizer.variables, engine.seeds.state]
+    return [*engine.trained.variables, *engine.optimizer.variables, engine.seeds.state]
 
 
 def _epoch_of(path: Path) -> int:

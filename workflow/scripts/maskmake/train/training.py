@@ -1,4 +1,4 @@
-"""Training of one network: the engine, and the steps from the data of a fold to its model."""
+"""Training of one network: the steps from the data of a fold to its model."""
 
 import hashlib
 import os
@@ -23,9 +23,9 @@ from maskmake.data.object_class import ObjectName
 from maskmake.data.pixel_store import open_images, open_labels
 from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import read_index, read_splits
-from maskmake.network.device import describe_device, device_kind, resolve_precision, shard, uses_xla
+from maskmake.network.device import describe_device, device_kind, resolve_precision, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
-from maskmake.network.networks import build_network, save_network
+from maskmake.network.networks import save_network
 from maskmake.network.settings import NetworkSettings, TrainingRecord, TrainSettings
 from maskmake.runtime.files import writable_array, write_json
 from maskmake.runtime.log import logger
@@ -35,129 +35,14 @@ from maskmake.train.augmentation import augment
 from maskmake.train.border_weights import with_border_weights
 from maskmake.train.callbacks import Curves, Progress, Recorder
 from maskmake.train.checkpoints import State
-from maskmake.train.collapse import CollapseWatch, PixelStatistics, preflight
+from maskmake.train.collapse import CollapseWatch, preflight
 from maskmake.train.duration import set_length, with_length
-from maskmake.train.losses import LOSSES, with_worst_neighbours
-from maskmake.train.optimizers import build_optimizer, exchange_averages
+from maskmake.train.engine import WHOLE, Engine, build_engine, split_ignored
+from maskmake.train.optimizers import exchange_averages
 from maskmake.train.patches import FixedPatches, PatchSource, cut_ahead, random_batches
-from maskmake.train.preprocessing import normalization_of, preprocessing_of, std_of
-
-# An interpolated pixel is labelled if this share of it is; 1 but for rounding.
-WHOLE = 0.999
+from maskmake.train.preprocessing import preprocessing_of, std_of
 
 SAMPLES = 6  # augmented patches that are kept for the user to see
-
-
-class Engine(keras.Model):
-    """A network with augmentation and loss inside its compiled training step.
-
-    Its input is a batch (B, H, W, C + K) of raw pixel values; the last channels are the label and
-    what the loss needs besides. Its output is (B, H, W, 1 + K): logits and those channels after
-    augmentation. So image and label are changed together on the device, and the host only cuts
-    patches.
-
-    Args:
-        network: to be trained.
-        settings: of the run.
-        std: standard deviation of the training images for each channel.
-        partial: whether labels have ignored pixels. Then the output has a channel more, the last
-            one: 1 where a pixel is labelled, and 0 where it is not or comes from one that is not.
-    """
-
-    def __init__(
-        self, network: keras.Model, settings: TrainSettings, std: np.ndarray, partial: bool = False
-    ):
-        super().__init__()
-        self.network = network
-        self._settings = settings
-        self._std = np.asarray(std, "float32")
-        self._partial = partial
-        self.seeds = keras.random.SeedGenerator(settings.seed)
-        self._loss = LOSSES[settings.loss]
-        if settings.neighbour_loss:
-            self._loss = with_worst_neighbours(self._loss, settings.neighbour_loss)
-        self._statistics = PixelStatistics()
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole training."""
-        return int(ops.convert_to_numpy(self.optimizer.length))
-
-    @property
-    def steps_done(self) -> int:
-        """Steps so far."""
-        return int(ops.convert_to_numpy(self.optimizer.iterations))
-
-    def call(self, batch, training=False):
-        batch = ops.cast(batch, "float32")
-        channels = self._std.size
-        images, labels = batch[..., :channels], batch[..., channels:]
-        if self._partial:
-            labels = split_ignored(labels)
-        if training:
-            side = self._settings.patch
-            fixed = (self._settings.batch, side, side)
-            images = ops.reshape(images, (*fixed, channels))
-            labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
-            changes = self._settings.augmentation
-            images, labels = augment(images, labels, changes, self._std, self.seeds, self._partial)
-            if self._partial:
-                labels = ops.concatenate([labels[..., :-1], _whole(labels[..., -1:])], axis=-1)
-            images, labels = shard(images), shard(labels)
-        return ops.concatenate([self.network(images, training=training), labels], axis=-1)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        logits, labels, *others = ops.split(y_pred, y_pred.shape[-1], axis=-1)
-        labelled = others.pop() if self._partial else None
-        labels = labels * self._settings.label_scale
-        return self._loss(labels, logits, *others, labelled=labelled)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        labelled = y_pred[..., -1:] if self._partial else None
-        self._statistics.update_state(y_pred[..., 1:2], y_pred[..., :1], labelled)
-        return self.get_metrics_result()
-
-
-def split_ignored(labels):
-    """Labels (B, H, W, K), of which the first channel may be ``IGNORED``, with one channel more.
-
-    The first channel is then 0 or 1, and the last one 1 where it was labelled and otherwise 0. The
-    others are 0 where it was not, so that interpolation mixes nothing of them into labelled pixels.
-    """
-    first = labels[..., :1]
-    foreground = ops.cast(ops.equal(first, 1), "float32")
-    labelled = ops.cast(ops.not_equal(first, IGNORED), "float32")
-    return ops.concatenate([foreground, labels[..., 1:] * labelled, labelled], axis=-1)
-
-
-def _whole(labelled):
-    """1 for pixels that were interpolated from labelled ones alone, and otherwise 0."""
-    return ops.cast(labelled > WHOLE, "float32")
-
-
-def build_engine(
-    settings: TrainSettings,
-    plan: Plan,
-    precision: str,
-    partial: bool,
-    encoder_weights: Path | None = None,
-) -> Engine:
-    """The engine of a run, compiled, with all its variables at their seeded starting values."""
-    keras.utils.set_random_seed(settings.seed)
-    network = build_network(
-        settings.architecture,
-        settings.encoder,
-        settings.encoder_weights is not None,
-        plan["channels"],
-        settings.patch,
-        **normalization_of(settings, plan),
-        precision=precision,
-        encoder_weights=encoder_weights,
-    )
-    engine = Engine(network, settings, std_of(settings, plan), partial)
-    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
-    engine.optimizer.build(network.trainable_variables)
-    return engine
 
 
 def train_fold(
