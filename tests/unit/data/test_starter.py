@@ -7,6 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from maskmake.data import starter
 from maskmake.data.audit import audit_dataset
 from maskmake.data.starter import configuration, describe, look_at
 from maskmake.runtime.errors import UserError
@@ -128,3 +129,28 @@ def test_foreground_is_proposed_where_the_labels_need_it(corners, foreground):
         section["images"], section["labels"], foreground=section.get("foreground", "auto")
     )
     assert found.faults == []
+
+
+@pytest.mark.parametrize(
+    ("count", "gpus", "active", "named"),
+    [(12, ["one"], True, True), (12, [], False, True), (4, ["one"], False, False)],
+)
+def test_few_images_get_folds_where_a_gpu_makes_them_cheap(monkeypatch, count, gpus, active, named):
+    monkeypatch.setattr(starter, "visible_gpus", lambda: gpus)
+    for number in range(count):
+        save(f"data/image/{number}.png", number)
+        save(f"data/label/{number}.png")
+    text = configuration(look_at("data"), "mine", ["found"])
+    assert yaml.safe_load(text).get("split") == ({"folds": 3} if active else None)
+    assert ("folds: 3" in text) is named
+
+
+def test_folders_that_say_the_roles_get_no_folds(monkeypatch):
+    monkeypatch.setattr(starter, "visible_gpus", lambda: ["one"])
+    for number in range(12):
+        role = ("train", "val", "test")[number % 3]
+        save(f"data/{role}/image/{number}.png", number)
+        save(f"data/{role}/label/{number}.png")
+    text = configuration(look_at("data"), "mine", ["found"])
+    assert "split" not in yaml.safe_load(text)
+    assert "folds: 3" not in text

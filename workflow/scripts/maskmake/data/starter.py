@@ -19,11 +19,14 @@ from maskmake.data.object_masks import read_label_files
 from maskmake.data.pair_table import NEEDED
 from maskmake.data.pairing import Pair, find_pairs
 from maskmake.runtime.errors import UserError, printable
+from maskmake.runtime.gpus import visible_gpus
 
 MOST_FILES = 50_000  # that are looked at
 MOST_PLACES = 8
 SHOWN = 5  # images and labels that are read
 FEW_NAMES = 6  # file names that return in every folder of a sample
+# So few pairs that a validation part costs much of them, and enough to be divided by three.
+FEW_PAIRS = range(10, 101)
 
 LABEL = re.compile(r"mask|label|seg|truth|annot|target|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
 IMAGE = re.compile(r"image|img|raw|input|photo|(?<![a-z])im(?![a-z])", re.IGNORECASE)
@@ -222,9 +225,18 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
         + ("  # Each label is made of several files, one for each object.\n" if objects else "")
         + "# Every other setting has a default: see docs/configuration.md.\n"
         + ("# split: {method: folders}  # train, validation and test as the folders say\n" * roles)
+        + ("" if roles else _folds(len(choice.pairs)))
         + "# train: {preset: standard}  # longer than auto takes without a GPU\n"
         "# segment: {images: data/new}  # masks of images without labels\n"
     )
+
+
+def _folds(pairs: int) -> str:
+    """A line for three networks whose logits are averaged: on where a GPU makes them cheap."""
+    if pairs not in FEW_PAIRS:
+        return ""
+    line = "split: {folds: 3}  # each image is validated once; three networks, averaged\n"
+    return line if visible_gpus() else f"# {line}"
 
 
 def _quoted(value: str | int) -> str:
