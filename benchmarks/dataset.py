@@ -69,7 +69,7 @@ def input_paths(folder: Path) -> dict[str, Path]:
 
 # As long as trainings were before a plan chose their settings.
 FIXED = {"patch": 256, "batch": 8, "steps": 200, "epochs": 20, "foreground_patches": 0}
-FIXED |= {"normalization": "standard", "augmentation": "default", "neighbour_loss": 0}
+FIXED |= {"normalization": "standard", "augmentation": "default", "deep_supervision": False}
 
 
 def train_settings(**changes) -> TrainSettings:

@@ -3,7 +3,7 @@
     export PYTHONPATH=workflow/scripts
     .venv/bin/python benchmarks/speed.py ours bare article
     .venv/bin/python benchmarks/speed.py bare pytorch-float32 pytorch-bfloat16 --torch-python P
-    .venv/bin/python benchmarks/speed.py ours --recipe gaps='{augmentation: gaps}'
+    .venv/bin/python benchmarks/speed.py ours --recipe deep='{deep_supervision: true}'
 
 trains the U-Net with ResNet-34 on synthetic images, each loop in a process of its own:
 

@@ -19,7 +19,6 @@ SETTINGS = TrainSettings(
     epochs=3,
     minutes=None,
     loss="bce_dice",
-    neighbour_loss=0,
     deep_supervision=False,
     optimizer="adamw",
     learning_rate=1e-3,

@@ -92,6 +92,27 @@ def test_a_training_gets_a_number_for_every_setting():
     assert values.keys() <= set(TrainSettings.__dataclass_fields__)
 
 
+@pytest.mark.parametrize(
+    ("foreground", "background", "deep"),
+    [
+        (45.0, 8.5, True),  # ISBI 2012: cells, and the membranes between them
+        (8.5, 45.0, True),
+        (10.0, 30.0, True),  # axons
+        (2.8, 286.0, False),  # cracks
+        (4.0, 100.0, True),
+        (3.9, 100.0, False),
+        (0.0, 0.0, False),  # one class alone
+    ],
+)
+def test_structures_that_coarse_levels_show_get_heads_on_the_decoder(foreground, background, deep):
+    made = data(foreground_width=foreground, background_width=background)
+    value, reason = chosen("deep_supervision", made)
+    assert value is deep
+    assert f"structures are {min(foreground, background)} pixels wide" in reason
+    assert chosen("deep_supervision", made, deep_supervision=not deep)[0] is not deep
+    assert chosen("deep_supervision", made, architecture="PSPNet")[0] is False
+
+
 @pytest.mark.parametrize(("gpus", "preset"), [(0, "quick"), (1, "standard"), (4, "standard")])
 def test_without_a_gpu_the_training_is_short(gpus, preset):
     value, reason = chosen("preset", machine=Machine(gpus))

@@ -14,10 +14,10 @@ from maskmake.snakefile.used_settings import free_thresholds, used_decision, use
 
 CAPTIONS = Path(__file__).parents[3] / "workflow/report"
 # With default settings: each is auto in the configuration, or learned.
-PLANNED = {"patch": 112, "batch": 13, "steps": 477, "epochs": 29, "augmentation": "gaps"}
+PLANNED = {"patch": 112, "batch": 13, "steps": 477, "epochs": 29, "augmentation": "article"}
 LEARNED = {"threshold": 0.4375, "min_object": 64, "min_hole": 17, "temperature": 1.37}
 STATED = {
-    "augmented": ["gaps"],
+    "augmented": ["article"],
     "calibration": ["1.37"],
     "data": ["stratified", "data/my_images_", "data/my_labels_"],
     "examples": ["768", "0.5", "0.438", "64"],

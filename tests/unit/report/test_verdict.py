@@ -48,8 +48,8 @@ def test_folds_and_seeds_are_not_taken_for_each_other(folds, words):
 
 
 def test_the_loss_is_named_whole():
-    told = methods_paragraph(a_run([0], neighbour_loss=0.5, deep_supervision=True), TABLE, CONFIG)
-    assert "the loss dice and 0.5 times that of the worst neighbours with deep supervision." in told
+    told = methods_paragraph(a_run([0], deep_supervision=True), TABLE, CONFIG)
+    assert "the loss dice with deep supervision." in told
     assert "the loss dice." in methods_paragraph(a_run([0]), TABLE, CONFIG)
 
 

@@ -386,7 +386,7 @@ FAULTS = {
     "section is a list": ("split: [1]", "split: found a list; expected a section of settings"),
     "preset": (
         "train: {augmentation: defualt}",
-        "train.augmentation: found 'defualt'; expected auto, default, gaps, none, article or a "
+        "train.augmentation: found 'defualt'; expected auto, default, none, article or a "
         "section of settings; did you mean 'default'?",
     ),
     "ignored foreground": (

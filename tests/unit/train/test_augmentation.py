@@ -60,7 +60,6 @@ AMOUNTS = {
     "contrast": 0.5,
     "low_resolution": 0.3,
     "gamma": 2.0,
-    "gaps": 3,
 }
 # The eight symmetries of a square.
 SYMMETRIES = [(turns, flipped) for flipped in (False, True) for turns in range(4)]

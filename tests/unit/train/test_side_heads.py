@@ -8,6 +8,7 @@ from round_trip import logits_of, raw_batch
 from trainings import SETTINGS, train
 
 from maskmake.network.networks import build_network
+from maskmake.plan.rules import MIDDLE_LEVEL
 from maskmake.train import checkpoints, engine, side_heads, training
 from maskmake.train.losses import bce
 from maskmake.train.side_heads import LEVELS, with_levels, with_side_heads
@@ -47,6 +48,10 @@ def test_each_level_counts_by_its_size_and_in_training_alone():
     assert float(loss(labels, keras.ops.convert_to_tensor(logits))) == pytest.approx(expected)
     alone = keras.ops.convert_to_tensor(logits[..., :1])
     assert float(loss(labels, alone)) == pytest.approx(parts[0])
+
+
+def test_the_plan_knows_the_middle_level():
+    assert {sorted(levels)[1] for levels in LEVELS.values()} == {MIDDLE_LEVEL}
 
 
 def two_levels(*arguments, scale, offset, precision, encoder_weights=None):

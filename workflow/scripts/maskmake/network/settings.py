@@ -1,6 +1,6 @@
 """What describes a network: its typed settings, and the record of its training."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NotRequired, TypedDict
 
@@ -45,9 +45,6 @@ class AugmentationSettings:
     gamma: float = 1.0
     gamma_probability: float = 1.0
     gamma_negative_probability: float = 0.0
-    gaps: int = 0
-    gaps_length: float = 12.0
-    gaps_probability: float = 1.0
 
     @property
     def moves_pixels(self) -> bool:
@@ -100,9 +97,6 @@ AUGMENTATION_PRESETS = {
         flip_horizontal=True,
     ),
 }
-AUGMENTATION_PRESETS["gaps"] = replace(
-    AUGMENTATION_PRESETS["default"], gaps=3, gaps_probability=0.5
-)
 
 
 # Settings of the section ``train`` for which ``AUTO`` stands until the plan of a run gives them a
@@ -117,6 +111,7 @@ PLANNED = (
     "foreground_patches",
     "normalization",
     "augmentation",
+    "deep_supervision",
 )
 
 
@@ -133,7 +128,6 @@ class TrainSettings:
     epochs: int
     minutes: float | None
     loss: str
-    neighbour_loss: float
     deep_supervision: bool
     optimizer: str
     learning_rate: float

@@ -13,7 +13,7 @@ EXPLICIT = "set in the configuration"
 class PlannedSetting(TypedDict):
     """A value that a training takes, and why."""
 
-    value: int | float | str | dict | list[int]
+    value: bool | int | float | str | dict | list[int]
     reason: str
 
 

@@ -39,7 +39,6 @@ CHANGES = {
     "contrast": ("contrast", 0),
     "low_resolution": ("lower resolution", 1),
     "gamma": ("gamma", 1),
-    "gaps": ("gaps", 0),
 }
 
 
@@ -80,10 +79,8 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
 
 
 def _loss(used: Mapping) -> str:
-    weight = used.get("neighbour_loss", 0)
-    neighbours = f" and {weight:g} times that of the worst neighbours" if weight else ""
     deep = " with deep supervision" if used.get("deep_supervision") else ""
-    return f"{used['loss']}{neighbours}{deep}"
+    return f"{used['loss']}{deep}"
 
 
 def _optimizer(used: Mapping) -> str:

@@ -44,7 +44,7 @@ def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
 
 def _level_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
     for name, train in runs.items():
-        if train["architecture"] == "PSPNet" and train["deep_supervision"]:
+        if train["architecture"] == "PSPNet" and train["deep_supervision"] is True:
             section = _section(name, overlays, {"architecture", "deep_supervision"})
             yield Fault(
                 (f"{section}.deep_supervision", "train.deep_supervision", "train.architecture"),

@@ -13,7 +13,6 @@ import numpy as np
 from keras import ops
 
 from maskmake.network.settings import AugmentationSettings
-from maskmake.train.gaps import break_structures
 
 BLUR_REACH = 3  # of the Gaussian kernel to each side, in standard deviations
 
@@ -354,7 +353,7 @@ def _change_gamma(images, settings: AugmentationSettings, seeds):
     return images
 
 
-def augment(images, labels, settings: AugmentationSettings, std, seeds, partial=False):
+def augment(images, labels, settings: AugmentationSettings, std, seeds):
     """Change a batch of images and their labels at random.
 
     Args:
@@ -364,12 +363,10 @@ def augment(images, labels, settings: AugmentationSettings, std, seeds, partial=
         settings: what to change and how far.
         std: standard deviation of the training images for each channel, in pixel values.
         seeds: ``keras.random.SeedGenerator``, advanced by every draw.
-        partial: whether the last channel of labels is 1 where a pixel is labelled, else 0.
 
     Returns:
         images and labels of the same shapes.
     """
-    channels = images.shape[-1]
     new_images, new_labels = images, labels
     if settings.moves_pixels:
         matrices = affine_matrices(images.shape[0], settings, seeds)
@@ -378,19 +375,10 @@ def augment(images, labels, settings: AugmentationSettings, std, seeds, partial=
             displacement = displacements(images.shape[:3], settings, seeds)
         both = ops.concatenate([images, labels], axis=-1)
         both = warp(both, matrices, settings.fill, displacement)
+        channels = images.shape[-1]
         new_images = both[..., :channels]
         new_labels = ops.cast(both[..., channels : channels + 1] > 0.5, "float32")
         new_labels = ops.concatenate([new_labels, both[..., channels + 1 :]], axis=-1)
-    if settings.gaps:
-
-        def break_some(both):
-            pixels, marks = both[..., :channels], both[..., channels:]
-            labelled = marks[..., -1:] if partial else None
-            broken = break_structures(pixels, marks[..., :1], labelled, settings, seeds)
-            return ops.concatenate([broken, marks], axis=-1)
-
-        both = ops.concatenate([new_images, new_labels], axis=-1)
-        new_images = _some(both, settings.gaps_probability, seeds, break_some)[..., :channels]
     new_images = change_intensity(new_images, settings, std, seeds)
     if settings.probability < 1:
         change = _uniform((), 0.0, 1.0, seeds) < settings.probability

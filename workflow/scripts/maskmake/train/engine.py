@@ -13,7 +13,7 @@ from maskmake.network.networks import build_network
 from maskmake.network.settings import TrainSettings
 from maskmake.train.augmentation import augment
 from maskmake.train.collapse import PixelStatistics
-from maskmake.train.losses import LOSSES, with_worst_neighbours
+from maskmake.train.losses import LOSSES
 from maskmake.train.optimizers import build_optimizer
 from maskmake.train.preprocessing import normalization_of, std_of
 from maskmake.train.side_heads import with_levels, with_side_heads
@@ -50,8 +50,6 @@ class Engine(keras.Model):
         self._partial = partial
         self.seeds = keras.random.SeedGenerator(settings.seed)
         self._loss = LOSSES[settings.loss]
-        if settings.neighbour_loss:
-            self._loss = with_worst_neighbours(self._loss, settings.neighbour_loss)
         if settings.deep_supervision:
             self.trained = with_side_heads(network, settings.architecture)
             self._loss = with_levels(self._loss, settings.architecture)
@@ -81,7 +79,7 @@ class Engine(keras.Model):
             images = ops.reshape(images, (*fixed, channels))
             labels = ops.reshape(labels, (*fixed, labels.shape[-1]))
             changes = self._settings.augmentation
-            images, labels = augment(images, labels, changes, self._std, self.seeds, self._partial)
+            images, labels = augment(images, labels, changes, self._std, self.seeds)
             if self._partial:
                 labels = ops.concatenate([labels[..., :-1], _whole(labels[..., -1:])], axis=-1)
             images, labels = shard(images), shard(labels)

@@ -92,63 +92,6 @@ def tversky(labels, logits, labelled=None):
     return 1.0 - (hit + 0.5) / (hit + 0.3 * false + 0.7 * missed + 0.5)
 
 
-# Worse than any logit of a network, yet finite, so that no gradient is without a number.
-NO_NEIGHBOUR = -1e9
-
-
-def worst_neighbours(labels, logits, labelled=None):
-    """The worst logit of the same class in the 3 x 3 pixels around each pixel, its own among them.
-
-    That is the lowest one around a pixel of the foreground and the highest one around a pixel of
-    the background: Valverde, Papadopoulos, Larsen, Dahl 2026, Towards High-Quality Image
-    Segmentation: Improving Topology Accuracy by Penalizing Neighbor Pixels (arXiv 2603.18671).
-
-    Args:
-        labels: (B, H, W, 1); above 0 is foreground.
-        logits: (B, H, W, 1) float32.
-        labelled: see the head of this module. A pixel that is not labelled is no neighbour, and
-            keeps its own logit.
-
-    Returns:
-        (B, H, W, 1) float32.
-    """
-    foreground = ops.greater(labels, 0)
-    background = ops.logical_not(foreground)
-    counted = True if labelled is None else ops.greater(labelled, 0)
-    errors = ops.concatenate(
-        [
-            ops.where(ops.logical_and(foreground, counted), -logits, NO_NEIGHBOUR),
-            ops.where(ops.logical_and(background, counted), logits, NO_NEIGHBOUR),
-        ],
-        axis=-1,
-    )
-    worst = ops.max_pool(errors, 3, strides=1, padding="same")
-    worst = ops.where(foreground, -worst[..., :1], worst[..., 1:])
-    return worst if labelled is None else ops.where(counted, worst, logits)
-
-
-def with_worst_neighbours(loss, weight: float):
-    """A loss to which ``weight`` times the same loss of the worst neighbours is added.
-
-    The plain loss stays, since the worst neighbours alone teach a network nothing about the other
-    pixels of an object: in each 3 x 3 pixels the gradient goes to one.
-
-    Args:
-        loss: one of ``LOSSES``.
-        weight: above 0.
-
-    Returns:
-        A function of the same arguments.
-    """
-
-    def both(labels, logits, *others, labelled=None):
-        worst = worst_neighbours(labels, logits, labelled)
-        plain = loss(labels, logits, *others, labelled=labelled)
-        return plain + weight * loss(labels, worst, *others, labelled=labelled)
-
-    return both
-
-
 LOSSES = {
     "bce": bce,
     "bce_borders": bce_borders,

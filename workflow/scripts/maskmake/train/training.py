@@ -215,7 +215,6 @@ def _write_augmented(
                 settings.augmentation,
                 std.astype("float32"),
                 seeds,
-                partial=True,
             )
             image, labels = (ops.convert_to_numpy(part)[0] for part in changed)
             label = np.where(labels[..., 1:] > WHOLE, labels[..., :1], IGNORED)
