@@ -101,7 +101,7 @@ class Engine(keras.Model):
     def _parts(self, outputs):
         """Logits (B, H, W, 1 + N), then each channel of the label."""
         first = outputs.shape[-1] - self._label_channels
-        return ops.split(outputs, range(first, outputs.shape[-1]), axis=-1)
+        return ops.split(outputs, list(range(first, outputs.shape[-1])), axis=-1)
 
 
 def split_ignored(labels):
