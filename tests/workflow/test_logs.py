@@ -40,7 +40,11 @@ def of_libraries(text: str) -> list[str]:
 def run(dataset, tmp_path_factory):
     """The folder of a run on JAX; ``terminal.txt``."""
     folder = copy_workspace(dataset, tmp_path_factory.mktemp("run") / "work")
-    configure(folder, train={**CONFIG["train"], "backend": "jax"}, runs={"a": {}})
+    configure(
+        folder,
+        train={**CONFIG["train"], "backend": "jax", "deep_supervision": True},
+        runs={"a": {}},
+    )
     # A few steps are no reason to optimise the code they run.
     quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     output = finish(folder, environment={"XLA_FLAGS": quick}, fork_jobs=False)
@@ -51,6 +55,7 @@ def run(dataset, tmp_path_factory):
 def test_a_run_on_jax_is_trained_and_scored(run):
     training = read_json(run / "results/tiny/runs/a/fold0/training.json")
     assert training["settings"]["backend"] == "jax"
+    assert training["settings"]["deep_supervision"] is True
     assert "jax" in training["versions"]
     assert (run / "results/tiny/report.html").exists()
 
