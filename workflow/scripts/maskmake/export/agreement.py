@@ -17,7 +17,10 @@ def in_float64(network: keras.Model) -> keras.Model:
     """The same network, computing in float64."""
 
     def double(layer):
-        return type(layer).from_config(layer.get_config() | {"dtype": "float64"})
+        kind = type(layer)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            kind = keras.layers.BatchNormalization  # TensorFlow's single operation is float32 alone
+        return kind.from_config(layer.get_config() | {"dtype": "float64"})
 
     return rebuilt(network, double)
 
@@ -29,7 +32,7 @@ def largest_allowed(network: keras.Model, images: np.ndarray, logits: np.ndarray
     layer to layer what was rounded.
 
     Args:
-        network: of Keras' own layers, in float32.
+        network: in float32.
         images: (B, H, W, C) float32.
         logits: what the network gives for them, (B, H, W, 1).
     """
