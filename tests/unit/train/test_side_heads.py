@@ -44,7 +44,7 @@ def test_each_level_counts_by_its_size_and_in_training_alone():
     logits = random.normal(size=(2, 8, 8, 4)).astype("float32")
     loss = with_levels(bce, "Unet")
     parts = [float(bce(labels, logits[..., n : n + 1])) for n in range(4)]
-    expected = parts[0] + parts[1] / 8 + parts[2] / 4 + parts[3] / 2
+    expected = (parts[0] + parts[1] / 8 + parts[2] / 4 + parts[3] / 2) / 1.875
     assert float(loss(labels, keras.ops.convert_to_tensor(logits))) == pytest.approx(expected)
     alone = keras.ops.convert_to_tensor(logits[..., :1])
     assert float(loss(labels, alone)) == pytest.approx(parts[0])
@@ -92,6 +92,8 @@ def test_heads_take_part_in_the_training_and_not_in_the_saved_network(dataset, t
     plain = train(dataset, tmp_path / "plain", replace(DEEP, deep_supervision=False))
     assert [array.shape for array in deep.weights] == [array.shape for array in plain.weights]
     assert deep.training["parameters"] == plain.training["parameters"]
-    assert deep.history["loss"][0] > 1.2 * plain.history["loss"][0]
-    assert deep.history["val_loss"][0] < 1.2 * plain.history["val_loss"][0]
+    # Both are means, so that the report may compare them with the validation's.
+    assert deep.history["loss"][0] != plain.history["loss"][0]
+    assert deep.history["loss"][0] == pytest.approx(plain.history["loss"][0], rel=0.2)
+    assert deep.history["val_loss"][0] == pytest.approx(plain.history["val_loss"][0], rel=0.2)
     assert any((one != other).any() for one, other in zip(deep.weights, plain.weights, strict=True))

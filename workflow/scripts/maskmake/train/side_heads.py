@@ -39,7 +39,9 @@ def with_side_heads(network: keras.Model, architecture: str) -> keras.Model:
 
 
 def with_levels(loss, architecture: str):
-    """A loss to which the same loss of each level is added, divided by the level's factor.
+    """The mean of a loss over all levels, of which each weighs one divided by its factor.
+
+    A mean and no sum, so that the loss of the training compares with that of the validation.
 
     Args:
         loss: of labels, logits and others, as in ``losses``.
@@ -51,12 +53,12 @@ def with_levels(loss, architecture: str):
     """
 
     def of_all_levels(labels, logits, *others, labelled=None):
-        total, *levels = (
-            loss(labels, level, *others, labelled=labelled)
-            for level in ops.split(logits, logits.shape[-1], axis=-1)
+        levels = ops.split(logits, logits.shape[-1], axis=-1)
+        weights = [1.0, *(1 / factor for factor in LEVELS[architecture])][: len(levels)]
+        total = sum(
+            weight * loss(labels, level, *others, labelled=labelled)
+            for weight, level in zip(weights, levels, strict=True)
         )
-        for level, factor in zip(levels, LEVELS[architecture], strict=False):
-            total += level / factor
-        return total
+        return total / sum(weights)
 
     return of_all_levels
