@@ -460,8 +460,9 @@ def test_the_next_attempt_makes_only_the_masks_that_are_missing(
         (lambda run, out: {"settings": replace(SETTINGS, tta=False)}, "ac"),
         (lambda run, out: {"code": "2"}, "ac"),
         (lambda run, out: save(out.parent / "b.png", noise(300, 300)), "bac"),
+        (lambda run, out: next(out.glob(".shards/*.kept.json")).write_text("{"), "ac"),
     ],
-    ids=["image", "mask", "no mask", "decision", "settings", "code", "tile"],
+    ids=["image", "mask", "no mask", "decision", "settings", "code", "tile", "damaged record"],
 )
 def test_a_mask_of_other_inputs_is_made_again(
     change, again, grey_run, three, tmp_path, predicted, monkeypatch

@@ -17,7 +17,9 @@ import pandas as pd
 
 from maskmake.network.settings import PredictSettings
 from maskmake.runtime.documents import read_document
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_json
+from maskmake.runtime.log import logger
 
 # A row takes 0.5 KB, and a document that is read may have 32 MiB.
 MOST_KEPT = 50_000
@@ -56,20 +58,21 @@ def digest_of_model(files: Iterable[str], settings: PredictSettings, code: dict[
 
 
 def read_kept(record: Path, made_with: str, sums: Mapping[str, str], masks: Path) -> Kept:
-    """The rows that still hold, if there are any.
+    """The rows that still hold, if there are any; none of a damaged record, with a warning.
 
     Args:
         record: which ``write_kept`` wrote, or nothing.
         made_with: of ``digest_of_model``.
         sums: SHA-256 of each image file by its path, as it is now.
         masks: their folder.
-
-    Raises:
-        UserError: the record is damaged.
     """
     if not record.is_file():
         return NOTHING
-    found: Record = read_document(record, Record)
+    try:
+        found: Record = read_document(record, Record)
+    except UserError:  # it only saves time, so nothing is lost with it
+        logger.warning("%s: damaged, so the masks that it lists are made again.", record)
+        return NOTHING
     if found["made_with"] != made_with:
         return NOTHING
     rows = {}
