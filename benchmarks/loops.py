@@ -72,22 +72,13 @@ def bare(folder: Path, turn: Turn, options: argparse.Namespace) -> None:
     import keras
 
     from maskmake.network.device import resolve_precision, uses_xla
-    from maskmake.network.networks import build_network
     from maskmake.runtime.files import read_json
+    from maskmake.train.engine import network_of_run
     from maskmake.train.losses import LOSSES
     from maskmake.train.optimizers import build_optimizer
-    from maskmake.train.preprocessing import normalization_of
 
     settings, plan = loop_settings(options), read_json(input_paths(folder)["plan"])
-    network = build_network(
-        settings.architecture,
-        settings.encoder,
-        settings.encoder_weights is not None,
-        plan["channels"],
-        settings.patch,
-        **normalization_of(settings, plan),
-        precision=resolve_precision(settings.precision),
-    )
+    network = network_of_run(settings, plan, resolve_precision(settings.precision))
     network.compile(
         build_optimizer(settings), LOSSES[settings.loss], jit_compile=uses_xla(settings.backend)
     )

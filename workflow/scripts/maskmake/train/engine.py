@@ -130,7 +130,19 @@ def build_engine(
 ) -> Engine:
     """The engine of a run, compiled, with all its variables at their seeded starting values."""
     keras.utils.set_random_seed(settings.seed)
-    network = build_network(
+    network = network_of_run(settings, plan, precision, encoder_weights)
+    engine = Engine(network, settings, std_of(settings, plan), partial)
+    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
+    # In the order of the training step, by which Keras pairs weights and their averages.
+    engine.optimizer.build(engine.trainable_variables)
+    return engine
+
+
+def network_of_run(
+    settings: TrainSettings, plan: Plan, precision: str, encoder_weights: Path | None = None
+) -> keras.Model:
+    """The network of a run as its training starts, which takes pixels as they are stored."""
+    return build_network(
         settings.architecture,
         settings.encoder,
         settings.encoder_weights is not None,
@@ -140,8 +152,3 @@ def build_engine(
         precision=precision,
         encoder_weights=encoder_weights,
     )
-    engine = Engine(network, settings, std_of(settings, plan), partial)
-    engine.compile(build_optimizer(settings), jit_compile=uses_xla(settings.backend))
-    # In the order of the training step, by which Keras pairs weights and their averages.
-    engine.optimizer.build(engine.trainable_variables)
-    return engine
