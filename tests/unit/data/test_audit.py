@@ -21,6 +21,7 @@ from maskmake.data.audit import (
     write_audit,
     write_page,
 )
+from maskmake.data.audit_page import LISTED
 from maskmake.data.file_versions import read_record
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json, sha256
@@ -545,6 +546,13 @@ def test_of_many_faults_twenty_are_printed_and_the_page_is_named():
     head, *faults = refused(57)
     assert head.endswith("audit.html shows all of them, and these are the first 20:")
     assert faults == [f"  file {number}: wrong." for number in range(20)]
+
+
+def test_of_more_faults_than_the_page_lists_its_number_is_said():
+    head, *_ = refused(LISTED + 1)
+    assert head.endswith(
+        f"audit.html shows the first {LISTED} of them, and these are the first 20:"
+    )
 
 
 def test_files_of_the_audit(dataset):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from maskmake.data.audit_page import Picture, audit_page, choose_pairs
+from maskmake.data.audit_page import LISTED, Picture, audit_page, choose_pairs
 from maskmake.data.file_versions import read_record, scan, write_record
 from maskmake.data.findings import Finding, Level, pair_findings, sentences
 from maskmake.data.folded import Sentence, counted, files_of
@@ -209,6 +209,8 @@ def fault_error(audit: Audit, page: str | Path) -> UserError:
     The faults are at the end, because the last line is read first.
     """
     shown = "it" if len(audit.faults) == 1 else "all of them"
+    if len(audit.faults) > LISTED:
+        shown = f"the first {LISTED} of them"
     if len(audit.faults) > PRINTED_FAULTS:
         shown += f", and these are the first {PRINTED_FAULTS}"
     head = f"{_verdict(audit)}; {page} shows {shown}:"
