@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from maskmake.data.labels import IGNORED
 from maskmake.pages import tiles
@@ -43,6 +44,12 @@ def test_errors_are_missed_and_false_foreground_pixel_by_pixel(
     sources = layers.Sources(*paths, {"a b": folders}, "foreground")
     written = list(layers.write_layers(tmp_path / "images", sources, [image_id], 40, 1))
     assert len(written) == 1 and max(written[0].size) == 40
+    # Counted in every pixel, however large the image is.
+    inside = label == 1
+    assert (written[0].objects["label"], written[0].area) == (
+        ndimage.label(inside)[1],
+        inside.sum(),
+    )
     assert (tmp_path / f"images/image/{image_id}.tiles").exists() == (largest < 96)
 
     errors = read_picture(tmp_path / f"images/errors-a b/{image_id}")

@@ -131,7 +131,7 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     images, labels = _stores(str(sources.images), str(sources.labels), str(sources.table))
     image, label = images[image_id], np.asarray(labels[image_id])
     bands = row_bands(*label.shape)
-    seen, known = _sampled(image), _sampled(label)
+    seen = _sampled(image)
     ends = grey_range(seen)
 
     picture = grey_levels(seen, ends)
@@ -146,7 +146,7 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     # The foreground is the higher value, which stays in a lower resolution.
     kinds = (_kinds(label[band] == IGNORED, label[band] == 1) for band in bands)
     write(LABEL, LABEL, kinds)
-    objects = {LABEL: _count(known, sources.objects)}
+    objects = {LABEL: _count(label, sources.objects)}
     first = None
     for run, paths in sources.runs.items():
         mask = read_pixels(paths["masks"] / f"{image_id}.png") > 0
@@ -158,11 +158,10 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
             for band in bands
         )
         write(f"{ERRORS}-{run}", ERRORS, kinds)
-        found = _sampled(mask)
-        objects[run] = _count(where_labelled(found, known), sources.objects)
-        first = found if first is None else first
+        objects[run] = _count(where_labelled(mask, label), sources.objects)
+        first = _sampled(mask) if first is None else first
     small = outlined_thumbnail(picture, first, side)
-    inside = known == (sources.objects == "foreground")
+    inside = label == (sources.objects == "foreground")
     border = inside & ~ndimage.binary_erosion(inside, border_value=1)
     size = (small.shape[1], small.shape[0])
     return Look(jpeg_uri(small), size, objects, int(inside.sum()), int(border.sum()))
