@@ -35,6 +35,27 @@ def loss_axis(spread):
 
 
 @pytest.mark.parametrize(
+    ("threshold", "legend"),
+    [
+        (0.4, "chosen threshold"),
+        (0.02, "chosen threshold: 0.020, off the curve"),
+        (0.98, "chosen threshold: 0.980, off the curve"),
+    ],
+)
+def test_a_threshold_that_the_curve_does_not_reach_has_no_dot(threshold, legend):
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    bins = {"low": edges[:-1], "pixels": 1.0, "frequency": edges[:-1], "probabilities": "raw"}
+    curve = {name: [0.5, 0.8] for name in ("foreground_dice", "background_dice", "objective")}
+    decision = {"threshold": threshold, "objective": "dice", "curve": curve, "upper": None}
+    decision["curve"] |= {"threshold": [0.3, 0.6]}
+    drawn = figures.threshold_figure(
+        {"unet": decision}, {"dice": "Dice"}, {"unet": pd.DataFrame(bins)}
+    )
+    (dot,) = (line for line in drawn.axes[1].lines if line.get_label() == legend)
+    assert np.isfinite(dot.get_xydata()).all() == (legend == "chosen threshold")
+
+
+@pytest.mark.parametrize(
     ("make", "spread"),
     [
         *((share_axis, spread) for spread in (0, 3, 20, 95, 1e3, 1e6)),

@@ -102,12 +102,14 @@ def test_json_holds_no_nan_and_takes_numpy_values(tmp_path):
 def test_ids_that_look_like_numbers_or_gaps_stay_text(tmp_path):
     ids = ["007", "NA", "nan", "null", "1e5", "1.0", "True", "ü-1"]
     table = pd.DataFrame({"id": ids, "group": ids[::-1], "role": "", "score": np.arange(8) / 3})
+    table["other"] = "01"
     table.loc[3, "score"] = np.nan
     write_csv(tmp_path / "a.csv", table)
     read = read_csv(tmp_path / "a.csv")
     assert read["id"].tolist() == ids
     assert read["group"].tolist() == ids[::-1]
     assert read["role"].tolist() == [""] * 8
+    assert read["other"].tolist() == ["01"] * 8
     np.testing.assert_allclose(read["score"], table["score"], rtol=1e-15)
 
 

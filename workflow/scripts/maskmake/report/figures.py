@@ -23,6 +23,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from maskmake.masks.decision import LearnedDecision
 from maskmake.runtime.errors import printable
+from maskmake.runtime.files import without_formulas
 
 INK = "#6b7482"  # text and axes
 # Of Okabe and Ito.
@@ -98,7 +99,8 @@ def shown_files(
     name: str, document: str, picture: bytes, description: str, data: pd.DataFrame
 ) -> Shown:
     """A figure that an earlier stage drew, as an SVG document and a PNG file; see ``shown``."""
-    table = data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    guarded = without_formulas(data)
+    table = guarded.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
     files = {
         "SVG": (document.encode(), "image/svg+xml"),
         "PNG": (picture, "image/png"),
@@ -238,11 +240,15 @@ def precision_recall(reliability: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_precision(axes: Axes, curve: pd.DataFrame, decision: LearnedDecision) -> None:
     axes.plot(curve["recall"], curve["precision"], color=FOREGROUND, marker=".", lw=1.4)
-    at = {
-        name: np.interp(decision["threshold"], curve["threshold"], curve[name].ffill())
-        for name in ("precision", "recall")
-    }
-    axes.plot(at["recall"], at["precision"], "o", ms=7, color=INK, label="chosen threshold")
+    chosen, thresholds = decision["threshold"], curve["threshold"]
+    inside = thresholds.iloc[1] <= chosen <= thresholds.iloc[-1]
+    # A network that is sure has most pixels in the two outer bins, where no line shows its curve.
+    at = [
+        np.interp(chosen, thresholds, curve[name].ffill()) if inside else np.nan
+        for name in ("recall", "precision")
+    ]
+    where = "" if inside else f": {chosen:.3f}, off the curve"
+    axes.plot(*at, "o", ms=7, color=INK, label=f"chosen threshold{where}")
     axes.set(xlabel="recall (test pixels)", ylabel="precision", xlim=(-0.02, 1.02))
     axes.legend(loc="lower left")
 

@@ -95,12 +95,17 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     A text that a spreadsheet would take for a formula, such as a file name that begins with ``=``,
     has an apostrophe before it in the file; ``read_csv`` takes it away again.
     """
-    table = table.assign(**{name: table[name].map(_mark_formula) for name in _text_columns(table)})
+    table = without_formulas(table)
     # Python before 3.13 writes a carriage return as it is, which would end the row.
     with_return = any(table[name].map(_has_return).any() for name in _text_columns(table))
     quoting = csv.QUOTE_NONNUMERIC if with_return else csv.QUOTE_MINIMAL
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, quoting=quoting)
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before each text that a spreadsheet would calculate."""
+    return table.assign(**{name: table[name].map(_mark_formula) for name in _text_columns(table)})
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
@@ -109,7 +114,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the file is no table, or its last row is cut off.
     """
-    texts = dict.fromkeys(("id", "group", "role", "run"), str)
+    texts = dict.fromkeys(("id", "group", "role", "run", "other"), str)
     content = Path(path).read_bytes()
     try:
         if not content.endswith(b"\n"):
