@@ -44,13 +44,13 @@ def test_folds_and_seeds_are_not_taken_for_each_other(folds, words):
     run = a_run(folds)
     assert training_sentence(run, TABLE, CONFIG).startswith(f"Trained{words} on 2 images of here")
     mean = f" Logits are means over {len(folds)} networks, trained{words}."
-    assert (mean in methods_paragraph(run, TABLE, CONFIG)) == (len(folds) > 1)
+    assert (mean in methods_paragraph(run, TABLE, CONFIG, 1)) == (len(folds) > 1)
 
 
 def test_the_loss_is_named_whole():
-    told = methods_paragraph(a_run([0], deep_supervision=True), TABLE, CONFIG)
+    told = methods_paragraph(a_run([0], deep_supervision=True), TABLE, CONFIG, 1)
     assert "the loss dice with deep supervision." in told
-    assert "the loss dice." in methods_paragraph(a_run([0]), TABLE, CONFIG)
+    assert "the loss dice." in methods_paragraph(a_run([0]), TABLE, CONFIG, 1)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ TRAINED = {
 
 
 def test_the_paragraph_has_all_that_a_training_can_be_repeated_with():
-    told = methods_paragraph(a_run([0], **TRAINED), TABLE, CONFIG)
+    told = methods_paragraph(a_run([0], **TRAINED), TABLE, CONFIG, 1)
     assert "with the encoder resnet18 (ImageNet weights, 1.0 million parameters)" in told
     assert "by adamw with the learning rate 0.0005 (schedule cosine) from seed 7." in told
     assert (
@@ -112,9 +112,30 @@ def test_the_paragraph_of_random_weights_several_seeds_and_no_augmentation():
     none = asdict(AUGMENTATION_PRESETS["none"])
     run = a_run([0, 0], **TRAINED | {"encoder_weights": None, "augmentation": none})
     run.trainings[1]["settings"] = run.trainings[1]["settings"] | {"seed": 9}
-    told = methods_paragraph(run, TABLE, CONFIG)
+    told = methods_paragraph(run, TABLE, CONFIG, 1)
     assert "(random weights, 1.0 million parameters)" in told and "from seeds 7 and 9." in told
     assert "changed at random" not in told
+
+
+def test_networks_of_other_lengths_are_named_with_both():
+    run = a_run([0, 1])
+    run.histories[1] = pd.DataFrame({"epoch": [1, 2, 3]})
+    run.trainings[1]["settings"] = SETTINGS | {"steps": 8}
+    assert "for 2 to 3 epochs of 5 to 8 steps, with" in methods_paragraph(run, TABLE, CONFIG, 1)
+    assert ": Unet with the encoder resnet18, 2 to 3 epochs, " in training_sentence(
+        run, TABLE, CONFIG
+    )
+
+
+def test_the_best_of_several_runs_was_chosen_by_the_test_images():
+    run = a_run([0])
+    run.metrics = {"foreground": 0.3, "mean_dice": 0.9}
+    alone, of_three = (methods_paragraph(run, TABLE, CONFIG, runs) for runs in (1, 3))
+    assert " 1 test image chose no setting of the run. Intervals are" in alone
+    assert (
+        " 1 test image chose no setting of the run, but of 3 runs it is the one with the highest "
+        "mean Dice on them, so its scores may be a little too high. Intervals are" in of_three
+    )
 
 
 def test_what_is_cited_has_the_version_the_year_and_the_libraries():

@@ -179,9 +179,9 @@ def test_networks_of_one_run_count_as_seeds():
     for column in ("difference", "low", "high", "share"):
         np.testing.assert_allclose(table[column], same[column])
     (sentence,) = verdict_sentences(table)
-    assert "it holds other test images and, from 3 seeds each, other seeds)" in sentence
+    assert "it allows for other test images and, from 3 seeds each, for other seeds)" in sentence
     one = compared({"a": as_one_run(runs, "a"), "b": runs["b0"]})
-    assert "from 3 and 1 seeds, other seeds)" in verdict_sentences(one)[0]
+    assert "from 3 and 1 seeds, for other seeds)" in verdict_sentences(one)[0]
 
 
 def test_the_tables_of_a_run_are_read_with_its_networks(good, tmp_path):
@@ -226,9 +226,12 @@ def test_a_recipe_of_several_seeds_is_compared_with_that_of_one():
     width = (first["high"] - first["low"]).to_numpy()
     assert np.median(width / (alone["high"] - alone["low"]).to_numpy()) > 1
     sentence, seeds = verdict_sentences(table)
-    assert "it holds other test images and, from 3 and 1 seeds, other seeds)" in sentence
+    assert "it allows for other test images and, from 3 and 1 seeds, for other seeds)" in sentence
     gap = few["a0"].per_image["mean_dice"].mean() - few["a1"].per_image["mean_dice"].mean()
     assert seeds.startswith("“a0”, “a1” and “a2” differ in their seed alone, and by 0.0")
+    # Whichever of its runs is the best one, the recipe is compared with the other.
+    (shown,) = difference_tables(table[table["run"] == "a0, a1, a2"], "b0")
+    assert (shown["run"], shown["other"]) == ("a0, a1, a2", "b0")
     others = table[(table["score"] == "mean_dice") & (table["verdict"] == "another seed")]
     assert others["difference"].iloc[0] == pytest.approx(gap)
 
@@ -256,6 +259,9 @@ def test_a_difference_that_is_too_small_does_not_matter(good):
     (sentence,) = verdict_sentences(table.reset_index())
     assert sentence.startswith("“first” and “second”: no difference that matters. “first” is ahead")
     assert f"less than {1.1 * gain:g} (95 % interval +" in sentence
+    assert sentence.endswith(" The interval holds larger ones, too.")
+    (sentence,) = verdict_sentences(pair(good, other, smallest=0.5).reset_index())
+    assert sentence.endswith("not for another seed).")
     # Brier's score and distances have other units.
     assert table.loc["brier", "verdict"] == "first is better"
     assert np.isnan(table.loc["brier", "smallest"])
@@ -330,7 +336,7 @@ def test_a_verdict_in_words(good):
     assert sentence == (
         f"“first” is better than “second” by {row['difference']:.4f} in mean Dice (95 % interval "
         f"+{row['low']:.4f} to +{row['high']:.4f}; better in 100.0\u00a0% of 2\u202f000 resamples "
-        "of the test images; another seed is not in the interval)."
+        "of the test images; the interval allows for other test images, not for another seed)."
     )
     unclear = table.assign(verdict="no clear difference", low=-0.01)
     (sentence,) = verdict_sentences(unclear)

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from maskmake.report.inputs import Run
-from maskmake.report.terms import DASH, counted, number
-from maskmake.report.verdict import repetitions
+from maskmake.report.terms import DASH, HEADINGS, counted, number
+from maskmake.report.verdict import repetitions, span
+from maskmake.scores.scorecard import headline_score
 
 RELEASED = 2026  # the year of the version, as CITATION.cff has it; a test compares them
 LIBRARY_CITATIONS = [
@@ -42,13 +43,14 @@ CHANGES = {
 }
 
 
-def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
+def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping, compared: int) -> str:
     """A paragraph for the methods section of an article.
 
     Args:
         best: the run.
         table: the manifest with roles.
         settings: resolved configuration, of which ``predict`` is read.
+        compared: runs, of which it is the best one.
     """
     training = best.trainings[0]
     used: Mapping = training["settings"]
@@ -58,6 +60,7 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     if decision["upper"] is not None:
         levels += f", and {number(decision['upper'], 3)} for the seeds of objects"
     several = len(best.trainings)
+    steps = span([training["settings"]["steps"] for training in best.trainings], "step")
     mean = f" Logits are means over {several} networks, trained{repetitions(best)}."
     flips = " Probabilities are means over eight flips and quarter turns."
     return (
@@ -66,15 +69,27 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
         f"encoder {used['encoder']} ({'ImageNet' if used.get('encoder_weights') else 'random'} "
         f"weights, {number(training['parameters'] / 1e6, 1)} million parameters) "
         f"was trained on {counted(int(roles.get('train', 0)), 'image')} for "
-        f"{counted(len(best.histories[0]), 'epoch')} of {counted(used['steps'], 'step')}, with "
+        f"{span([len(history) for history in best.histories], 'epoch')} of {steps}, with "
         f"batches of {used['batch']} patches of {used['patch']} × {used['patch']} pixels and the "
         f"loss {_loss(used)}{_optimizer(used)}{_seeds(best)}.{_augmentation(used)} "
         f"The epoch, the threshold ({levels}) and the "
         f"smallest sizes (objects {decision['min_object']}, holes {decision['min_hole']} pixels) "
         f"were chosen on validation images.{mean if several > 1 else ''}"
         f"{flips if settings['predict'].get('tta') else ''} "
-        f"{counted(int(roles.get('test', 0)), 'test image')} took no part in any choice; intervals "
-        "are 95 % bootstrap intervals over the test images."
+        f"{_test_images(best, int(roles.get('test', 0)), compared)} Intervals are 95 % bootstrap "
+        "intervals over the test images."
+    )
+
+
+def _test_images(best: Run, images: int, compared: int) -> str:
+    """What the test images chose: nothing, or which of several runs is the best one."""
+    text = f"{counted(images, 'test image')} chose no setting of the run"
+    if compared == 1:
+        return f"{text}."
+    score = HEADINGS[headline_score(best.metrics)]
+    return (
+        f"{text}, but of {compared} runs it is the one with the highest {score} on them, so its "
+        "scores may be a little too high."
     )
 
 

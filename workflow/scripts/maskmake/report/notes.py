@@ -136,10 +136,9 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
 
 def _loss_notes(run: Run) -> list[str]:
     if any(map(_still_improving, run.histories)):
-        epochs = len(run.histories[0])
+        longer = "train.minutes" if run.trainings[0]["settings"].get("minutes") else "train.epochs"
         return [
-            f"The run “{run.name}” was still improving in the last of its {epochs} epochs: train "
-            "longer (train.epochs)."
+            f"The run “{run.name}” was still improving in its last epochs: train longer ({longer})."
         ]
     ratios = [_overfitting(history) for history in run.histories]
     if max(ratios) < LARGE_LOSS_RATIO:

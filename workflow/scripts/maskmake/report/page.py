@@ -153,7 +153,7 @@ def write_report(
         trained=training_sentence(best, table, settings),
         why=reason_sentence(counting),
         tiles=headline_scores(best, counting),
-        methods=methods_paragraph(best, table, settings),
+        methods=methods_paragraph(best, table, settings, len(ranked)),
         citations=citations(best),
         **_data_section(best, table),
         **_score_section(ranked, comparison, pairs, mattering_keys(counting)),
@@ -211,6 +211,7 @@ def _settings_section(settings: dict, runs: Mapping[str, Run]) -> dict:
         "versions": versions(trainings),
         "commits": sorted({training["commit"] for training in trainings if "commit" in training}),
         "devices": sorted({training["device"] for training in trainings}),
+        "timed": any(training["settings"].get("minutes") for training in trainings),
     }
 
 
@@ -294,7 +295,7 @@ def _run_section(run: Run) -> dict:
         {run.name: run.decision}, OBJECTIVE_NAMES, {run.name: run.reliability}
     )
     calibration = figures.reliability_figure({run.name: run.reliability})
-    histories = pd.concat(run.histories, keys=range(len(run.histories)), names=["fold", ""])
+    histories = pd.concat(run.histories, keys=range(len(run.histories)), names=["network", ""])
     return {
         "name": run.name,
         "folds": len({training["fold"] for training in run.trainings}),
@@ -304,7 +305,7 @@ def _run_section(run: Run) -> dict:
             f"{run.name}-training",
             training,
             f"Training and validation loss and learning rate of the run {run.name}",
-            histories.reset_index("fold"),
+            histories.reset_index("network"),
         ),
         "threshold": figures.shown(
             f"{run.name}-threshold",
@@ -343,7 +344,7 @@ def _training_facts(run: Run) -> list[tuple[str, str]]:
             first["device"] + (f", {counted(processors, 'processor')}" if processors else ""),
         ),
         ("training time", duration(sum(fold["seconds"] for fold in run.trainings))),
-        ("images a second", number(rates.median(), 0)),
+        ("images a second", number(rates.median(), 0 if rates.median() >= 10 else 1)),
         ("parameters", f"{number(first['parameters'] / 1e6, 1)} million"),
         ("precision", first["precision"]),
         ("backend", first["settings"]["backend"]),

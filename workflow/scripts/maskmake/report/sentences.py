@@ -161,9 +161,11 @@ def _verdict_sentence(row) -> str:
         )
     evidence = _evidence(row)
     if row.verdict == TOO_SMALL:
+        wide = max(-row.low, row.high) >= row.smallest
+        doubt = " The interval holds larger ones, too." if wide else ""
         return (
             f"{names}: no difference that matters. “{row.run}” is ahead {gain}, less than "
-            f"{row.smallest:g} {evidence}."
+            f"{row.smallest:g} {evidence}.{doubt}"
         )
     if row.verdict == UNCLEAR:
         return f"{names}: no clear difference. “{row.run}” is ahead {gain} {evidence}."
@@ -176,9 +178,9 @@ def _evidence(row) -> str:
     if row.run_seeds == row.other_seeds == 1:
         return (
             f"{bounds}better in {percent(row.share)} of {number(RESAMPLES, 0)} resamples of the "
-            "test images; another seed is not in the interval)"
+            "test images; the interval allows for other test images, not for another seed)"
         )
-    return f"{bounds}it holds other test images and, from {_seeds(row)}, other seeds)"
+    return f"{bounds}it allows for other test images and, from {_seeds(row)}, for other seeds)"
 
 
 def _seeds(row) -> str:

@@ -98,7 +98,7 @@ def difference_tables(pairs: pd.DataFrame, best: str) -> list[dict]:
     return [
         {"run": run, "other": other, "rows": [_difference_row(row) for row in table.itertuples()]}
         for (run, other), table in pairs.groupby(["run", "other"], sort=False)
-        if best in run.split(SEPARATOR)
+        if best in [*run.split(SEPARATOR), *other.split(SEPARATOR)]
     ]
 
 

@@ -106,13 +106,21 @@ SCORE_TERMS = {
             "Overlap of mask and label foreground: twice their common pixels, divided by the "
             "pixels of both. 1 is perfect, 0 is no overlap.",
         ),
-        "background_dice": Term("background Dice", three_digits, "The same for the background."),
+        "background_dice": Term(
+            "background Dice",
+            three_digits,
+            "Overlap of mask and label background: as foreground Dice, for the background.",
+        ),
         "foreground_iou": Term(
             "foreground IoU",
             three_digits,
             "Common foreground pixels of mask and label, divided by the pixels in either.",
         ),
-        "background_iou": Term("background IoU", three_digits, "The same for the background."),
+        "background_iou": Term(
+            "background IoU",
+            three_digits,
+            "Common background pixels of mask and label, divided by the pixels in either.",
+        ),
         "pixel_accuracy": Term(
             "pixel accuracy", three_digits, "Share of pixels with the right class."
         ),
@@ -147,12 +155,12 @@ SCORE_TERMS = {
         "ece_calibrated": Term(
             "calibration error, calibrated",
             three_digits,
-            "The same after the logits are divided by the temperature.",
+            "The calibration error after the logits are divided by the temperature.",
         ),
         "brier_calibrated": Term(
             "Brier score, calibrated",
             three_digits,
-            "The same after the logits are divided by the temperature.",
+            "The Brier score after the logits are divided by the temperature.",
         ),
     },
     "Borders": {
@@ -180,7 +188,7 @@ SCORE_TERMS = {
         "background_cldice": Term(
             "background clDice",
             three_digits,
-            "The same for thin background, such as membranes between cells.",
+            "As foreground clDice, for thin background, such as membranes between cells.",
         ),
         "betti_0_error": Term(
             "Betti-0 error",

@@ -118,6 +118,12 @@ def _tile(metrics: Mapping, key: str) -> tuple[str, str, str]:
     return term.heading, term.form(value), sure
 
 
+def span(numbers: Sequence[int], noun: str) -> str:
+    """Numbers of the networks of a run, with their noun: "1 epoch", "12 to 40 epochs"."""
+    low, high = min(numbers), max(numbers)
+    return f"{number(low, 0)} to {counted(high, noun)}" if low < high else counted(high, noun)
+
+
 def repetitions(best: Run) -> str:
     """In how many folds and with how many seeds a run was trained; empty for one of each."""
     folds = len({training["fold"] for training in best.trainings})
@@ -134,7 +140,7 @@ def training_sentence(best: Run, table: pd.DataFrame, settings: Mapping) -> str:
     validation = int(roles.get("validation", 0))
     chosen = f", with {number(validation, 0)} more for validation" if validation else ""
     place = named_places(settings["dataset"])["images"]
-    epochs = counted(len(best.histories[0]), "epoch")
+    epochs = span([len(history) for history in best.histories], "epoch")
     seconds = sum(training["seconds"] for training in best.trainings)
     devices = ", ".join(sorted({training["device"] for training in best.trainings}))
     dates = sorted(training.get("finished", "") for training in best.trainings)
