@@ -1,5 +1,6 @@
 """What a user types after ./maskmake, and what Snakemake gets of it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,43 @@ def test_what_make_refuses(target, sentence, tmp_path):
     assert done.returncode != 0 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert sentence.format(old=old) in line
+
+
+@pytest.mark.parametrize(
+    ("installed", "given", "installs"),
+    [
+        ("requirements-gpu.lock", "", None),
+        ("requirements.lock", "", None),
+        ("requirements-gpu.lock", "GPU=0", "requirements.lock"),
+        ("requirements.lock", "GPU=1", "requirements-gpu.lock"),
+        ("an older requirements-gpu.lock", "", "requirements-gpu.lock"),
+    ],
+)
+def test_make_keeps_what_was_set_up(installed, given, installs, tmp_path):
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    python = tmp_path / ".venv/bin/python"
+    python.write_text("#!/bin/sh\necho 3.12\n")
+    python.chmod(0o755)
+    (tmp_path / ".venv/bin/pip").touch()
+    stamp = tmp_path / f".venv/.installed-{installed.split()[-1]}"
+    stamp.touch()
+    for lock in ("requirements.lock", "requirements-gpu.lock"):
+        (tmp_path / lock).touch()
+        os.utime(tmp_path / lock, (1, 1))
+    if "older" in installed:
+        os.utime(stamp, (0, 0))
+    done = subprocess.run(
+        ["make", "-n", "-f", ROOT / "Makefile", *given.split(), "new", "DATA=data"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"]},
+    )
+    *before, last = done.stdout.splitlines()
+    assert last.startswith(".venv/bin/python workflow/new.py")
+    locks = [line.split()[-1] for line in before if " -m pip " in line]
+    assert locks == ([installs] if installs else [])
+    assert "-m venv" not in done.stdout
 
 
 @pytest.mark.parametrize(
