@@ -1,6 +1,7 @@
 """What a user types after ./maskmake, and what Snakemake gets of it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,8 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
             "mine.yaml --config train.epochs=3",
             "train.epochs=3: found a dot; expected a section; write --config 'train={epochs: 3}'.",
         ),
+        ("split", "No configuration; write ./maskmake split config/mine.yaml"),
+        ("mine.yaml --configfile split", "split: a target comes first; write ./maskmake split "),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),
     ],
 )
@@ -69,8 +72,12 @@ def test_what_is_refused(typed, sentence):
 
 def test_the_command_alone_lists_the_targets():
     said = subprocess.run([ROOT / "maskmake"], capture_output=True, text=True, check=True).stdout
+    listed = re.findall(r"^  (\w+) +[A-Z]", said, re.MULTILINE)
+    page = (ROOT / "docs/files.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", page.split("\n## ")[1], re.MULTILINE)
+    assert listed == ["all", *documented]
     for name, meaning in targets(ROOT / "Snakefile").items():
-        assert name in said and meaning in said
+        assert f"  {name:11}{meaning}\n" in said
 
 
 @pytest.mark.parametrize("module", ["pathlib", "snakemake.cli"])
