@@ -1,7 +1,9 @@
 # maskmake: `make` alone lists the targets; each sets up what it needs on a fresh machine.
-PYTHON ?= python3
+# Where they are not given, Python and GPU are those that .venv was set up with.
+# Without pip, Python could not finish .venv, as on Debian without python3-venv.
+PYTHON ?= $(if $(wildcard .venv/bin/pip),.venv/bin/python,python3)
 # GPU=1 adds the CUDA libraries of TensorFlow and JAX (Linux, NVIDIA).
-GPU ?= 0
+GPU ?= $(if $(wildcard .venv/.installed-requirements-gpu.lock),1,0)
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 FOUND = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 STAMP := .venv/.installed-$(LOCK)
@@ -28,8 +30,9 @@ setup: $(STAMP) ## install the locked packages into .venv
 $(STAMP): $(LOCK)
 	$(if $(filter $(FOUND),3.11 3.12 3.13),,$(error $(PYTHON) is $(if $(FOUND),Python $(FOUND),not there); \
 	  expected Python 3.11 to 3.13; write make setup PYTHON=python3.12))
-	@echo "Installing the packages of $(LOCK) into .venv; this takes one to five minutes."
-	$(PYTHON) -m venv .venv
+	@echo "Installing the packages of $(LOCK) into .venv; this takes one to seven minutes."
+	$(if $(filter .venv/bin/python,$(PYTHON)),,$(PYTHON) -m venv --clear .venv)
+	rm -f .venv/.installed-*
 	$(INSTALL) $(LOCK)
 	touch $@
 

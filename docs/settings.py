@@ -1,8 +1,14 @@
 """Make docs/configuration.md from the schema of the configuration: ``make docs``."""
 
+import dataclasses
+import sys
 from pathlib import Path
 
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
+
+from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
@@ -18,8 +24,14 @@ impossible setting is named before anything runs. YAML reads `1e-4` as text; wri
 [reruns.md](reruns.md) says what runs again after a change of a setting.
 """
 AUGMENTATION_HEAD = """
-A preset or a mapping of these settings. A setting that is left out of the mapping has the default
-of this table, which changes nothing.
+A preset or a mapping of these settings. A mapping replaces the preset: a setting that is left out
+of it has the default of the table below, which changes nothing. To change a part of a preset, write
+all of its settings and change that part. The presets are
+
+{presets}
+
+`default` has the changes of nnU-Net for images without a direction, such as most of microscopy, and
+`article` is version 4 of a tutorial on ISBI 2012.
 """
 # The words for a part of the schema that several settings share.
 NAMED = {
@@ -51,7 +63,8 @@ def page() -> str:
         else:
             lines += _table(name, node["properties"])
         if name == "train":
-            lines += ["\n### train.augmentation", AUGMENTATION_HEAD]
+            head = AUGMENTATION_HEAD.format(presets=_presets())
+            lines += ["\n### train.augmentation", head]
             augmentation = SCHEMA["$defs"]["augmentation"]["properties"]
             lines += _table("train.augmentation", augmentation)
     return "\n".join(lines) + "\n"
@@ -62,6 +75,17 @@ def _runs() -> list[str]:
         "Each entry is a name and `{train: {...}}`: settings of `train` that differ for this run.",
         "The default is `{unet: {}}`, one run with the settings of `train` as they are.",
     ]
+
+
+def _presets() -> str:
+    """A line for each preset of the augmentation, with the mapping that would be the same."""
+    nothing = dataclasses.asdict(AugmentationSettings())
+    lines = []
+    for preset, settings in AUGMENTATION_PRESETS.items():
+        changes = dataclasses.asdict(settings).items() - nothing.items()
+        pairs = [f"{name}: {_value(value)}" for name, value in sorted(changes)]
+        lines.append(f"- `{preset}`: `{{{', '.join(pairs)}}}`")
+    return "\n".join(lines)
 
 
 def _table(section: str, settings: dict) -> list[str]:

@@ -1,5 +1,7 @@
 """What a user types after ./maskmake, and what Snakemake gets of it."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +59,8 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
             "mine.yaml --config train.epochs=3",
             "train.epochs=3: found a dot; expected a section; write --config 'train={epochs: 3}'.",
         ),
+        ("split", "No configuration; write ./maskmake split config/mine.yaml"),
+        ("mine.yaml --configfile split", "split: a target comes first; write ./maskmake split "),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),
     ],
 )
@@ -68,8 +72,12 @@ def test_what_is_refused(typed, sentence):
 
 def test_the_command_alone_lists_the_targets():
     said = subprocess.run([ROOT / "maskmake"], capture_output=True, text=True, check=True).stdout
+    listed = re.findall(r"^  (\w+) +[A-Z]", said, re.MULTILINE)
+    page = (ROOT / "docs/files.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", page.split("\n## ")[1], re.MULTILINE)
+    assert listed == ["all", *documented]
     for name, meaning in targets(ROOT / "Snakefile").items():
-        assert name in said and meaning in said
+        assert f"  {name:11}{meaning}\n" in said
 
 
 @pytest.mark.parametrize("module", ["pathlib", "snakemake.cli"])
@@ -132,6 +140,43 @@ def test_what_make_refuses(target, sentence, tmp_path):
     assert done.returncode != 0 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert sentence.format(old=old) in line
+
+
+@pytest.mark.parametrize(
+    ("installed", "given", "installs"),
+    [
+        ("requirements-gpu.lock", "", None),
+        ("requirements.lock", "", None),
+        ("requirements-gpu.lock", "GPU=0", "requirements.lock"),
+        ("requirements.lock", "GPU=1", "requirements-gpu.lock"),
+        ("an older requirements-gpu.lock", "", "requirements-gpu.lock"),
+    ],
+)
+def test_make_keeps_what_was_set_up(installed, given, installs, tmp_path):
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    python = tmp_path / ".venv/bin/python"
+    python.write_text("#!/bin/sh\necho 3.12\n")
+    python.chmod(0o755)
+    (tmp_path / ".venv/bin/pip").touch()
+    stamp = tmp_path / f".venv/.installed-{installed.split()[-1]}"
+    stamp.touch()
+    for lock in ("requirements.lock", "requirements-gpu.lock"):
+        (tmp_path / lock).touch()
+        os.utime(tmp_path / lock, (1, 1))
+    if "older" in installed:
+        os.utime(stamp, (0, 0))
+    done = subprocess.run(
+        ["make", "-n", "-f", ROOT / "Makefile", *given.split(), "new", "DATA=data"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"]},
+    )
+    *before, last = done.stdout.splitlines()
+    assert last.startswith(".venv/bin/python workflow/new.py")
+    locks = [line.split()[-1] for line in before if " -m pip " in line]
+    assert locks == ([installs] if installs else [])
+    assert "-m venv" not in done.stdout
 
 
 @pytest.mark.parametrize(

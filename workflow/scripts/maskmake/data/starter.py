@@ -30,7 +30,7 @@ FEW_PAIRS = range(10, 101)
 
 LABEL = re.compile(r"mask|label|seg|truth|annot|target|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
 IMAGE = re.compile(r"image|img|raw|input|photo|(?<![a-z])im(?![a-z])", re.IGNORECASE)
-GUESS = "  # a guess from the values above: look at the outlines in the audit"
+GUESS = "a guess from the values of the labels: check it by the outlines in the audit"
 ENDING = re.compile(r"[_.\- ][A-Za-z]*(?:mask|label|seg|truth|annot|target|gt)[A-Za-z_]*$", re.I)
 
 
@@ -177,7 +177,10 @@ def _places_of(folder: Path, parts: tuple[str, ...], lists: list[list[str]]) -> 
 
 def describe(choice: Choice) -> list[str]:
     """What was found, one line each: how many pairs, formats, sizes, types and label values."""
-    lines = [f"{key}: {value}" for key, value in choice.settings.items()]
+    lines = [
+        f"{key}: {value}{f' ({GUESS})' if key == 'foreground' else ''}"
+        for key, value in choice.settings.items()
+    ]
     lines.append(f"{len(choice.pairs)} images with labels, such as {choice.pairs[0].image}")
     roles = Counter(pair.role for pair in choice.pairs if pair.role)
     if roles:
@@ -210,7 +213,7 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
     """
     comments = "".join(f"# {' '.join(printable(line).splitlines())}\n" for line in found)
     settings = "".join(
-        f"  {key}: {_quoted(value)}{GUESS if key == 'foreground' else ''}\n"
+        f"  {key}: {_quoted(value)}{f'  # {GUESS}' if key == 'foreground' else ''}\n"
         for key, value in choice.settings.items()
     )
     roles = any(pair.role for pair in choice.pairs)

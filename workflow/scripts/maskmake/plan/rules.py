@@ -15,7 +15,7 @@ from maskmake.plan.machine import BASE, OUTPUT_BYTES, Machine, gib, needed_memor
 from maskmake.plan.presets import PRESETS, Preset
 from maskmake.runtime.errors import UserError
 
-PSPNET_STEP = 96  # see ``snakefile.config``
+PSPNET_STEP = 96  # see ``snakefile.train_faults``
 # An encoder halves a patch five times: of less than 128 pixels fewer than 4 x 4 are left.
 SMALLEST_PATCH = 128
 # Sides of a patch in lengths of an object, so that objects are seen with what surrounds them.

@@ -16,33 +16,45 @@ PAIR_OPTIONS = {
     *("--set-threads", "--set-resources", "--set-scatter", "--set-resource-scopes"),
 }
 TARGET = re.compile(r'^rule (\w+):\n    """(.*)"""', re.MULTILINE)
+# Rules that are targets themselves, by the target of the Snakefile before which they are listed.
+RULES = {
+    "plan_runs": {
+        "validate": "The check of every image and label.",
+        "binarize": "The pixels of all images and labels, in arrays for the steps after it.",
+        "split": "Which images train, which validate, which test.",
+        "plan": "What the images are like: sizes, intensities, share of foreground.",
+    },
+    "segment": {
+        "compare": "The scores of all runs side by side.",
+        "report": "The report of all runs.",
+    },
+}
 USAGE = "./maskmake [target ...] config/mine.yaml [options of snakemake]"
 # Commands of Snakemake that need no configuration of a user.
 WITHOUT_CONFIG = {"--version", "-v", "--lint", "--list-target-rules", "--list", "-l", "--lt"}
 
 
 def targets(snakefile: Path) -> dict[str, str]:
-    """Name and meaning of each target for all runs, as the main Snakefile lists them."""
-    return dict(TARGET.findall(snakefile.read_text(encoding="utf-8")))
+    """Name and meaning of each target, from the images to the report and what follows it."""
+    found: dict[str, str] = {}
+    for name, meaning in TARGET.findall(snakefile.read_text(encoding="utf-8")):
+        found |= {**RULES.get(name, {}), name: meaning}
+    return found
 
 
 def help_text(snakefile: Path) -> str:
     """How to call ``./maskmake``."""
-    stages = {
-        "validate": "The check of every image and label.",
-        **targets(snakefile),
-    }
-    stages = {"all": stages.pop("all"), **stages}
     return "\n".join(
         [
             USAGE,
             "",
             "Targets; without one, all:",
-            *(f"  {name:10}{meaning}" for name, meaning in stages.items()),
+            *(f"  {name:11}{meaning}" for name, meaning in targets(snakefile).items()),
             "",
             "./maskmake why [target ...] config/mine.yaml says what would run again, and why.",
             "--dry-run runs nothing, --cores 4 uses four processors, --resources gpu=0 no GPU,",
-            "--verbose shows all that Snakemake says; snakemake --help lists all options.",
+            "--verbose shows all that Snakemake says.",
+            ".venv/bin/snakemake --help lists all options.",
         ]
     )
 
@@ -112,8 +124,7 @@ def _nested(option: str, setting: str) -> str:
 
 
 def _not_there(path: str, snakefile: Path) -> str:
-    known = [*targets(snakefile), "validate"]
-    if path in known:
+    if path in targets(snakefile):
         return _misplaced(path)
     folder = Path(path).parent
     near = {file.stem: file for ending in ENDINGS for file in folder.glob(f"*{ending}")}
