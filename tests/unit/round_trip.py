@@ -7,6 +7,7 @@ As a program, on another backend than TensorFlow, which Keras chooses once per p
 import os
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -79,6 +80,8 @@ def check_a_round_trip(network, images):
     assert np.isfinite(logits).all()
     with tempfile.TemporaryDirectory() as folder:
         save_fold(network, Path(folder))
+        with zipfile.ZipFile(Path(folder, "model.keras")) as archive:
+            assert b"maskmake" not in archive.read("config.json"), "Keras alone opens it"
         loaded, _ = load_network(folder)
     np.testing.assert_array_equal(logits_of(loaded, images), logits)
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import yaml
+from PIL import Image
 from saved_runs import build_small_network, write_fold
 from scipy import ndimage
 from scipy.special import expit
@@ -329,6 +331,64 @@ def test_sums_that_are_missing_or_damaged_are_named(package, tmp_path):
             maskmake.load(copy)
 
 
+GREY = np.random.default_rng(4).integers(0, 256, (33, 40), np.uint8)
+
+
+def with_alpha():
+    return Image.fromarray(np.dstack([GREY, 255 - GREY]))
+
+
+def with_a_palette():
+    image = Image.fromarray(255 - GREY)  # an index is no brightness
+    image.putpalette([255 - level for level in range(256) for _ in "rgb"])
+    return image
+
+
+def turned():
+    image = Image.fromarray(np.rot90(GREY))
+    image.getexif()[0x0112] = 6  # seen a quarter turn clockwise
+    return image
+
+
+@pytest.mark.parametrize("make", [with_alpha, with_a_palette, turned])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_is_read_as_segment_reads_it(package, tmp_path, make, kind):
+    image = make()
+    image.save(tmp_path / "a.png", exif=image.getexif())
+    found = maskmake.load(package).predict(kind(tmp_path / "a.png"))
+    for part, expected in zip(found, maskmake.load(package).predict(GREY), strict=True):
+        np.testing.assert_array_equal(part, expected)
+
+
+def test_the_channels_of_a_file_are_those_of_the_training(package, tmp_path):
+    copy = shutil.copytree(package, tmp_path / "package")
+    path = copy / "preprocessing.json"
+    write_json(path, {**json.loads(path.read_text()), "selection": [2]})
+    write_sums(copy)
+    with_alpha().save(tmp_path / "a.png")
+    mask, _ = maskmake.load(copy).predict(tmp_path / "a.png")
+    np.testing.assert_array_equal(mask, maskmake.load(package).predict(255 - GREY).mask)
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (lambda path: tifffile.imwrite(path, np.stack([GREY] * 9)), "a stack of 9 images;"),
+        (lambda path: tifffile.imwrite(path, GREY.astype(np.uint16)), "pixel type uint16, but"),
+        (lambda path: write_png(path, np.dstack([GREY, GREY, 255 - GREY])), "colours, where grey"),
+        (lambda path: path.write_text("no pixels"), "cannot be decoded"),
+        (lambda path: None, "no such file."),
+    ],
+    ids=["stack", "type", "channels", "damaged", "missing"],
+)
+def test_a_file_that_is_no_such_image_is_named(package, tmp_path, write, sentence):
+    path = tmp_path / "a.tif"
+    write(path)
+    with pytest.raises(UserError) as error:
+        maskmake.load(package).predict(path)
+    assert str(error.value).startswith(f"{path}: {sentence}")
+
+
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [
@@ -354,7 +414,7 @@ def code_of(text):
     return block
 
 
-def test_the_ten_lines_of_the_documentation_run_without_keras_and_snakemake(package, tmp_path):
+def test_the_lines_of_the_documentation_run_without_keras_and_snakemake(package, tmp_path):
     documented = code_of((Path(__file__).parents[3] / "docs/export.md").read_text())
     in_card = code_of((package / "README.md").read_text())
     assert in_card.replace("  # the path of this folder", "") == documented

@@ -1,5 +1,6 @@
 """Masks of new images: one that cannot be used is named and does not stop the others."""
 
+import errno
 import json
 import re
 import resource
@@ -21,7 +22,7 @@ from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
 from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
-from maskmake.predict import segmentation
+from maskmake.predict import kept_masks, segmentation
 from maskmake.predict.review import review_table
 from maskmake.predict.segmentation import segment_images, segment_shard
 from maskmake.predict.tiling import predict_bands
@@ -364,7 +365,7 @@ def test_a_broken_image_has_no_say_in_the_tile_of_the_others(grey_run, tmp_path,
     done = segmented(grey_run, paths, tmp_path / "out")
     assert "gone.png: no such file" in done.refused[0]
     assert f"{broken}: cannot be decoded" in done.refused[1]
-    assert (done.table["id"].tolist(), done.side) == (["a"], 64)
+    assert done.table["id"].tolist() == ["a"]
     assert sides == [320, 64]
     np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), (image > 127) * 255)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
@@ -448,6 +449,39 @@ def test_the_next_attempt_makes_only_the_masks_that_are_missing(
         mask = (tmp_path / "out" / path.name).read_bytes()
         assert mask == (tmp_path / "quiet" / path.name).read_bytes()
     assert [file.name for file in (tmp_path / "out/.shards").glob("*.kept.json")] == []
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds", "left"),
+    [
+        (KeyboardInterrupt(), 60, "out"),  # which SIGTERM raises in a job
+        (OSError(errno.ENOSPC, "no space"), 60, "out"),
+        (KeyboardInterrupt(), 0, "killed"),
+    ],
+    ids=["stopped", "full disk", "killed"],
+)
+def test_masks_of_an_attempt_that_does_not_end_are_kept(
+    end, seconds, left, grey_run, tmp_path, predicted, monkeypatch
+):
+    paths = [save(tmp_path / f"{name}.png", noise(32, 40, seed=ord(name))) for name in "abc"]
+    predict = segmentation.predict_bands
+
+    def until_c(predictor, sources):
+        for image, band in predict(predictor, sources):
+            if image.id == "c":
+                shutil.copytree(tmp_path / "out", tmp_path / "killed")  # what SIGKILL leaves
+                raise end
+            yield image, band
+
+    with monkeypatch.context() as patch, pytest.raises(type(end)):
+        patch.setattr(kept_masks, "SECONDS_BETWEEN", seconds)
+        patch.setattr(segmentation, "predict_bands", until_c)
+        attempt(grey_run, paths, tmp_path / "out")
+    predicted.clear()
+    finished = attempt(grey_run, paths, tmp_path / left)
+    assert predicted == ["b", "c"]  # the file of b is whole once c has begun
+    assert finished == attempt(grey_run, paths, tmp_path / "quiet")
+    assert list((tmp_path / left / ".shards").glob("*.kept.json")) == []
 
 
 @pytest.mark.parametrize(

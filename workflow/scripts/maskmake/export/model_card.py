@@ -15,12 +15,10 @@ SCORES += ["average_precision", "ece"]
 
 USE = """```python
 import maskmake
-import numpy as np
 from PIL import Image
 
 model = maskmake.load("package")  # the path of this folder
-image = np.asarray(Image.open("image.png"))
-mask, probability = model.predict(image)
+mask, probability = model.predict("image.png")
 Image.fromarray(mask).save("mask.png")
 print(f"{mask.mean():.1%} foreground; surest pixel {probability.max():.3f}")
 ```"""

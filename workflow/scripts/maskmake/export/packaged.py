@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 
 from maskmake.data.image_samples import chosen_channels, finite, kept_type
+from maskmake.data.images import open_image_files, stack_error
 from maskmake.data.normalization import moments
 from maskmake.masks.decision import apply_decision, read_decision, stored_decision
 from maskmake.network.settings import PredictSettings, Preprocessing
@@ -116,17 +117,25 @@ class PackagedModel:
                 "expected a graph of a later or the same version; update onnxruntime."
             ) from error
 
-    def predict(self, image: np.ndarray) -> Prediction:
+    def predict(self, image: np.ndarray | str | Path) -> Prediction:
         """Mask and probability of one image.
 
         Args:
-            image: raw pixels as the training images had them, (H, W) or (H, W, C), of any size.
+            image: path of a file, which is read as ``segment`` reads it: without alpha, a palette
+                resolved, turned as its orientation entry says; or raw pixels as the training images
+                had them, (H, W) or (H, W, C). Of any size.
 
         Raises:
             UserError: it is no image, or has other channels or another type than the images that
-                the model was trained on, or a value that is not finite.
+                the model was trained on, or a value that is not finite; or the file cannot be
+                decoded, or is a stack.
         """
-        pixels = self._normalized(self._checked(np.asarray(image)))
+        if isinstance(image, str | Path):
+            return self._predict(self._read(Path(image)))
+        return self._predict(self._checked(np.asarray(image)))
+
+    def _predict(self, pixels: np.ndarray) -> Prediction:
+        pixels = self._normalized(pixels)
         shape: Shape2D = pixels.shape[0], pixels.shape[1]
         predictor = OnnxPredictor(self._session, shape, self.settings)
         probability = np.concatenate(list(_bands(predictor, pixels, shape)))
@@ -148,6 +157,17 @@ class PackagedModel:
         if not self.preprocessing.get("per_image"):
             return pixels
         return moments([pixels], self.preprocessing["channels"]).apply(pixels)
+
+    def _read(self, path: Path) -> np.ndarray:
+        """The image of a file in the type and with the channels of the training images."""
+        image, *others = images = open_image_files(path, self.preprocessing.get("selection"))
+        if others:
+            raise stack_error(path, images)
+        if isinstance(image, UserError):
+            raise image
+        channels = image.shape[2] if len(image.shape) == 3 else 1
+        check_pixels(path, channels, image.dtype, image.file_dtype, self.preprocessing)
+        return trained_pixels(path, image.whole(), self.preprocessing)
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         if array.ndim not in (2, 3) or 0 in array.shape:

@@ -283,10 +283,20 @@ def build_network(
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Write a network to ``path``, of Keras' own layers wherever these do the same."""
+    """Write a network to ``path``, of Keras' own layers and operations alone.
+
+    So whoever has the file needs nothing but Keras. The classes of this module stay in networks
+    that are built, since the library finds some layers of an encoder by their numbers.
+    """
 
     def own(layer):
         kind = type(layer)
+        if kind is ChannelSlice:
+            return lambda inputs: inputs[..., layer.start : layer.stop]
+        if kind is ScaledSum:
+            scaled = keras.layers.Rescaling(layer.scale, dtype=layer.dtype_policy)
+            total = keras.layers.Add(name=layer.name, dtype=layer.dtype_policy)
+            return lambda inputs: total([inputs[0], scaled(inputs[1])])
         if kind is BatchNormalization:
             kind = keras.layers.BatchNormalization
         return kind.from_config(layer.get_config())
@@ -295,11 +305,19 @@ def save_network(network: keras.Model, path: Path) -> None:
         rebuilt(network, own).save(temporary)  # Keras takes the format from the suffix
 
 
-def rebuilt(
-    network: keras.Model, rebuild: Callable[[keras.layers.Layer], keras.layers.Layer]
-) -> keras.Model:
-    """A network with the same weights of layers that ``rebuild`` makes from its own."""
+def rebuilt(network: keras.Model, rebuild: Callable[[keras.layers.Layer], Callable]) -> keras.Model:
+    """A network with the same weights of layers that ``rebuild`` makes from its own.
+
+    Args:
+        network: any.
+        rebuild: gives a layer, or a function of the inputs of the former one. Operations that are
+            no layers stay as they are.
+    """
+
+    def each(operation):
+        return rebuild(operation) if isinstance(operation, keras.layers.Layer) else operation
+
     weights = network.get_weights()
-    network = keras.models.clone_model(network, clone_function=rebuild, recursive=True)
+    network = keras.models.clone_model(network, clone_function=each, recursive=True)
     network.set_weights(weights)
     return network

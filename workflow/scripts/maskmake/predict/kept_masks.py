@@ -1,19 +1,22 @@
-"""Masks that were made beside images which could not be used: the next attempt keeps them.
+"""Masks of an attempt that did not make all of them: the next attempt keeps these.
 
 The table of a shard is an output of its rule, so Snakemake deletes it before the next attempt,
-which has to try the other images again. Its rows are therefore in a record that is no output. A row
-is kept only for the same bytes of image and mask, and for the same model, settings and code.
+which has to make the other masks. Its rows are therefore in a record that is no output: where
+images could not be used, where the job was stopped or its disk was full, and, up to a minute
+before, where it was killed. A row is kept only for the same bytes of image and mask, and for the
+same model, settings and code.
 """
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypedDict
 
 import numpy as np
-import pandas as pd
 
 from maskmake.network.settings import PredictSettings
 from maskmake.runtime.documents import read_document
@@ -21,34 +24,32 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_json
 from maskmake.runtime.log import logger
 
-# A row takes 0.5 KB, and a document that is read may have 32 MiB.
-MOST_KEPT = 50_000
+# A row takes 0.8 KB, and a document that is read may have 32 MiB.
+MOST_KEPT = 20_000
+SECONDS_BETWEEN = 60  # from one writing of the record to the next; 20,000 rows take 2 s
 
 
 class KeptMask(TypedDict):
-    """Sums of the files of an image and its mask, and the row of the table."""
+    """Sums of an image file and its mask, the side of the tiles in pixels, the row of the table."""
 
     image_sha256: str
     mask_sha256: str
+    side: int
     row: dict
 
 
-class Record(TypedDict):
-    """What the masks were made with, a digest; the side of their tiles in pixels; the masks."""
+class Contents(TypedDict):
+    """Of a record: what the masks were made with, a digest, and the masks."""
 
     made_with: str
-    side: int
     masks: list[KeptMask]
 
 
-class Kept(NamedTuple):
-    """Rows of the table by id and path of the image, and the side of the tiles in pixels."""
+class Done(NamedTuple):
+    """A mask that is there: its row of the table, and the side of its tiles in pixels."""
 
-    rows: dict[tuple[str, str], dict]
+    row: dict[str, Any]
     side: int
-
-
-NOTHING = Kept({}, 0)
 
 
 def digest_of_model(files: Iterable[str], settings: PredictSettings, code: dict[str, str]) -> str:
@@ -57,61 +58,86 @@ def digest_of_model(files: Iterable[str], settings: PredictSettings, code: dict[
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def read_kept(record: Path, made_with: str, sums: Mapping[str, str], masks: Path) -> Kept:
-    """The rows that still hold, if there are any; none of a damaged record, with a warning.
+class MaskRecord:
+    """The record of the masks of a shard; as a context, it is written if the block does not end.
 
     Args:
-        record: which ``write_kept`` wrote, or nothing.
-        made_with: of ``digest_of_model``.
-        sums: SHA-256 of each image file by its path, as it is now.
-        masks: their folder.
-    """
-    if not record.is_file():
-        return NOTHING
-    try:
-        found: Record = read_document(record, Record)
-    except UserError:  # it only saves time, so nothing is lost with it
-        logger.warning("%s: damaged, so the masks that it lists are made again.", record)
-        return NOTHING
-    if found["made_with"] != made_with:
-        return NOTHING
-    rows = {}
-    for kept in found["masks"]:
-        row = kept["row"]
-        mask = masks / f"{row['id']}.png"
-        same_image = sums.get(row["image"]) == kept["image_sha256"]
-        if same_image and mask.is_file() and sha256(mask) == kept["mask_sha256"]:
-            known = {name: np.nan if value is None else value for name, value in row.items()}
-            rows[row["id"], row["image"]] = known
-    return Kept(rows, found["side"])
-
-
-def write_kept(
-    record: Path,
-    made_with: str,
-    sums: Mapping[str, str],
-    masks: Path,
-    table: pd.DataFrame,
-    side: int,
-) -> None:
-    """Record the rows of a table; see ``read_kept``.
-
-    Args:
-        record: output.
+        path: of the record.
         made_with: of ``digest_of_model``.
         sums: SHA-256 of each image file by its path, as it was before it was read; empty where
             it was not known.
         masks: their folder.
-        table: a row for each mask.
-        side: of the tiles, pixels.
     """
-    kept: list[KeptMask] = [
-        {
-            "image_sha256": sums[row["image"]],
-            "mask_sha256": sha256(masks / f"{row['id']}.png"),
-            "row": row,
+
+    def __init__(self, path: Path, made_with: str, sums: Mapping[str, str], masks: Path):
+        self._path, self._made_with, self._sums, self._masks = path, made_with, sums, masks
+        self._kept: dict[tuple[str, str], KeptMask] = {}
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None and self._kept:
+            self.write()
+
+    def read(self) -> dict[tuple[str, str], Done]:
+        """The masks that still hold, by id and path of the image.
+
+        Of a damaged record there is none, with a warning.
+        """
+        if not self._path.is_file():
+            return {}
+        try:
+            found: Contents = read_document(self._path, Contents)
+        except UserError:  # it only saves time, so nothing is lost with it
+            logger.warning("%s: damaged, so the masks that it lists are made again.", self._path)
+            return {}
+        if found["made_with"] == self._made_with:
+            self._kept = {_key(kept["row"]): kept for kept in found["masks"] if self._holds(kept)}
+            logger.info("masks of the last attempt that are kept: %d", len(self._kept))
+        return {
+            key: Done(
+                {name: np.nan if value is None else value for name, value in kept["row"].items()},
+                kept["side"],
+            )
+            for key, kept in self._kept.items()
         }
-        for row in table.head(MOST_KEPT).to_dict("records")
-        if sums[row["image"]]
-    ]
-    write_json(record, Record(made_with=made_with, side=side, masks=kept))
+
+    def _holds(self, kept: KeptMask) -> bool:
+        mask = self._masks / f"{kept['row']['id']}.png"
+        same_image = self._sums.get(kept["row"]["image"]) == kept["image_sha256"]
+        return same_image and mask.is_file() and sha256(mask) == kept["mask_sha256"]
+
+    def add(self, done: Done) -> None:
+        """Record a mask, on the disk if the record was not written for a minute."""
+        image = self._sums[done.row["image"]]
+        if not image or len(self._kept) >= MOST_KEPT:
+            return
+        self._kept[_key(done.row)] = {
+            "image_sha256": image,
+            "mask_sha256": sha256(self._masks / f"{done.row['id']}.png"),
+            "side": done.side,
+            "row": done.row,
+        }
+        if time.monotonic() - self._written >= SECONDS_BETWEEN:
+            self.write()
+
+    def write(self) -> None:
+        """Write the record."""
+        masks = list(self._kept.values())
+        write_json(self._path, Contents(made_with=self._made_with, masks=masks))
+        self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the record, since all masks are made."""
+        self._path.unlink(missing_ok=True)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["id"], row["image"]

@@ -25,7 +25,7 @@ from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
 from maskmake.network.tiles import LARGEST_WHOLE
 from maskmake.predict.inputs import check_pixels, trained_pixels
-from maskmake.predict.kept_masks import NOTHING, Kept, digest_of_model, read_kept, write_kept
+from maskmake.predict.kept_masks import Done, MaskRecord, digest_of_model
 from maskmake.predict.predictor import Predictor
 from maskmake.predict.review import RANGES
 from maskmake.predict.tiling import ImageStream, predict_bands
@@ -49,12 +49,10 @@ class Segmented(NamedTuple):
     Attributes:
         table: a row for each mask, with ``COLUMNS``.
         refused: a sentence for each image that could not be used.
-        side: of the tiles, pixels; 0 where there is no mask.
     """
 
     table: pd.DataFrame
     refused: list[str]
-    side: int
 
 
 def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
@@ -216,7 +214,7 @@ def segment_shard(
     """Write the masks of one shard of a folder without labels, and the table of them.
 
     An image that cannot be used stops neither the others nor the job. The next attempt makes only
-    the masks that are missing.
+    the masks that are missing, and after a kill those of the last minute.
 
     Args:
         images: the ids of the masks, by the paths of the images.
@@ -243,26 +241,25 @@ def segment_shard(
     files = [decision, *run, *(str(fold / name) for fold in folds for name in FOLD_FILES)]
     made_with = digest_of_model(files, settings, code)
     masks = table.parents[1]
-    record = Path(contents).with_name(f"{table.stem}.kept.json")
-    kept = read_kept(record, made_with, sums, masks)
-    if kept.rows:
-        logger.info("masks of the last attempt that are kept: %d", len(kept.rows))
-    done = segment_images(
-        [*images, *stored],
-        folds,
-        Path(decision),
-        settings,
-        masks,
-        next(map(Path, run), None),
-        images,
-        kept,
-    )
-    if done.refused:
-        write_kept(record, made_with, sums, masks, done.table, done.side)
-    else:
-        record.unlink(missing_ok=True)
-    write_json(refused, done.refused)
-    write_csv(table, done.table)
+    path = Path(contents).with_name(f"{table.stem}.kept.json")
+    with MaskRecord(path, made_with, sums, masks) as record:
+        done = segment_images(
+            [*images, *stored],
+            folds,
+            Path(decision),
+            settings,
+            masks,
+            next(map(Path, run), None),
+            images,
+            record.read(),
+            record.add,
+        )
+        write_json(refused, done.refused)
+        write_csv(table, done.table)
+        if done.refused:
+            record.write()
+        else:
+            record.remove()
     logger.info("%d masks: %s", len(done.table), masks)
 
 
@@ -274,7 +271,8 @@ def segment_images(
     out: Path,
     run_path: Path | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
-    kept: Kept = NOTHING,
+    kept: Mapping[tuple[str, str], Done] = MappingProxyType({}),
+    note: Callable[[Done], None] = lambda done: None,
 ) -> Segmented:
     """Write the mask of each image, 0/255, to ``out/<name>.png``.
 
@@ -289,7 +287,9 @@ def segment_images(
         out: folder of the masks.
         run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
         names: of masks by the path of the image, where it is not the stem.
-        kept: masks that are there; they are made again only where the tile is another one.
+        kept: masks that are there, by id and path of the image; they are made again only where
+            the tile is another one.
+        note: is given each mask as soon as it is written.
 
     Returns:
         The masks, each with its id, image, height, width, foreground (share of the mask),
@@ -313,12 +313,14 @@ def segment_images(
     images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out)
     inputs = _Inputs(preprocessing)
 
-    def write(image: ImageFile, bands: Iterator[np.ndarray]) -> tuple:
+    def write(image: ImageFile, bands: Iterator[np.ndarray], side: int) -> Done:
         row = _write_mask(image, bands, decision, temperature, out)
-        return (*row, *inputs.range_of(image))
+        done = Done(dict(zip(COLUMNS, (*row, *inputs.range_of(image)), strict=True)), side)
+        note(done)
+        return done
 
-    rows, side = _write_masks(images, networks, inputs, settings, write, kept, faults)
-    return Segmented(pd.DataFrame(rows, columns=COLUMNS), faults, side)
+    rows = _write_masks(images, networks, inputs, settings, write, kept, faults)
+    return Segmented(pd.DataFrame(rows, columns=COLUMNS), faults)
 
 
 def _write_masks(
@@ -326,41 +328,40 @@ def _write_masks(
     networks: list[keras.Model],
     inputs: _Inputs,
     settings: PredictSettings,
-    write: Callable[[ImageFile, Iterator[np.ndarray]], tuple],
-    kept: Kept,
+    write: Callable[[ImageFile, Iterator[np.ndarray], int], Done],
+    kept: Mapping[tuple[str, str], Done],
     faults: list[str],
-) -> tuple[list[tuple], int]:
+) -> list[dict]:
     """Write the mask of each image that can be read to its end; collect the faults of the others.
 
     The tile depends on the sizes of all images. Where a broken image had a say in it, the others
     are predicted again, and so are masks that were kept of another tile.
 
     Returns:
-        A row for each mask, in the order of the images, and the side of the tiles in pixels.
+        A row for each mask, in the order of the images.
     """
-    rows: dict[ImageFile, tuple] = {}
+    masks: dict[ImageFile, Done] = {}
     for image in images:
-        if row := kept.rows.get((image.id, str(image.path))):
-            rows[image] = tuple(row[name] for name in COLUMNS)
-    sides = dict.fromkeys(rows, kept.side)
+        if done := kept.get((image.id, str(image.path))):
+            masks[image] = done
     predictor = None
     while images:
         predictor = predictor or Predictor(networks, map(_size, images), settings)
         side = predictor.side
-        missing = [image for image in images if image not in rows]
-        todo = missing or [image for image in images if sides[image] != side]
+        missing = [image for image in images if image not in masks]
+        todo = missing or [image for image in images if masks[image].side != side]
         if not todo:
-            return [rows[image] for image in images], side
+            break
         sources = tracked(map(inputs.stream, todo), "segmented", len(todo))
         for image, events in groupby(predict_bands(predictor, sources), key=itemgetter(0)):
             try:
-                rows[image], sides[image] = write(image, _bands(events)), side
+                masks[image] = write(image, _bands(events), side)
             except UserError as error:
                 _refuse(error, faults)
-                rows.pop(image, None)
+                masks.pop(image, None)
                 predictor = None  # for the sizes of the others
-        images = [image for image in images if image in rows]
-    return [], 0
+        images = [image for image in images if image in masks]
+    return [masks[image].row for image in images]
 
 
 def _bands(events: Iterable[tuple[ImageFile, np.ndarray | UserError]]) -> Iterator[np.ndarray]:
