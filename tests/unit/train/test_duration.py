@@ -109,14 +109,14 @@ def three_epochs_fit(monkeypatch):
 
 
 def killed_after(monkeypatch, epochs):
-    save = callbacks.Recorder.on_epoch_end
+    save = callbacks.Saver.on_epoch_end
 
     def save_and_die(self, epoch, logs=None):
         save(self, epoch, logs)
         if epoch + 1 == epochs:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(callbacks.Recorder, "on_epoch_end", save_and_die)
+    monkeypatch.setattr(callbacks.Saver, "on_epoch_end", save_and_die)
 
 
 def test_a_killed_training_keeps_its_length_and_its_rates(
