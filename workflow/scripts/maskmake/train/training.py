@@ -118,7 +118,7 @@ def train_fold(
     with explain_exhaustion(settings):
         _fit(engine, fitted, training, validation_patches, recorder, watchers)
     _log_early_stop(fitted, recorder)
-    record = _record(settings, fold, plan, precision, device, engine, recorder)
+    record = _record(fitted, fold, plan, precision, device, engine, recorder)
     write_json(outputs["training"], record)
     _keep_best(engine, settings, state, recorder, outputs["model"])
 
