@@ -101,16 +101,28 @@ def test_a_training_gets_a_number_for_every_setting():
         (2.8, 286.0, False),  # cracks
         (4.0, 100.0, True),
         (3.9, 100.0, False),
-        (0.0, 0.0, False),  # one class alone
+        (3.9, 0.0, False),  # that of the background is not known
     ],
 )
 def test_structures_that_coarse_levels_show_get_heads_on_the_decoder(foreground, background, deep):
     made = data(foreground_width=foreground, background_width=background)
     value, reason = chosen("deep_supervision", made)
     assert value is deep
-    assert f"structures are {min(foreground, background)} pixels wide" in reason
+    assert f"structures are {min(foreground, background or 9)} pixels wide" in reason
     assert chosen("deep_supervision", made, deep_supervision=not deep)[0] is not deep
     assert chosen("deep_supervision", made, architecture="PSPNet")[0] is False
+
+
+@pytest.mark.parametrize("widths", [(0.0, 0.0), (9.0, 0.0), (0.0, 9.0)])
+def test_the_plan_says_so_where_labels_show_no_sizes(widths):
+    made = dict(zip(["foreground_width", "background_width"], widths, strict=True))
+    made = data(**made, object_length=0.0)
+    deep, patch = (chosen(name, made) for name in ("deep_supervision", "patch"))
+    assert deep == (False, "no label has both classes, so structures have no width")
+    assert patch == (128, "there is no object to measure; 128, a multiple of 32")
+    deep, patch = (chosen(name, made | {"ignored": 0.9}) for name in ("deep_supervision", "patch"))
+    assert deep == (False, "the widths of structures cannot be measured in partial labels")
+    assert patch == (128, "in partial labels no object is known to be whole; 128, a multiple of 32")
 
 
 @pytest.mark.parametrize(("gpus", "preset"), [(0, "quick"), (1, "standard"), (4, "standard")])

@@ -71,11 +71,16 @@ def choose_patch(data: Plan, settings: dict, machine: Machine) -> Choice:
     wanted = max(SMALLEST_PATCH, LENGTHS * length)
     patch = min(most, math.ceil(wanted / step) * step)
     objects = f"the typical object is {length:.0f} pixels long"
+    size = f"twice that, at least {SMALLEST_PATCH}"
+    if not length:
+        partial = "in partial labels no object is known to be whole"
+        objects = partial if "ignored" in data else "there is no object to measure"
+        size = f"{SMALLEST_PATCH}"
     if patch < wanted and most >= preset_of(settings).patch // step * step:
         return Choice(patch, f"{objects}; the most of the preset {settings['preset']}")
     if patch < wanted:
         return Choice(patch, f"the median image has a side of {side:g} pixels")
-    return Choice(patch, f"{objects}; twice that, at least {SMALLEST_PATCH}, a multiple of {step}")
+    return Choice(patch, f"{objects}; {size}, a multiple of {step}")
 
 
 def median_side(data: Plan) -> float:
@@ -231,7 +236,12 @@ def choose_deep_supervision(data: Plan, settings: dict, machine: Machine) -> Cho
     if settings["architecture"] == "PSPNet":
         return Choice(False, "PSPNet has a single level to predict from")
     structures = data["structures"]
-    width = min(structures["foreground_width"], structures["background_width"])
+    widths = structures["foreground_width"], structures["background_width"]
+    width = min(filter(None, widths), default=MIDDLE_LEVEL)
+    if width >= MIDDLE_LEVEL and not all(widths):
+        partial = "the widths of structures cannot be measured in partial labels"
+        one_class = "no label has both classes, so structures have no width"
+        return Choice(False, partial if "ignored" in data else one_class)
     pixels = f"a pixel of the decoder's middle level is {MIDDLE_LEVEL} wide"
     return Choice(width >= MIDDLE_LEVEL, f"structures are {width:.1f} pixels wide, and {pixels}")
 
