@@ -3,6 +3,7 @@
 import copy
 import itertools
 import logging
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -238,6 +239,20 @@ def test_small_images_take_no_endless_steps():
     made = plan(made, Machine(1))["settings"]
     assert made["steps"]["value"] * made["epochs"]["value"] == 25_000
     assert made["steps"]["reason"].endswith("since standard has 25,000 steps at most")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("pixels", [0, 1, 13_000, 2 * 128**2, 10**5, 10**6, 10**9, 10**12])
+def test_numbers_are_written_out(name, pixels):
+    for setting in plan(data(training_pixels=pixels), preset=name)["settings"].values():
+        assert not re.search(r"\de[+-]\d", setting["reason"])
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 2 * 128**2])
+def test_a_step_that_shows_a_small_set_whole_says_so(pixels):
+    value, reason = chosen("batch", data(training_pixels=pixels))
+    assert value == 2
+    assert reason == "a step has as many pixels as are labelled"
 
 
 @pytest.mark.parametrize("gpus", [0, 1])

@@ -101,8 +101,10 @@ def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
     batch = _shared(max(SMALLEST_BATCH, min(of_step, of_pixels)), machine)
     reason = f"{batch * patch**2:,} pixels a step"
     if of_pixels < of_step:
-        share = batch * patch**2 / data["training_pixels"]
+        share = batch * patch**2 / max(1, data["training_pixels"])
         reason = f"{share:.0%} of the labelled pixels; more would make all batches alike"
+        if share >= 1:
+            reason = "a step has as many pixels as are labelled"
     if machine.gpus > 1:
         reason += f"; a multiple of {machine.gpus} GPUs"
     memory = machine.memory()
@@ -150,11 +152,9 @@ def _length(data: Plan, settings: dict, name: str) -> Choice:
     of_step = settings["batch"] * settings["patch"] ** 2
     steps = max(1, math.ceil(seen / of_step))
     if steps > preset.longest:
-        views = preset.longest * of_step / pixels
-        reason = f"{views:.3g} views of each labelled pixel, since {name} has"
+        reason = f"{_views(preset.longest * of_step / pixels)}, since {name} has"
         return Choice(preset.longest, f"{reason} {preset.longest:,} steps at most")
-    views = seen / pixels
-    reason = f"{views:.3g} views of each labelled pixel"
+    reason = _views(seen / pixels)
     if seen == preset.least > preset.views * pixels:
         reason += f", since {name} sees {preset.least // 10**6:,} million pixels at least"
     elif seen < preset.views * pixels:
@@ -162,6 +162,12 @@ def _length(data: Plan, settings: dict, name: str) -> Choice:
     else:
         reason += f", as {name} has"
     return Choice(steps, reason)
+
+
+def _views(number: float) -> str:
+    digits = ",.0f" if number >= 10 else ".3g"
+    written = f"{number:{digits}}" if number >= 0.01 else "less than 0.01"
+    return f"{written} views of each labelled pixel"
 
 
 def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
