@@ -255,6 +255,33 @@ def test_a_step_that_shows_a_small_set_whole_says_so(pixels):
     assert reason == "a step has as many pixels as are labelled"
 
 
+@pytest.mark.parametrize(
+    ("explicit", "name", "why"),
+    [
+        ({"steps": 100_000}, "epochs", "quick has, by 1 x 100,000 steps"),
+        ({"epochs": 100_000}, "steps", "quick has, by 100,000 x 1 steps"),
+        ({"steps": 10**6, "minutes": 20}, "epochs", "best has, by 1 x 1,000,000 steps"),
+        ({"steps": 300}, "epochs", "quick has, by 2 x 300 steps"),
+        ({"steps": 50}, "epochs", None),
+        ({"epochs": 7}, "steps", None),
+        ({}, "steps", None),
+    ],
+)
+def test_a_length_beyond_that_of_the_preset_is_not_called_its_own(explicit, name, why):
+    settings = plan(**explicit)["settings"]
+    steps, epochs, batch, patch = (
+        settings[key]["value"] for key in ("steps", "epochs", "batch", "patch")
+    )
+    views = steps * epochs * batch * patch**2 / DATA["training_pixels"]
+    reason = settings[name]["reason"]
+    if why is None:
+        assert reason.startswith("5.72 views of each labelled pixel, since quick sees 60 million")
+    else:
+        found = re.search(r"([\d,.]+) views of each labelled pixel, more than", reason)[1]
+        assert float(found.replace(",", "")) == pytest.approx(views, rel=0.01)
+        assert reason.endswith(why)
+
+
 @pytest.mark.parametrize("gpus", [0, 1])
 def test_minutes_and_no_views_end_a_training(gpus):
     usual = planned_values(plan(machine=Machine(gpus)))

@@ -27,6 +27,9 @@ SMALLEST_ENCODER = min(OUTPUT_BYTES, key=lambda encoder: OUTPUT_BYTES[encoder])
 SMALLEST_BATCH, MOST_OF_PIXELS = 2, 0.05
 # The preset after whose views a training ends, however many ``train.minutes`` there are.
 LONGEST = "best"
+# So many times the length of a preset, and a reason says that a training is longer: rounding makes
+# less.
+LONGER = 1.1
 # Share of foreground below which patches are centred on it: a third of them as in nnU-Net, and half
 # where it is rarer still. Cracks of 0.4 % reached foreground Dice 0.71 with half of the patches so,
 # and 0.25 without (another split).
@@ -164,6 +167,16 @@ def _length(data: Plan, settings: dict, name: str) -> Choice:
     return Choice(steps, reason)
 
 
+def _why_so_long(data: Plan, settings: dict, name: str, steps: int, epochs: int) -> str:
+    """The reason of a preset's length, or what makes a training longer: steps or epochs are set."""
+    length = _length(data, settings, name)
+    if steps * epochs <= LONGER * length.value:
+        return length.reason
+    of_step = settings["batch"] * settings["patch"] ** 2
+    views = _views(steps * epochs * of_step / max(1, data["training_pixels"]))
+    return f"{views}, more than {name} has, by {epochs:,} x {steps:,} steps"
+
+
 def _views(number: float) -> str:
     digits = ",.0f" if number >= 10 else ".3g"
     written = f"{number:{digits}}" if number >= 0.01 else "less than 0.01"
@@ -173,14 +186,17 @@ def _views(number: float) -> str:
 def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
     """What the preset has; where the steps of an epoch are set, as many as its length takes."""
     if settings["minutes"] is not None:
-        longest, views = _length(data, settings, LONGEST)
-        epochs = math.ceil(longest / _steps_of_epoch(data, settings))
+        of_epoch = _steps_of_epoch(data, settings)
+        longest = _length(data, settings, LONGEST).value
+        epochs = math.ceil(longest / of_epoch)
+        views = _why_so_long(data, settings, LONGEST, of_epoch, epochs)
         return Choice(
             epochs, f"train.minutes end the training; at the latest it ends after {views}"
         )
-    total, views = _length(data, settings, settings["preset"])
+    total = _length(data, settings, settings["preset"]).value
     if settings["steps"] != AUTO:
-        return Choice(math.ceil(total / settings["steps"]), views)
+        of_epoch, epochs = settings["steps"], math.ceil(total / settings["steps"])
+        return Choice(epochs, _why_so_long(data, settings, settings["preset"], of_epoch, epochs))
     most = preset_of(settings).epochs
     # As many as the steps that follow from it need, so that the same steps, set, give it too.
     epochs = math.ceil(total / math.ceil(total / most))
@@ -193,8 +209,9 @@ def choose_steps(data: Plan, settings: dict, machine: Machine) -> Choice:
     if settings["minutes"] is not None:
         reason = f"an epoch of {settings['preset']}; train.minutes end the training"
         return Choice(_steps_of_epoch(data, settings), reason)
-    total, views = _length(data, settings, settings["preset"])
-    return Choice(math.ceil(total / settings["epochs"]), views)
+    name, epochs = settings["preset"], settings["epochs"]
+    steps = math.ceil(_length(data, settings, name).value / epochs)
+    return Choice(steps, _why_so_long(data, settings, name, steps, epochs))
 
 
 def _steps_of_epoch(data: Plan, settings: dict) -> int:
