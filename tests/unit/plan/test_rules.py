@@ -221,6 +221,12 @@ def test_a_batch_or_patch_that_is_set_and_may_not_fit_is_told():
     few = data(training_pixels=64 * 512**2)
     (warning,) = plan(few, Machine(0, 99 * GIB), batch=64, patch=512)["warnings"]
     assert "make the training 4 steps long; expected 50 or more" in warning
+    assert warning.endswith("set auto or a smaller batch, or train.steps.")
+    ten = {"median": 1024.0, "maximum": 1024}
+    few = data(training_pixels=10 * 1024**2, height=ten, width=ten)
+    (warning,) = plan(few, Machine(0, 99 * GIB), patch=1024)["warnings"]
+    assert warning.startswith("train.patch: 2 patches of 1024 x 1024 pixels make the training 30 ")
+    assert warning.endswith("set auto or a smaller patch, or train.steps.")
     small = data(height={"median": 64.0}, width={"median": 80.0})
     (warning,) = plan(small, patch=128)["warnings"]
     assert warning.startswith("train.patch: 128, but the median image has a side of 64 pixels")
