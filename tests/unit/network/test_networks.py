@@ -124,11 +124,21 @@ def test_bfloat16_keeps_weights_and_logits_in_float32(tmp_path):
 
     images = raw_batch(32)
     logits = logits_of(network, images)
-    assert logits.dtype == np.float32
-    assert (logits.astype("bfloat16").astype("float32") != logits).any()
     save_fold(network, tmp_path, precision="bfloat16")
     loaded, _ = load_network(tmp_path)
     np.testing.assert_array_equal(logits_of(loaded, images), logits)
+
+
+@pytest.mark.parametrize("architecture", TRAIN["architecture"]["enum"])
+def test_logits_have_the_digits_of_float32_in_bfloat16(architecture):
+    network = build(architecture, precision="bfloat16")
+    logits = logits_of(network, raw_batch(side_of(architecture)))
+    assert logits.dtype == np.float32
+    assert (logits.astype("bfloat16").astype("float32") != logits).any()
+    # What is large stays in bfloat16: all layers before the last convolution.
+    core = next(layer for layer in network.layers if isinstance(layer, keras.Model))
+    large = {layer.compute_dtype for layer in core.layers[1:] if layer.output.shape[-1] > 1}
+    assert large == {"bfloat16"}
 
 
 def of_groups():

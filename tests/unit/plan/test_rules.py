@@ -3,6 +3,7 @@
 import copy
 import itertools
 import logging
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -101,16 +102,28 @@ def test_a_training_gets_a_number_for_every_setting():
         (2.8, 286.0, False),  # cracks
         (4.0, 100.0, True),
         (3.9, 100.0, False),
-        (0.0, 0.0, False),  # one class alone
+        (3.9, 0.0, False),  # that of the background is not known
     ],
 )
 def test_structures_that_coarse_levels_show_get_heads_on_the_decoder(foreground, background, deep):
     made = data(foreground_width=foreground, background_width=background)
     value, reason = chosen("deep_supervision", made)
     assert value is deep
-    assert f"structures are {min(foreground, background)} pixels wide" in reason
+    assert f"structures are {min(foreground, background or 9)} pixels wide" in reason
     assert chosen("deep_supervision", made, deep_supervision=not deep)[0] is not deep
     assert chosen("deep_supervision", made, architecture="PSPNet")[0] is False
+
+
+@pytest.mark.parametrize("widths", [(0.0, 0.0), (9.0, 0.0), (0.0, 9.0)])
+def test_the_plan_says_so_where_labels_show_no_sizes(widths):
+    made = dict(zip(["foreground_width", "background_width"], widths, strict=True))
+    made = data(**made, object_length=0.0)
+    deep, patch = (chosen(name, made) for name in ("deep_supervision", "patch"))
+    assert deep == (False, "no label has both classes, so structures have no width")
+    assert patch == (128, "there is no object to measure; 128, a multiple of 32")
+    deep, patch = (chosen(name, made | {"ignored": 0.9}) for name in ("deep_supervision", "patch"))
+    assert deep == (False, "the widths of structures cannot be measured in partial labels")
+    assert patch == (128, "in partial labels no object is known to be whole; 128, a multiple of 32")
 
 
 @pytest.mark.parametrize(("gpus", "preset"), [(0, "quick"), (1, "standard"), (4, "standard")])
@@ -208,6 +221,12 @@ def test_a_batch_or_patch_that_is_set_and_may_not_fit_is_told():
     few = data(training_pixels=64 * 512**2)
     (warning,) = plan(few, Machine(0, 99 * GIB), batch=64, patch=512)["warnings"]
     assert "make the training 4 steps long; expected 50 or more" in warning
+    assert warning.endswith("set auto or a smaller batch, or train.steps.")
+    ten = {"median": 1024.0, "maximum": 1024}
+    few = data(training_pixels=10 * 1024**2, height=ten, width=ten)
+    (warning,) = plan(few, Machine(0, 99 * GIB), patch=1024)["warnings"]
+    assert warning.startswith("train.patch: 2 patches of 1024 x 1024 pixels make the training 30 ")
+    assert warning.endswith("set auto or a smaller patch, or train.steps.")
     small = data(height={"median": 64.0}, width={"median": 80.0})
     (warning,) = plan(small, patch=128)["warnings"]
     assert warning.startswith("train.patch: 128, but the median image has a side of 64 pixels")
@@ -226,6 +245,47 @@ def test_small_images_take_no_endless_steps():
     made = plan(made, Machine(1))["settings"]
     assert made["steps"]["value"] * made["epochs"]["value"] == 25_000
     assert made["steps"]["reason"].endswith("since standard has 25,000 steps at most")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("pixels", [0, 1, 13_000, 2 * 128**2, 10**5, 10**6, 10**9, 10**12])
+def test_numbers_are_written_out(name, pixels):
+    for setting in plan(data(training_pixels=pixels), preset=name)["settings"].values():
+        assert not re.search(r"\de[+-]\d", setting["reason"])
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 2 * 128**2])
+def test_a_step_that_shows_a_small_set_whole_says_so(pixels):
+    value, reason = chosen("batch", data(training_pixels=pixels))
+    assert value == 2
+    assert reason == "a step has as many pixels as are labelled"
+
+
+@pytest.mark.parametrize(
+    ("explicit", "name", "why"),
+    [
+        ({"steps": 100_000}, "epochs", "quick has, by 1 x 100,000 steps"),
+        ({"epochs": 100_000}, "steps", "quick has, by 100,000 x 1 steps"),
+        ({"steps": 10**6, "minutes": 20}, "epochs", "best has, by 1 x 1,000,000 steps"),
+        ({"steps": 300}, "epochs", "quick has, by 2 x 300 steps"),
+        ({"steps": 50}, "epochs", None),
+        ({"epochs": 7}, "steps", None),
+        ({}, "steps", None),
+    ],
+)
+def test_a_length_beyond_that_of_the_preset_is_not_called_its_own(explicit, name, why):
+    settings = plan(**explicit)["settings"]
+    steps, epochs, batch, patch = (
+        settings[key]["value"] for key in ("steps", "epochs", "batch", "patch")
+    )
+    views = steps * epochs * batch * patch**2 / DATA["training_pixels"]
+    reason = settings[name]["reason"]
+    if why is None:
+        assert reason.startswith("5.72 views of each labelled pixel, since quick sees 60 million")
+    else:
+        found = re.search(r"([\d,.]+) views of each labelled pixel, more than", reason)[1]
+        assert float(found.replace(",", "")) == pytest.approx(views, rel=0.01)
+        assert reason.endswith(why)
 
 
 @pytest.mark.parametrize("gpus", [0, 1])

@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 import zlib
+from contextlib import nullcontext
 from dataclasses import replace
 
 import imagecodecs
@@ -318,6 +319,21 @@ def test_folds_of_other_channels_are_refused(make_run, tmp_path):
     for name in ("model.keras", "training.json"):
         (other / "fold0" / name).replace(run / "fold1" / name)
     with pytest.raises(UserError, match=r"fold1/training\.json: other preprocessing than .*fold0"):
+        segment(run, [save(tmp_path / "a.png", noise(32, 32))], tmp_path / "out")
+
+
+@pytest.mark.parametrize(("minutes", "refused"), [(None, True), (20, False)])
+def test_folds_are_trained_for_the_same_length_unless_minutes_end_them(
+    minutes, refused, make_run, tmp_path
+):
+    run = make_run(middle=(128.0, 128.0))
+    for fold, length in enumerate([{"steps": 100, "epochs": 9}, {"steps": 103, "epochs": 8}]):
+        path = run / f"fold{fold}" / "training.json"
+        record = json.loads(path.read_text())
+        record["settings"] |= {**length, "minutes": minutes}
+        write_json(path, record)
+    expected = pytest.raises(UserError, match="other settings") if refused else nullcontext()
+    with expected:
         segment(run, [save(tmp_path / "a.png", noise(32, 32))], tmp_path / "out")
 
 

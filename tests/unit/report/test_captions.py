@@ -30,9 +30,10 @@ STATED = {
 }
 
 
-def caption(name, folder, folds=1):
+def caption(name, folder, folds=1, **train):
     """The text of a caption of two runs whose files are in a folder."""
     config = {"dataset": {"images": "data/my_images_", "labels": "data/my_labels_"}}
+    config |= {"train": train}
     config |= {"runs": {"unet": {}, "small": {}}, "split": {"folds": folds}}
     settings = resolve(config, SCHEMA)
     plans, decisions = ([str(folder / f"{name}.json")] * 2 for name in ("plan", "decision"))
@@ -81,6 +82,12 @@ def test_a_caption_states_the_settings_that_were_used(name, folds, made):
     assert not [value for value in STATED[name] if value not in text], text
     assert "auto" not in text and "None" not in text
     assert not re.search(r"[.:][A-Z]", text), "a sentence begins without a space"
+
+
+def test_with_minutes_the_caption_states_no_length_of_the_plan(made):
+    text = caption("training", made(), minutes=20)
+    assert "random weights" in text and "as many epochs as fit into 20 minutes, batches" in text
+    assert "29 epochs" not in text and "477" not in text
 
 
 @pytest.mark.parametrize("name", STATED)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import ndimage
 
 from maskmake.network.settings import AUGMENTATION_PRESETS, AugmentationSettings
+from maskmake.train import augmentation
 from maskmake.train.augmentation import augment, blur, gamma, lower_resolution, warp
 
 pytestmark = pytest.mark.long
@@ -268,6 +269,17 @@ def test_each_change_has_a_share_of_images_of_its_own(name):
     changed = np.abs(new_images - images.numpy()).max(axis=(1, 2, 3)) > 0.05
     share = 1 - 0.6**2 if name == "shift" else 0.4  # along y, along x
     assert changed.mean() == pytest.approx(share, abs=0.08)
+
+
+def test_a_share_that_is_a_whole_number_of_images_is_that_number(monkeypatch):
+    """Of eight images a quarter is two; in float32, 2 + 0.99999994 is 3."""
+    highest = np.nextafter(np.float32(1), np.float32(0))
+    monkeypatch.setattr(augmentation, "_uniform", lambda *_: tf.constant(highest))
+    images, _ = random_batch(count=8, side=4)
+    seeds = keras.random.SeedGenerator(1)
+    changed = augmentation._some(tf.constant(images), 0.25, seeds, lambda images: images + 1000)
+    assert ((changed.numpy() - images).mean(axis=(1, 2, 3)) == 1000).sum() == 2
+    assert ((changed.numpy() == images).all(axis=(1, 2, 3))).sum() == 6
 
 
 def test_a_probability_of_0_is_off():

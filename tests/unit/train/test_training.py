@@ -197,7 +197,7 @@ def test_training_json_says_what_was_done(dataset, trained):
 def test_patience_counts_epochs_since_the_best(tmp_path, losses, patience, stops):
     history = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
     settings = replace(SETTINGS, patience=patience)
-    recorder = Recorder(settings, State(tmp_path, {}), history, tmp_path / "history.csv")
+    recorder = Recorder(settings, history, tmp_path / "history.csv")
     assert recorder.out_of_patience is stops
 
 

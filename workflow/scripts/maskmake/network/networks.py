@@ -7,6 +7,7 @@ is handed modules with the names it misses; Keras itself stays as it is for ever
 import contextlib
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,7 +136,13 @@ def _import_library():
     return segmentation_models
 
 
-def _modern_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+def _head(core: keras.Model) -> set[str]:
+    """Names of the layers that make the logits: the last convolution and what follows it."""
+    convolutions = [i for i, x in enumerate(core.layers) if isinstance(x, keras.layers.Conv2D)]
+    return {layer.name for layer in core.layers[convolutions[-1] :]}
+
+
+def _modern_layer(layer: keras.layers.Layer, head: set[str]) -> keras.layers.Layer:
     """The same layer as Keras 3 can save it, without classes and functions made in a function."""
     config = layer.get_config()
     kind = type(layer)
@@ -148,10 +155,10 @@ def _modern_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         # weights; a shorter training ends with predictions that are all black or all white.
         config["momentum"] = RUNNING_STATISTICS_MOMENTUM
         kind = BatchNormalization
-    if layer.name == "final_conv":  # logits in bfloat16 would have two to three digits
+    if layer.name in head:  # logits in bfloat16 would have two to three digits
         config["dtype"] = "float32"
     if layer.name == "linear":
-        config |= {"name": "logits", "dtype": "float32"}
+        config["name"] = "logits"
     return kind.from_config(config)
 
 
@@ -271,7 +278,7 @@ def build_network(
                 encoder_weights=encoder_weights and str(encoder_weights),
                 **_legacy_modules(),
             )
-        core = rebuilt(core, _modern_layer)
+        core = rebuilt(core, partial(_modern_layer, head=_head(core)))
 
         images = keras.Input((side, side, channels), name="images", dtype="float32")
         x = keras.layers.Rescaling(scale, offset, name="normalization", dtype="float32")(images)

@@ -133,8 +133,9 @@ def _training_warnings(
         )
     steps = settings["steps"] * settings["epochs"]
     if AUTO in (section["steps"], section["epochs"]) and steps < FEW_STEPS:
+        size = "patch" if section["batch"] == AUTO else "batch"
         yield (
-            f"train.batch: {batch} patches of {patch} x {patch} pixels make the training "
+            f"train.{size}: {batch} patches of {patch} x {patch} pixels make the training "
             f"{steps} steps long; expected {FEW_STEPS} or more to learn in; set auto or a smaller "
-            "batch, or train.steps."
+            f"{size}, or train.steps."
         )

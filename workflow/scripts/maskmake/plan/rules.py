@@ -27,6 +27,9 @@ SMALLEST_ENCODER = min(OUTPUT_BYTES, key=lambda encoder: OUTPUT_BYTES[encoder])
 SMALLEST_BATCH, MOST_OF_PIXELS = 2, 0.05
 # The preset after whose views a training ends, however many ``train.minutes`` there are.
 LONGEST = "best"
+# So many times the length of a preset, and a reason says that a training is longer: rounding makes
+# less.
+LONGER = 1.1
 # Share of foreground below which patches are centred on it: a third of them as in nnU-Net, and half
 # where it is rarer still. Cracks of 0.4 % reached foreground Dice 0.71 with half of the patches so,
 # and 0.25 without (another split).
@@ -71,11 +74,16 @@ def choose_patch(data: Plan, settings: dict, machine: Machine) -> Choice:
     wanted = max(SMALLEST_PATCH, LENGTHS * length)
     patch = min(most, math.ceil(wanted / step) * step)
     objects = f"the typical object is {length:.0f} pixels long"
+    size = f"twice that, at least {SMALLEST_PATCH}"
+    if not length:
+        partial = "in partial labels no object is known to be whole"
+        objects = partial if "ignored" in data else "there is no object to measure"
+        size = f"{SMALLEST_PATCH}"
     if patch < wanted and most >= preset_of(settings).patch // step * step:
         return Choice(patch, f"{objects}; the most of the preset {settings['preset']}")
     if patch < wanted:
         return Choice(patch, f"the median image has a side of {side:g} pixels")
-    return Choice(patch, f"{objects}; twice that, at least {SMALLEST_PATCH}, a multiple of {step}")
+    return Choice(patch, f"{objects}; {size}, a multiple of {step}")
 
 
 def median_side(data: Plan) -> float:
@@ -96,8 +104,10 @@ def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
     batch = _shared(max(SMALLEST_BATCH, min(of_step, of_pixels)), machine)
     reason = f"{batch * patch**2:,} pixels a step"
     if of_pixels < of_step:
-        share = batch * patch**2 / data["training_pixels"]
+        share = batch * patch**2 / max(1, data["training_pixels"])
         reason = f"{share:.0%} of the labelled pixels; more would make all batches alike"
+        if share >= 1:
+            reason = "a step has as many pixels as are labelled"
     if machine.gpus > 1:
         reason += f"; a multiple of {machine.gpus} GPUs"
     memory = machine.memory()
@@ -145,11 +155,9 @@ def _length(data: Plan, settings: dict, name: str) -> Choice:
     of_step = settings["batch"] * settings["patch"] ** 2
     steps = max(1, math.ceil(seen / of_step))
     if steps > preset.longest:
-        views = preset.longest * of_step / pixels
-        reason = f"{views:.3g} views of each labelled pixel, since {name} has"
+        reason = f"{_views(preset.longest * of_step / pixels)}, since {name} has"
         return Choice(preset.longest, f"{reason} {preset.longest:,} steps at most")
-    views = seen / pixels
-    reason = f"{views:.3g} views of each labelled pixel"
+    reason = _views(seen / pixels)
     if seen == preset.least > preset.views * pixels:
         reason += f", since {name} sees {preset.least // 10**6:,} million pixels at least"
     elif seen < preset.views * pixels:
@@ -159,17 +167,36 @@ def _length(data: Plan, settings: dict, name: str) -> Choice:
     return Choice(steps, reason)
 
 
+def _why_so_long(data: Plan, settings: dict, name: str, steps: int, epochs: int) -> str:
+    """The reason of a preset's length, or what makes a training longer: steps or epochs are set."""
+    length = _length(data, settings, name)
+    if steps * epochs <= LONGER * length.value:
+        return length.reason
+    of_step = settings["batch"] * settings["patch"] ** 2
+    views = _views(steps * epochs * of_step / max(1, data["training_pixels"]))
+    return f"{views}, more than {name} has, by {epochs:,} x {steps:,} steps"
+
+
+def _views(number: float) -> str:
+    digits = ",.0f" if number >= 10 else ".3g"
+    written = f"{number:{digits}}" if number >= 0.01 else "less than 0.01"
+    return f"{written} views of each labelled pixel"
+
+
 def choose_epochs(data: Plan, settings: dict, machine: Machine) -> Choice:
     """What the preset has; where the steps of an epoch are set, as many as its length takes."""
     if settings["minutes"] is not None:
-        longest, views = _length(data, settings, LONGEST)
-        epochs = math.ceil(longest / _steps_of_epoch(data, settings))
+        of_epoch = _steps_of_epoch(data, settings)
+        longest = _length(data, settings, LONGEST).value
+        epochs = math.ceil(longest / of_epoch)
+        views = _why_so_long(data, settings, LONGEST, of_epoch, epochs)
         return Choice(
             epochs, f"train.minutes end the training; at the latest it ends after {views}"
         )
-    total, views = _length(data, settings, settings["preset"])
+    total = _length(data, settings, settings["preset"]).value
     if settings["steps"] != AUTO:
-        return Choice(math.ceil(total / settings["steps"]), views)
+        of_epoch, epochs = settings["steps"], math.ceil(total / settings["steps"])
+        return Choice(epochs, _why_so_long(data, settings, settings["preset"], of_epoch, epochs))
     most = preset_of(settings).epochs
     # As many as the steps that follow from it need, so that the same steps, set, give it too.
     epochs = math.ceil(total / math.ceil(total / most))
@@ -182,8 +209,9 @@ def choose_steps(data: Plan, settings: dict, machine: Machine) -> Choice:
     if settings["minutes"] is not None:
         reason = f"an epoch of {settings['preset']}; train.minutes end the training"
         return Choice(_steps_of_epoch(data, settings), reason)
-    total, views = _length(data, settings, settings["preset"])
-    return Choice(math.ceil(total / settings["epochs"]), views)
+    name, epochs = settings["preset"], settings["epochs"]
+    steps = math.ceil(_length(data, settings, name).value / epochs)
+    return Choice(steps, _why_so_long(data, settings, name, steps, epochs))
 
 
 def _steps_of_epoch(data: Plan, settings: dict) -> int:
@@ -231,7 +259,12 @@ def choose_deep_supervision(data: Plan, settings: dict, machine: Machine) -> Cho
     if settings["architecture"] == "PSPNet":
         return Choice(False, "PSPNet has a single level to predict from")
     structures = data["structures"]
-    width = min(structures["foreground_width"], structures["background_width"])
+    widths = structures["foreground_width"], structures["background_width"]
+    width = min(filter(None, widths), default=MIDDLE_LEVEL)
+    if width >= MIDDLE_LEVEL and not all(widths):
+        partial = "the widths of structures cannot be measured in partial labels"
+        one_class = "no label has both classes, so structures have no width"
+        return Choice(False, partial if "ignored" in data else one_class)
     pixels = f"a pixel of the decoder's middle level is {MIDDLE_LEVEL} wide"
     return Choice(width >= MIDDLE_LEVEL, f"structures are {width:.1f} pixels wide, and {pixels}")
 

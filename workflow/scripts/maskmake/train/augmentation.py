@@ -51,7 +51,8 @@ def _some(images, probability, seeds, change):
     start = keras.random.randint((), 0, count, seed=seeds)
     chosen = (start + ops.arange(most)) % count
     changed = change(ops.take(images, chosen, axis=0))
-    number = ops.floor(probability * count + _uniform((), 0.0, 1.0, seeds))
+    # A sum that float32 rounds up to the next whole number would be one image more.
+    number = ops.minimum(ops.floor(probability * count + _uniform((), 0.0, 1.0, seeds)), most)
     place = (ops.arange(count) - start) % count
     source = ops.where(place < ops.cast(number, "int32"), count + place, ops.arange(count))
     return ops.take(ops.concatenate([images, changed]), source, axis=0)

@@ -52,18 +52,16 @@ def check_finite(epoch: int, name: str, loss: float) -> None:
 
 
 class Recorder(keras.callbacks.Callback):
-    """At the end of each epoch: history, state, and whether to stop early.
+    """At the end of each epoch: its row of the history, and whether to stop early.
 
     Where weights are averaged, the network holds the averages while it is validated; training
-    goes on with the raw weights, and the state has both.
+    goes on with the raw weights.
     """
 
-    def __init__(
-        self, settings: TrainSettings, state: State, history: list[dict], history_path: Path
-    ):
+    def __init__(self, settings: TrainSettings, history: list[dict], history_path: Path):
         super().__init__()
         self.history = history
-        self._settings, self._state, self._history_path = settings, state, history_path
+        self._settings, self._history_path = settings, history_path
 
     @property
     def best(self) -> dict:
@@ -104,13 +102,31 @@ class Recorder(keras.callbacks.Callback):
             "seconds": time.perf_counter() - self._start,
         }
         self.history.append(row)
-        self._state.save(self.model, self.history)
-        self.write_history()
         self.model.stop_training = self.out_of_patience
 
     def write_history(self) -> None:
         """Write the epochs so far to ``history.csv``."""
         write_csv(self._history_path, pd.DataFrame(self.history, columns=HISTORY_COLUMNS))
+
+
+class Saver(keras.callbacks.Callback):
+    """At the end of each epoch: the files of its state and of the history.
+
+    Its place is behind the guard. So an epoch that the guard refuses has no state, and the next
+    attempt trains it again and is refused, too.
+
+    Args:
+        state: of the training.
+        recorder: whose history has the epoch already.
+    """
+
+    def __init__(self, state: State, recorder: Recorder):
+        super().__init__()
+        self._state, self._recorder = state, recorder
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._state.save(self.model, self._recorder.history)
+        self._recorder.write_history()
 
 
 def end_time(seconds: float, now: datetime | None = None) -> str:

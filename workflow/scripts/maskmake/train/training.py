@@ -33,7 +33,7 @@ from maskmake.runtime.version import commit
 from maskmake.runtime.version import version as maskmake_version
 from maskmake.train.augmentation import augment
 from maskmake.train.border_weights import with_border_weights
-from maskmake.train.callbacks import Curves, Progress, Recorder
+from maskmake.train.callbacks import Curves, Progress, Recorder, Saver
 from maskmake.train.checkpoints import State
 from maskmake.train.collapse import CollapseWatch, preflight
 from maskmake.train.duration import set_length, with_length
@@ -111,12 +111,14 @@ def train_fold(
     fitted = with_length(settings, engine.total_steps)
     if history:
         logger.info("resuming after epoch %d of %d", len(history), fitted.epochs)
-    recorder = Recorder(fitted, state, history, outputs["history"])
-    watchers = [Curves(outputs["model"].with_name("tensorboard"), history)] if tensorboard else []
+    recorder = Recorder(fitted, history, outputs["history"])
+    watchers: list[keras.callbacks.Callback] = [Saver(state, recorder)]
+    if tensorboard:
+        watchers.append(Curves(outputs["model"].with_name("tensorboard"), history))
     with explain_exhaustion(settings):
         _fit(engine, fitted, training, validation_patches, recorder, watchers)
     _log_early_stop(fitted, recorder)
-    record = _record(settings, fold, plan, precision, device, engine, recorder)
+    record = _record(fitted, fold, plan, precision, device, engine, recorder)
     write_json(outputs["training"], record)
     _keep_best(engine, settings, state, recorder, outputs["model"])
 
