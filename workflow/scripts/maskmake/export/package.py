@@ -171,7 +171,7 @@ def _write_samples(part: Path, pixels: np.ndarray) -> None:
             )
         logger.warning("float32 rounds much in this network: up to %.1g is allowed", allowed)
     logger.info("ONNX and Keras differ by %.1g in probability at most", difference)
-    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
+    write_sample(Sample(pixels, *reversed(packaged.predict_selected(pixels))), part)
     write_array(part / "sample" / "input.npy", tile)
     write_array(part / "sample" / "output.npy", probability)
 

@@ -1,6 +1,7 @@
 """A package in Python: masks and probabilities of arrays, with ONNX Runtime and without Keras."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
@@ -120,21 +121,26 @@ class PackagedModel:
         """Mask and probability of one image.
 
         Args:
-            image: raw pixels as the training images had them, (H, W) or (H, W, C), of any size.
+            image: raw pixels as the files of the training images had them, (H, W) or (H, W, C), of
+                any size. Where the training selected channels, the same ones are taken.
 
         Raises:
-            UserError: it is no image, or has other channels or another type than the images that
-                the model was trained on, or a value that is not finite.
+            UserError: it is no image, lacks a selected channel, or has other channels or another
+                type than the images that the model was trained on, or a value that is not finite.
         """
-        pixels = self._normalized(self._checked(np.asarray(image)))
+        return self.predict_selected(self._selected(np.asarray(image)))
+
+    def predict_selected(self, image: np.ndarray) -> Prediction:
+        """As ``predict``, of an image (H, W) or (H, W, C) of the selected channels alone."""
+        pixels = self._normalized(self._trained(image))
         shape: Shape2D = pixels.shape[0], pixels.shape[1]
         predictor = OnnxPredictor(self._session, shape, self.settings)
         probability = np.concatenate(list(_bands(predictor, pixels, shape)))
         return Prediction(apply_decision(probability, self.decision), probability)
 
     def tile(self, image: np.ndarray) -> np.ndarray:
-        """An image that fits at once, (1, H, W, C) float32, raw pixel values."""
-        return self._checked(image).reshape(1, *image.shape[:2], -1).astype(np.float32)
+        """An image as ``predict_selected`` takes it, which fits at once: (1, H, W, C) float32."""
+        return self._trained(image).reshape(1, *image.shape[:2], -1).astype(np.float32)
 
     def normalized(self, tiles: np.ndarray) -> np.ndarray:
         """Tiles (B, H, W, C) as the network takes them, float32."""
@@ -149,7 +155,8 @@ class PackagedModel:
             return pixels
         return moments([pixels], self.preprocessing["channels"]).apply(pixels)
 
-    def _checked(self, array: np.ndarray) -> np.ndarray:
+    def _selected(self, array: np.ndarray) -> np.ndarray:
+        """The channels (H, W, C) of an array that the training images had."""
         if array.ndim not in (2, 3) or 0 in array.shape:
             raise UserError(
                 f"array: shape {array.shape}; expected one image, height x width or height x "
@@ -161,19 +168,31 @@ class PackagedModel:
                 f"{self.preprocessing['dtype']}; convert the array."
             )
         samples = array.reshape(*array.shape[:2], -1)
-        if (selection := self.preprocessing.get("selection")) and samples.shape[2] != len(
-            selection
-        ):
-            samples = samples[..., chosen_channels(samples.shape[2], False, selection)]
-        kept, channels = kept_type(array.dtype), samples.shape[2]
-        check_pixels("array", channels, kept, array.dtype, self.preprocessing)
-        if array.dtype.kind == "f":
-            try:
+        selection = self.preprocessing.get("selection")
+        if selection is None:
+            return samples
+        with _of_array():
+            return samples[..., chosen_channels(samples.shape[2], False, selection)]
+
+    def _trained(self, image: np.ndarray) -> np.ndarray:
+        """An image in the type and with the channels of the training images."""
+        samples = image.reshape(*image.shape[:2], -1)
+        kept, channels = kept_type(samples.dtype), samples.shape[2]
+        check_pixels("array", channels, kept, samples.dtype, self.preprocessing)
+        if samples.dtype.kind == "f":
+            with _of_array():
                 samples = finite(samples, 0)
-            except UserError as error:
-                raise UserError(f"array: {error}") from None
         pixels = samples[..., 0] if channels == 1 else samples
         return trained_pixels("array", pixels.astype(kept, copy=False), self.preprocessing)
+
+
+@contextmanager
+def _of_array() -> Iterator[None]:
+    """Name the array in an error that says what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"array: {error}") from None
 
 
 def _bands(predictor: OnnxPredictor, pixels: np.ndarray, shape: Shape2D) -> Iterator[np.ndarray]:

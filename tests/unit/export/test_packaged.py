@@ -1,0 +1,88 @@
+"""A package in Python takes arrays as ``segment`` takes files, and a bad one is one sentence."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="locked, but not installed; run make setup")
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import maskmake
+from maskmake.masks.run_folds import list_folds
+from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import write_json
+from maskmake.runtime.sums import write_sums
+
+TILING = {"tile": 32, "overlap": 0.5, "tta": True}
+
+
+@pytest.fixture
+def make_package(tmp_path):
+    """A function that makes a package: foreground is where the first channel is above 127.5."""
+
+    def make(channels=1, predict=TILING, dtype="uint8", **preprocessing):
+        folder, fold = tmp_path / "package", tmp_path / "package" / "fold0"
+        fold.mkdir(parents=True)
+        onnx.save(first_channel(channels), folder / "model.onnx")
+        for name in ("model.keras", "training.json"):
+            (fold / name).write_text(name)
+        write_json(
+            folder / "run.json", list_folds([fold / "model.keras"], [fold / "training.json"])
+        )
+        write_json(folder / "decision.json", {"threshold": 0.5, "min_object": 0, "min_hole": 0})
+        expected = {"channels": channels, "dtype": dtype, "predict": predict} | preprocessing
+        numbers = {"scale": [1.0] * channels, "offset": [0.0] * channels}
+        write_json(folder / "preprocessing.json", numbers | expected)
+        write_sums(folder)
+        return folder
+
+    return make
+
+
+def first_channel(channels):
+    """A graph whose logit is the first channel, less 127.5."""
+    weights = np.zeros((channels, 1), np.float32)
+    weights[0] = 1
+    arrays = {"weights": weights, "middle": np.float32(127.5)}
+    sides = ["batch", "height", "width"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["images", "weights"], ["first"]),
+            helper.make_node("Sub", ["first", "middle"], ["logits"]),
+        ],
+        "first",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [*sides, channels])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*sides, 1])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def noise(*shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+
+
+# --- the channels of an array -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", [3, 4])
+def test_the_selected_channels_are_taken_in_their_order(make_package, samples):
+    image = noise(40, 50, samples)
+    mask = maskmake.load(make_package(3, selection=[3, 2, 1])).predict(image).mask
+    np.testing.assert_array_equal(mask, image[..., 2] > 127)
+
+
+def test_three_selected_channels_of_a_grey_picture_are_one(make_package):
+    image = np.repeat(noise(40, 50, 1), 3, axis=2)
+    mask = maskmake.load(make_package(1, selection=[1, 2, 3])).predict(image).mask
+    np.testing.assert_array_equal(mask, image[..., 0] > 127)
+
+
+@pytest.mark.parametrize(("shape", "selection"), [((8, 8), [2]), ((8, 8), [1, 2, 3])])
+def test_a_selected_channel_that_an_array_lacks_is_named(make_package, shape, selection):
+    model = maskmake.load(make_package(1, selection=selection))
+    with pytest.raises(UserError) as error:
+        model.predict(noise(*shape))
+    sentence = f"array: 1 channel, but dataset.channels selects channel {max(selection)}; expected"
+    assert str(error.value).startswith(sentence)
