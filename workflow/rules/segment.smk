@@ -28,6 +28,7 @@ rule segment_shard:
         source_record=MASKS_RECORD,
         images=images_of_shard,
         ids=ids_of_shard,
+        taken=taken_from_shard,
         predict=SETTINGS["predict"],
         # What depends on threads is no reason to run again.
         gpu=lambda wildcards, threads: RUNS[SEGMENT_RUN]["gpu"],

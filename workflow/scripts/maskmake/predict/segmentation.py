@@ -132,6 +132,7 @@ def _open_all(
     preprocessing: Preprocessing,
     settings: PredictSettings,
     out: Path,
+    taken: Mapping[str, str],
 ) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
     images: list[ImageFile] = []
@@ -139,7 +140,7 @@ def _open_all(
     for path in paths:
         try:
             selection = preprocessing.get("selection")
-            found = open_image_files(path, selection, names.get(str(path)))
+            found = open_image_files(path, selection, names.get(str(path)), taken)
         except UserError as error:
             found = [error]
         for image in found:
@@ -202,6 +203,7 @@ class _Inputs:
 def segment_shard(
     images: Mapping[str, str],
     stored: list[str],
+    taken: Mapping[str, str],
     models: list[str],
     decision: str,
     run: list[str],
@@ -221,6 +223,7 @@ def segment_shard(
     Args:
         images: the ids of the masks, by the paths of the images.
         stored: images that a storage plugin has brought here; their stems are their ids.
+        taken: as of ``segment_images``.
         models: ``model.keras`` of each fold.
         decision: ``decision.json`` of the run.
         run: ``run.json``, or none.
@@ -255,6 +258,7 @@ def segment_shard(
         masks,
         next(map(Path, run), None),
         images,
+        taken,
         kept,
     )
     if done.refused:
@@ -274,6 +278,7 @@ def segment_images(
     out: Path,
     run_path: Path | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
+    taken: Mapping[str, str] = MappingProxyType({}),
     kept: Kept = NOTHING,
 ) -> Segmented:
     """Write the mask of each image, 0/255, to ``out/<name>.png``.
@@ -289,6 +294,7 @@ def segment_images(
         out: folder of the masks.
         run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
         names: of masks by the path of the image, where it is not the stem.
+        taken: paths of other images by the names of their masks, which no page of a stack may have.
         kept: masks that are there; they are made again only where the tile is another one.
 
     Returns:
@@ -310,7 +316,7 @@ def segment_images(
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
-    images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out)
+    images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out, taken)
     inputs = _Inputs(preprocessing)
 
     def write(image: ImageFile, bands: Iterator[np.ndarray]) -> tuple:
