@@ -10,6 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import maskmake
 from maskmake.masks.run_folds import list_folds
+from maskmake.network.settings import PredictSettings
+from maskmake.predict.segmentation import segment_images
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.sums import write_sums
@@ -86,3 +88,37 @@ def test_a_selected_channel_that_an_array_lacks_is_named(make_package, shape, se
         model.predict(noise(*shape))
     sentence = f"array: 1 channel, but dataset.channels selects channel {max(selection)}; expected"
     assert str(error.value).startswith(sentence)
+
+
+# --- a list of sums that is not whole -----------------------------------------------------------
+
+
+def segment(folder):
+    settings = PredictSettings(**TILING)
+    paths = folder / "fold0", folder / "decision.json", settings, folder / "masks"
+    segment_images([], [paths[0]], *paths[1:], folder / "run.json")
+
+
+USES = pytest.mark.parametrize("use", [maskmake.load, segment], ids=["load", "segment"])
+FILES = ["model.onnx", "preprocessing.json", "decision.json", "run.json"]
+
+
+@USES
+@pytest.mark.parametrize("name", [*FILES, "fold0/model.keras", "fold0/training.json"])
+def test_a_file_that_the_sums_lack_is_named(make_package, name, use):
+    sums = make_package() / "SHA256SUMS"
+    lines = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(line for line in lines if not line.endswith(f"  {name}\n")))
+    with pytest.raises(UserError) as error:
+        use(sums.parent)
+    assert str(error.value).startswith(f"{sums}: lacks {name}; expected the sums of all files")
+
+
+@USES
+@pytest.mark.parametrize("lost", ["SHA256SUMS", "preprocessing.json"])
+def test_a_package_that_lost_a_file_is_no_run(make_package, lost, use):
+    folder = make_package()
+    (folder / lost).unlink()
+    with pytest.raises(UserError) as error:
+        use(folder)
+    assert str(error.value).startswith(f"{folder / lost}: missing")

@@ -24,6 +24,7 @@ from maskmake.export.onnx_file import mean_network, write_onnx
 from maskmake.export.packaged import PackagedModel
 from maskmake.export.sample import Sample, square, write_array, write_sample
 from maskmake.masks.decision import read_decision
+from maskmake.masks.package_sums import PREPROCESSING
 from maskmake.masks.run_folds import check_fold_files
 from maskmake.network.networks import save_network
 from maskmake.network.saved_networks import load_network
@@ -99,7 +100,7 @@ def write_package(
     try:
         trainings = _write_networks(inputs, part)
         write_json(
-            part / "preprocessing.json",
+            part / PREPROCESSING,
             {**trainings[0]["preprocessing"], "predict": dict(predict)},
         )
         first = trainings[0]["settings"]

@@ -11,13 +11,13 @@ import onnxruntime
 from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.normalization import moments
 from maskmake.masks.decision import apply_decision, read_decision, stored_decision
+from maskmake.masks.package_sums import PREPROCESSING, check_package
 from maskmake.network.settings import PredictSettings, Preprocessing
 from maskmake.network.tiles import Shape2D, tile_count
 from maskmake.predict.inputs import check_pixels, trained_pixels
 from maskmake.predict.tiling import PIXELS_A_CALL, ImageStream, predict_bands, tile_side
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError, first_line
-from maskmake.runtime.sums import check_sums
 
 SYMMETRIES = 8  # those of ``predict.mean_logits``
 PROVIDERS = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -101,8 +101,8 @@ class PackagedModel:
     def __init__(self, folder: str | Path, checked: bool = True):
         folder = Path(folder)
         if checked:
-            check_sums(folder)
-        path = folder / "preprocessing.json"
+            check_package(folder)
+        path = folder / PREPROCESSING
         self.preprocessing: PackedPreprocessing = read_document(path, PackedPreprocessing)
         self.decision = stored_decision(read_decision(folder / "decision.json", any_version=True))
         self.settings = PredictSettings(**self.preprocessing["predict"])

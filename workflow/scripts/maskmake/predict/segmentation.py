@@ -20,6 +20,7 @@ from maskmake.data.normalization import moments
 from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked, temporary_bytes
+from maskmake.masks.package_sums import FOLD_FILES, check_package, is_package
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing
@@ -33,13 +34,11 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.log import logger
 from maskmake.runtime.progress import tracked
-from maskmake.runtime.sums import SUMS, check_sums
 from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
 # Memory of a row of tiles, bytes a pixel: logits, their mean, and pixels (RGB of 16 bits) twice.
 ROW_BYTES = 20
-FOLD_FILES = "model.keras", "training.json"
 COLUMNS = ["id", "image", "height", "width", "foreground", *EXPECTED, *RANGES]
 
 
@@ -305,8 +304,8 @@ def segment_images(
     Raises:
         UserError: the files of the run are damaged or not those of one run.
     """
-    if (Path(decision_path).parent / SUMS).is_file():  # a package
-        check_sums(Path(decision_path).parent)
+    if is_package(Path(decision_path).parent):
+        check_package(Path(decision_path).parent)
     learned = read_decision(decision_path, any_version=True)
     if run_path is not None:
         models, trainings = ([fold / name for fold in folds] for name in FOLD_FILES)

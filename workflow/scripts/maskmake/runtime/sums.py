@@ -18,13 +18,17 @@ def write_sums(folder: Path) -> None:
     write_text(folder / SUMS, "".join(lines))
 
 
-def check_sums(folder: Path) -> None:
+def check_sums(folder: Path) -> set[str]:
     """Refuse a folder of which a file is missing or has other bytes than ``SHA256SUMS`` lists.
+
+    Returns:
+        The names of the files that are listed, such as ``fold0/model.keras``.
 
     Raises:
         UserError: naming the file.
     """
-    for name, expected in _listed(folder / SUMS).items():
+    sums = _listed(folder / SUMS)
+    for name, expected in sums.items():
         path = folder / name
         if not path.is_file():
             raise UserError(
@@ -36,6 +40,7 @@ def check_sums(folder: Path) -> None:
                 f"{path}: other bytes (SHA-256) than {folder / SUMS} lists; expected the file of "
                 f"the package; {REMEDY}."
             )
+    return set(sums)
 
 
 def _listed(path: Path) -> dict[str, str]:
