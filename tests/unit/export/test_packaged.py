@@ -122,3 +122,43 @@ def test_a_package_that_lost_a_file_is_no_run(make_package, lost, use):
     with pytest.raises(UserError) as error:
         use(folder)
     assert str(error.value).startswith(f"{folder / lost}: missing")
+
+
+# --- files of a package with right sums ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"predict": TILING | {"tile": 0}}, "predict.tile: 0 is less than the minimum of 32"),
+        ({"predict": TILING | {"tile": -32}}, "predict.tile: -32 is less than"),
+        ({"predict": TILING | {"tile": 33}}, "predict.tile: 33 is not a multiple of 32"),
+        ({"predict": TILING | {"tile": 2**40}}, "predict.tile: 1099511627776 is greater than"),
+        ({"predict": TILING | {"overlap": -1.0}}, "predict.overlap: -1.0 is less than"),
+        ({"predict": TILING | {"overlap": 1.0}}, "predict.overlap: 1.0 is greater than"),
+        ({"selection": [0]}, "selection.0: 0 is less than the minimum of 1"),
+        ({"selection": []}, "selection: [] should be non-empty"),
+    ],
+    ids=str,
+)
+def test_an_impossible_setting_is_one_sentence(make_package, changes, sentence):
+    folder = make_package(**changes)
+    with pytest.raises(UserError) as error:
+        maskmake.load(folder)
+    assert str(error.value).startswith(f"{folder / 'preprocessing.json'}: {sentence}")
+
+
+def test_a_setting_of_a_later_version_is_no_obstacle(make_package):
+    image = noise(40, 50)
+    model = maskmake.load(make_package(predict=TILING | {"later": 1}))
+    np.testing.assert_array_equal(model.predict(image).mask, image > 127)
+
+
+@USES
+def test_a_name_that_no_file_can_have_is_one_sentence(make_package, use):
+    sums = make_package() / "SHA256SUMS"
+    sums.write_text(sums.read_text() + f"{'0' * 64}  {'a' * 300}\n")
+    with pytest.raises(UserError) as error:
+        use(sums.parent)
+    sentence = f"{sums.parent / ('a' * 300)}: File name too long; expected a file of the package;"
+    assert str(error.value).startswith(sentence)

@@ -24,9 +24,9 @@ from maskmake.export.onnx_file import mean_network, write_onnx
 from maskmake.export.packaged import PackagedModel
 from maskmake.export.sample import Sample, square, write_array, write_sample
 from maskmake.masks.decision import read_decision
-from maskmake.masks.package_sums import PREPROCESSING
 from maskmake.masks.run_folds import check_fold_files
 from maskmake.network.networks import save_network
+from maskmake.network.package_file import PREPROCESSING
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.errors import UserError

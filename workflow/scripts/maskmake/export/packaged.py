@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -11,31 +11,16 @@ import onnxruntime
 from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.normalization import moments
 from maskmake.masks.decision import apply_decision, read_decision, stored_decision
-from maskmake.masks.package_sums import PREPROCESSING, check_package
-from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.masks.package_sums import check_package
+from maskmake.network.package_file import read_preprocessing
+from maskmake.network.settings import PredictSettings
 from maskmake.network.tiles import Shape2D, tile_count
 from maskmake.predict.inputs import check_pixels, trained_pixels
 from maskmake.predict.tiling import PIXELS_A_CALL, ImageStream, predict_bands, tile_side
-from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError, first_line
 
 SYMMETRIES = 8  # those of ``predict.mean_logits``
 PROVIDERS = "CUDAExecutionProvider", "CPUExecutionProvider"
-
-
-class Tiling(TypedDict):
-    """The section ``predict`` of the configuration."""
-
-    tile: int | Literal["auto"]
-    overlap: float
-    tta: bool
-
-
-class PackedPreprocessing(Preprocessing):
-    """Contents of ``preprocessing.json``."""
-
-    predict: Tiling
-    selection: NotRequired[list[int]]
 
 
 class Prediction(NamedTuple):
@@ -102,8 +87,7 @@ class PackagedModel:
         folder = Path(folder)
         if checked:
             check_package(folder)
-        path = folder / PREPROCESSING
-        self.preprocessing: PackedPreprocessing = read_document(path, PackedPreprocessing)
+        self.preprocessing = read_preprocessing(folder)
         self.decision = stored_decision(read_decision(folder / "decision.json", any_version=True))
         self.settings = PredictSettings(**self.preprocessing["predict"])
         available = onnxruntime.get_available_providers()

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from maskmake.network.package_file import PREPROCESSING
 from maskmake.network.run_file import read_folds
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.sums import REMEDY, SUMS, check_sums
 
-PREPROCESSING = "preprocessing.json"
 NEEDED = "model.onnx", PREPROCESSING, "decision.json", "run.json"
 FOLD_FILES = "model.keras", "training.json"
 

@@ -30,12 +30,18 @@ def check_sums(folder: Path) -> set[str]:
     sums = _listed(folder / SUMS)
     for name, expected in sums.items():
         path = folder / name
-        if not path.is_file():
+        try:
+            found = sha256(path) if path.is_file() else None
+        except OSError as error:  # such as a name that no disk can have
+            raise UserError(
+                f"{path}: {error.strerror}; expected a file of the package; {REMEDY}."
+            ) from error
+        if found is None:
             raise UserError(
                 f"{path}: missing, but {folder / SUMS} lists it; expected a whole package; "
                 f"{REMEDY}."
             )
-        if sha256(path) != expected:
+        if found != expected:
             raise UserError(
                 f"{path}: other bytes (SHA-256) than {folder / SUMS} lists; expected the file of "
                 f"the package; {REMEDY}."
