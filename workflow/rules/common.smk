@@ -32,6 +32,7 @@ from maskmake.snakefile.locations import (
     trained_folds,
 )
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.packaged_settings import predict_of_model
 from maskmake.snakefile.planned_params import planning_params
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
@@ -118,6 +119,12 @@ MODEL_FOLDS = (
     user_errors_at_parse_time(trained_folds, MODEL)
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in NETWORKS[SEGMENT_RUN]]
+)
+PREDICT_OF_MODEL = user_errors_at_parse_time(
+    predict_of_model,
+    MODEL if SEGMENT["model"] else None,
+    NAMED_CONFIG.get("predict"),
+    SETTINGS["predict"],
 )
 # What lists the folds. Results of 0.1.0 have a decision without it.
 MODEL_RUN = [f"{MODEL}/run.json"]

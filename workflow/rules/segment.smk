@@ -29,7 +29,7 @@ rule segment_shard:
         images=images_of_shard,
         ids=ids_of_shard,
         taken=taken_from_shard,
-        predict=SETTINGS["predict"],
+        predict=PREDICT_OF_MODEL,
         # What depends on threads is no reason to run again.
         gpu=lambda wildcards, threads: RUNS[SEGMENT_RUN]["gpu"],
         code=code("segment.py"),
