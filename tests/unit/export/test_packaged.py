@@ -90,6 +90,12 @@ def test_a_selected_channel_that_an_array_lacks_is_named(make_package, shape, se
     assert str(error.value).startswith(sentence)
 
 
+def test_an_array_of_the_other_byte_order_is_taken(make_package):
+    image = noise(40, 50, dtype=np.uint16)
+    mask = maskmake.load(make_package(dtype="uint16")).predict(image.astype(">u2")).mask
+    np.testing.assert_array_equal(mask, image > 127)
+
+
 # --- a list of sums that is not whole -----------------------------------------------------------
 
 

@@ -151,6 +151,7 @@ class PackagedModel:
                 f"array: type {array.dtype}; expected numbers, of type "
                 f"{self.preprocessing['dtype']}; convert the array."
             )
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         samples = array.reshape(*array.shape[:2], -1)
         selection = self.preprocessing.get("selection")
         if selection is None:
