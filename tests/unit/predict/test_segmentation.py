@@ -21,10 +21,11 @@ from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
 from maskmake.network import saved_networks
 from maskmake.network.settings import PredictSettings
-from maskmake.predict import segmentation
+from maskmake.predict import kept_masks, segmentation
 from maskmake.predict.review import review_table
 from maskmake.predict.segmentation import segment_images, segment_shard
 from maskmake.predict.tiling import predict_bands
+from maskmake.runtime.documents import MOST_BYTES
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import logger
@@ -457,6 +458,8 @@ def test_the_next_attempt_makes_only_the_masks_that_are_missing(
     first = attempt(grey_run, three, tmp_path / "out")
     (sentence,) = first[1]
     assert "b.png: cannot be decoded" in sentence
+    (record,) = (tmp_path / "out/.shards").glob("*.kept.json")
+    assert record.stat().st_size / 2 * kept_masks.MOST_KEPT < MOST_BYTES  # it can be read
     assert attempt(grey_run, three, tmp_path / "out") == first
     assert predicted == ["a", "c"]
     save(three[1], noise(32, 40, seed=7))

@@ -21,8 +21,8 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_json
 from maskmake.runtime.log import logger
 
-# A row takes 0.5 KB, and a document that is read may have 32 MiB.
-MOST_KEPT = 50_000
+# A row takes 0.7 KB and its two paths, and a document that is read may have 32 MiB.
+MOST_KEPT = 20_000
 
 
 class KeptMask(TypedDict):
