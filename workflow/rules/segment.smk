@@ -61,6 +61,7 @@ rule review_page:
         review=rules.review_masks.output.review,
         refused=refused_of_shards,
         decision=f"{MODEL}/decision.json",
+        training=f"{MODEL_FOLDS[0]}/training.json",
         images=stored_new_images,
     output:
         page=f"{MASKS}/review.html",
