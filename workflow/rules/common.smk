@@ -24,8 +24,15 @@ from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.network.settings import PLANNED
 from maskmake.data.layouts import list_new_images
-from maskmake.snakefile.locations import Dataset, list_shards, stored_items, trained_folds
+from maskmake.snakefile.locations import (
+    Dataset,
+    list_shards,
+    names_of_pages,
+    stored_items,
+    trained_folds,
+)
 from maskmake.snakefile.code_hash import code_hashes
+from maskmake.snakefile.packaged_settings import predict_of_model
 from maskmake.snakefile.planned_params import planning_params
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
@@ -113,6 +120,12 @@ MODEL_FOLDS = (
     if SEGMENT["model"]
     else [f"{MODEL}/fold{fold}" for fold in NETWORKS[SEGMENT_RUN]]
 )
+PREDICT_OF_MODEL = user_errors_at_parse_time(
+    predict_of_model,
+    MODEL if SEGMENT["model"] else None,
+    NAMED_CONFIG.get("predict"),
+    SETTINGS["predict"],
+)
 # What lists the folds. Results of 0.1.0 have a decision without it.
 MODEL_RUN = [f"{MODEL}/run.json"]
 if os.path.isfile(f"{MODEL}/decision.json") and not os.path.isfile(MODEL_RUN[0]):
@@ -126,6 +139,7 @@ elif isinstance(SEGMENT["images"], str):
 else:
     NEW_IMAGES = list_new_images(list(map(user_path, SEGMENT["images"] or [])))
 SHARDS = user_errors_at_parse_time(list_shards, NEW_IMAGES, SEGMENT["shard_size"])
+NAMES_OF_PAGES = names_of_pages(NEW_IMAGES)
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
         f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder or a pattern of "
@@ -235,6 +249,15 @@ def images_of_shard(wildcards):
 def ids_of_shard(wildcards):
     """The ids after which the masks of a shard are named, in the order of its images, as JSON."""
     return json.dumps([NEW_IMAGES[path] for path in images_of_shard(wildcards)])
+
+
+def taken_from_shard(wildcards):
+    """Paths of images by the names that no page of a stack of the shard may have, as JSON.
+
+    Of all new images only these, so that one more image changes no other shard.
+    """
+    taken = [NAMES_OF_PAGES.get(path, {}) for path in SHARDS[int(wildcards.shard)]]
+    return json.dumps({name: path for others in taken for name, path in others.items()})
 
 
 def names_of_new_images(wildcards):

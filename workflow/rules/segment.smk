@@ -28,7 +28,8 @@ rule segment_shard:
         source_record=MASKS_RECORD,
         images=images_of_shard,
         ids=ids_of_shard,
-        predict=SETTINGS["predict"],
+        taken=taken_from_shard,
+        predict=PREDICT_OF_MODEL,
         # What depends on threads is no reason to run again.
         gpu=lambda wildcards, threads: RUNS[SEGMENT_RUN]["gpu"],
         code=code("segment.py"),
@@ -60,6 +61,7 @@ rule review_page:
         review=rules.review_masks.output.review,
         refused=refused_of_shards,
         decision=f"{MODEL}/decision.json",
+        training=f"{MODEL_FOLDS[0]}/training.json",
         images=stored_new_images,
     output:
         page=f"{MASKS}/review.html",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from maskmake.masks.decision import Validation, read_decision
+from maskmake.network.settings import read_training
 from maskmake.predict.refused import read_refused
 from maskmake.predict.review_page import write_review_page
 from maskmake.runtime.files import read_csv, write_text
@@ -20,6 +21,7 @@ with job(snakemake):
         json.loads(snakemake.params.names),
         Path(snakemake.output.pictures),
         read_refused(snakemake.input.refused),
+        read_training(snakemake.input.training)["preprocessing"].get("selection"),
     )
     write_text(snakemake.output.page, page)
     logger.info("The masks to look at first: %s", snakemake.output.page)

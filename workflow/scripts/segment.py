@@ -17,6 +17,7 @@ with job(snakemake):
     segment_shard(
         dict(zip(snakemake.params.images, json.loads(snakemake.params.ids), strict=True)),
         snakemake.input.images,
+        json.loads(snakemake.params.taken),
         snakemake.input.models,
         snakemake.input.decision,
         snakemake.input.run,

@@ -363,6 +363,8 @@ def test_new_images_of_a_folder_a_pattern_and_a_list():
     assert list_new_images("new/*/image.png") == ids
     assert list_new_images(list(ids)) == ids
     assert list_new_images(["flat", "gone.png"]) == {"flat/x.png": "x", "gone.png": "gone"}
+    twice = ["new/*/image.png", "./new/a/image.png", str(Path("new/b/image.png").absolute())]
+    assert list_new_images(twice) == ids
     mixed = list_new_images(["flat", "new/*/image.png"])
     assert mixed == {
         "flat/x.png": "flat_x",

@@ -443,6 +443,24 @@ def test_the_lines_of_the_documentation_run_without_keras_and_snakemake(package,
     np.testing.assert_array_equal(read_pixels(tmp_path / "mask.png") > 0, mask)
 
 
+def test_a_sample_has_the_channels_that_were_selected(run, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    for path in copy.glob("fold*/training.json"):
+        record = json.loads(path.read_text())
+        record["preprocessing"]["selection"] = [1, 2, 3]  # of grey pictures, saved as RGB
+        write_json(path, record)
+    folds = sorted(copy.glob("fold*"))
+    files = ([str(fold / name) for fold in folds] for name in ("model.keras", "training.json"))
+    write_json(copy / "run.json", list_folds(*files))
+    out = tmp_path / "package"
+    write_package(inputs_of(copy, dataset), SETTINGS, TILING, "test", out)
+    image = np.load(out / "sample/image.npy")
+    assert image.ndim == 2
+    predicted = maskmake.load(out).predict(np.repeat(image[..., None], 3, axis=2))
+    np.testing.assert_array_equal(predicted.probability, np.load(out / "sample/probability.npy"))
+
+
 def changed(networks, path, operator, value):
     """A graph whose converter was wrong: one more node at its end."""
     write_onnx(networks, path)

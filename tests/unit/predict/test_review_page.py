@@ -49,6 +49,18 @@ def test_every_mask_is_on_the_page_with_its_pictures(review, tmp_path):
     assert write_review_page(review, validation, tmp_path / "masks", {}, pictures) == page
 
 
+def test_an_image_is_shown_with_the_selected_channels(review, tmp_path):
+    write_png(review.loc[0, "image"], np.full((30, 40, 3), [250, 5, 5], np.uint8))
+    pictures = tmp_path / "review"
+    validation = {"foreground": [], "expected_mean_dice": []}
+    shown = []
+    for selection in (None, [3, 2, 1]):
+        places = tmp_path / "masks", {}, pictures, (), selection
+        write_review_page(review.head(1), validation, *places)
+        shown.append(np.asarray(Image.open(pictures / "image/worst.jpg"))[15, 20].argmax())
+    assert shown == [0, 2]
+
+
 def test_the_error_of_the_expected_dice_is_that_of_validation_images():
     known = {"foreground": [], "expected_mean_dice": [0.9, 0.7], "mean_dice": [0.8, 0.75]}
     assert expected_error(known) == pytest.approx(0.075)

@@ -27,9 +27,11 @@ from maskmake.predict import kept_masks, segmentation
 from maskmake.predict.review import review_table
 from maskmake.predict.segmentation import segment_images, segment_shard
 from maskmake.predict.tiling import predict_bands
+from maskmake.runtime.documents import MOST_BYTES
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import logger
+from maskmake.snakefile.locations import names_of_pages
 
 pytestmark = pytest.mark.long
 
@@ -71,9 +73,12 @@ def small_networks(monkeypatch):
     monkeypatch.setattr(saved_networks, "build_network", build_small_network)
 
 
-def segmented(run, paths, out):
-    folds = sorted(run.glob("fold*"))
-    return segment_images(list(map(str, paths)), folds, run / "decision.json", SETTINGS, out)
+def segmented(run, paths, out, taken=None):
+    """As the rule makes them; ``taken`` are ids by path, where one may be that of a page."""
+    folds, files = sorted(run.glob("fold*")), list(map(str, paths))
+    found = [*names_of_pages(taken or {}).values()]
+    options = {"names": taken or {}, "taken": dict(pair for one in found for pair in one.items())}
+    return segment_images(files, folds, run / "decision.json", SETTINGS, out, **options)
 
 
 def segment(run, paths, out):
@@ -282,12 +287,26 @@ def test_a_stack_has_a_mask_for_each_page(grey_run, tmp_path):
         np.testing.assert_array_equal(mask, (image > 127) * 255)
 
 
-def test_a_page_with_the_name_of_another_image_is_refused(grey_run, tmp_path):
-    tifffile.imwrite(tmp_path / "s.tif", noise(2, 33, 40), photometric="minisblack")
-    other = save(tmp_path / "s_0001.png", noise(32, 32))
-    (sentence,) = segmented(grey_run, [tmp_path / "s.tif", other], tmp_path / "out").refused
-    assert re.search(r"s\.tif: .*s_0001\.png.*rename", sentence)
+@pytest.mark.parametrize("places", ["s.tif s_0001.png", "p/s.tif q/s_0001.png"])
+def test_a_page_with_the_name_of_another_image_is_refused(places, grey_run, tmp_path):
+    """As an image of the same folder, or of another one that is segmented, too."""
+    stack, other = paths = [tmp_path / place for place in places.split()]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(stack, noise(2, 33, 40), photometric="minisblack")
+    save(other, noise(32, 32))
+    ids = {str(path): path.stem for path in paths}
+    (sentence,) = segmented(grey_run, paths, tmp_path / "out", ids).refused
+    assert sentence.startswith(f"{stack}: ") and f"s_0001.png, as that of {other};" in sentence
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["s_0001.png"]
+
+
+def test_a_page_with_the_name_of_an_image_that_is_not_segmented_has_its_mask(grey_run, tmp_path):
+    stack = tmp_path / "s.tif"
+    tifffile.imwrite(stack, noise(2, 33, 40), photometric="minisblack")
+    save(tmp_path / "s_0001.png", noise(32, 32))
+    table = segment(grey_run, [stack], tmp_path / "out")
+    assert table["id"].tolist() == ["s_0000", "s_0001"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -427,6 +446,7 @@ def attempt(run, paths, out, **changes):
     segment_shard(
         {str(path): path.stem for path in paths},
         [],
+        {},
         [str(fold / "model.keras") for fold in folds],
         str(run / "decision.json"),
         [],
@@ -455,6 +475,8 @@ def test_the_next_attempt_makes_only_the_masks_that_are_missing(
     first = attempt(grey_run, three, tmp_path / "out")
     (sentence,) = first[1]
     assert "b.png: cannot be decoded" in sentence
+    (record,) = (tmp_path / "out/.shards").glob("*.kept.json")
+    assert record.stat().st_size / 2 * kept_masks.MOST_KEPT < MOST_BYTES  # it can be read
     assert attempt(grey_run, three, tmp_path / "out") == first
     assert predicted == ["a", "c"]
     save(three[1], noise(32, 40, seed=7))

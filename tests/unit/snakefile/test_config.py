@@ -498,6 +498,11 @@ FAULTS = {
         "segment: {run: unett}",
         "segment.run: found 'unett'; expected one of the runs: unet",
     ),
+    "run beside a model": (
+        "segment: {run: unet, model: runs/b}",
+        "segment.run: set together with segment.model; the model is one or the other; set one of "
+        "the two to null",
+    ),
     "unknown run that is left out": (
         "compare: {leave_out: [unett]}",
         "compare.leave_out: found 'unett'; expected one of the runs: unet",

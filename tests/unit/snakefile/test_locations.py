@@ -4,7 +4,7 @@ import pytest
 
 from maskmake.data.folders import list_dataset, list_images, natural_key, synthetic_names
 from maskmake.runtime.errors import UserError
-from maskmake.snakefile.locations import Dataset, list_shards, trained_folds
+from maskmake.snakefile.locations import Dataset, list_shards, names_of_pages, trained_folds
 
 
 def touch(folder, *names):
@@ -131,6 +131,15 @@ def test_a_pattern_and_a_table_are_listed(tmp_path):
     assert found.files == [f"{tmp_path}/{n}/{k}.png" for k in ("image", "label") for n in "ab"]
     found = Dataset.locate(section(table=f"{tmp_path}/pairs.csv"), "made")
     assert found.files == [f"{tmp_path}/{n}" for n in ("pairs.csv", "b/image.png", "b/label.png")]
+
+
+def test_names_that_a_page_of_another_image_may_have():
+    images = {"p/a.tif": "p_a", "p/a_0000.png": "p_a_0000", "q/a_0000.png": "q_a_0000"}
+    assert names_of_pages(images) == {"p/a.tif": {"p_a_0000": "p/a_0000.png"}}
+    addresses = dict.fromkeys(["https://h/q/b.tif", "https://h/p/b_0000.png?raw=1", "s3://c/b_1"])
+    assert names_of_pages(addresses) == {
+        "https://h/q/b.tif": {"b_0000": "https://h/p/b_0000.png?raw=1"}
+    }
 
 
 def test_masks_of_one_name_are_refused():

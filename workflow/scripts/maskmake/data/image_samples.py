@@ -85,8 +85,8 @@ def finite(band: np.ndarray, first_row: int) -> np.ndarray:
         where = f"row {first_row + row}, column {column}"
         where += f", channel {channel + 1}" if band.shape[2] > 1 else ""
         raise UserError(
-            f"the value {band[row, column, channel]} in {where}; expected finite numbers below "
-            "1e38; replace such values in the image."
+            f"the value {band[row, column, channel]} in {where}; expected finite numbers of "
+            "at most 3.4e38, the largest of float32; replace such values in the image."
         )
     return kept
 

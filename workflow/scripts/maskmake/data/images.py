@@ -10,10 +10,11 @@ A file is checked by its header before (``file_checks``, ``tiff.check_page``), a
 asked for a format that is not among these.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import tifffile
@@ -22,7 +23,6 @@ from maskmake.data import file_decoders as decoders
 from maskmake.data import tiff as tiffs
 from maskmake.data.file_checks import check_memory, check_name, image_format
 from maskmake.data.file_decoders import RawImage, band_rows
-from maskmake.data.folders import list_images
 from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.tiff import TIFFFILE_PHOTOMETRICS, Page
 from maskmake.data.tiff_stacks import Loaded, list_stack
@@ -81,7 +81,10 @@ class ImageFile:
 
 
 def open_image_files(
-    path: Path, selection: Sequence[int] | None = None, name: str | None = None
+    path: Path,
+    selection: Sequence[int] | None = None,
+    name: str | None = None,
+    taken: Mapping[str, str] = MappingProxyType({}),
 ) -> list[ImageFile | UserError]:
     """The image of a file, or those of a TIFF stack; one that cannot be read as its fault.
 
@@ -91,15 +94,16 @@ def open_image_files(
         path: of the file.
         selection: which channels, counted from 1; None takes all but alpha.
         name: of its mask; that of the file if it is None.
+        taken: paths of other images by the names of their masks, which no page may have.
 
     Raises:
-        UserError: the file cannot be read, or an image would have the name of another file's mask.
+        UserError: the file cannot be read, or a page would have the name of another image's mask.
     """
     name = name or path.stem
     check_name(path, name)
     with explain_decoding_errors(path):
         if (kind := image_format(path)) == "TIFF":
-            return _open_tiff(path, name, selection)
+            return _open_tiff(path, name, selection, taken)
         raw = decoders.open_raw(path, kind)
         return [_image_file(name, path, None, raw, selection)]
 
@@ -176,7 +180,7 @@ def _kept(band: np.ndarray, chosen: list[int], first_row: int) -> np.ndarray:
 
 
 def _open_tiff(
-    path: Path, name: str, selection: Sequence[int] | None
+    path: Path, name: str, selection: Sequence[int] | None, taken: Mapping[str, str]
 ) -> list[ImageFile | UserError]:
     with tiffs.open_tiff(path) as tiff:
         stack = list_stack(tiff)
@@ -185,7 +189,6 @@ def _open_tiff(
         return [_page_file(name, path, None, found[0], selection)]
     names = [f"{name}_{page:04d}" for page in range(len(found))]
     check_name(path, names[-1])
-    taken = {other.stem: other for other in list_images(path.parent)}
     if clash := next((name for name in names if name in taken), None):
         raise UserError(
             f"{path}: the mask of a page would be {clash}.png, as that of {taken[clash]}; expected "

@@ -209,7 +209,10 @@ def list_new_images(places: str | Sequence[str]) -> dict[str, str]:
         Ids by path, in natural order within each place. Ids are not unique where paths are not.
     """
     if not isinstance(places, str):
-        files = [path for place in places for path in _list_place(place)]
+        by_place: dict[Path, Path] = {}
+        for path in (path for place in places for path in _list_place(place)):
+            by_place.setdefault(path.absolute(), path)  # one that is listed twice is one
+        files = list(by_place.values())
         return dict(zip(map(str, files), name_paths(files), strict=True))
     if not is_pattern(places):
         return {str(path): path.stem for path in list_images(places)}

@@ -26,6 +26,7 @@ from maskmake.export.sample import Sample, square, write_array, write_sample
 from maskmake.masks.decision import read_decision
 from maskmake.masks.run_folds import check_fold_files
 from maskmake.network.networks import save_network
+from maskmake.network.package_file import PREPROCESSING
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.errors import UserError
@@ -99,7 +100,7 @@ def write_package(
     try:
         trainings = _write_networks(inputs, part)
         write_json(
-            part / "preprocessing.json",
+            part / PREPROCESSING,
             {**trainings[0]["preprocessing"], "predict": dict(predict)},
         )
         first = trainings[0]["settings"]
@@ -171,7 +172,7 @@ def _write_samples(part: Path, pixels: np.ndarray) -> None:
             )
         logger.warning("float32 rounds much in this network: up to %.1g is allowed", allowed)
     logger.info("ONNX and Keras differ by %.1g in probability at most", difference)
-    write_sample(Sample(pixels, *reversed(packaged.predict(pixels))), part)
+    write_sample(Sample(pixels, *reversed(packaged.predict_selected(pixels))), part)
     write_array(part / "sample" / "input.npy", tile)
     write_array(part / "sample" / "output.npy", probability)
 

@@ -1,8 +1,9 @@
 """A package in Python: masks and probabilities of arrays, with ONNX Runtime and without Keras."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -11,31 +12,16 @@ from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.images import open_image_files, stack_error
 from maskmake.data.normalization import moments
 from maskmake.masks.decision import apply_decision, read_decision, stored_decision
-from maskmake.network.settings import PredictSettings, Preprocessing
+from maskmake.masks.package_sums import check_package
+from maskmake.network.package_file import read_preprocessing
+from maskmake.network.settings import PredictSettings
 from maskmake.network.tiles import Shape2D, tile_count
 from maskmake.predict.inputs import check_pixels, trained_pixels
 from maskmake.predict.tiling import PIXELS_A_CALL, ImageStream, predict_bands, tile_side
-from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError, first_line
-from maskmake.runtime.sums import check_sums
 
 SYMMETRIES = 8  # those of ``predict.mean_logits``
 PROVIDERS = "CUDAExecutionProvider", "CPUExecutionProvider"
-
-
-class Tiling(TypedDict):
-    """The section ``predict`` of the configuration."""
-
-    tile: int | Literal["auto"]
-    overlap: float
-    tta: bool
-
-
-class PackedPreprocessing(Preprocessing):
-    """Contents of ``preprocessing.json``."""
-
-    predict: Tiling
-    selection: NotRequired[list[int]]
 
 
 class Prediction(NamedTuple):
@@ -101,9 +87,8 @@ class PackagedModel:
     def __init__(self, folder: str | Path, checked: bool = True):
         folder = Path(folder)
         if checked:
-            check_sums(folder)
-        path = folder / "preprocessing.json"
-        self.preprocessing: PackedPreprocessing = read_document(path, PackedPreprocessing)
+            check_package(folder)
+        self.preprocessing = read_preprocessing(folder)
         self.decision = stored_decision(read_decision(folder / "decision.json", any_version=True))
         self.settings = PredictSettings(**self.preprocessing["predict"])
         available = onnxruntime.get_available_providers()
@@ -122,17 +107,22 @@ class PackagedModel:
 
         Args:
             image: path of a file, which is read as ``segment`` reads it: without alpha, a palette
-                resolved, turned as its orientation entry says; or raw pixels as the training images
-                had them, (H, W) or (H, W, C). Of any size.
+                resolved, turned as its orientation entry says; or raw pixels as the files of the
+                training images had them, (H, W) or (H, W, C). Of any size. Where the training
+                selected channels, the same ones are taken.
 
         Raises:
-            UserError: it is no image, or has other channels or another type than the images that
-                the model was trained on, or a value that is not finite; or the file cannot be
-                decoded, or is a stack.
+            UserError: it is no image, lacks a selected channel, or has other channels or another
+                type than the images that the model was trained on, or a value that is not finite;
+                or the file cannot be decoded, or is a stack.
         """
         if isinstance(image, str | Path):
             return self._predict(self._read(Path(image)))
-        return self._predict(self._checked(np.asarray(image)))
+        return self.predict_selected(self._selected(np.asarray(image)))
+
+    def predict_selected(self, image: np.ndarray) -> Prediction:
+        """As ``predict``, of an image (H, W) or (H, W, C) of the selected channels alone."""
+        return self._predict(self._trained(image))
 
     def _predict(self, pixels: np.ndarray) -> Prediction:
         pixels = self._normalized(pixels)
@@ -142,8 +132,8 @@ class PackagedModel:
         return Prediction(apply_decision(probability, self.decision), probability)
 
     def tile(self, image: np.ndarray) -> np.ndarray:
-        """An image that fits at once, (1, H, W, C) float32, raw pixel values."""
-        return self._checked(image).reshape(1, *image.shape[:2], -1).astype(np.float32)
+        """An image as ``predict_selected`` takes it, which fits at once: (1, H, W, C) float32."""
+        return self._trained(image).reshape(1, *image.shape[:2], -1).astype(np.float32)
 
     def normalized(self, tiles: np.ndarray) -> np.ndarray:
         """Tiles (B, H, W, C) as the network takes them, float32."""
@@ -169,7 +159,8 @@ class PackagedModel:
         check_pixels(path, channels, image.dtype, image.file_dtype, self.preprocessing)
         return trained_pixels(path, image.whole(), self.preprocessing)
 
-    def _checked(self, array: np.ndarray) -> np.ndarray:
+    def _selected(self, array: np.ndarray) -> np.ndarray:
+        """The channels (H, W, C) of an array that the training images had."""
         if array.ndim not in (2, 3) or 0 in array.shape:
             raise UserError(
                 f"array: shape {array.shape}; expected one image, height x width or height x "
@@ -180,20 +171,33 @@ class PackagedModel:
                 f"array: type {array.dtype}; expected numbers, of type "
                 f"{self.preprocessing['dtype']}; convert the array."
             )
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         samples = array.reshape(*array.shape[:2], -1)
-        if (selection := self.preprocessing.get("selection")) and samples.shape[2] != len(
-            selection
-        ):
-            samples = samples[..., chosen_channels(samples.shape[2], False, selection)]
-        kept, channels = kept_type(array.dtype), samples.shape[2]
-        check_pixels("array", channels, kept, array.dtype, self.preprocessing)
-        if array.dtype.kind == "f":
-            try:
+        selection = self.preprocessing.get("selection")
+        if selection is None:
+            return samples
+        with _of_array():
+            return samples[..., chosen_channels(samples.shape[2], False, selection)]
+
+    def _trained(self, image: np.ndarray) -> np.ndarray:
+        """An image in the type and with the channels of the training images."""
+        samples = image.reshape(*image.shape[:2], -1)
+        kept, channels = kept_type(samples.dtype), samples.shape[2]
+        check_pixels("array", channels, kept, samples.dtype, self.preprocessing)
+        if samples.dtype.kind == "f":
+            with _of_array():
                 samples = finite(samples, 0)
-            except UserError as error:
-                raise UserError(f"array: {error}") from None
         pixels = samples[..., 0] if channels == 1 else samples
         return trained_pixels("array", pixels.astype(kept, copy=False), self.preprocessing)
+
+
+@contextmanager
+def _of_array() -> Iterator[None]:
+    """Name the array in an error that says what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"array: {error}") from None
 
 
 def _bands(predictor: OnnxPredictor, pixels: np.ndarray, shape: Shape2D) -> Iterator[np.ndarray]:

@@ -198,7 +198,7 @@ class Preprocessing(Normalization):
     channels: Annotated[int, Keywords(minimum=1, maximum=16)]
     dtype: Literal["uint8", "uint16", "int16", "float32"]
     per_image: NotRequired[bool]
-    selection: NotRequired[list[int]]
+    selection: NotRequired[Annotated[list[Count], Keywords(minItems=1)]]
     range: NotRequired[int]
     seen: NotRequired[SeenRange]
 

@@ -48,6 +48,7 @@ def write_review_page(
     names: Mapping[str, str],
     pictures: Path,
     refused: Sequence[str] = (),
+    selection: Sequence[int] | None = None,
 ) -> str:
     """Write the pictures of new images and their masks, and give the page.
 
@@ -58,6 +59,7 @@ def write_review_page(
         names: of masks by the path of the image, where it is not the stem.
         pictures: folder to write; it is there once all are written.
         refused: a sentence for each image that could not be used.
+        selection: which channels of the images the model was given, counted from 1; None: all.
 
     Returns:
         HTML, which lies beside the folder of pictures.
@@ -73,7 +75,7 @@ def write_review_page(
     by_file = shown.sort_values("image", kind="stable")
     for path, rows in groupby(by_file.itertuples(), key=lambda row: row.image):
         wanted = [row.id for row in rows]
-        for id_, image, fault in _open(Path(path), wanted, names.get(path)):
+        for id_, image, fault in _open(Path(path), wanted, names.get(path), selection):
             file = _only(masks / f"{id_}.png")
             picture = _write_image(unfinished / IMAGE / id_, image or file)
             mask = _write_mask(unfinished / MASK / id_, file)
@@ -101,11 +103,11 @@ def expected_error(validation: Validation) -> float | None:
 
 
 def _open(
-    path: Path, wanted: list[str], name: str | None
+    path: Path, wanted: list[str], name: str | None, selection: Sequence[int] | None
 ) -> Iterator[tuple[str, ImageFile | None, str]]:
     """The wanted images of a file; one that is gone by now has its mask alone, and a fault."""
     try:
-        found = open_image_files(path, None, name)
+        found = open_image_files(path, selection, name)
     except (UserError, OSError) as error:
         found, fault = [], str(error)
     else:

@@ -20,6 +20,7 @@ from maskmake.data.normalization import moments
 from maskmake.data.png_writer import png_rows
 from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked, temporary_bytes
+from maskmake.masks.package_sums import FOLD_FILES, check_package, is_package
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import PredictSettings, Preprocessing, TrainingRecord
@@ -33,13 +34,11 @@ from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_csv, write_json
 from maskmake.runtime.log import logger
 from maskmake.runtime.progress import tracked
-from maskmake.runtime.sums import SUMS, check_sums
 from maskmake.scores.calibration import EXPECTED, expected_dice
 from maskmake.scores.probabilities import FLOAT16_LEVELS, probability_histogram
 
 # Memory of a row of tiles, bytes a pixel: logits, their mean, and pixels (RGB of 16 bits) twice.
 ROW_BYTES = 20
-FOLD_FILES = "model.keras", "training.json"
 COLUMNS = ["id", "image", "height", "width", "foreground", *EXPECTED, *RANGES]
 
 
@@ -138,6 +137,7 @@ def _open_all(
     preprocessing: Preprocessing,
     settings: PredictSettings,
     out: Path,
+    taken: Mapping[str, str],
 ) -> tuple[list[ImageFile], list[str]]:
     """Every image that can be segmented, and the faults of the others."""
     images: list[ImageFile] = []
@@ -145,7 +145,7 @@ def _open_all(
     for path in paths:
         try:
             selection = preprocessing.get("selection")
-            found = open_image_files(path, selection, names.get(str(path)))
+            found = open_image_files(path, selection, names.get(str(path)), taken)
         except UserError as error:
             found = [error]
         for image in found:
@@ -208,6 +208,7 @@ class _Inputs:
 def segment_shard(
     images: Mapping[str, str],
     stored: list[str],
+    taken: Mapping[str, str],
     models: list[str],
     decision: str,
     run: list[str],
@@ -227,6 +228,7 @@ def segment_shard(
     Args:
         images: the ids of the masks, by the paths of the images.
         stored: images that a storage plugin has brought here; their stems are their ids.
+        taken: as of ``segment_images``.
         models: ``model.keras`` of each fold.
         decision: ``decision.json`` of the run.
         run: ``run.json``, or none.
@@ -259,6 +261,7 @@ def segment_shard(
             masks,
             next(map(Path, run), None),
             images,
+            taken,
             record.read(),
             record.add,
         )
@@ -279,6 +282,7 @@ def segment_images(
     out: Path,
     run_path: Path | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
+    taken: Mapping[str, str] = MappingProxyType({}),
     kept: Mapping[tuple[str, str], Done] = MappingProxyType({}),
     note: Callable[[Done], None] = lambda done: None,
 ) -> Segmented:
@@ -295,6 +299,7 @@ def segment_images(
         out: folder of the masks.
         run_path: ``run.json``, with the sums of the files of the folds; a run of 0.1.0 has none.
         names: of masks by the path of the image, where it is not the stem.
+        taken: paths of other images by the names of their masks, which no page of a stack may have.
         kept: masks that are there, by id and path of the image; they are made again only where
             the tile is another one.
         note: is given each mask as soon as it is written.
@@ -307,8 +312,8 @@ def segment_images(
     Raises:
         UserError: the files of the run are damaged or not those of one run.
     """
-    if (Path(decision_path).parent / SUMS).is_file():  # a package
-        check_sums(Path(decision_path).parent)
+    if is_package(Path(decision_path).parent):
+        check_package(Path(decision_path).parent)
     learned = read_decision(decision_path, any_version=True)
     if run_path is not None:
         models, trainings = ([fold / name for fold in folds] for name in FOLD_FILES)
@@ -318,7 +323,7 @@ def segment_images(
     # Probabilities of a run without a temperature are taken as they are.
     temperature = learned.get("temperature", 1.0)
     networks, preprocessing = load_folds(folds)
-    images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out)
+    images, faults = _open_all(map(Path, paths), names, preprocessing, settings, out, taken)
     inputs = _Inputs(preprocessing)
 
     def write(image: ImageFile, bands: Iterator[np.ndarray], side: int) -> Done:

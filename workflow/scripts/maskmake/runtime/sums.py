@@ -18,24 +18,35 @@ def write_sums(folder: Path) -> None:
     write_text(folder / SUMS, "".join(lines))
 
 
-def check_sums(folder: Path) -> None:
+def check_sums(folder: Path) -> set[str]:
     """Refuse a folder of which a file is missing or has other bytes than ``SHA256SUMS`` lists.
+
+    Returns:
+        The names of the files that are listed, such as ``fold0/model.keras``.
 
     Raises:
         UserError: naming the file.
     """
-    for name, expected in _listed(folder / SUMS).items():
+    sums = _listed(folder / SUMS)
+    for name, expected in sums.items():
         path = folder / name
-        if not path.is_file():
+        try:
+            found = sha256(path) if path.is_file() else None
+        except OSError as error:  # such as a name that no disk can have
+            raise UserError(
+                f"{path}: {error.strerror}; expected a file of the package; {REMEDY}."
+            ) from error
+        if found is None:
             raise UserError(
                 f"{path}: missing, but {folder / SUMS} lists it; expected a whole package; "
                 f"{REMEDY}."
             )
-        if sha256(path) != expected:
+        if found != expected:
             raise UserError(
                 f"{path}: other bytes (SHA-256) than {folder / SUMS} lists; expected the file of "
                 f"the package; {REMEDY}."
             )
+    return set(sums)
 
 
 def _listed(path: Path) -> dict[str, str]:

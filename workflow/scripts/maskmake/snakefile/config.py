@@ -195,6 +195,12 @@ def _combination_faults(resolved: dict, overlays: dict) -> Iterator[Fault]:
 
 
 def _name_faults(runs: dict, segment: dict, compare: dict) -> Iterator[Fault]:
+    if segment["run"] is not None and segment["model"] is not None:
+        yield Fault(
+            ("segment.run", "segment.model"),
+            "segment.run: set together with segment.model; the model is one or the other; set one "
+            "of the two to null",
+        )
     named = {
         "segment.run": filter(None, [segment["run"]]),
         "compare.leave_out": compare["leave_out"],

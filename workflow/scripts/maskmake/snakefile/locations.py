@@ -12,8 +12,7 @@ from maskmake.network.run_file import read_folds
 from maskmake.runtime.errors import UserError
 
 CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]((?:image|label)/[^./\\][^/\\]*)")
-
-
+PAGE_NAME = re.compile(r"(.+)_\d{4,}", re.DOTALL)  # as ``open_image_files`` names pages
 FOLD_FOLDER = re.compile(r"fold(0|[1-9]\d*)")
 
 
@@ -101,8 +100,8 @@ def list_shards(images: dict[str, str | None], size: int) -> list[list[str]]:
         UserError: the masks of two images would have the same name.
     """
     first_of_name: dict[str, str] = {}
-    for path, name in images.items():
-        name = name or Path(urlsplit(path).path if "://" in path else path).stem
+    for path, given in images.items():
+        name = _name_of_mask(path, given)
         if (earlier := first_of_name.setdefault(name, path)) != path:
             raise UserError(
                 f"{path}: has the same stem as {earlier}, and the mask of either would be "
@@ -110,6 +109,27 @@ def list_shards(images: dict[str, str | None], size: int) -> list[list[str]]:
             )
     paths = list(images)
     return [paths[start : start + size] for start in range(0, len(paths), size)]
+
+
+def names_of_pages(images: dict[str, str | None]) -> dict[str, dict[str, str]]:
+    """Which images have the name that a page of another one would have, if that is a stack.
+
+    Args:
+        images: as those of ``list_shards``.
+
+    Returns:
+        By the path of the image that may be a stack, the paths of the others by their names.
+    """
+    names = {_name_of_mask(path, given): path for path, given in images.items()}
+    found: dict[str, dict[str, str]] = {}
+    for name, path in names.items():
+        if (page := PAGE_NAME.fullmatch(name)) and page[1] in names:
+            found.setdefault(names[page[1]], {})[name] = path
+    return found
+
+
+def _name_of_mask(path: str, given: str | None) -> str:
+    return given or Path(urlsplit(path).path if "://" in path else path).stem
 
 
 def trained_folds(run: str) -> list[str]:
