@@ -7,6 +7,7 @@ are taken, after they have been checked.
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 
 from maskmake.network.networks import build_network, known_encoders
-from maskmake.network.settings import TrainingRecord, read_training
+from maskmake.network.settings import Preprocessing, TrainingRecord, read_training
 from maskmake.runtime.errors import UserError, first_line
 from maskmake.runtime.memory import available_memory
 
@@ -66,6 +67,34 @@ def load_network(
             f"{training} ({first_line(error)}); {REMEDY}"
         ) from error
     return network, record
+
+
+def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
+    """Networks of all folds and the preprocessing that they share.
+
+    Raises:
+        UserError: the files of a fold are damaged, or it was trained otherwise than the first one,
+            so that it belongs to another run.
+    """
+    networks, records = zip(*map(load_network, folds), strict=True)
+    first = records[0]
+    for fold, record in zip(folds, records, strict=True):
+        for key, shared in _shared_parts(record).items():
+            if shared != _shared_parts(first)[key]:
+                raise UserError(
+                    f"{fold / 'training.json'}: other {key} than {folds[0] / 'training.json'}; "
+                    "expected the folds of one run; remove the folder of a fold that a former "
+                    "training left, or copy the folder of the run again."
+                )
+    return list(networks), first["preprocessing"]
+
+
+def _shared_parts(training: TrainingRecord) -> dict[str, Mapping]:
+    """What all folds of a run share: with ``train.minutes`` each has a length of its own."""
+    settings: Mapping = training["settings"]
+    if settings.get("minutes") is not None:
+        settings = {k: v for k, v in settings.items() if k not in ("steps", "epochs")}
+    return {"settings": settings, "preprocessing": training["preprocessing"]}
 
 
 def _build(training: Path, record: TrainingRecord, precision: str) -> keras.Model:

@@ -22,8 +22,8 @@ from maskmake.masks.decision import Decision, read_decision, stored_decision
 from maskmake.masks.large_images import masked, temporary_bytes
 from maskmake.masks.package_sums import FOLD_FILES, check_package, is_package
 from maskmake.masks.run_folds import check_fold_files, warn_of_folds
-from maskmake.network.saved_networks import load_network
-from maskmake.network.settings import PredictSettings, Preprocessing, TrainingRecord
+from maskmake.network.saved_networks import load_folds
+from maskmake.network.settings import PredictSettings, Preprocessing
 from maskmake.network.tiles import LARGEST_WHOLE
 from maskmake.predict.inputs import check_pixels, trained_pixels
 from maskmake.predict.kept_masks import Done, MaskRecord, digest_of_model
@@ -73,34 +73,6 @@ def check_image(image: ImageFile, preprocessing: Preprocessing) -> None:
         )
     channels = image.shape[2] if len(image.shape) == 3 else 1
     check_pixels(image.path, channels, image.dtype, image.file_dtype, preprocessing)
-
-
-def load_folds(folds: list[Path]) -> tuple[list[keras.Model], Preprocessing]:
-    """Networks of all folds and the preprocessing that they share.
-
-    Raises:
-        UserError: the files of a fold are damaged, or it was trained otherwise than the first one,
-            so that it belongs to another run.
-    """
-    networks, records = zip(*map(load_network, folds), strict=True)
-    first = records[0]
-    for fold, record in zip(folds, records, strict=True):
-        for key, shared in _shared_parts(record).items():
-            if shared != _shared_parts(first)[key]:
-                raise UserError(
-                    f"{fold / 'training.json'}: other {key} than {folds[0] / 'training.json'}; "
-                    "expected the folds of one run; remove the folder of a fold that a former "
-                    "training left, or copy the folder of the run again."
-                )
-    return list(networks), first["preprocessing"]
-
-
-def _shared_parts(training: TrainingRecord) -> dict[str, Mapping]:
-    """What all folds of a run share: with ``train.minutes`` each has a length of its own."""
-    settings: Mapping = training["settings"]
-    if settings.get("minutes") is not None:
-        settings = {k: v for k, v in settings.items() if k not in ("steps", "epochs")}
-    return {"settings": settings, "preprocessing": training["preprocessing"]}
 
 
 def check_room(image: ImageFile, tile: int | Literal["auto"], out: Path) -> None:
