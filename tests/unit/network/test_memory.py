@@ -44,7 +44,26 @@ def test_a_batch_that_cannot_fit_is_refused_before_training(dataset, tmp_path):
 def test_where_no_batch_fits_the_patch_is_to_shrink(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
     with pytest.raises(UserError, match=r"free; set train\.patch to a smaller multiple of 32\.$"):
-        train(dataset, tmp_path)
+        train(dataset, tmp_path, replace(SETTINGS, patch=64))
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"batch": 4}, "set train.batch to 2."),
+        ({"batch": 4, "patch": 64}, "set train.batch to 2 or train.patch to a smaller multiple of"),
+        ({"batch": 1}, "set a smaller train.encoder or take more memory."),
+        (
+            {"batch": 1, "patch": 96, "architecture": "PSPNet"},
+            "set a smaller train.encoder or take more memory.",
+        ),
+        ({"batch": 1, "patch": 192, "architecture": "PSPNet"}, "to a smaller multiple of 96."),
+    ],
+)
+def test_the_remedy_for_exhausted_memory_can_be_set(changes, remedy):
+    with pytest.raises(UserError) as told, explain_exhaustion(replace(SETTINGS, **changes)):
+        raise MemoryError
+    assert remedy in str(told.value)
 
 
 @pytest.mark.parametrize("backend_says", ["tensorflow", "JAX", "PyTorch", "NumPy"])
@@ -61,7 +80,7 @@ def test_exhausted_memory_is_explained(backend_says):
                 raise MemoryError
 
     expected = "2 patches of 32 x 32 pixels do not fit into the memory of the CPU; set train.batch"
-    with pytest.raises(UserError, match=f"{expected} to 1 or"), explain_exhaustion(SETTINGS):
+    with pytest.raises(UserError, match=f"{expected} to 1\\."), explain_exhaustion(SETTINGS):
         exhaust()
 
 

@@ -16,7 +16,8 @@ from maskmake.network.settings import AUGMENTATION_PRESETS
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, write_csv
 from maskmake.train import checkpoints
-from maskmake.train.collapse import CollapseWatch, PixelStatistics
+from maskmake.train.collapse import CollapseWatch, PixelStatistics, _balanced_batch
+from maskmake.train.patches import PatchSource
 from maskmake.train.training import train_fold
 
 SETTINGS = replace(
@@ -108,11 +109,20 @@ def test_labels_that_do_not_belong_to_the_images_are_noticed(dataset, tmp_path):
         train(inputs, tmp_path, augmentation=AUGMENTATION_PRESETS["default"])
 
 
-@pytest.mark.parametrize(("value", "sentence"), [(0, "no foreground"), (1, "only foreground")])
+@pytest.mark.parametrize(("value", "sentence"), [(0, "no foreground"), (1, "no background")])
 def test_training_labels_of_one_class_are_refused(dataset, tmp_path, value, sentence):
     inputs = with_labels(dataset, tmp_path, "train", lambda label: np.full_like(label, value))
     with pytest.raises(UserError, match=f"dataset.labels: found {sentence} in the training images"):
         train(inputs, tmp_path)
+
+
+def test_background_that_is_rare_is_found_for_the_preflight(make_stores):
+    label = np.ones((2000, 2000), np.uint8)
+    label[500, 40] = 0
+    _, *stores = make_stores({"a": label}, {"a": label})
+    batch = _balanced_batch(SETTINGS, PatchSource(*stores, ["a"], SETTINGS.patch))
+    assert batch.shape == (SETTINGS.batch, SETTINGS.patch, SETTINGS.patch, 2)
+    assert [(patch[..., 1] == 0).sum() for patch in batch] == [1, 0, 1, 0]
 
 
 def test_validation_labels_of_the_opposite_polarity_are_noticed(dataset, tmp_path, monkeypatch):

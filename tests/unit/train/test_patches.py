@@ -104,17 +104,41 @@ def rare(make_stores):
 
 
 def test_every_foreground_pixel_is_drawn_equally_often(rare):
-    foreground = ChosenPixels(rare[1], list("abc"), 7, is_foreground, "foreground")
+    foreground = ChosenPixels(rare[1], list("abc"), is_foreground, "foreground")
     random = np.random.default_rng(1)
     drawn = Counter(tuple(int(n) for n in foreground.draw(random)) for _ in range(2000))
     assert set(drawn) == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
     assert all(count == pytest.approx(500, abs=80) for count in drawn.values())
 
 
+def test_a_draw_reads_few_pixels_however_wide_an_image_is(make_stores, monkeypatch):
+    """The pixels that are drawn are the same ones for bands of any height."""
+    labels = {"a": np.zeros((300, 70), np.uint8), "b": np.zeros((90, 9000), np.uint8)}
+    random = np.random.default_rng(1)
+    for label in labels.values():
+        label[:] = random.random(label.shape) < 0.3
+    stored = make_stores(labels, labels)[2]
+    drawn, read = [], []
+
+    def seen(label):
+        read.append(label.size)
+        return is_foreground(label)
+
+    for pixels in (2**16, 1, 20_000, 10**9):
+        monkeypatch.setattr("maskmake.train.patches.BAND_PIXELS", pixels)
+        foreground = ChosenPixels(stored, list("ab"), seen, "foreground")
+        random = np.random.default_rng(1)
+        drawn.append([tuple(map(int, foreground.draw(random))) for _ in range(50)])
+        assert max(read) <= max(pixels, 9000)
+        read.clear()
+    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]
+    assert all(labels["ab"[i]][y, x] for i, y, x in drawn[0])
+
+
 def test_the_foreground_is_that_of_the_first_channel_of_a_label(rare, tmp_path):
     both = with_border_weights(rare[1], list("ab"), tmp_path / "borders.npy", "foreground")
     random = np.random.default_rng(1)
-    drawn = {ChosenPixels(both, list("ab"), 50, is_foreground, "x").draw(random) for _ in range(40)}
+    drawn = {ChosenPixels(both, list("ab"), is_foreground, "x").draw(random) for _ in range(40)}
     assert drawn == {(0, 20, 30), (0, 0, 0), (0, 39, 20), (1, 17, 40)}
 
 

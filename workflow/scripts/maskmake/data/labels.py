@@ -18,6 +18,11 @@ def is_foreground(label: np.ndarray) -> np.ndarray:
     return label == 1
 
 
+def is_background(label: np.ndarray) -> np.ndarray:
+    """The pixels of a label that are background, as bool."""
+    return label == 0
+
+
 def is_labelled(label: np.ndarray) -> np.ndarray:
     """The pixels of a label that count, as bool."""
     return label != IGNORED

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from maskmake.network.device import describe_device
-from maskmake.network.settings import TrainSettings
+from maskmake.network.settings import TrainSettings, patch_step
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.memory import available_memory
 
@@ -86,8 +86,14 @@ def explain_exhaustion(settings: TrainSettings) -> Iterator[None]:
 
 
 def _does_not_fit(settings: TrainSettings, reason: str, batch: int) -> UserError:
-    smaller = "set train.patch to a smaller multiple of 32"
-    remedy = f"set train.batch to {batch} or {smaller.removeprefix('set ')}" if batch else smaller
+    ways, step = [], patch_step(settings.architecture)
+    if batch:
+        ways.append(f"train.batch to {batch}")
+    if settings.patch > step:
+        ways.append(f"train.patch to a smaller multiple of {step}")
+    remedy = (
+        f"set {' or '.join(ways)}" if ways else "set a smaller train.encoder or take more memory"
+    )
     return UserError(
         f"train.batch: {settings.batch} patches of {settings.patch} x {settings.patch} pixels "
         f"{reason}; {remedy}."

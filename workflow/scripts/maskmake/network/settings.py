@@ -8,6 +8,7 @@ from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
 ENCODER_STRIDE = 32  # the sides of what a network takes are multiples of it
+PSPNET_STEP = 96  # see ``snakefile.config``
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,11 @@ class Preprocessing(Normalization):
     selection: NotRequired[Annotated[list[Count], Keywords(minItems=1)]]
     range: NotRequired[int]
     seen: NotRequired[SeenRange]
+
+
+def patch_step(architecture: str) -> int:
+    """Of which the side of a patch is a multiple, in pixels."""
+    return PSPNET_STEP if architecture == "PSPNet" else ENCODER_STRIDE
 
 
 class NetworkSettings(TypedDict):

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from maskmake.data.fingerprint import Plan
-from maskmake.network.settings import AUTO, ENCODER_STRIDE
+from maskmake.network.settings import AUTO, patch_step
 from maskmake.plan.machine import BASE, OUTPUT_BYTES, Machine, gib, needed_memory
 from maskmake.plan.presets import PRESETS, Preset
 from maskmake.runtime.errors import UserError
 
-PSPNET_STEP = 96  # see ``snakefile.train_faults``
 # An encoder halves a patch five times: of less than 128 pixels fewer than 4 x 4 are left.
 SMALLEST_PATCH = 128
 # Sides of a patch in lengths of an object, so that objects are seen with what surrounds them.
@@ -58,14 +57,9 @@ def choose_preset(data: Plan, settings: dict, machine: Machine) -> Choice:
     return Choice("quick", "without a GPU, standard and best would take hours")
 
 
-def _patch_step(settings: dict) -> int:
-    """Of which the side of a patch is a multiple."""
-    return PSPNET_STEP if settings["architecture"] == "PSPNet" else ENCODER_STRIDE
-
-
 def choose_patch(data: Plan, settings: dict, machine: Machine) -> Choice:
     """Twice the length of the typical object, at most the shape of the median image."""
-    step = _patch_step(settings)
+    step = patch_step(settings["architecture"])
     side = median_side(data)
     most = max(step, int(min(side, preset_of(settings).patch)) // step * step)
     if most < SMALLEST_PATCH:  # of a small image the nearest multiple shows more
@@ -129,7 +123,7 @@ def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
 
 
 def _ways_to_less_memory(settings: dict, memory: int) -> str:
-    ways, step = [], _patch_step(settings)
+    ways, step = [], patch_step(settings["architecture"])
     if memory <= BASE:
         return "no patch is small enough; end other programs, or use a machine with more memory"
     if settings["patch"] > step:

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from maskmake.data.labels import is_background
 from maskmake.network.settings import TrainSettings
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 from maskmake.train.checkpoints import unchanged
-from maskmake.train.patches import PatchSource, random_batches
+from maskmake.train.patches import ChosenPixels, PatchSource, random_batches
 
 # The pre-flight: steps of a round, the most rounds, and how many batches one is chosen from.
 ROUND_STEPS = 10
@@ -107,7 +108,10 @@ def _check_label_scale(settings: TrainSettings) -> None:
 
 
 def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
-    """Of a few batches, the one with the most pixels of the rarer class."""
+    """Of a few batches, the one with the most pixels of the rarer class.
+
+    Where all are foreground alone, every other patch is cut around a pixel of background instead.
+    """
     channels = source.channels
     batches = random_batches(source, settings.batch, settings.seed, foreground_share=0.5)
 
@@ -117,10 +121,14 @@ def _balanced_batch(settings: TrainSettings, source: PatchSource) -> np.ndarray:
 
     chosen = max(itertools.islice(batches, CANDIDATES), key=rarer_share)
     if rarer_share(chosen) == 0:
-        raise UserError(
-            "dataset.labels: found only foreground in the training images; expected background "
-            "too; fix the labels or the split."
-        )
+        # None of those batches has background: it is rare, or, as the error says, there is none.
+        pixels = ChosenPixels(source.labels, source.ids, is_background, "background")
+        lowest, highest = source.corners()
+        random = np.random.default_rng(settings.seed)
+        for place in range(0, settings.batch, 2):
+            i, *pixel = pixels.draw(random)
+            corner = (np.array(pixel) - source.patch // 2).clip(lowest[i], highest[i])
+            chosen[place] = source.cut(source.ids[i], *corner)
     return chosen
 
 
