@@ -8,7 +8,7 @@ from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
 ENCODER_STRIDE = 32  # the sides of what a network takes are multiples of it
-PSPNET_STEP = 96  # see ``snakefile.config``
+PSPNET_STEP = 96  # see ``snakefile.train_faults``
 
 
 @dataclass(frozen=True)
