@@ -30,6 +30,19 @@ if CHROMIUM is None:
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 WIDTHS = [390, 1280, 1920]
 TEST_IMAGES = 12
+# The pictures of the run unet are there half a second after the viewer asked for them.
+LATE_LAYERS = """() => {
+    const {prototype} = OpenSeadragon.Viewer, {addTiledImage} = prototype;
+    window.late = [];
+    prototype.addTiledImage = function (options) {
+        const {success} = options, layer = {done: false};
+        window.addresses = () => this.world._items.map(item => item.source.url);
+        if (!options.tileSource.url.includes("unet")) return addTiledImage.call(this, options);
+        late.push(layer);
+        addTiledImage.call(this, {...options, success: event =>
+            setTimeout(() => { success(event); layer.done = true; }, 500)});
+    };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +249,17 @@ def test_two_runs_are_seen_side_by_side_with_one_zoom(opened, report):
     page.click("#zoom-in")
     page.wait_for_timeout(800)
     assert page.locator("#pane-1").screenshot() != before
+
+
+def test_a_layer_that_loads_late_is_not_shown_over_those_of_another_run(opened, report):
+    page = opened(report)
+    page.evaluate(LATE_LAYERS)
+    page.locator("#rows button.open").first.click()
+    page.select_option("#run-0", "small")
+    page.wait_for_function("() => late.length && late.every(({done}) => done)")
+    page.wait_for_function("() => addresses().some(address => address.includes('small'))")
+    shown = page.evaluate("() => addresses()")
+    assert not any("unet" in address for address in shown), shown
 
 
 def test_a_page_without_its_folder_says_so_and_shows_thumbnails(opened, report, tmp_path):
