@@ -102,12 +102,13 @@ def read_run(folder):
 
 def evaluate(folder):
     """Write the scores, and read them as the comparison does."""
-    *_, labels = read_data(folder)
+    _, splits, _, labels = read_data(folder)
     evaluation = evaluate_run(
         read_run(folder),
         labels,
         MaskFolder(folder / "masks", folder / "masks.csv"),
         json.loads((folder / "decision.json").read_text()),
+        {i: i for i in splits["id"]},
         [{"seconds": 1.0}],
         [pd.DataFrame({"s": [1.0]})],
     )

@@ -221,7 +221,7 @@ def test_scores_have_every_key_and_match_the_masks(run, results):
     assert metrics["pixel_accuracy"] == pytest.approx((masks == labels).mean())
     per_image = read_csv(run / "per_image.csv")
     assert per_image["id"].tolist() == ["06", "07"]
-    assert list(per_image) == ["id", *SCORE_NAMES, *EXPECTED]
+    assert list(per_image) == ["id", "group", *SCORE_NAMES, *EXPECTED]
     for name in ("pixel_accuracy", "mean_dice", "betti_0_error"):
         assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
     assert len(read_csv(run / "resamples.csv")) == 2000

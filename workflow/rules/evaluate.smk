@@ -9,6 +9,8 @@ rule evaluate_run:
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
+        manifest=rules.validate.output.manifest,  # for the groups
+        audit=ancient(rules.validate.output.json),  # for the sum of the manifest alone
         trainings=folds_of_run(rules.train_fold.output.training),
         benchmarks=folds_of_run(f"{RESULTS}/benchmarks/{{run}}-fold{{fold}}-predict.tsv"),
     output:

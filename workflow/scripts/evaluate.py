@@ -3,7 +3,7 @@
 import pandas as pd
 
 from maskmake.data.pixel_store import open_labels
-from maskmake.data.tables import read_index, read_splits
+from maskmake.data.tables import read_index, read_manifest, read_splits
 from maskmake.masks.decision import read_decision
 from maskmake.masks.evaluation import describe, evaluate_run
 from maskmake.masks.fold_probabilities import RunProbabilities
@@ -15,11 +15,13 @@ from maskmake.runtime.log import job, logger
 with job(snakemake):
     index = read_index(snakemake.input.index)
     splits = read_splits(snakemake.input.splits, index)
+    manifest = read_manifest(snakemake.input.manifest, snakemake.input.audit)
     evaluation = evaluate_run(
         RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_labels(snakemake.input.labels, index),
         MaskFolder(snakemake.input.masks, snakemake.input.table),
         read_decision(snakemake.input.decision),
+        dict(zip(manifest["id"], manifest["group"], strict=True)),
         map(read_training, snakemake.input.trainings),
         map(pd.read_table, snakemake.input.benchmarks),
     )

@@ -276,6 +276,16 @@ def test_folds_validate_their_own_images_and_average_logits_on_test(tmp_path):
     np.testing.assert_allclose(run.test("4"), np.full((2, 3), odds / (1 + odds)), atol=1e-3)
 
 
+@pytest.mark.parametrize("probability", [0, 1e-6, 1e-4, 3e-4, 0.5, 0.9995, 1])
+def test_one_threshold_cuts_validation_and_test_images_alike(probability, tmp_path):
+    """Of networks that agree; a mean of logits knows none below -8.3."""
+    index = plane_index([(2, 3)] * 5)
+    splits = split(manifest_of(index["id"].tolist()), test=["4"], folds=2)
+    values = [dict.fromkeys("01234", np.full((2, 3), probability))] * 2
+    run = probabilities_of(tmp_path, splits, index, values)
+    np.testing.assert_array_equal(run.validation("0"), run.test("4"))
+
+
 def test_seeds_of_a_fold_are_averaged_on_its_validation_images(tmp_path):
     """Networks 0 and 1 are those of the first seed, 2 and 3 those of the second."""
     index = plane_index([(2, 3)] * 5)

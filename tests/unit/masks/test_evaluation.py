@@ -53,6 +53,7 @@ def evaluation(labels, probabilities, tmp_path_factory):
         labels,
         MaskFolder(folder, folder / "masks.csv"),
         {**DECISION, "reason": "is not repeated"},
+        {"a": "patient 1", "b": "patient 2"},
         [{"seconds": 2.5}, {"seconds": 4.0}],
         [pd.DataFrame({"s": [1.0], "cpu_time": [9.0]}), pd.DataFrame({"s": [0.5]})],
     )
@@ -85,8 +86,9 @@ def test_the_masks_in_the_folder_are_scored(evaluation, labels, probabilities):
 
 
 def test_the_tables_have_their_columns(evaluation):
-    assert list(evaluation.per_image) == ["id", *SCORES, *EXPECTED]
+    assert list(evaluation.per_image) == ["id", "group", *SCORES, *EXPECTED]
     assert evaluation.per_image["id"].tolist() == ["a", "b"]
+    assert evaluation.per_image["group"].tolist() == ["patient 1", "patient 2"]
     assert list(evaluation.resamples) == list(POOLED_SCORES)
     assert set(evaluation.reliability["probabilities"]) == {"raw", "calibrated"}
 
@@ -96,7 +98,7 @@ def test_test_labels_of_one_class_are_refused(value, found, labels, tmp_path):
     run = SimpleNamespace(test_ids=["a", "b"])
     one_class = {i: np.full_like(label, value) for i, label in labels.items()}
     with pytest.raises(UserError, match=rf"split\.test: every pixel .* is {found};"):
-        evaluate_run(run, one_class, tmp_path, DECISION, [], [])
+        evaluate_run(run, one_class, tmp_path, DECISION, {}, [], [])
 
 
 def test_metrics_are_written_as_they_are(evaluation, tmp_path):
@@ -125,7 +127,13 @@ def test_several_networks_are_scored_one_by_one_with_the_decision_of_the_run(
     )
     masks = MaskFolder(tmp_path, tmp_path / "masks.csv")
     evaluation = evaluate_run(
-        run, labels, masks, {**DECISION, "reason": ""}, [{"seconds": 1}], [pd.DataFrame({"s": [1]})]
+        run,
+        labels,
+        masks,
+        {**DECISION, "reason": ""},
+        {"a": "a", "b": "b"},
+        [{"seconds": 1}],
+        [pd.DataFrame({"s": [1]})],
     )
     metrics, networks = evaluation.metrics.contents(), evaluation.metrics.networks
     assert list(networks) == ["network", "fold", "repetition", *scores]

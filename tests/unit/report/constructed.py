@@ -121,6 +121,7 @@ class Constructed:
         label: makes each label.
         validation, test: number of images.
         empty: test images without any foreground.
+        groups: of the test images; None: each is its own.
         method: ``decide.method``.
         objects: ``decide.objects``; for background the labels and the probabilities are inverse.
         val_loss: validation loss of each epoch; the training loss falls from 1 to 1/6.
@@ -132,6 +133,7 @@ class Constructed:
     validation: int = 4
     test: int = 6
     empty: int = 0
+    groups: int | None = None
     method: str = "one_level"
     objects: ObjectName = "foreground"
     val_loss: list[float] = field(default_factory=lambda: [1, 0.7, 0.5, 0.4, 0.3, 0.3])
@@ -217,7 +219,13 @@ def _write_run(
     write_csv(folder / "masks.csv", pd.DataFrame(sums))
     masks = MaskFolder(folder / "masks", folder / "masks.csv")
     evaluation = evaluate_run(
-        run, labels, masks, decision, [{"seconds": 6.0}], [pd.DataFrame({"s": [1.0]})]
+        run,
+        labels,
+        masks,
+        decision,
+        {i: f"g{place % (made.groups or made.test)}" for place, i in enumerate(run.test_ids)},
+        [{"seconds": 6.0}],
+        [pd.DataFrame({"s": [1.0]})],
     )
     write_json(folder / "decision.json", decision)
     write_json(folder / "specks.json", {**diagnose(pieces, decision), "images": ids["validation"]})

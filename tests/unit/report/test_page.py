@@ -282,14 +282,14 @@ def _write_scores(folder, test, dice) -> dict:
         write_png(folder / f"probability/{row.id}.png", mask)
         write_png(folder / f"regions/{row.id}.png", region_picture(mask))
         scores = dict.fromkeys([*SCORE_KEYS, *EXPECTED], dice - place / 100)
-        rows.append({"id": row.id, **scores, "precision": np.nan})
+        rows.append({"id": row.id, "group": row.id, **scores, "precision": np.nan})
     write_csv(folder / "per_image.csv", pd.DataFrame(rows))
     return metrics
 
 
 def _write_pairs(path, runs, images) -> None:
     numbers = {"difference": 0.1, "low": 0.02, "high": 0.15, "share": 0.996, "images": images}
-    numbers |= {"run_seeds": 1, "other_seeds": 1, "smallest": 0.005}
+    numbers |= {"groups": images, "run_seeds": 1, "other_seeds": 1, "smallest": 0.005}
     rows = [
         {"run": run, "other": other, "score": score, **numbers, "verdict": f"{run} is better"}
         for run, other in combinations(runs, 2)
@@ -550,7 +550,7 @@ def test_an_interval_stands_under_its_score(tmp_path):
 def test_the_better_run_is_named_with_its_evidence(tmp_path):
     settings = make_results(tmp_path, **VARIANTS["plain"])
     path = tmp_path / "comparison_pairs.csv"
-    write_csv(path, read_csv(path).assign(images=9))
+    write_csv(path, read_csv(path).assign(images=9, groups=9))
     text, page = render(tmp_path, settings)
     expected = "“unet” is better than “small” by 0.1000 in mean Dice (95 % interval +0.0200 to"
     assert expected in page.text and "better in 99.6\u00a0% of 2\u202f000 resamples" in page.text

@@ -71,6 +71,7 @@ RESULTS = {
     "equal runs": Constructed({"a": FAIR, "b": FAIR}),
     "runs good at other images": Constructed({"a": shifted(0), "b": shifted(1)}),
     "few images for two runs": Constructed({"a": GOOD, "b": FAIR}, test=3),
+    "groups of images": Constructed({"a": GOOD, "b": BAD}, test=8, groups=4),
     "three runs": Constructed({"a": BAD, "b": FAIR, "c": GOOD}, test=8),
     "rare foreground": Constructed({"a": FAIR, "b": GOOD}, share=0.05),
     "rare and empty": Constructed({"unet": without({0, 1})}, share=0.08, empty=2),
@@ -135,6 +136,20 @@ class Report(NamedTuple):
     def objects(self) -> str:
         (objects,) = {decision["objects"] for decision in self.decisions.values()}
         return objects
+
+    @property
+    def groups(self) -> int:
+        return read_csv(self.folder / f"runs/{self.runs[0]}/per_image.csv")["group"].nunique()
+
+    @property
+    def drawn(self) -> str:
+        return "image" if self.groups == len(self.test_ids) else "group"
+
+    @property
+    def resampled(self) -> str:
+        return (
+            "test images" if self.drawn == "image" else f"{self.groups} groups of the test images"
+        )
 
     def counts(self, run: str) -> Confusion:
         pairs = ((read_mask(self.folder, run, i), self.labels[i]) for i in self.test_ids)
@@ -226,8 +241,9 @@ def test_the_result_is_that_of_the_best_run(report):
 
 def test_a_note_is_there_if_and_only_if_it_holds(report):
     expected = set()
-    if len(report.test_ids) < 5:
-        expected.add(f"The scores rest on {len(report.test_ids)} test image")
+    if report.groups < 5:
+        of_groups = f"s of {report.groups} groups:" if report.drawn == "group" else ""
+        expected.add(f"The scores rest on {len(report.test_ids)} test image{of_groups}")
     for run, metrics in report.metrics.items():
         if metrics["pixel_accuracy"] <= metrics["majority_accuracy"]:
             expected.add(f"By pixel accuracy the run “{run}” learned nothing more than the majo")
@@ -428,8 +444,8 @@ def test_the_verdicts_are_what_the_scores_say(report):
             continue
         assert 0 < float(gain[1]) == pytest.approx(first - second, abs=5.1e-5)
         better = sentence.startswith(f"“{pair.run}” is better than “{pair.other}”")
-        assert better == (len(report.test_ids) >= 6 and pair.low > 0)
-        if len(report.test_ids) < 6:
+        assert better == (report.groups >= 6 and pair.low > 0)
+        if report.groups < 6:
             assert f"{len(report.test_ids)} test image" in sentence and "cannot show" in sentence
         else:
             low, high = (
@@ -475,6 +491,7 @@ def test_what_was_trained_is_what_the_files_say(report):
         f"the threshold ({decision['threshold']:.3f}{seeds}) and the smallest sizes (objects "
         f"{decision['min_object']}, holes {decision['min_hole']} pixels) were chosen on ",
         f" {images} test image{'' if images == 1 else 's'} chose no setting of the run",
+        f" Intervals are 95 % bootstrap intervals over the {report.resampled}.",
     ):
         assert part in article
     several = f", but of {len(report.runs)} runs it is the one with the highest "
@@ -599,7 +616,9 @@ def test_what_depends_on_the_number_of_images_and_runs_is_said_when_it_holds(rep
     first = f"The run with the highest {report.headline_name} comes first. "
     assert note.startswith(first) == several
     assert ("; the best value of a row is highlighted" in note) == several
-    assert ("With fewer than six images it says little" in note) == (len(report.test_ids) < 6)
+    assert f"(bootstrap over the {report.resampled})." in note
+    few = f"With fewer than six {report.drawn}s it says little"
+    assert (few in note) == (report.groups < 6)
     count = len(report.test_ids)
     (said,) = [text for text in report.texts.of("images", "p", "note") if " first." in text]
     assert said == (

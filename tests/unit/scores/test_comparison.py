@@ -20,9 +20,9 @@ pytestmark = pytest.mark.long
 NO_NETWORKS = pd.DataFrame()  # one seed
 
 
-def scored(cases) -> ScoredRun:
+def scored(cases, groups=None) -> ScoredRun:
     """A run as the files of ``evaluate`` give it back."""
-    card = score_card(cases, 1.2)
+    card = score_card(cases, 1.2, groups=groups)
     metrics = {name: None if np.isnan(value) else value for name, value in card.scores.items()}
     metrics["images"] = len(card.per_image)
     return ScoredRun(metrics, card.per_image, card.resamples, NO_NETWORKS)
@@ -92,7 +92,7 @@ def test_runs_that_differ_by_chance_are_seldom_called_different():
 
     def drawn() -> ScoredRun:
         table = pd.DataFrame(rng.normal(size=(9, len(SCORES))), columns=SCORES)
-        table = table.assign(id=[str(image) for image in range(9)])
+        table = table.assign(id=[str(image) for image in range(9)], group=range(9))
         return ScoredRun({}, table, pd.DataFrame(), NO_NETWORKS)
 
     verdicts = pd.concat(pair(drawn(), drawn())["verdict"] for _ in range(20))
@@ -113,7 +113,8 @@ def drawn_recipes(rng, images, seeds, gain=0.0):
         recipe = of_image + rng.normal(0, 0.01, of_image.shape) + gain * signs * (letter == "a")
         for seed in range(seeds):
             values = recipe + rng.normal(0, 0.006, len(SCORES)) + rng.normal(0, 0.01, recipe.shape)
-            table = pd.DataFrame(values, columns=SCORES).assign(id=[str(i) for i in range(images)])
+            table = pd.DataFrame(values, columns=SCORES)
+            table = table.assign(id=[str(i) for i in range(images)], group=range(images))
             runs[f"{letter}{seed}"] = ScoredRun({}, table, pd.DataFrame(), NO_NETWORKS)
     return runs
 
@@ -123,7 +124,7 @@ def as_one_run(runs, letter):
     tables = [run.per_image for name, run in runs.items() if name[0] == letter]
     scores = [table[list(SCORES)] for table in tables]
     networks = pd.DataFrame([each.mean() for each in scores]).assign(repetition=range(len(scores)))
-    means = (sum(scores) / len(scores)).assign(id=tables[0]["id"])
+    means = (sum(scores) / len(scores)).assign(**tables[0][["id", "group"]])
     return ScoredRun({}, means, pd.DataFrame(), networks)
 
 
@@ -267,6 +268,19 @@ def test_a_difference_that_is_too_small_does_not_matter(good):
     assert np.isnan(table.loc["brier", "smallest"])
 
 
+def test_a_wide_interval_around_0_does_not_show_that_a_difference_is_too_small():
+    """Of runs that are good at other images, too few images tell which is better, or neither."""
+    rng = np.random.default_rng(0)
+    first, second = (drawn_recipes(rng, images=12, seeds=1)["a0"] for _ in range(2))
+    row = pair(first, second).loc["mean_dice"]
+    assert row["low"] < 0 < row["high"]
+    farthest = max(-row["low"], row["high"])
+    assert abs(row["difference"]) < 0.9 * farthest
+    for smallest, verdict in ((0.9, "no clear difference"), (1.1, "no difference that matters")):
+        table = pair(first, second, smallest=smallest * farthest)
+        assert table.loc["mean_dice", "verdict"] == verdict
+
+
 def test_few_images_give_no_verdict(good):
     for images in (1, 5):
         table = pair(scored(masks(images, 0.0)), scored(masks(images, 0.05, seed=1)))
@@ -276,6 +290,22 @@ def test_few_images_give_no_verdict(good):
         assert f"{images} test image" in sentence and "cannot show" in sentence
     alone = scored(masks(1, 0.0))
     assert (pair(alone, alone)["verdict"] == "no difference").all()
+
+
+def test_images_of_one_group_count_as_one():
+    """Nine images of five patients tell no more than five do, in the verdict and in its words."""
+    patients = dict(zip("012345678", "aabbccdde", strict=True))
+    runs = [scored(masks(9, 0.0), patients), scored(masks(9, 0.02, seed=1), patients)]
+    table = pair(*runs)
+    alone = pair(scored(masks(9, 0.0)), scored(masks(9, 0.02, seed=1)))
+    assert alone.loc["mean_dice", "verdict"] == "first is better"
+    for score in ("mean_dice", "boundary_f1"):  # one is pooled, one a mean over images
+        row = table.loc[score]
+        assert (row["images"], row["groups"], row["verdict"]) == (9, 5, "too few images")
+        assert row["difference"] == alone.loc[score, "difference"]
+        assert row["high"] - row["low"] > alone.loc[score, "high"] - alone.loc[score, "low"]
+    (sentence,) = verdict_sentences(table.reset_index())
+    assert sentence.endswith("but 9 test images of 5 groups cannot show which of them is better.")
 
 
 def without(run: ScoredRun, score: str, *ids: str) -> ScoredRun:
@@ -313,7 +343,8 @@ def test_every_two_runs_are_compared_in_their_order(good):
     other = scored(masks(9, error=0.02, seed=1))
     table = compared({"a": good, "b": other, "c": good})
     assert list(table) == [
-        "run", "other", "score", "difference", "low", "high", "share", "images", "run_seeds",
+        "run", "other", "score", "difference", "low", "high", "share", "images", "groups",
+            "run_seeds",
         "other_seeds", "smallest", "verdict",
     ]  # fmt: skip
     pairs = table[["run", "other"]].drop_duplicates().to_numpy().tolist()

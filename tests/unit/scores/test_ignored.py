@@ -111,7 +111,47 @@ def test_a_border_whose_counterpart_may_be_ignored_is_left_out():
     label[20:, 34:] = IGNORED
     shifted = np.roll(mask, 3, axis=1)
     shifted[:, :3] = False
-    assert np.isnan(boundary_f1(shifted, label)) or boundary_f1(shifted, label) == 0
+    assert np.isnan(boundary_f1(shifted, label)) and hausdorff_95(shifted, label) == 2
+
+
+def test_ignored_pixels_far_away_hide_no_miss():
+    label = np.zeros((SIDE, SIDE), np.uint8)
+    label[30:50, 30:50] = 1
+    whole = label.copy()
+    label[:4] = IGNORED
+    elsewhere, empty, half = (np.zeros((SIDE, SIDE), bool) for _ in range(3))
+    elsewhere[30:40, 8:18] = True
+    half[30:50, 30:40] = True
+    for mask in (elsewhere, empty, half):
+        assert boundary_f1(mask, label) == boundary_f1(mask, whole)
+    assert boundary_f1(empty, label) == 0
+    # The counterpart of row 49 may be in row 3.
+    assert 40 < hausdorff_95(empty, label) <= 46
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_borders_among_ignored_pixels_agree_with_the_distance_of_every_pair(seed):
+    rng = np.random.default_rng(seed)
+    label, mask = blobs(rng), blobs(rng) > 0
+    label[boxes(rng)] = IGNORED
+
+    def border(inside, outside):
+        return inside & ndimage.binary_dilation(outside)
+
+    def distances(a, b):
+        return np.linalg.norm(np.argwhere(a)[:, None] - np.argwhere(b)[None], axis=2).min(axis=1)
+
+    known = is_labelled(label)
+    borders = [border(mask & known, ~mask & known), border(label == 1, label == 0)]
+    shares, farthest = [], []
+    for own, other in (borders, borders[::-1]):
+        found, unknown = distances(own, other), distances(own, ~known)
+        right, wrong = found <= 2, (found > 2) & (unknown > 2)
+        shares.append(right.sum() / (right | wrong).sum())
+        farthest.append(np.percentile(np.minimum(found, unknown), 95))
+    expected = 2 * shares[0] * shares[1] / sum(shares)
+    assert boundary_f1(mask, label) == pytest.approx(expected)
+    assert hausdorff_95(mask, label) == pytest.approx(max(farthest))
 
 
 def test_the_class_of_the_objects_is_that_of_the_labelled_pixels():

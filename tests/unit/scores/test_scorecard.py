@@ -22,7 +22,7 @@ def test_score_card_pools_pixels_and_averages_images():
     cases = [case("a", 0), case("b", 1)]
     card = scorecard.score_card(iter(cases), 2.0)
     assert tuple(card.scores) == scorecard.SCORES
-    assert list(card.per_image.columns) == ["id", *scorecard.SCORES]
+    assert list(card.per_image.columns) == ["id", "group", *scorecard.SCORES]
     assert list(card.per_image["id"]) == ["a", "b"]
     # Side by side the images have the pixels of both.
     label, probability, mask = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:])
@@ -48,7 +48,11 @@ def test_score_card_leaves_undefined_scores_out_of_means():
 
 def test_score_card_of_no_image_is_undefined():
     card = scorecard.score_card([], 2.0)
-    assert card.per_image.empty and list(card.per_image.columns) == ["id", *scorecard.SCORES]
+    assert card.per_image.empty and list(card.per_image.columns) == [
+        "id",
+        "group",
+        *scorecard.SCORES,
+    ]
     assert all(np.isnan(value) for value in card.scores.values())
     assert all(np.isnan(value) for value in card.intervals.values())
 
@@ -56,6 +60,22 @@ def test_score_card_of_no_image_is_undefined():
 def test_score_card_of_one_image_has_no_interval():
     card = scorecard.score_card([case("a", 0)], 2.0)
     assert all(np.isnan(value) for value in card.intervals.values())
+
+
+def test_images_of_one_group_count_as_one_for_the_interval():
+    cases = [case(str(seed), seed) for seed in range(4)]
+    one = scorecard.score_card(cases, 2.0, groups=dict.fromkeys("0123", "patient"))
+    assert one.per_image["group"].tolist() == ["patient"] * 4
+    assert all(np.isnan(value) for value in one.intervals.values())
+    pairs = scorecard.score_card(cases, 2.0, groups={"0": "a", "1": "b", "2": "a", "3": "b"})
+    alone = scorecard.score_card(cases, 2.0)
+    assert alone.per_image["group"].tolist() == list("0123")
+    assert pairs.scores == alone.scores
+    # Of two groups the ends are those of drawing the same one twice.
+    for name in ("foreground_dice", "boundary_f1"):  # one is pooled, one a mean over images
+        halves = [scorecard.score_card(cases[place::2], 2.0).scores[name] for place in (0, 1)]
+        ends = [pairs.intervals[f"{name}_{end}"] for end in ("low", "high")]
+        assert ends == pytest.approx(sorted(halves), rel=1e-4)
 
 
 def test_every_score_has_an_interval_around_it():
@@ -76,7 +96,7 @@ def test_pooled_scores_are_resampled_pooled():
     probability = np.where(label > 0, 0.25, 0.75).astype(np.float16)
     bad = Case("bad", label, probability, label == 0)
     card = scorecard.score_card([*small, bad], 2.0)
-    weights = bootstrap.resampling_weights(6)
+    weights = bootstrap.resampling_weights(range(6))
     cases = [*small, bad]
     for row in (0, 1, 2):
         drawn = [

@@ -170,6 +170,7 @@ def evaluate_run(
     labels: PixelStore,
     masks: Mapping[str, np.ndarray] | MaskFolder,
     learned: LearnedDecision,
+    groups: Mapping[str, str],
     trainings: Iterable[TrainingRecord],
     predictions: Iterable[pd.DataFrame],
 ) -> Evaluation:
@@ -180,6 +181,7 @@ def evaluate_run(
         labels: of the data set.
         masks: of each test image, (H, W) bool.
         learned: contents of ``decision.json``.
+        groups: by id, the group of each image, from ``manifest.csv``.
         trainings: contents of ``training.json`` of each fold.
         predictions: Snakemake's benchmark of the prediction of each fold; the seconds are in ``s``.
 
@@ -196,7 +198,7 @@ def evaluate_run(
             yield Case(i, labels[i], run.test(i), masks[i])
 
     decision = stored_decision(learned)
-    card = score_card(cases(), learned["temperature"], decision.objects)
+    card = score_card(cases(), learned["temperature"], decision.objects, groups)
     reliability, expected = assess_calibration(cases(), learned["temperature"])
     metrics = Metrics(
         images=len(run.test_ids),

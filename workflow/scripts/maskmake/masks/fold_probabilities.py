@@ -58,9 +58,11 @@ class RunProbabilities:
     def validation(self, image_id: str) -> np.ndarray:
         """(H, W) float16: the mean of the networks that were not trained on this image.
 
-        One for each seed; their mean is that of ``test``.
+        One for each seed; their mean is that of ``test``. Where that has a lowest value, this has
+        it too: a threshold below it would make every test pixel foreground.
         """
-        return _mean([store[image_id] for store in self._validated_by[image_id]])
+        probability = _mean([store[image_id] for store in self._validated_by[image_id]])
+        return np.maximum(probability, np.float16(SURE if len(self._networks) > 1 else 0))
 
     def validation_cases(self, labels: PixelStore) -> Iterator[Case]:
         """Each validation image, one at a time in memory."""
@@ -68,7 +70,10 @@ class RunProbabilities:
         return (Case(i, labels[i], self.validation(i)) for i in ids)
 
     def test(self, image_id: str) -> np.ndarray:
-        """(H, W) float16: the sigmoid of the mean logit of all networks."""
+        """(H, W) float16: the sigmoid of the mean logit of all networks.
+
+        Of several it is at least ``SURE``, because their logits are cut there.
+        """
         return _mean([store[image_id] for store in self._networks])
 
     def test_of_network(self, number: int, image_id: str) -> np.ndarray:

@@ -221,7 +221,7 @@ def _read_history(path: str, training: TrainingRecord) -> pd.DataFrame:
 
 def _read_per_image(path: str, test_ids: Sequence[str]) -> pd.DataFrame:
     table = read_csv(path)
-    check_columns(path, table, ["id"], "evaluate")
+    check_columns(path, table, ["id", "group"], "evaluate")
     check_ids(path, table, test_ids, "splits.csv", "evaluate")
     return table
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from maskmake.report.inputs import Run
-from maskmake.report.terms import DASH, HEADINGS, counted, number
+from maskmake.report.terms import DASH, HEADINGS, counted, number, resampled
 from maskmake.report.verdict import repetitions, span
 from maskmake.scores.scorecard import headline_score
 
@@ -77,7 +77,7 @@ def methods_paragraph(best: Run, table: pd.DataFrame, settings: Mapping, compare
         f"were chosen on validation images.{mean if several > 1 else ''}"
         f"{flips if settings['predict'].get('tta') else ''} "
         f"{_test_images(best, int(roles.get('test', 0)), compared)} Intervals are 95 % bootstrap "
-        "intervals over the test images."
+        f"intervals over the {resampled(best.per_image['group'])}."
     )
 
 

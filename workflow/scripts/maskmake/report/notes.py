@@ -8,11 +8,11 @@ import pandas as pd
 from maskmake.masks.objectives import TINY
 from maskmake.report.inputs import Run
 from maskmake.report.pictures import COUNTED_SIDE
-from maskmake.report.terms import HEADINGS, counted, number, percent
+from maskmake.report.terms import HEADINGS, counted, images_of_groups, number, percent
 from maskmake.scores.scorecard import headline_score
 
 # Limits beyond which a note is given.
-FEW_TEST_IMAGES = 5
+FEW_TEST_GROUPS = 5  # an image without a group is one by itself
 LARGE_LOSS_RATIO = 1.5
 ENOUGH_EPOCHS = 5
 MANY_COMPONENTS_RATIO = 2
@@ -64,9 +64,10 @@ def notes(runs: Mapping[str, Run], table: pd.DataFrame, examples: Sequence[Mappi
     """What the numbers say; a sentence is given only where it holds."""
     sentences = []
     test_images = int((table["role"] == "test").sum())
-    if test_images < FEW_TEST_IMAGES:
+    groups = next(iter(runs.values())).per_image["group"].nunique()
+    if groups < FEW_TEST_GROUPS:
         sentences.append(
-            f"The scores rest on {counted(test_images, 'test image')}: other images could give "
+            f"The scores rest on {images_of_groups(test_images, groups)}: other images could give "
             "rather different ones."
         )
     for run in runs.values():

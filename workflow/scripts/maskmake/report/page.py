@@ -67,6 +67,7 @@ from maskmake.report.terms import (
     duration,
     number,
     percent,
+    resampled,
 )
 from maskmake.report.verdict import (
     counting_scores,
@@ -77,7 +78,7 @@ from maskmake.report.verdict import (
 )
 from maskmake.runtime.documents import read_document
 from maskmake.runtime.files import read_json, write_bytes, write_text
-from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT
+from maskmake.scores.bootstrap import MIN_GROUPS_FOR_VERDICT
 from maskmake.scores.scorecard import headline_score
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
@@ -177,6 +178,7 @@ def _score_section(
     best = next(iter(runs.values()))
     scores = score_table(comparison, first)
     per_image = {name: run.per_image for name, run in runs.items()}
+    groups = best.per_image["group"]
     return {
         "scores": scores,
         "first": FIRST,
@@ -184,7 +186,9 @@ def _score_section(
         "headline": HEADINGS[headline_score(best.metrics)],
         "verdicts": verdict_sentences(pairs, headline_score(best.metrics)),
         "differences": difference_tables(pairs, best.name),
-        "few_images": best.metrics["images"] < MIN_IMAGES_FOR_VERDICT,
+        "resampled": resampled(groups),
+        "unit": "image" if groups.is_unique else "group",
+        "few_groups": groups.nunique() < MIN_GROUPS_FOR_VERDICT,
         "scores_figure": figures.shown(
             "scores",
             figures.scores_figure(per_image),

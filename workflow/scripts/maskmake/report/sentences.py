@@ -13,11 +13,12 @@ from maskmake.report.terms import (
     CAUSE_TERMS,
     HEADINGS,
     counted,
+    images_of_groups,
     number,
     percent,
     signed_range,
 )
-from maskmake.scores.bootstrap import MIN_IMAGES_FOR_VERDICT, RESAMPLES
+from maskmake.scores.bootstrap import MIN_GROUPS_FOR_VERDICT, RESAMPLES
 from maskmake.scores.comparison import (
     ANOTHER_SEED,
     NO_DIFFERENCE,
@@ -153,8 +154,8 @@ def _verdict_sentence(row) -> str:
     if row.difference == 0:
         return f"{names}: equal {score} over all test images, but not in each of them."
     gain = f"by {number(row.difference, digits_to_show(row.difference))} in {score}"
-    if row.images < MIN_IMAGES_FOR_VERDICT:
-        images = counted(row.images, "test image")
+    if row.groups < MIN_GROUPS_FOR_VERDICT:
+        images = images_of_groups(row.images, row.groups)
         return (
             f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot show which of "
             "them is better."

@@ -61,6 +61,23 @@ def counted(count: int, noun: str) -> str:
     return f"{number(count, 0)} {noun}{'' if count == 1 else 's'}"
 
 
+def images_of_groups(images: int, groups: int) -> str:
+    """A number of test images, and of how many groups they are, where a group has several."""
+    of_groups = f" of {counted(groups, 'group')}" if groups < images else ""
+    return f"{counted(images, 'test image')}{of_groups}"
+
+
+def resampled(groups: pd.Series) -> str:
+    """What a bootstrap draws.
+
+    Args:
+        groups: of each test image.
+    """
+    if groups.is_unique:
+        return "test images"
+    return f"{counted(groups.nunique(), 'group')} of the test images"
+
+
 def levels(method: str) -> str:
     """The name of a ``decide.method`` in words."""
     return {"one_level": "one level", "two_level": "two levels"}[method]

@@ -13,7 +13,7 @@ import pandas as pd
 from maskmake.data.tables import check_columns, damaged
 from maskmake.runtime.files import read_csv, read_json
 from maskmake.scores.bootstrap import (
-    MIN_IMAGES_FOR_VERDICT,
+    MIN_GROUPS_FOR_VERDICT,
     RESAMPLES,
     interval,
     resampled_means,
@@ -23,7 +23,7 @@ from maskmake.scores.scorecard import HIGHER_IS_BETTER, SCORES, headline_score
 from maskmake.scores.seeds import interval_with_seeds
 
 PAIR_COLUMNS = [
-    "run", "other", "score", "difference", "low", "high", "share", "images", "run_seeds",
+    "run", "other", "score", "difference", "low", "high", "share", "images", "groups", "run_seeds",
     "other_seeds", "smallest", "verdict",
 ]  # fmt: skip
 # Scores of which every two runs are compared: those with a better direction.
@@ -67,7 +67,7 @@ def read_scored_run(metrics: str, per_image: str, resamples: str, networks: str)
     run = ScoredRun(
         read_json(metrics), read_csv(per_image), read_csv(resamples), read_csv(networks)
     )
-    check_columns(per_image, run.per_image, ["id"], "evaluate")
+    check_columns(per_image, run.per_image, ["id", "group"], "evaluate")
     check_columns(networks, run.networks, ["repetition"], "evaluate")
     if run.networks["repetition"].any():
         check_columns(networks, run.networks, SCORES, "evaluate")
@@ -134,10 +134,10 @@ def compare_pairs(
 
     Both are scored on the same draws of images (Koehn, "Statistical significance tests for
     machine translation evaluation", EMNLP 2004), so what makes an image hard for both
-    cancels out. A score that is a mean over images is compared on the images where both have it.
-    A recipe of several runs has the mean of their scores. Where a recipe has several seeds, in
-    several runs or in one run of several networks, the interval holds how far they are from each
-    other; see ``seeds.interval_with_seeds``.
+    cancels out. Images of one group are drawn together. A score that is a mean over images is
+    compared on the images where both have it. A recipe of several runs has the mean of their
+    scores. Where a recipe has several seeds, in several runs or in one run of several networks, the
+    interval holds how far they are from each other; see ``seeds.interval_with_seeds``.
 
     Args:
         runs: at least one, all scored on the same images.
@@ -152,13 +152,13 @@ def compare_pairs(
         difference: score of ``run`` minus that of ``other``; low, high: its interval.
         share: of the resamples in which ``run`` is better, ties counting half; where the interval
             holds seeds, how probable that is by this interval.
-        images: on which both have the score.
+        images: on which both have the score; groups: of these images.
         run_seeds, other_seeds: with how many seeds each of them was trained.
         smallest: as given; NaN for a score of which less is better, which has another unit.
         verdict: "another seed" between runs of one recipe; "no difference" if no resample has any;
-            "too few images" if there are fewer than 6; "no difference that matters" if it is below
-            ``smallest``; "<name> is better" if the interval leaves out 0; else "no clear
-            difference".
+            "too few images" if they are of fewer than 6 groups; "no difference that matters" if the
+            whole interval is below ``smallest``, or leaves out 0 and the difference is below it;
+            "<name> is better" if the interval leaves out 0; else "no clear difference".
         A difference of undefined scores is NaN, as are low, high and share then.
 
     Raises:
@@ -167,7 +167,7 @@ def compare_pairs(
     ids = [run.per_image["id"].tolist() for run in runs.values()]
     if any(each != ids[0] for each in ids):
         raise ValueError("the runs were scored on different images")
-    weights = resampling_weights(len(ids[0]))
+    weights = resampling_weights(next(iter(runs.values())).per_image["group"])
     pairs = [
         *combinations(recipes, 2),
         *(([run], [other]) for recipe in recipes for run, other in combinations(recipe, 2)),
@@ -196,7 +196,6 @@ def _difference(
     ]
     image_differences = by_image[0].mean(axis=0) - by_image[1].mean(axis=0)
     defined = ~np.isnan(image_differences)
-    images = int(np.count_nonzero(defined))
     by_seed = [
         np.concatenate([_by_seed(score, run, defined) for run in recipe])
         for recipe in (runs, others)
@@ -211,18 +210,19 @@ def _difference(
             np.mean([_number(run.metrics[score]) for run in recipe]) for recipe in (runs, others)
         ]
         difference = float(means[0] - means[1])
-        images = 0 if np.isnan(difference) else len(image_differences)
+        defined = np.full_like(defined, not np.isnan(difference))
     else:
-        difference = float(image_differences[defined].mean()) if images else np.nan
+        difference = float(image_differences[defined].mean()) if defined.any() else np.nan
         resampled = resampled_means(image_differences[:, np.newaxis], weights)[:, 0]
+    images, groups = int(defined.sum()), runs[0].per_image.loc[defined, "group"].nunique()
     sign = 1 if HIGHER_IS_BETTER[score] else -1
     gains = resampled[~np.isnan(resampled)] * sign
     seeds = [len(each) for each in by_seed]
     if sum(seeds) > 2:
-        low, high, above = interval_with_seeds(difference, resampled, images, *by_seed)
+        low, high, above = interval_with_seeds(difference, resampled, groups, *by_seed)
         share = above if sign > 0 else 1 - above
     else:
-        low, high = interval(resampled, images)
+        low, high = interval(resampled, groups)
         share = np.mean((gains > 0) + 0.5 * (gains == 0)) if images else np.nan
     return {
         "difference": difference,
@@ -230,6 +230,7 @@ def _difference(
         "high": high,
         "share": share,
         "images": images,
+        "groups": groups,
         "run_seeds": seeds[0],
         "other_seeds": seeds[1],
         "differs": gains.any(),
@@ -261,10 +262,13 @@ def _number(value: float | None) -> float:
 def _verdict(row: dict) -> str:
     if row["images"] and not row["differs"]:
         return NO_DIFFERENCE
-    if row["images"] < MIN_IMAGES_FOR_VERDICT:
+    if row["groups"] < MIN_GROUPS_FOR_VERDICT:
         return TOO_FEW
-    if abs(row["difference"]) < row["smallest"]:
+    leaves_out_0 = row["low"] > 0 or row["high"] < 0
+    if max(-row["low"], row["high"]) < row["smallest"] or (
+        leaves_out_0 and abs(row["difference"]) < row["smallest"]
+    ):
         return TOO_SMALL
-    if row["low"] > 0 or row["high"] < 0:
+    if leaves_out_0:
         return f"{row['run'] if row['share'] > 0.5 else row['other']} is better"
     return UNCLEAR

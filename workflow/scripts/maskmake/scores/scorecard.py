@@ -87,7 +87,7 @@ class ScoreCard(NamedTuple):
         scores: ``POOLED_SCORES`` of the pixels of all images, ``IMAGE_SCORES`` as the mean over the
             images that have them; NaN where none has.
         intervals: for each score ``<score>_low`` and ``<score>_high``, see ``bootstrap.interval``.
-        per_image: the columns ``id`` and ``SCORES``, a row for each image.
+        per_image: the columns ``id``, ``group`` and ``SCORES``, a row for each image.
         resamples: ``POOLED_SCORES`` of each resample. With ``per_image`` it is all that a paired
             comparison of two runs needs.
     """
@@ -99,7 +99,10 @@ class ScoreCard(NamedTuple):
 
 
 def score_card(
-    cases: Iterable[Case], temperature: float, objects: ObjectName = "foreground"
+    cases: Iterable[Case],
+    temperature: float,
+    objects: ObjectName = "foreground",
+    groups: Mapping[str, str] | None = None,
 ) -> ScoreCard:
     """Score the masks of a set of images, in one pass with one image in memory at a time.
 
@@ -109,6 +112,7 @@ def score_card(
         cases: each image with its mask.
         temperature: of the calibration.
         objects: the class of the objects.
+        groups: by id, the group of each image, for the intervals; None: each image is its own.
     """
     rows, all_counts, all_sums = [], [], []
     pooled_histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
@@ -119,10 +123,12 @@ def score_card(
         pooled_histogram += histogram
         sums = probability_sums(histogram, temperature)
         pixels = {**pixel_scores(counts), **probability_scores(sums)}
-        rows.append({"id": image_id, **pixels, **image_scores(mask, label, objects)})
+        names = {"id": image_id, "group": groups[image_id] if groups else image_id}
+        rows.append({**names, **pixels, **image_scores(mask, label, objects)})
         all_counts.append(counts)
         all_sums.append(_compact(sums))
-    per_image = pd.DataFrame(rows, columns=["id", *SCORES]).astype(dict.fromkeys(SCORES, float))
+    per_image = pd.DataFrame(rows, columns=["id", "group", *SCORES])
+    per_image = per_image.astype(dict.fromkeys(SCORES, float))
     by_image = per_image[list(IMAGE_SCORES)]
 
     pooled = {
@@ -130,12 +136,12 @@ def score_card(
         **probability_scores(probability_sums(pooled_histogram, temperature)),
     }
     scores = {name: float(value) for name, value in pooled.items()} | by_image.mean().to_dict()
-    weights = resampling_weights(len(rows))
+    weights = resampling_weights(per_image["group"])
     resamples = pd.DataFrame(
         _pooled_scores(weights, all_counts, all_sums), columns=POOLED_SCORES, dtype=float
     )
     means = resampled_means(by_image.to_numpy(), weights)
-    return ScoreCard(scores, _intervals(resamples, means, by_image), per_image, resamples)
+    return ScoreCard(scores, _intervals(resamples, means, per_image), per_image, resamples)
 
 
 def headline_score(metrics: Mapping) -> str:
@@ -199,12 +205,15 @@ def _pooled_scores(
     }
 
 
-def _intervals(pooled: pd.DataFrame, means: np.ndarray, by_image: pd.DataFrame) -> dict[str, float]:
+def _intervals(
+    pooled: pd.DataFrame, means: np.ndarray, per_image: pd.DataFrame
+) -> dict[str, float]:
     """Both ends of the interval of each score; ``pooled`` and ``means`` have a row a resample."""
-    images = by_image.count()
-    ends = {name: interval(pooled[name].to_numpy(), len(by_image)) for name in POOLED_SCORES}
+    groups = per_image["group"]
+    ends = {name: interval(pooled[name].to_numpy(), groups.nunique()) for name in POOLED_SCORES}
     ends |= {
-        name: interval(means[:, place], images[name]) for place, name in enumerate(IMAGE_SCORES)
+        name: interval(means[:, place], groups[per_image[name].notna()].nunique())
+        for place, name in enumerate(IMAGE_SCORES)
     }
     return {
         f"{name}_{end}": value

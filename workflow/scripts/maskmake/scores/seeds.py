@@ -9,7 +9,7 @@ from maskmake.scores.bootstrap import CONFIDENCE
 def interval_with_seeds(
     difference: float,
     resampled: np.ndarray,
-    images: int,
+    groups: int,
     first: np.ndarray,
     second: np.ndarray,
 ) -> tuple[float, float, float]:
@@ -36,22 +36,22 @@ def interval_with_seeds(
     Args:
         difference: between the means over seeds.
         resampled: (resamples,) float, that difference for each draw of images; NaN is left out.
-        images: number of images that have the score.
+        groups: number of groups with an image that has the score.
         first, second: (seeds,) the score of each seed; at least three in all.
 
     Returns:
         Both ends, and how probable it is that the difference is above 0, as if it were normal with
-        this interval; NaN for fewer than two images, which do not tell how images scatter.
+        this interval; NaN for fewer than two groups, which do not tell how groups scatter.
     """
     defined = resampled[~np.isnan(resampled)]
-    if images < 2 or not defined.size:
+    if groups < 2 or not defined.size:
         return float("nan"), float("nan"), float("nan")
     seed_freedom = len(first) + len(second) - 2
     squares = sum(np.sum((seeds - seeds.mean()) ** 2) for seeds in (first, second))
     of_seeds = squares / seed_freedom * (1 / len(first) + 1 / len(second))
-    of_images = defined.var() * images / (images - 1)
+    of_images = defined.var() * groups / (groups - 1)
     tail = (1 - CONFIDENCE) / 2
-    farthest = stats.t.isf(tail, [images - 1, seed_freedom])
+    farthest = stats.t.isf(tail, [groups - 1, seed_freedom])
     reach = np.sqrt(farthest**2 @ np.array([of_images, of_seeds]))
     if reach == 0:
         return difference, difference, float(np.heaviside(difference, 0.5))
