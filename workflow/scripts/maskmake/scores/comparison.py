@@ -156,9 +156,9 @@ def compare_pairs(
         run_seeds, other_seeds: with how many seeds each of them was trained.
         smallest: as given; NaN for a score of which less is better, which has another unit.
         verdict: "another seed" between runs of one recipe; "no difference" if no resample has any;
-            "too few images" if they are of fewer than 6 groups; "no difference that matters" if the
-            whole interval is below ``smallest``, or leaves out 0 and the difference is below it;
-            "<name> is better" if the interval leaves out 0; else "no clear difference".
+            "too few images" if they are of fewer than 6 groups; "no difference that matters" if it
+            is below ``smallest``; "<name> is better" if the interval leaves out 0; else "no clear
+            difference".
         A difference of undefined scores is NaN, as are low, high and share then.
 
     Raises:
@@ -264,11 +264,8 @@ def _verdict(row: dict) -> str:
         return NO_DIFFERENCE
     if row["groups"] < MIN_GROUPS_FOR_VERDICT:
         return TOO_FEW
-    leaves_out_0 = row["low"] > 0 or row["high"] < 0
-    if max(-row["low"], row["high"]) < row["smallest"] or (
-        leaves_out_0 and abs(row["difference"]) < row["smallest"]
-    ):
+    if abs(row["difference"]) < row["smallest"]:
         return TOO_SMALL
-    if leaves_out_0:
+    if row["low"] > 0 or row["high"] < 0:
         return f"{row['run'] if row['share'] > 0.5 else row['other']} is better"
     return UNCLEAR
