@@ -28,7 +28,10 @@ def a_run(folds, **changes):
     ]  # fmt: skip
     decision = {"threshold": 0.5, "upper": None, "min_object": 0, "min_hole": 0}
     histories = [pd.DataFrame({"epoch": [1, 2]})] * len(folds)
-    return SimpleNamespace(trainings=trainings, decision=decision, histories=histories)
+    per_image = pd.DataFrame({"id": ["a", "b"], "group": ["a", "b"]})
+    return SimpleNamespace(
+        trainings=trainings, decision=decision, histories=histories, per_image=per_image
+    )
 
 
 @pytest.mark.parametrize(
