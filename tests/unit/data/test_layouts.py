@@ -1,6 +1,7 @@
 """Every way in which people keep images and labels gives the right pairs, or one sentence."""
 
 import os
+import time
 import unicodedata
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from maskmake.data.file_versions import read_record, version_of
 from maskmake.data.label_names import split_files
 from maskmake.data.layouts import list_new_images
 from maskmake.data.pair_table import list_dataset_files
+from maskmake.data.pairing import find_pairs
 from maskmake.data.pixel_store import build_store, open_labels
 from maskmake.runtime.files import read_csv
 
@@ -312,6 +314,23 @@ def test_a_number_is_never_cut():
 
 
 # --- names ----------------------------------------------------------------------------------------
+
+
+def test_long_names_that_do_not_fit_are_refused_soon():
+    for folder, name in {
+        "image": "Experiment_2021_03_04_sample_well_A1_field_{}_channel_brightfield_processed_v2",
+        "label": "Annotation_2021_03_04_sample_well_A1_masks_9{}_channel_segmentation_processed_v3",
+    }.items():
+        Path(folder).mkdir()
+        for number in range(10, 14):
+            Path(folder, f"{name.format(number)}.png").touch()
+    faults: list[str] = []
+    start = time.process_time()
+    assert find_pairs("image", "label", None, faults, []) == []
+    assert time.process_time() - start < 5  # 30 s and more, were all beginnings tried with all ends
+    assert [fault.partition(",")[0] for fault in faults] == [
+        "label: no label has the sub-folder and stem of an image"
+    ]
 
 
 def test_names_in_two_unicode_forms():

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -148,6 +149,13 @@ def test_ids_and_ranges_name_images(entries, ids, expected):
 def test_an_entry_that_names_nothing_is_an_error(entry):
     with pytest.raises(UserError, match=re.escape(f"split.test: '{entry}' names no image")):
         expand_ids([entry], ["1", "2", "3"], "split.test")
+
+
+def test_many_ids_are_found_soon():
+    ids = [f"image-{number:06d}" for number in range(100_000)]
+    start = time.process_time()
+    assert expand_ids(ids[-4000:], ids, "split.test") == ids[-4000:]
+    assert time.process_time() - start < 2  # 8 s and more, were each sought in a list
 
 
 # --- folds ------------------------------------------------------------------------------------

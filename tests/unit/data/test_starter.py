@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import yaml
 from PIL import Image
 
@@ -93,6 +94,50 @@ def test_a_folder_without_images():
     Path("data").mkdir()
     with pytest.raises(UserError, match="data: no image file at any depth"):
         look_at("data")
+
+
+@pytest.mark.parametrize("folder", ["data", "../../in/data", ".cache/data"])
+def test_folders_behind_links_and_below_any_folder_are_found(folder, tmp_path, monkeypatch):
+    Path("in/a/b").mkdir(parents=True)
+    monkeypatch.chdir("in/a/b")
+    for number in range(3):
+        save(f"{tmp_path}/disk/images/{number}.png", number)
+        save(f"{tmp_path}/disk/labels/{number}.png")
+    Path(folder).mkdir(parents=True)
+    for name in ("images", "labels"):
+        Path(folder, name).symlink_to(tmp_path / "disk" / name)
+    Path(folder, "back").symlink_to(Path(folder).resolve())  # which a walk would follow for ever
+    Path(folder, "notes.csv").mkdir()
+    choice = look_at(folder)
+    assert choice.settings == {"images": f"{folder}/images", "labels": f"{folder}/labels"}
+    assert len(choice.pairs) == 3
+
+
+def test_what_a_stack_has_is_said():
+    label = np.zeros((7, 32, 40), np.uint8)
+    label[2:5, 8:24, 8:24] = 200
+    images = np.random.default_rng(1).integers(0, 65536, label.shape, dtype=np.uint16)
+    Path("data").mkdir()
+    tifffile.imwrite("data/volume.tif", images)
+    tifffile.imwrite("data/volume_labels.tif", label)
+    choice = look_at("data")
+    assert choice.settings == {"images": "data/*.tif", "labels": "data/*_labels.tif"}
+    assert describe(choice)[3:] == [
+        "image: 32 x 40 pixels, grey, uint16 (.tif, 7 in a file)",
+        "values of the labels: 0, 200",
+    ]
+
+
+def test_labels_that_cannot_be_read_are_named():
+    for number in range(3):
+        save(f"data/images/{number}.png", number)
+        save(f"data/labels/{number}.jpg")
+    choice = look_at("data")
+    assert choice.settings == {"images": "data/images", "labels": "data/labels"}
+    missing = [line for line in describe(choice) if line.startswith("missing: ")]
+    assert [line.partition(";")[0] for line in missing] == [
+        f"missing: data/labels/{number}.jpg: a JPEG label" for number in range(3)
+    ]
 
 
 def write_labels(*corners):

@@ -1,7 +1,9 @@
 """Names of labels that differ from those of their images by a constant beginning or end."""
 
-from collections.abc import Collection, Iterator
-from itertools import islice, takewhile
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby, islice, takewhile
+from operator import itemgetter
 from typing import NamedTuple
 
 LONGEST = 40  # characters of a beginning or end that is looked for
@@ -41,10 +43,10 @@ def find_affixes(images: Collection[str], labels: Collection[str]) -> Affixes | 
     known = set(labels)
     if not images or not known:
         return None
-    ends = [_shared(images), _shared(labels)]
+    of_images, of_labels, in_order = _shared(images), _shared(labels), sorted(known)
     found: dict[Affixes, int] = {}
     for image in islice(images, TRIED):
-        for affixes in _candidates(image, *ends):
+        for affixes in _candidates(image, of_images, of_labels, in_order):
             if affixes not in found and affixes.label_of(image) in known:
                 found[affixes] = sum(affixes.label_of(other) in known for other in images)
     best = max(found, key=lambda affixes: (found[affixes], -len("".join(affixes))), default=None)
@@ -69,19 +71,34 @@ def _alike(one: str, other: str) -> str:
 
 
 def _candidates(
-    image: str, of_images: tuple[str, str], of_labels: tuple[str, str]
+    image: str, of_images: tuple[str, str], of_labels: tuple[str, str], labels: Sequence[str]
 ) -> Iterator[Affixes]:
+    """Affixes with which a label, of those in order, may be the one of an image."""
     starts = list(_differing(of_images[0], of_labels[0]))
     ends = [
         (image_end[::-1], label_end[::-1])
         for image_end, label_end in _differing(of_images[1][::-1], of_labels[1][::-1])
     ]
+    label_ends = {
+        image_end: [label_end for _, label_end in pairs]
+        for image_end, pairs in groupby(ends, itemgetter(0))
+    }
     for image_start, label_start in starts:
-        for image_end, label_end in ends:
+        for image_end, endings in label_ends.items():
             core = image[len(image_start) : len(image) - len(image_end)]
-            affixes = Affixes(image_start, image_end, label_start, label_end)
-            if len(image_start) + len(image_end) < len(image) and not _cuts_number(affixes, core):
-                yield affixes
+            # Long beginnings and ends have millions of combinations, of which this leaves few.
+            if not core or not _has_start(labels, label_start + core):
+                continue
+            for label_end in endings:
+                affixes = Affixes(image_start, image_end, label_start, label_end)
+                if not _cuts_number(affixes, core):
+                    yield affixes
+
+
+def _has_start(names: Sequence[str], start: str) -> bool:
+    """Whether one of several names in order begins so."""
+    place = bisect_left(names, start)
+    return place < len(names) and names[place].startswith(start)
 
 
 def _differing(image: str, label: str) -> Iterator[tuple[str, str]]:

@@ -73,8 +73,9 @@ def expand_ids(entries: list[str | int], ids: list[str], key: str) -> list[str]:
         UserError: an entry names no image of the data set.
     """
     found: list[str] = []
+    known = set(ids)
     for entry in map(str, entries):
-        named = [entry] if entry in ids else _in_range(entry, ids)
+        named = [entry] if entry in known else _in_range(entry, ids, known)
         if not named:
             raise UserError(
                 f"{key}: '{entry}' names no image; expected ids or ranges of them, from "
@@ -84,14 +85,14 @@ def expand_ids(entries: list[str | int], ids: list[str], key: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _in_range(entry: str, ids: list[str]) -> list[str]:
+def _in_range(entry: str, ids: list[str], known: set[str]) -> list[str]:
     """Ids between the two ends of ``first-last``, in natural order; none if it is no range.
 
     An end is an id or a number; an id may itself hold a hyphen.
     """
     for cut in (i for i, character in enumerate(entry) if character == "-"):
         first, last = entry[:cut].strip(), entry[cut + 1 :].strip()
-        if all(end in ids or end.isdecimal() for end in (first, last)):
+        if all(end in known or end.isdecimal() for end in (first, last)):
             low, high = natural_key(first)[0], natural_key(last)[0]
             return [i for i in ids if low <= natural_key(i)[0] <= high]
     return []

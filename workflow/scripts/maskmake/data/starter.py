@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice, permutations
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from maskmake.data.folders import is_image, role_of
-from maskmake.data.images import read_pixels
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_meaning import propose_foreground
 from maskmake.data.layouts import is_pattern
-from maskmake.data.object_masks import read_label_files
+from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pair_table import NEEDED
 from maskmake.data.pairing import Pair, find_pairs
 from maskmake.runtime.errors import UserError, printable
@@ -69,7 +69,8 @@ def look_at(folder: str | Path) -> Choice | None:
         ]
     choices = [choice for choice in choices if choice.pairs]
     best = max(choices, key=_likelihood, default=None)
-    if best is None or (foreground := propose_foreground(_looks(best))) is None:
+    looks = {} if best is None else _looks(best)
+    if best is None or not looks or (foreground := propose_foreground(looks)) is None:
         return best
     return best._replace(settings={**best.settings, "foreground": foreground})
 
@@ -79,8 +80,17 @@ def _looks(choice: Choice) -> dict[str, LabelFacts]:
     looks = {}
     for pair in choice.pairs[:SHOWN]:
         with suppress(UserError):
-            looks[str(pair.label)] = label_facts(read_label_files(pair.label), None)
+            looks[str(pair.label)] = label_facts(_middle(pair)[0].read_label(), None)
     return looks
+
+
+def _middle(pair: Pair) -> tuple[PairedImage, int]:
+    """The image of a pair, of stacks one in the middle, and how many there are.
+
+    The first image of a stack is often empty.
+    """
+    parts = open_pair(pair.id, pair.image, pair.label, None)
+    return parts[len(parts) // 2], len(parts)
 
 
 def _choice(**settings: str) -> Choice:
@@ -94,19 +104,19 @@ def _choice(**settings: str) -> Choice:
 def _likelihood(choice: Choice) -> tuple:
     names = str(choice.settings.get("images", "")), str(choice.settings.get("labels", ""))
     words = [bool(LABEL.search(names[1])), not LABEL.search(names[0]), bool(IMAGE.search(names[0]))]
-    return len(choice.pairs) - len(choice.faults), sum(words), -_values(choice.pairs[0].label)
+    return len(choice.pairs) - len(choice.faults), sum(words), -_values(choice.pairs[0])
 
 
-def _values(label: str | Path) -> int:
+def _values(pair: Pair) -> int:
     try:
-        return len(np.unique(read_label_files(label).values))
+        return len(np.unique(_middle(pair)[0].read_label().values))
     except UserError:
         return 2**16
 
 
 def _tables(folder: Path) -> list[Path]:
     found = []
-    for path in sorted(folder.glob("*.csv")):
+    for path in sorted(filter(Path.is_file, folder.glob("*.csv"))):
         with path.open(encoding="utf-8", errors="replace") as file:
             header = re.split(r"[,;\t]", file.readline().lstrip("\ufeff").strip().lower())
         if set(NEEDED) <= {name.strip(' "') for name in header}:
@@ -119,13 +129,8 @@ def _tables(folder: Path) -> list[Path]:
 
 def _places(folder: Path) -> list[str]:
     """Folders and patterns that may be the images or the labels, those of most files first."""
-    walk = (
-        (Path(top).relative_to(folder).parts, sorted(filter(is_image, names)))
-        for top, inner, names in os.walk(folder)
-        if not inner.sort() and not any(part[0] == "." for part in Path(top).parts[1:])
-    )
     files: dict[tuple[str, ...], list[str]] = {}
-    for parts, names in islice(walk, MOST_FILES):
+    for parts, names in islice(_walk(folder), MOST_FILES):
         if names:
             files[parts] = names
     general = _generalized(list(files))
@@ -137,6 +142,23 @@ def _places(folder: Path) -> list[str]:
         for place in _places_of(folder, parts, lists):
             places[place] += sum(map(len, lists))
     return [place for place, _ in places.most_common()]
+
+
+def _walk(folder: Path) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The path of each folder in one, and the names of its images; hidden ones are left out.
+
+    Links are followed, and a folder to which several lead is walked once.
+    """
+    walked: set[Path] = set()
+    for top, inner, names in os.walk(folder, followlinks=True):
+        place = Path(top).resolve()
+        if place in walked:
+            inner.clear()
+            continue
+        walked.add(place)
+        inner[:] = sorted(name for name in inner if name[0] != ".")
+        images = sorted(name for name in names if is_image(name) and name[0] != ".")
+        yield Path(top).relative_to(folder).parts, images
 
 
 def _generalized(folders: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -188,11 +210,13 @@ def describe(choice: Choice) -> list[str]:
     images, values = set(), set()
     for pair in choice.pairs[:SHOWN]:
         try:
-            pixels = read_pixels(pair.image)
+            part, count = _middle(pair)
+            pixels = part.read_image()
             kind = "grey" if pixels.ndim == 2 else f"{pixels.shape[2]} channels"
             size = f"{pixels.shape[0]} x {pixels.shape[1]}"
-            images.add(f"{size} pixels, {kind}, {pixels.dtype} ({pair.image.suffix})")
-            values |= set(np.unique(read_label_files(pair.label).values).tolist())
+            file = pair.image.suffix + (f", {count} in a file" if count > 1 else "")
+            images.add(f"{size} pixels, {kind}, {pixels.dtype} ({file})")
+            values |= set(np.unique(part.read_label().values).tolist())
         except UserError as error:
             lines.append(f"missing: {error}")
     lines += [f"image: {text}" for text in sorted(images)]
