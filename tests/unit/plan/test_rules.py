@@ -11,7 +11,7 @@ from schema import SCHEMA
 
 from maskmake.network.settings import PLANNED, TrainSettings
 from maskmake.plan.machine import OUTPUT_BYTES, needed_memory
-from maskmake.plan.planner import log_plan, plan_run
+from maskmake.plan.planner import log_plan, plan_run, settings_that_decide
 from maskmake.plan.presets import PRESETS
 from maskmake.plan.rules import RULES
 from maskmake.plan.run_plan import planned_value, planned_values
@@ -335,6 +335,35 @@ def test_a_planned_value_that_is_set_changes_no_other(pixels, gpus, minutes):
             explicit = {name: values[name] for name in names}
             again = plan(made, Machine(gpus), minutes=minutes, **explicit)["settings"]
             assert {name: s["value"] for name, s in again.items()} == values, names
+
+
+def deciding(machine=None, **explicit):
+    """Those of the settings that are set without which the plan would be another."""
+
+    def made(section):
+        return plan_run(section, DATA, [(512, 512)], machine or Machine())
+
+    section = {**AUTO, **explicit}
+    found = settings_that_decide(section, made(section), made)
+    assert planned_values(made(found)) == planned_values(made(section))
+    return {name: found[name] for name in explicit if found[name] != "auto"}
+
+
+def test_settings_that_are_set_as_auto_has_them_decide_nothing():
+    explicit = {name: each["value"] for name, each in plan()["settings"].items()}
+    assert deciding(**explicit) == {}
+
+
+def test_steps_and_epochs_that_follow_from_each_other_decide_together():
+    """Each alone is what auto makes of the other; without both the plan has others."""
+    steps, _ = chosen("steps", epochs=7)
+    assert chosen("epochs", steps=steps)[0] == 7 != chosen("epochs")[0]
+    assert len(deciding(steps=steps, epochs=7)) == 1
+
+
+def test_a_batch_without_which_there_is_no_plan_decides():
+    machine = Machine(gpus=1, bytes=GIB)
+    assert deciding(machine, batch=2) == {"batch": 2}
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,25 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
             "mine.yaml --config train.epochs=3",
             "train.epochs=3: found a dot; expected a section; write --config 'train={epochs: 3}'.",
         ),
+        (
+            "mine.yaml --config=train.epochs=3",
+            "train.epochs=3: found a dot; expected a section; write --config 'train={epochs: 3}'.",
+        ),
+        ("mine.yaml --resources=gpu=1 masks", FIRST),
+        (
+            "mine.yaml --config train={epochs: 3}",
+            "3}: found a space before it; put the whole setting in quotes, as in --config "
+            "'train={epochs: 3}'.",
+        ),
+        (
+            "-n mine.yaml",
+            "mine.yaml: a configuration comes before the options; write ./maskmake mine.yaml -n.",
+        ),
+        (
+            "masks -n --cores 2 mine.yaml",
+            "mine.yaml: a configuration comes before the options; write ./maskmake masks mine.yaml "
+            "-n --cores 2.",
+        ),
         ("split", "No configuration; write ./maskmake split config/mine.yaml"),
         ("mine.yaml --configfile split", "split: a target comes first; write ./maskmake split "),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),

@@ -257,6 +257,10 @@ def test_right_combinations_are_accepted(text):
 
 FAULTS = {
     "typo": ("train: {epoch: 3}", "train.epoch: unknown key; did you mean 'epochs'?"),
+    "no space after a colon": (
+        "train: {epochs:3}",
+        "train.epochs:3: unknown key; write a space after the colon: 'epochs: 3'",
+    ),
     "section typo": ("trian: {epochs: 3}", "trian: unknown key; did you mean 'train'?"),
     "other section": (
         "train: {tta: true}",

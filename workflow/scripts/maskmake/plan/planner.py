@@ -1,6 +1,6 @@
 """The plan of a run: which settings the rules choose, and what a user should know of the data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from maskmake.data.fingerprint import Plan
 from maskmake.data.training_needs import image_faults
@@ -9,7 +9,7 @@ from maskmake.network.tiles import Shape2D
 from maskmake.plan.machine import Machine, gib, needed_memory
 from maskmake.plan.mask_settings import plan_masks
 from maskmake.plan.rules import RULES, differences, median_side
-from maskmake.plan.run_plan import EXPLICIT, PlannedSetting, RunPlan
+from maskmake.plan.run_plan import EXPLICIT, PlannedSetting, RunPlan, every_value
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 
@@ -63,6 +63,32 @@ def plan_run(section: dict, data: Plan, shapes: Sequence[Shape2D], machine: Mach
         "needed_memory": needed_memory(settings, settings["batch"], settings["patch"], machine),
         "device": machine.name,
     }
+
+
+def settings_that_decide(
+    section: dict, plan: RunPlan, make_plan: Callable[[dict], RunPlan]
+) -> dict:
+    """The settings of a run with ``auto`` wherever that leads to the same values.
+
+    Args:
+        section: as for ``plan_run``.
+        plan: of these settings.
+        make_plan: gives the plan of other settings, by the same data and machine.
+
+    Returns:
+        A section whose plan has the values of ``plan``.
+    """
+    found = section
+    for name in plan["settings"]:
+        if section[name] == AUTO:
+            continue
+        freed = found | {name: AUTO}
+        try:
+            same = every_value(make_plan(freed)) == every_value(plan)
+        except UserError:  # there is no plan without the setting
+            same = False
+        found = freed if same else found
+    return found
 
 
 def log_plan(plan: RunPlan, memory: int | None) -> None:

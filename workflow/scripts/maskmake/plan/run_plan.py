@@ -46,9 +46,14 @@ def read_run_plan(path: str | Path) -> RunPlan:
     return plan
 
 
+def every_value(plan: RunPlan) -> dict[str, Any]:
+    """The value of each planned setting."""
+    return {name: setting["value"] for name, setting in plan["settings"].items()}
+
+
 def planned_values(plan: RunPlan) -> dict[str, Any]:
     """The settings of a training that the plan of its run has, without what led to them."""
-    return {name: s["value"] for name, s in plan["settings"].items() if name != "preset"}
+    return {name: value for name, value in every_value(plan).items() if name != "preset"}
 
 
 def decided(plan: RunPlan, name: str, setting: Any) -> PlannedSetting:

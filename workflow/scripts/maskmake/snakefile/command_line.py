@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from pathlib import Path
 
 from maskmake.runtime.errors import UserError
@@ -68,31 +69,52 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
 
     Raises:
         UserError: no configuration was given, or it is not there or cannot be read, or a target
-            is not in front, or a setting is named by a dot.
+            is not in front, or a setting is named by a dot or stands without quotes.
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
     configs = [text for text in leading if text.endswith(ENDINGS)]
     wanted = [text for text in leading if text not in configs]
-    option = ""
-    for text in options:
-        option = text if text.startswith("-") else option
-        if option in PAIR_OPTIONS and not text.startswith("-") and "=" not in text:
-            raise UserError(_misplaced(text))
-        if option in SETTING_OPTIONS and "." in text.partition("=")[0]:
-            raise UserError(_nested(option, text))
+    _check_pairs(options)
     options, named = _split_configs(options)
     for path in [*configs, *named]:
         if not Path(path).is_file():
             raise UserError(_not_there(path, snakefile))
         check_readable(Path(path))
     if not (configs or named or WITHOUT_CONFIG.intersection(options)):
+        if behind := [text for text in options if text.endswith(ENDINGS) and Path(text).is_file()]:
+            rest = [text for text in options if text not in behind]
+            raise UserError(
+                f"{behind[0]}: a configuration comes before the options; write "
+                f"./maskmake {shlex.join([*wanted, *behind, *rest])}."
+            )
         raise UserError(
             f"No configuration; write {USAGE.replace('[target ...]', ' '.join(wanted) or 'all')}, "
             "or config/config.yaml for the demo."
         )
     passed_on = [*wanted, "--configfile", *configs, *named] if configs or named else wanted
     return [*passed_on, "--snakefile", str(snakefile), *options]
+
+
+def _check_pairs(options: list[str]) -> None:
+    """Refuse what stands after an option for pairs and is none, or names a setting by a dot."""
+    option = setting = ""
+    for text in options:
+        if text.startswith("-"):
+            option, equals, text = text.partition("=")
+            setting = ""
+            if not equals:
+                continue
+        if option in SETTING_OPTIONS and setting.count("{") > setting.count("}"):
+            raise UserError(
+                f"{text}: found a space before it; put the whole setting in quotes, as in {option} "
+                f"'{setting} {text}'."
+            )
+        if option in PAIR_OPTIONS and "=" not in text:
+            raise UserError(_misplaced(text))
+        if option in SETTING_OPTIONS and "." in text.partition("=")[0]:
+            raise UserError(_nested(option, text))
+        setting = text
 
 
 def _split_configs(options: list[str]) -> tuple[list[str], list[str]]:

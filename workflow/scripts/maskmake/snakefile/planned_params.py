@@ -17,8 +17,9 @@ class PlanRecord(TypedDict):
 
     Attributes:
         params: from ``planning_params``, which Snakemake has recorded.
-        section: the settings by which it was made; others than ``params`` where some were set to
-            what the plan had, and it was made again for another reason.
+        section: settings by which the same plan is made, with ``auto`` wherever that gives the
+            value that was set; others than ``params`` there, and where some were set to what the
+            plan had and it was made again for another reason.
         values: of the planned settings.
     """
 

@@ -275,7 +275,10 @@ def _unknown_key(path: tuple, name: str, known: list[str], root: dict) -> Fault:
     meant = _best(name, known)
     places = _sections_of(name, path, root)
     belongs = f"'{name}' belongs {places}"
-    if meant:
+    before, colon, value = name.partition(":")
+    if colon and before in known:
+        meant, hint = [before], f"write a space after the colon: '{before}: {value}'"
+    elif meant:
         hint = f"{_question(meant)} ({belongs})" if places else _question(meant)
     elif places:
         hint = belongs
