@@ -75,7 +75,7 @@ def test_what_was_found_is_said():
     assert lines[:3] == [
         "images: data/im",
         "labels: data/gt",
-        "2 images with labels, such as data/im/0.png",
+        "2 image files with labels, such as data/im/0.png",
     ]
     assert "image: 32 x 32 pixels, grey, uint8 (.png)" in lines
     assert "values of the labels: 0, 255" in lines
@@ -122,7 +122,8 @@ def test_what_a_stack_has_is_said():
     tifffile.imwrite("data/volume_labels.tif", label)
     choice = look_at("data")
     assert choice.settings == {"images": "data/*.tif", "labels": "data/*_labels.tif"}
-    assert describe(choice)[3:] == [
+    assert describe(choice)[2:] == [
+        "1 image file with labels, such as data/volume.tif",
         "image: 32 x 40 pixels, grey, uint16 (.tif, 7 in a file)",
         "values of the labels: 0, 200",
     ]

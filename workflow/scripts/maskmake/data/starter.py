@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskmake.data.folded import counted
 from maskmake.data.folders import is_image, role_of
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_meaning import propose_foreground
@@ -203,7 +204,8 @@ def describe(choice: Choice) -> list[str]:
         f"{key}: {value}{f' ({GUESS})' if key == 'foreground' else ''}"
         for key, value in choice.settings.items()
     ]
-    lines.append(f"{len(choice.pairs)} images with labels, such as {choice.pairs[0].image}")
+    files = counted(len(choice.pairs), "image file")
+    lines.append(f"{files} with labels, such as {choice.pairs[0].image}")
     roles = Counter(pair.role for pair in choice.pairs if pair.role)
     if roles:
         lines.append("roles: " + ", ".join(f"{count} {role}" for role, count in roles.items()))
