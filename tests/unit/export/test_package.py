@@ -118,7 +118,8 @@ def decide(probability, threshold, min_object, min_hole, upper=None, min_seed=0,
     seen = 1 - probability if turned else probability
     threshold = 1 - threshold if turned else threshold
     mask = pieces(seen > threshold, min_object) > 0
-    mask = ~(pieces(~mask, min_hole, corners=True) > 0)
+    if mask.any():
+        mask = ~(pieces(~mask, min_hole, corners=True) > 0)
     if upper is not None:
         owner = pieces(mask & (seen > (1 - upper if turned else upper)), min_seed)
         queue = [(-seen[pixel], pixel) for pixel in zip(*owner.nonzero(), strict=True)]

@@ -102,6 +102,16 @@ def test_objects_are_removed_before_holes_are_filled():
     assert apply_decision(probability, Decision(0.5, 0, 25)).all()
 
 
+@pytest.mark.parametrize("objects", ["foreground", "background"])
+def test_a_mask_without_objects_is_no_hole(objects):
+    nothing = np.full((8, 8), 0 if objects == "foreground" else 1, np.float16)
+    speck = nothing.copy()
+    speck[3, 3] = 1 - nothing[0, 0]
+    decision = Decision(0.5, 4, 100, objects=objects)
+    for probability in (nothing, speck):
+        assert (apply_decision(probability, decision) == (objects == "background")).all()
+
+
 def test_zero_is_no_clean_up():
     probability, _ = noisy(0)
     assert np.array_equal(apply_decision(probability, Decision(0.4, 0, 0)), probability > 0.4)

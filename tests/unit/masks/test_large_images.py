@@ -36,7 +36,7 @@ def small(request, monkeypatch):
 
 
 @pytest.mark.parametrize("smoothness", [0.5, 1.5, 4])
-@pytest.mark.parametrize("sizes", [(0, 0), (5, 0), (0, 5), (60, 30), (4000, 4000)])
+@pytest.mark.parametrize("sizes", [(0, 0), (5, 0), (0, 5), (60, 30), (4000, 4000), (10**5, 10**5)])
 def test_sizes_are_those_of_the_whole_image(smoothness, sizes, small, tmp_path):
     for seed in range(3):
         probability = probabilities(seed, smoothness)

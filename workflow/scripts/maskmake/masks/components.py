@@ -128,8 +128,10 @@ def _remove_then_fill(
         np.bincount(group[empty], weights=pixels[empty]).astype(np.int64)
         for pixels in (found.sizes, found.labelled, found.foreground)
     )
+    kept = is_object & ~gone
+    is_hole = (areas > 0) & kept.any()  # background without an object is no hole
     areas, labelled_areas, true_areas = (
-        pixels[areas > 0] for pixels in (areas, labelled_areas, true_areas)
+        pixels[is_hole] for pixels in (areas, labelled_areas, true_areas)
     )
 
     def up_to_each_size(values: np.ndarray) -> np.ndarray:
@@ -138,7 +140,6 @@ def _remove_then_fill(
         steps = np.bincount(first, weights=values, minlength=len(sizes) + 1)
         return steps.cumsum()[: len(sizes)].astype(np.int64)
 
-    kept = is_object & ~gone
     tp = found.foreground[kept].sum() + up_to_each_size(true_areas)
     fp = found.labelled[kept].sum() + up_to_each_size(labelled_areas) - tp
     fn = found.foreground.sum() - tp

@@ -268,9 +268,10 @@ def apply_decision(probability: np.ndarray, decision: Decision) -> np.ndarray:
 
     It is cut at the threshold, small objects are removed, then small holes are filled. A hole is
     any 8-connected piece of the class that is not the objects', one at the edge of the image
-    included. With two levels, objects that touch are then separated: the seeds grow over the
-    objects by watershed, from the highest probability to the lowest, and where two meet, a line of
-    the other class is drawn. Pixels that no seed reaches stay as they are.
+    included, but not an image without objects. With two levels, objects that touch are then
+    separated: the seeds grow over the objects by watershed, from the highest probability to the
+    lowest, and where two meet, a line of the other class is drawn. Pixels that no seed reaches stay
+    as they are.
 
     Args:
         probability: (H, W) float, 0 to 1, of foreground.
@@ -345,7 +346,10 @@ def remove_objects(mask: np.ndarray, min_object: int) -> np.ndarray:
 
 
 def fill_holes(mask: np.ndarray, min_hole: int) -> np.ndarray:
-    """A bool mask (H, W) without holes of fewer than ``min_hole`` pixels."""
-    if min_hole == 0:
+    """A bool mask (H, W) without holes of fewer than ``min_hole`` pixels.
+
+    A mask without objects stays empty, however small it is.
+    """
+    if min_hole == 0 or not mask.any():
         return mask
     return remove_small_holes(mask, max_size=min_hole - 1, connectivity=HOLE_CONNECTIVITY)

@@ -115,9 +115,12 @@ def _decide(probability: DiskArray, mask: DiskArray, labels: DiskArray, decision
     objects = _BandedComponents(
         lambda rows: seen(rows) > decision.threshold, labels, OBJECT_CONNECTIVITY
     )
+    has_object = False
     for rows in _bands(mask.shape):
-        mask.rows(rows.start, rows.stop)[:] = objects.at_least(decision.min_object, rows)
-    if decision.min_hole:
+        kept = objects.at_least(decision.min_object, rows)
+        has_object |= bool(kept.any())
+        mask.rows(rows.start, rows.stop)[:] = kept
+    if decision.min_hole and has_object:
         holes = _BandedComponents(lambda rows: _read(mask, rows) == 0, labels, HOLE_CONNECTIVITY)
         for rows in _bands(mask.shape):
             mask.rows(rows.start, rows.stop)[:] = ~holes.at_least(decision.min_hole, rows)
