@@ -46,7 +46,10 @@ def whole(tmp_path_factory) -> Path:
     write_json(folder / "plan.json", fingerprint(index, splits, images, labels))
     write_probabilities(folder, splits, labels)
     plan = read_plan(folder / "plan.json", index)
-    decision = decide_run(read_run(folder), labels, plan, "dice", "one_level", "auto", [4, 16, 64])
+    groups = dict(zip(manifest["id"], manifest["group"], strict=True))
+    decision = decide_run(
+        read_run(folder), labels, groups, plan, "dice", "one_level", "auto", [4, 16, 64]
+    )
     write_json(folder / "decision.json", decision)
     decision = Decision(0.5, 0, 0)
     table = write_masks(

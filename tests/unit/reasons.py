@@ -5,7 +5,7 @@ import re
 import pytest
 
 NUMBER = r"[-+]?\d+\.\d+"
-ERROR = rf"{NUMBER}|not known from so few images"
+ERROR = rf"{NUMBER}|not known from fewer than 3 images or groups"
 PAYS = re.compile(
     rf"The clean-up pays: at threshold ({NUMBER}) mean Dice is ({NUMBER}) with it, ({NUMBER}) "
     rf"without; the standard error of this gain is ({ERROR})\."
@@ -52,4 +52,4 @@ def check_clean_up(reason: str, learned: dict, cleaned: bool) -> None:
         assert cleaned == (gain > found["error"])
         assert error is None or float(error) == pytest.approx(found["error"], rel=0.06, abs=5e-5)
     elif error is not None:
-        assert error == "not known from so few images"
+        assert error == "not known from fewer than 3 images or groups"

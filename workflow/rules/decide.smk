@@ -6,6 +6,8 @@ rule decide_run:
         labels=rules.binarize.output.labels,
         index=rules.binarize.output.index,
         splits=rules.split.output.splits,
+        manifest=rules.validate.output.manifest,  # for the groups
+        audit=ancient(rules.validate.output.json),  # for the sum of the manifest alone
         plan=rules.plan.output.plan,
         # What it says of the training has made the models; the rest follows from the index.
         run_plan=ancient(f"{RESULTS}/runs/{{run}}/plan.json"),

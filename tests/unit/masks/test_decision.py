@@ -43,8 +43,14 @@ def certain(label: np.ndarray) -> np.ndarray:
     return np.where(label > 0, 0.95, 0.05).astype(np.float16)
 
 
-def learn(cases: list, objective: str = "dice", method: str = "auto") -> dict:
-    named = [Case(str(place), label, p) for place, (p, label) in enumerate(cases)]
+def learn(
+    cases: list, objective: str = "dice", method: str = "auto", groups: str | None = None
+) -> dict:
+    """What is learned on pairs of a probability and a label, each of a group named by a letter."""
+    named = [
+        Case(str(place), label, p, group=groups and groups[place])
+        for place, (p, label) in enumerate(cases)
+    ]
     return learn_decision(lambda: iter(named), objective, SIZES, method)
 
 
@@ -329,6 +335,16 @@ def test_a_gain_that_the_images_do_not_share_is_no_reason_to_clean():
         assert (learned["min_object"], learned["min_hole"]) == (0, min_hole)
 
 
+def test_a_gain_that_one_group_has_alone_is_no_reason_to_clean():
+    label = blobs(0, 256)
+    pitted = [(plant(label, seed, 0.03), label) for seed in range(4)]
+    holed = label.copy()
+    holed[:128][pitted[1][0][:128] < 0.5] = 0
+    cases = [*pitted, (certain(holed), holed), (certain(label), label)]
+    for groups, min_hole in (("abcdef", 32), ("aaaabc", 0)):
+        assert learn(cases, "dice", "one_level", groups)["min_hole"] == min_hole
+
+
 def test_what_the_clean_up_removes_is_counted():
     label = blobs(0, 256)
     probability = plant(label, 1, 0.97)
@@ -571,7 +587,9 @@ def test_the_decision_of_a_run_has_what_was_learned_and_its_images(caplog, monke
     labels = {"a": cases[0][1], "b": cases[1][1]}
     why = "decide.objects asks for foreground."
     with caplog.at_level("INFO", logger="maskmake"):
-        decision = decide_run(run, labels, {}, "dice", "one_level", "foreground", SIZES)
+        decision = decide_run(
+            run, labels, {"a": "a", "b": "b"}, {}, "dice", "one_level", "foreground", SIZES
+        )
     learned = {**learn(cases, "dice", "one_level"), "objects_reason": why}
     calibration = learn_calibration(lambda: run.validation_cases(labels), stored_decision(learned))
     assert decision == {**learned, **calibration, "images": ["a", "b"]}

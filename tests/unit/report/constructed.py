@@ -207,7 +207,8 @@ def _write_run(
             Case(i, labels[i], probabilities[i]) for i in ids["validation"]
         ),
     )
-    decision = decide_run(run, labels, {}, "dice", made.method, made.objects, [4, 16, 64])
+    groups = dict(zip(run.validation_ids, run.validation_ids, strict=True))
+    decision = decide_run(run, labels, groups, {}, "dice", made.method, made.objects, [4, 16, 64])
     pieces = find_specks(lambda: run.validation_cases(labels), decision)
     sums: list[dict] = []
     for i in run.test_ids:

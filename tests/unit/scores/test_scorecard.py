@@ -25,7 +25,7 @@ def test_score_card_pools_pixels_and_averages_images():
     assert list(card.per_image.columns) == ["id", "group", *scorecard.SCORES]
     assert list(card.per_image["id"]) == ["a", "b"]
     # Side by side the images have the pixels of both.
-    label, probability, mask = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:])
+    label, probability, mask = (np.hstack(arrays) for arrays in list(zip(*cases, strict=True))[1:4])
     expected = pixels.pixel_scores(pixels.confusion(mask, label))
     histogram = probabilities.probability_histogram(probability, label)
     expected |= probabilities.probability_scores(probabilities.probability_sums(histogram, 2.0))

@@ -1,6 +1,6 @@
 """What is learned on validation images: the decision that makes masks, and the temperature."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from maskmake.scores.probabilities import probability_histogram
 def decide_run(
     run: RunProbabilities,
     labels: PixelStore,
+    groups: Mapping[str, str],
     plan: Plan,
     objective: str,
     method: str,
@@ -47,6 +48,7 @@ def decide_run(
     Args:
         run: its probabilities.
         labels: of the data set.
+        groups: by id, the group of each image, from ``manifest.csv``.
         plan: contents of ``plan.json``.
         objective, method, sizes: see ``learn_decision``.
         objects: see ``object_terms.resolve_objects``.
@@ -62,7 +64,7 @@ def decide_run(
     logger.info("objects are the %s: %s", of_class, why)
 
     def cases() -> Iterator[Case]:
-        return run.validation_cases(labels)
+        return (case._replace(group=groups[case.id]) for case in run.validation_cases(labels))
 
     learned = learn_decision(object_cases(cases, of_class), objective, sizes, method, of_class)
     learned = {**foreground_terms(learned, of_class), "objects_reason": why}
@@ -105,10 +107,11 @@ def learn_decision(
     try every ``float16`` number from 0 to 1 and take the middle of those that share the best score;
     ``v_rand`` and ``boundary_f1`` (means over images) try 19 levels. Then a grid of sizes at it and
     at others that score nearly as well: a clean-up pays if it gains more than the standard error of
-    its gain (jackknife over images), so that a gain that the images do not share changes nothing.
-    Of those that pay, the mildest within one standard error of the best is taken, see
-    ``one_level._choose``; so the score is never below that of the best threshold without clean-up.
-    One or two images have no such error: there any gain counts.
+    its gain (jackknife over images, those of a group together), so that a gain that they do not
+    share changes nothing. Of those that pay, the mildest within one standard error of the best is
+    taken, see ``one_level._choose``; so the score is never below that of the best threshold without
+    clean-up.
+    One or two groups have no such error: there any gain counts.
 
     Then two levels around that threshold compete with it, see ``two_levels.best_candidate``; the
     upper one is the middle of those that separate objects equally well.
@@ -204,7 +207,7 @@ def _reason(
     if other.score >= one.score:
         return f"Two levels separate objects that touch and score no lower: {scores}."
     numbers = np.stack([one.numbers, other.numbers], axis=2)
-    error = error_of_differences(numbers, OBJECTIVES[name], 0)[1]
+    error = error_of_differences(numbers, OBJECTIVES[name].score, 0)[1]
     limit = f"{TINY}, which is allowed" if error <= TINY else f"one standard error, {error:.4f}"
     return (
         "Two levels separate objects that touch and cost "
@@ -236,7 +239,8 @@ def learn_calibration(cases: Cases, decision: Decision) -> Calibration:
     histogram = pooled_histogram(cases())
     temperature = learn_temperature(histogram)
     foreground, expected, real = [], [], []
-    for _, label, probability, _ in cases():
+    for case in cases():
+        label, probability = case.label, case.probability
         mask = apply_decision(probability, decision)
         mask_histogram = probability_histogram(probability, where_labelled(mask, label))
         foreground.append(mask[is_labelled(label)].mean())

@@ -58,9 +58,11 @@ def object_case(case: Case, objects: ObjectName) -> Case:
     """A case as if its objects were foreground; rounding may change a probability below 0.5."""
     if objects == "foreground":
         return case
-    mask = case.mask if case.mask is None else object_mask(case.mask, objects)
-    label = object_label(case.label, objects)
-    return Case(case.id, label, object_probability(case.probability, objects), mask)
+    return case._replace(
+        label=object_label(case.label, objects),
+        probability=object_probability(case.probability, objects),
+        mask=case.mask if case.mask is None else object_mask(case.mask, objects),
+    )
 
 
 def object_cases(cases: Cases, objects: ObjectName) -> Cases:

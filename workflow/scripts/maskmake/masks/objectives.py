@@ -1,6 +1,6 @@
 """By what score a decision is chosen, and how sure a difference between two decisions is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,9 @@ from maskmake.scores.cases import Case
 from maskmake.scores.objects import rand_and_information
 from maskmake.scores.pixels import Confusion, background_dice, confusion, foreground_dice, mean_dice
 
-# A difference of score that is too small to matter, and the fewest images that give its error.
+# A difference of score that is too small to matter, and the fewest groups that give its error.
 TINY = 0.002
-MIN_IMAGES_FOR_ERROR = 3
+MIN_GROUPS_FOR_ERROR = 3
 
 
 def mean_iou(counts: Confusion) -> np.ndarray:
@@ -39,10 +39,12 @@ def _mean_of_images(score_image: Callable[[np.ndarray, np.ndarray], float]) -> O
         value = score_image(mask, label)
         return (0.0, 0) if np.isnan(value) else (value, 1)
 
-    def mean(sums: tuple) -> np.ndarray:
-        return np.asarray(sums[0] / np.maximum(sums[1], 1))
+    return Objective(measure, mean_of_sums)
 
-    return Objective(measure, mean)
+
+def mean_of_sums(sums: tuple) -> np.ndarray:
+    """The mean of scores from their sum and their number; 0 where there is none."""
+    return np.asarray(sums[0] / np.maximum(sums[1], 1))
 
 
 PIXEL_OBJECTIVES = {
@@ -69,32 +71,49 @@ DIGITS = 4  # of a score in a sentence
 def measure_decisions(
     cases: Iterable[Case], decisions: list[Decision], objective: Objective
 ) -> np.ndarray:
-    """Numbers (image, number of the objective, decision) of each decision's masks."""
-    images = [
-        [
-            objective.measure(apply_decision(case.probability, decision), case.label)
-            for decision in decisions
-        ]
-        for case in cases
-    ]
-    return np.array(images).swapaxes(1, 2)
+    """Numbers (group, number of the objective, decision) of each decision's masks."""
+    groups, images = [], []
+    for case in cases:
+        groups.append(group_of(case))
+        images.append(
+            [
+                objective.measure(apply_decision(case.probability, decision), case.label)
+                for decision in decisions
+            ]
+        )
+    return sums_of_groups(np.array(images).swapaxes(1, 2), groups)
 
 
-def error_of_differences(numbers: np.ndarray, objective: Objective, best: int) -> np.ndarray:
-    """Standard error of the distance from the best score, by jackknife over images (Efron 1982).
+def group_of(case: Case) -> str:
+    """The group of a case; an image by itself is one."""
+    return case.id if case.group is None else case.group
+
+
+def sums_of_groups(numbers: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Sums (group, ...) of numbers (image, ...), in the order in which the groups come."""
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    sums = np.zeros((len(places), *numbers.shape[1:]), numbers.dtype)
+    np.add.at(sums, [places[group] for group in groups], numbers)
+    return sums
+
+
+def error_of_differences(
+    numbers: np.ndarray, score: Callable[[tuple], np.ndarray], best: int
+) -> np.ndarray:
+    """Standard error of the distance from the best score, by jackknife over groups (Efron 1982).
 
     Args:
-        numbers: (image, number of the objective, decision).
-        objective: the one of the numbers.
+        numbers: (group, number of the objective, decision).
+        score: of an ``Objective``.
         best: the decision of the best score.
 
     Returns:
-        One error a decision; 0 with fewer images than ``MIN_IMAGES_FOR_ERROR``.
+        One error a decision; 0 with fewer groups than ``MIN_GROUPS_FOR_ERROR``.
     """
-    if len(numbers) < MIN_IMAGES_FOR_ERROR:
+    if len(numbers) < MIN_GROUPS_FOR_ERROR:
         return np.zeros(numbers.shape[2])
     others = numbers.sum(axis=0) - numbers
-    scores = np.array([objective.score(tuple(sums)) for sums in others])
+    scores = np.array([score(tuple(sums)) for sums in others])
     losses = np.nan_to_num(scores[:, [best]] - scores)
     return np.sqrt((len(numbers) - 1) * losses.var(axis=0))
 

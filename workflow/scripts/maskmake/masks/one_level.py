@@ -17,14 +17,16 @@ from maskmake.masks.decision import (
     other_level,
 )
 from maskmake.masks.objectives import (
-    MIN_IMAGES_FOR_ERROR,
+    MIN_GROUPS_FOR_ERROR,
     OBJECTIVE_NAMES,
     OBJECTIVES,
     PIXEL_OBJECTIVES,
     Objective,
     digits_to_show,
     error_of_differences,
+    group_of,
     measure_decisions,
+    sums_of_groups,
 )
 from maskmake.scores.cases import Case, Cases
 from maskmake.scores.pixels import Confusion, background_dice, foreground_dice
@@ -49,7 +51,7 @@ class _Sweep(NamedTuple):
 
     Attributes:
         decisions: what was tried.
-        numbers: (image, number of the objective, decision).
+        numbers: (group, number of the objective, decision).
         removed: (decision, 4), pieces that each clean-up removes or fills, as ``REMOVED``.
     """
 
@@ -175,16 +177,17 @@ def _sweep_sizes(cases: Cases, name: str, levels: np.ndarray, sizes: np.ndarray)
     decisions = [
         Decision(float(level), int(a), int(b)) for level, a, b in product(levels, sizes, sizes)
     ]
-    counts_by_image = []
+    counts_by_image, groups = [], []
     removed = np.zeros((len(REMOVED), len(decisions)), np.int64)
     for case in cases():
         swept = [clean_up_counts(case.probability > level, case.label, sizes) for level in levels]
         counts_by_image.append(
             np.stack([np.array(counts) for counts, _ in swept], axis=1).reshape(4, -1)
         )
+        groups.append(group_of(case))
         removed += np.stack([pieces for _, pieces in swept], axis=1).reshape(4, -1)
     if name in PIXEL_OBJECTIVES:
-        numbers = np.array(counts_by_image)
+        numbers = sums_of_groups(np.array(counts_by_image), groups)
     else:
         numbers = measure_decisions(cases(), decisions, OBJECTIVES[name])
     return _Sweep(decisions, numbers, removed.T)
@@ -213,17 +216,17 @@ def _choose(sweep: _Sweep, objective: Objective, uncleaned: float) -> tuple[int,
     # At each threshold the first pair of sizes is no clean-up.
     without = np.searchsorted(thresholds, thresholds)
     none = int(np.searchsorted(thresholds, uncleaned))
-    errors = error_of_differences(sweep.numbers, objective, none)
+    errors = error_of_differences(sweep.numbers, objective.score, none)
     own_errors = np.concatenate(
         [
-            error_of_differences(sweep.numbers[:, :, thresholds == level], objective, 0)
+            error_of_differences(sweep.numbers[:, :, thresholds == level], objective.score, 0)
             for level in np.unique(thresholds)
         ]
     )
     pays = (scores - scores[none] > errors) & (scores - scores[without] > own_errors)
 
     def clean_up(place: int) -> CleanUp:
-        tried, known = sweep.decisions[place], len(sweep.numbers) >= MIN_IMAGES_FOR_ERROR
+        tried, known = sweep.decisions[place], len(sweep.numbers) >= MIN_GROUPS_FOR_ERROR
         return {
             "threshold": tried.threshold,
             "min_object": tried.min_object,
@@ -237,7 +240,7 @@ def _choose(sweep: _Sweep, objective: Objective, uncleaned: float) -> tuple[int,
     if pays.any():
         best = max(np.flatnonzero(pays), key=lambda place: scores[place])
         lost = scores[best] - scores
-        worse = pays & (lost > error_of_differences(sweep.numbers, objective, int(best)))
+        worse = pays & (lost > error_of_differences(sweep.numbers, objective.score, int(best)))
         close = np.flatnonzero(pays & (lost < lost[worse].min(initial=np.inf)))
         nearness = np.abs(thresholds - uncleaned)
         order = np.lexsort((nearness[close], -scores[close], mild[close]))
@@ -273,7 +276,7 @@ def _reason(
     gain, title = found["score_with"] - found["score_without"], OBJECTIVE_NAMES[name]
     digits = digits_to_show(gain)
     error = (
-        "not known from so few images"
+        f"not known from fewer than {MIN_GROUPS_FOR_ERROR} images or groups"
         if found["error"] is None
         else f"{found['error']:.{max(digits, digits_to_show(found['error']))}f}"
     )

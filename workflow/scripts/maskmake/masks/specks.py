@@ -53,7 +53,7 @@ def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
     # From here on all levels are of the probability of the objects.
     low, high = sorted(other_level(level, objects) for level in free_thresholds(learned))
     tables = []
-    for image_id, label, probability, _ in object_cases(cases, objects)():
+    for image_id, label, probability, *_ in object_cases(cases, objects)():
         found = [_pieces(probability, label, decision, threshold, low, high)]
         if threshold != 0.5:
             at_half = _pieces(probability, label, decision, 0.5, threshold, threshold)

@@ -11,7 +11,14 @@ from skimage.measure import label as label_components
 
 from maskmake.data.labels import OBJECT_CONNECTIVITY, SIDES
 from maskmake.masks.decision import Decision, draw_lines, grow_seeds, threshold_and_clean
-from maskmake.masks.objectives import MIN_IMAGES_FOR_ERROR, TINY, Objective, error_of_differences
+from maskmake.masks.objectives import (
+    TINY,
+    Objective,
+    error_of_differences,
+    group_of,
+    mean_of_sums,
+    sums_of_groups,
+)
 from maskmake.scores.cases import Case, Cases
 from maskmake.scores.objects import SegmentOverlaps
 
@@ -29,8 +36,8 @@ class Candidate(NamedTuple):
         decision: the decision itself.
         score: the objective on validation.
         v_rand: mean V-Rand on validation, nearly that of ``objects.rand_and_information``.
-        numbers: (image, number) of the objective.
-        v_rands: (image,), NaN where an image has no object.
+        numbers: (group, number) of the objective.
+        v_rands: (group, 2), the sum of the V-Rand of its images, and how many have an object.
     """
 
     decision: Decision
@@ -57,7 +64,7 @@ def best_candidate(candidates: list[Candidate], objective: Objective) -> Candida
 def _of_good_score(candidates: list[Candidate], objective: Objective) -> list[Candidate]:
     best = int(np.argmax([candidate.score for candidate in candidates]))
     numbers = np.stack([candidate.numbers for candidate in candidates], axis=2)
-    margins = np.maximum(error_of_differences(numbers, objective, best), TINY)
+    margins = np.maximum(error_of_differences(numbers, objective.score, best), TINY)
     lowest = candidates[best].score - margins
     return [
         candidate
@@ -76,10 +83,8 @@ def _middle_of_plateau(candidates: list[Candidate], objective: Objective) -> Can
     """
     close = _of_good_score(candidates, objective)
     best = int(np.argmax([candidate.v_rand for candidate in close]))
-    losses = close[best].v_rands - np.array([candidate.v_rands for candidate in close])
-    losses = losses[:, np.isfinite(losses[best])]
-    count = losses.shape[1]
-    errors = losses.std(axis=1, ddof=1) / np.sqrt(count) if count >= MIN_IMAGES_FOR_ERROR else 0.0
+    v_rands = np.stack([candidate.v_rands for candidate in close], axis=2)
+    errors = error_of_differences(v_rands, mean_of_sums, best)
     mean_losses = close[best].v_rand - np.array([candidate.v_rand for candidate in close])
     plateaus, _ = ndimage.label(mean_losses <= np.maximum(errors, TINY))
     places = np.flatnonzero(plateaus == plateaus[best])
@@ -110,8 +115,9 @@ def score_candidates(
     cases: Iterable[Case], decisions: list[Decision], objective: Objective
 ) -> list[Candidate]:
     """Score decisions; those in a row with the same mask before separation share its making."""
-    numbers_by_image, v_rands_by_image = [], []
-    for _, label, probability, _ in cases:
+    numbers_by_image, v_rands_by_image, groups = [], [], []
+    for case in cases:
+        label, probability = case.label, case.probability
         truth = label_components(label == 1, connectivity=OBJECT_CONNECTIVITY)
         measured = []
         for unseparated, group in groupby(
@@ -127,16 +133,20 @@ def score_candidates(
                 quick = _quick_v_rand(separated, nearest, truth)
                 measured.append((objective.measure(separated, label), quick))
         numbers_by_image.append(np.transpose([each for each, _ in measured]))
-        v_rands_by_image.append([each for _, each in measured])
-    numbers, v_rands = np.array(numbers_by_image), np.array(v_rands_by_image)
-    means = np.nansum(v_rands, axis=0) / np.maximum(np.isfinite(v_rands).sum(axis=0), 1)
+        v_rands = np.array([each for _, each in measured])
+        v_rands_by_image.append([np.nan_to_num(v_rands), np.isfinite(v_rands)])
+        groups.append(group_of(case))
+    numbers, v_rands = (
+        sums_of_groups(np.array(images), groups) for images in (numbers_by_image, v_rands_by_image)
+    )
+    means = mean_of_sums(tuple(v_rands.sum(axis=0)))
     scores = objective.score(tuple(numbers.sum(axis=0)))
     fields = zip(
         decisions,
         scores.tolist(),
         means.tolist(),
         np.moveaxis(numbers, 2, 0),
-        v_rands.T,
+        np.moveaxis(v_rands, 2, 0),
         strict=True,
     )
     return [Candidate(*candidate) for candidate in fields]

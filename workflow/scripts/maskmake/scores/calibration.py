@@ -77,7 +77,7 @@ def assess_calibration(
         The expected Dice of each image: columns ``id`` and ``EXPECTED``.
     """
     pooled, rows = np.zeros((2, FLOAT16_LEVELS.size), np.int64), []
-    for image_id, label, probability, mask in cases:
+    for image_id, label, probability, mask, _ in cases:
         assert mask is not None  # images that are scored have one
         pooled += probability_histogram(probability, label)
         mask_histogram = probability_histogram(probability, where_labelled(mask, label))

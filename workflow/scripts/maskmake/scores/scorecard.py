@@ -116,7 +116,7 @@ def score_card(
     """
     rows, all_counts, all_sums = [], [], []
     pooled_histogram = np.zeros((2, FLOAT16_LEVELS.size), np.int64)
-    for image_id, label, probability, mask in cases:
+    for image_id, label, probability, mask, _ in cases:
         assert mask is not None  # images that are scored have one
         counts = confusion(mask, label)
         histogram = probability_histogram(probability, label)
