@@ -82,14 +82,15 @@ def mutations(archive, count, tmp_path):
     return outcomes
 
 
+@pytest.mark.parametrize("count", [20, pytest.param(250, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["zip", "w:gz", "w:bz2", "w:xz"])
-def test_a_flipped_bit_changes_no_image(kind, tmp_path):
+def test_a_flipped_bit_changes_no_image(kind, count, tmp_path):
     members = four_images().items()
     if kind == "zip":
         archive = write_zip(tmp_path / "x.zip", *members)
     else:
         archive = write_tar(tmp_path / "x.tar", *members, mode=kind)
-    assert "other" not in mutations(archive, 20, tmp_path)
+    assert "other" not in mutations(archive, count, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -149,17 +150,6 @@ def test_a_member_that_is_not_listed_is_missed_in_a_zip_of_a_long_list(tmp_path,
     third = content.rindex(b"PK\1\2", 0, last)
     archive.write_bytes(content[: third + 32] + b"\x40" + content[third + 33 :])
     assert "3 members are listed of 4" in refuse(archive, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["zip", "w:gz", "w:bz2", "w:xz"])
-def test_no_flipped_bit_changes_an_image(kind, tmp_path):
-    members = four_images().items()
-    if kind == "zip":
-        archive = write_zip(tmp_path / "x.zip", *members)
-    else:
-        archive = write_tar(tmp_path / "x.tar", *members, mode=kind)
-    assert "other" not in mutations(archive, 250, tmp_path)
 
 
 def test_a_flipped_bit_of_a_tar_is_found_by_its_sum(tmp_path):
