@@ -1,6 +1,10 @@
-"""What lets the networks of ``stand_ins`` be asked."""
+"""Trained runs of small networks, and what lets the networks of ``stand_ins`` be asked."""
+
+import json
 
 import pytest
+
+from maskmake.runtime.files import write_json
 
 
 @pytest.fixture
@@ -28,3 +32,49 @@ def unknown_memory(monkeypatch):
     from maskmake.predict import predictor as predictors
 
     monkeypatch.setattr(predictors, "available_memory", lambda: None)
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """A function that makes a trained run: foreground is what is brighter than ``middle``.
+
+    Its networks are those of ``small_networks``.
+    """
+
+    from saved_runs import write_fold  # which imports Keras
+
+    def make(
+        channels=1,
+        dtype="uint8",
+        middle=(128.0,),
+        decision=(0.5, 0, 0),
+        biases=(0.0, 0.0),
+        **preprocessing,
+    ):
+        run = tmp_path_factory.mktemp("run")
+        for fold, (value, bias) in enumerate(zip(middle, biases, strict=False)):
+            scale, offset = [1 / 4] * channels, [-value / 4] * channels
+            write_fold(run / f"fold{fold}", channels, dtype, scale, offset, bias)
+            record = json.loads((run / f"fold{fold}" / "training.json").read_text())
+            record["preprocessing"] |= preprocessing
+            write_json(run / f"fold{fold}" / "training.json", record)
+        names = ("threshold", "min_object", "min_hole")
+        write_json(run / "decision.json", dict(zip(names, decision, strict=True)))
+        return run
+
+    return make
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+    """The networks of ``make_run`` in place of those that their records name."""
+    from saved_runs import build_small_network
+
+    from maskmake.network import saved_networks
+
+    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
+
+
+@pytest.fixture
+def grey_run(make_run):
+    return make_run(middle=(127.5,))
