@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,22 +42,37 @@ def folder(dataset, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(dataset, tmp_path_factory, worker_id) -> Path:
-    """The workflow of the runs a and b after it has ended. Only to be read.
+def make_once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A function from a name and what writes a folder to that folder. Only to be read.
 
-    The first of several test processes that needs it makes it, the others copy it.
+    The first of several test processes that asks for a name writes it.
     """
     base = tmp_path_factory.getbasetemp()
-    original = (base if worker_id == "master" else base.parent) / "finished"
-    original.mkdir(exist_ok=True)
-    with (original / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (original / "work").exists():
-            folder = copy_workspace(dataset, original / "unfinished")
-            configure(folder)
-            finish(folder, "--cores", "2")
-            folder.rename(original / "work")
-    return copy_workspace(original / "work", tmp_path_factory.mktemp("finished") / "work")
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, write: Callable[[Path], object]) -> Path:
+        original = shared / name
+        original.mkdir(exist_ok=True)
+        with (original / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (original / "work").exists():
+                write(original / "unfinished")
+                (original / "unfinished").rename(original / "work")
+        return original / "work"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(dataset, make_once, tmp_path_factory) -> Path:
+    """The workflow of the runs a and b after it has ended. Only to be read."""
+
+    def write(folder: Path) -> None:
+        configure(copy_workspace(dataset, folder))
+        finish(folder, "--cores", "2")
+
+    original = make_once("finished", write)
+    return copy_workspace(original, tmp_path_factory.mktemp("finished") / "work")
 
 
 @pytest.fixture

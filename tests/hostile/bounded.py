@@ -14,17 +14,15 @@ SECONDS, KILOBYTES = 2, 300_000
 PATIENCE = 120  # seconds of the clock after which a child that waits for something is killed
 
 
-def refusal(function: Callable, *arguments) -> str:
-    """The sentence with which a call refuses; the call is made in a process of its own."""
+def in_a_child(check: Callable[[], str]) -> str:
+    """The answer of a call that may hang or ask for much; made in a process of its own."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         signal.alarm(PATIENCE)
-        text, before, start = "NOT REFUSED", peak(), time.process_time()
+        before, start = peak(), time.process_time()
         try:
-            function(*arguments)
-        except UserError as error:
-            text = str(error)
+            text = check()
         except BaseException:
             text = traceback.format_exc()
         seconds, kilobytes = time.process_time() - start, peak() - before
@@ -37,7 +35,22 @@ def refusal(function: Callable, *arguments) -> str:
         text = os.fsdecode(pipe.read())
     os.waitpid(process, 0)
     assert text, f"still at work after {PATIENCE} s"
-    assert "Traceback" not in text and not text.startswith(("TOO MUCH", "NOT REFUSED")), text
+    assert "Traceback" not in text and not text.startswith("TOO MUCH"), text
+    return text
+
+
+def refusal(function: Callable, *arguments) -> str:
+    """The sentence with which a call refuses; the call is made in a process of its own."""
+
+    def refused() -> str:
+        try:
+            function(*arguments)
+        except UserError as error:
+            return str(error)
+        return "NOT REFUSED"
+
+    text = in_a_child(refused)
+    assert text != "NOT REFUSED"
     return text
 
 

@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 import yaml
 from bounded import refusal
+from image_bytes import png
 from schema import SCHEMA
 from workspace import ROOT
 
+from maskmake.data.file_versions import version_of, write_scan
+from maskmake.data.folders import list_images
+from maskmake.data.images import open_image_files
 from maskmake.data.pairing import Pair, group_of
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.files import read_csv, write_csv
@@ -53,6 +57,19 @@ def test_an_expression_that_takes_for_ever_is_named():
         group_of(pair, "^(a+)+$x", [])
     assert time.monotonic() - start < 2
     assert group_of(pair, "^(a)", []) == "a"
+
+
+@pytest.mark.parametrize("stem", ["caf\udce9", "a\x1b[31mred", "a\rb", "a" * 247, "é" * 124])
+def test_a_name_that_cannot_be_used_is_refused_in_printable_words(stem, tmp_path):
+    path = tmp_path / f"{stem}.png"
+    path.write_bytes(png())
+    assert list_images(tmp_path) == [path]
+    write_scan([str(path)], tmp_path / "record.csv")
+    assert version_of([str(path)], tmp_path / "record.csv")
+    with pytest.raises(UserError, match="rename") as error:
+        open_image_files(path)
+    str(error.value).encode()
+    assert str(error.value).isprintable()
 
 
 # --- configurations -------------------------------------------------------------------------------

@@ -1,114 +1,30 @@
 """Masks of new images: one that cannot be used is named and does not stop the others."""
 
-import errno
 import json
-import re
 import resource
 import shutil
 import struct
-import sys
 import zlib
 from contextlib import nullcontext
 from dataclasses import replace
 
-import imagecodecs
 import numpy as np
 import pytest
+import segmenting
 import tifffile
-from saved_runs import build_small_network, write_fold
 from scipy.special import expit
+from segmenting import DECISION, SETTINGS, noise, save, segment, segmented
 
 from maskmake.data import file_decoders, images
 from maskmake.data.images import read_pixels
 from maskmake.masks import large_images
-from maskmake.network import saved_networks
-from maskmake.network.settings import PredictSettings
-from maskmake.predict import kept_masks, segmentation
-from maskmake.predict.review import review_table
-from maskmake.predict.segmentation import segment_images, segment_shard
+from maskmake.predict import segmentation
 from maskmake.predict.tiling import predict_bands
-from maskmake.runtime.documents import MOST_BYTES
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import logger
-from maskmake.snakefile.locations import names_of_pages
 
-pytestmark = pytest.mark.long
-
-SETTINGS = PredictSettings(tile=32, overlap=0.5, tta=True)
-DECISION = {"threshold": 0.5, "min_object": 0, "min_hole": 0}
-
-
-@pytest.fixture(scope="module")
-def make_run(tmp_path_factory):
-    """A function that makes a trained run: foreground is what is brighter than ``middle``.
-
-    Its networks are those of ``small_networks``.
-    """
-
-    def make(
-        channels=1,
-        dtype="uint8",
-        middle=(128.0,),
-        decision=(0.5, 0, 0),
-        biases=(0.0, 0.0),
-        **preprocessing,
-    ):
-        run = tmp_path_factory.mktemp("run")
-        for fold, (value, bias) in enumerate(zip(middle, biases, strict=False)):
-            scale, offset = [1 / 4] * channels, [-value / 4] * channels
-            write_fold(run / f"fold{fold}", channels, dtype, scale, offset, bias)
-            record = json.loads((run / f"fold{fold}" / "training.json").read_text())
-            record["preprocessing"] |= preprocessing
-            write_json(run / f"fold{fold}" / "training.json", record)
-        names = ("threshold", "min_object", "min_hole")
-        write_json(run / "decision.json", dict(zip(names, decision, strict=True)))
-        return run
-
-    return make
-
-
-@pytest.fixture(autouse=True)
-def small_networks(monkeypatch):
-    monkeypatch.setattr(saved_networks, "build_network", build_small_network)
-
-
-def segmented(run, paths, out, taken=None):
-    """As the rule makes them; ``taken`` are ids by path, where one may be that of a page."""
-    folds, files = sorted(run.glob("fold*")), list(map(str, paths))
-    found = [*names_of_pages(taken or {}).values()]
-    options = {"names": taken or {}, "taken": dict(pair for one in found for pair in one.items())}
-    return segment_images(files, folds, run / "decision.json", SETTINGS, out, **options)
-
-
-def segment(run, paths, out):
-    """The table of images of which each can be used."""
-    done = segmented(run, paths, out)
-    assert not done.refused
-    return done.table
-
-
-def refused(run, path, out):
-    """The sentence of the only image, which cannot be used."""
-    done = segmented(run, [path], out)
-    assert done.table.empty
-    (sentence,) = done.refused
-    return sentence
-
-
-def save(path, pixels):
-    path.write_bytes(imagecodecs.png_encode(pixels))
-    return path
-
-
-def noise(*shape, dtype=np.uint8, seed=0):
-    top = np.iinfo(dtype).max + 1
-    return np.random.default_rng(seed).integers(0, top, shape, dtype)
-
-
-@pytest.fixture
-def grey_run(make_run):
-    return make_run(middle=(127.5,))
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("small_networks")]
 
 
 def test_masks_have_the_size_of_their_images(grey_run, tmp_path):
@@ -134,94 +50,6 @@ def test_a_bad_image_is_named_and_the_others_are_finished(grey_run, tmp_path):
     assert [str(path) in text for path, text in zip(bad, done.refused, strict=True)] == [True] * 2
     assert done.table["image"].tolist() == list(map(str, good))
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png"]
-
-
-def test_colours_are_refused_by_a_model_of_grey_images(grey_run, tmp_path):
-    path = save(tmp_path / "a.png", noise(32, 32, 3))
-    sentence = refused(grey_run, path, tmp_path / "out")
-    assert "a.png: colours, where grey is expected" in sentence
-
-
-def test_grey_images_are_repeated_for_a_model_of_colours(make_run, tmp_path):
-    run = make_run(channels=3, middle=(100.5,))
-    image = noise(40, 50)
-    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
-    mask = read_pixels(tmp_path / "out" / "a.png")
-    np.testing.assert_array_equal(mask, (image > 100) * 255)
-
-
-def test_grey_saved_as_colours_is_grey(grey_run, tmp_path):
-    image = noise(40, 50)
-    path = save(tmp_path / "a.png", np.dstack([image] * 3))
-    segment(grey_run, [path], tmp_path / "out")
-    np.testing.assert_array_equal(read_pixels(tmp_path / "out" / "a.png"), (image > 127) * 255)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 96), (96, 31)])
-def test_an_image_below_32_pixels_is_refused(shape, grey_run, tmp_path):
-    path = save(tmp_path / "a.png", noise(*shape))
-    sentence = refused(grey_run, path, tmp_path / "out")
-    assert f"a.png: {shape[0]} x {shape[1]} pixels (height x width" in sentence
-
-
-def test_8_bits_are_refused_by_a_model_of_16_that_knows_no_range(make_run, tmp_path):
-    path = save(tmp_path / "a.png", noise(40, 50))
-    sentence = refused(make_run(dtype="uint16"), path, tmp_path / "out")
-    assert re.search(r"a\.png: pixel type uint8, but .*uint16.*dataset\.range", sentence)
-
-
-def test_images_beyond_the_values_of_the_training_are_flagged(make_run, tmp_path):
-    seen = {"minimum": 10.0, "maximum": 3900.0, "smallest_maximum": 3000.0}
-    run = make_run(dtype="uint16", seen=seen)
-    images = {"same": 3500, "bright": 60000, "dim": 250}
-    paths = [tmp_path / f"{name}.png" for name in images]
-    for path, top in zip(paths, images.values(), strict=True):
-        save(path, np.linspace(20, top, 2000).reshape(40, 50).astype(np.uint16))
-    table = segment(run, paths, tmp_path / "out")
-    review = review_table(table, {"foreground": [], "expected_mean_dice": []})
-    reasons = review.set_index("id")["reason"]
-    assert "pixel values from 20 to 60000, against 10 to 3900" in reasons["bright"]
-    assert "no pixel value above 250, against 10 to 3900" in reasons["dim"]
-    assert "pixel value" not in reasons["same"]
-
-
-def test_the_channels_of_the_training_are_selected(make_run, tmp_path):
-    run = make_run(middle=(127.5,), selection=[2])
-    image = noise(40, 50, 2)
-    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack", planarconfig="contig")
-    segment(run, [tmp_path / "a.tif"], tmp_path / "out")
-    mask = read_pixels(tmp_path / "out" / "a.png")
-    np.testing.assert_array_equal(mask, (image[..., 1] > 127) * 255)
-
-
-def test_an_image_is_normalized_by_the_whole_of_itself(make_run, tmp_path, monkeypatch):
-    run = make_run(middle=(0.0,), dtype="uint16", per_image=True)
-    image = np.add.outer(np.arange(200), np.zeros(50)).astype(np.uint8)
-    dim, bright = save(tmp_path / "d.png", image), tmp_path / "b.tif"
-    tifffile.imwrite(bright, image.astype(np.float32) * 1000 - 7)
-    monkeypatch.setattr(images, "WHOLE_PIXELS", 1000)
-    monkeypatch.setattr(file_decoders, "BAND_PIXELS", 1000)
-    segment(run, [dim, bright], tmp_path / "out")
-    for name in "db":
-        mask = read_pixels(tmp_path / "out" / f"{name}.png")
-        np.testing.assert_array_equal(mask, (image > 99) * 255)
-
-
-def test_8_bits_are_widened_for_a_model_of_16_as_the_range_says(make_run, tmp_path):
-    run = make_run(dtype="uint16", middle=(100.5 * 257,), range=65535)
-    narrow = noise(40, 50)
-    wide = noise(40, 40, dtype=np.uint16)
-    paths = [save(tmp_path / "8.png", narrow), save(tmp_path / "16.png", wide)]
-    segment(run, paths, tmp_path / "out")
-    masks = [read_pixels(tmp_path / "out" / path.name) for path in paths]
-    np.testing.assert_array_equal(masks[0], (narrow > 100) * 255)
-    np.testing.assert_array_equal(masks[1], (wide > 100.5 * 257) * 255)
-
-
-def test_16_bits_are_refused_by_a_model_of_8(grey_run, tmp_path):
-    path = save(tmp_path / "a.png", noise(32, 32, dtype=np.uint16))
-    sentence = refused(grey_run, path, tmp_path / "out")
-    assert re.search(r"a\.png: pixel type uint16.*trained on uint8", sentence)
 
 
 def test_the_decision_of_the_run_is_applied(make_run, tmp_path):
@@ -388,7 +216,7 @@ def test_a_broken_image_has_no_say_in_the_tile_of_the_others(grey_run, tmp_path,
         yield from predict_bands(predictor, sources)
 
     monkeypatch.setattr(segmentation, "predict_bands", predict)
-    monkeypatch.setattr(sys.modules[__name__], "SETTINGS", replace(SETTINGS, tile="auto"))
+    monkeypatch.setattr(segmenting, "SETTINGS", replace(SETTINGS, tile="auto"))
     image, broken = noise(50, 50), tmp_path / "b.png"
     paths = [save(tmp_path / "a.png", image), save(broken, noise(300, 300)), tmp_path / "gone.png"]
     lines = np.pad(noise(40, 300), [(0, 0), (1, 0)]).tobytes()  # 40 rows of 300, with right sums
@@ -415,133 +243,3 @@ def test_an_image_for_whose_mask_there_is_no_disk_or_memory_stops_no_other(
     (sentence,) = segmented(grey_run, paths, tmp_path / "out").refused
     assert "b.png: the mask of 100 x 100 " in sentence and "a.png" not in sentence
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
-
-
-# --- attempts -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def predicted(monkeypatch):
-    """The ids of the images that were predicted."""
-    ids = []
-
-    def predict(predictor, sources):
-        def noted():
-            for source in sources:
-                ids.append(source.key.id)
-                yield source
-
-        yield from predict_bands(predictor, noted())
-
-    monkeypatch.setattr(segmentation, "predict_bands", predict)
-    return ids
-
-
-def attempt(run, paths, out, **changes):
-    """What the rule does; the bytes of its outputs."""
-    shards = out / ".shards"
-    table, refusals = shards / "0.csv", shards / "0.refused.json"
-    table.unlink(missing_ok=True)  # as Snakemake does
-    folds = sorted(run.glob("fold*"))
-    segment_shard(
-        {str(path): path.stem for path in paths},
-        [],
-        {},
-        [str(fold / "model.keras") for fold in folds],
-        str(run / "decision.json"),
-        [],
-        changes.get("settings", SETTINGS),
-        {"segment.py": changes.get("code", "1")},
-        str(shards / "0.contents.csv"),
-        {},
-        str(shards / "source.json"),
-        table,
-        str(refusals),
-    )
-    return table.read_bytes(), json.loads(refusals.read_text())
-
-
-@pytest.fixture
-def three(tmp_path):
-    """Three images, of which the second is broken."""
-    paths = [save(tmp_path / f"{name}.png", noise(32, 40, seed=ord(name))) for name in "abc"]
-    paths[1].write_text("no pixels")
-    return paths
-
-
-def test_the_next_attempt_makes_only_the_masks_that_are_missing(
-    grey_run, three, tmp_path, predicted
-):
-    first = attempt(grey_run, three, tmp_path / "out")
-    (sentence,) = first[1]
-    assert "b.png: cannot be decoded" in sentence
-    (record,) = (tmp_path / "out/.shards").glob("*.kept.json")
-    assert record.stat().st_size / 2 * kept_masks.MOST_KEPT < MOST_BYTES  # it can be read
-    assert attempt(grey_run, three, tmp_path / "out") == first
-    assert predicted == ["a", "c"]
-    save(three[1], noise(32, 40, seed=7))
-    repaired = attempt(grey_run, three, tmp_path / "out")
-    assert predicted == ["a", "c", "b"]
-    assert repaired == attempt(grey_run, three, tmp_path / "quiet") and repaired[1] == []
-    for path in three:
-        mask = (tmp_path / "out" / path.name).read_bytes()
-        assert mask == (tmp_path / "quiet" / path.name).read_bytes()
-    assert [file.name for file in (tmp_path / "out/.shards").glob("*.kept.json")] == []
-
-
-@pytest.mark.parametrize(
-    ("end", "seconds", "left"),
-    [
-        (KeyboardInterrupt(), 60, "out"),  # which SIGTERM raises in a job
-        (OSError(errno.ENOSPC, "no space"), 60, "out"),
-        (KeyboardInterrupt(), 0, "killed"),
-    ],
-    ids=["stopped", "full disk", "killed"],
-)
-def test_masks_of_an_attempt_that_does_not_end_are_kept(
-    end, seconds, left, grey_run, tmp_path, predicted, monkeypatch
-):
-    paths = [save(tmp_path / f"{name}.png", noise(32, 40, seed=ord(name))) for name in "abc"]
-    predict = segmentation.predict_bands
-
-    def until_c(predictor, sources):
-        for image, band in predict(predictor, sources):
-            if image.id == "c":
-                shutil.copytree(tmp_path / "out", tmp_path / "killed")  # what SIGKILL leaves
-                raise end
-            yield image, band
-
-    with monkeypatch.context() as patch, pytest.raises(type(end)):
-        patch.setattr(kept_masks, "SECONDS_BETWEEN", seconds)
-        patch.setattr(segmentation, "predict_bands", until_c)
-        attempt(grey_run, paths, tmp_path / "out")
-    predicted.clear()
-    finished = attempt(grey_run, paths, tmp_path / left)
-    assert predicted == ["b", "c"]  # the file of b is whole once c has begun
-    assert finished == attempt(grey_run, paths, tmp_path / "quiet")
-    assert list((tmp_path / left / ".shards").glob("*.kept.json")) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "again"),
-    [
-        (lambda run, out: save(out.parent / "a.png", noise(32, 40, seed=5)), ["a"]),
-        (lambda run, out: save(out / "c.png", noise(32, 40)), ["c"]),
-        (lambda run, out: (out / "c.png").unlink(), ["c"]),
-        (lambda run, out: write_json(run / "decision.json", {**DECISION, "threshold": 0.6}), "ac"),
-        (lambda run, out: {"settings": replace(SETTINGS, tta=False)}, "ac"),
-        (lambda run, out: {"code": "2"}, "ac"),
-        (lambda run, out: save(out.parent / "b.png", noise(300, 300)), "bac"),
-        (lambda run, out: next(out.glob(".shards/*.kept.json")).write_text("{"), "ac"),
-    ],
-    ids=["image", "mask", "no mask", "decision", "settings", "code", "tile", "damaged record"],
-)
-def test_a_mask_of_other_inputs_is_made_again(
-    change, again, grey_run, three, tmp_path, predicted, monkeypatch
-):
-    monkeypatch.setattr(sys.modules[__name__], "SETTINGS", replace(SETTINGS, tile="auto"))
-    attempt(grey_run, three, tmp_path / "out")
-    predicted.clear()
-    changes = change(grey_run, tmp_path / "out")
-    attempt(grey_run, three, tmp_path / "out", **(changes if isinstance(changes, dict) else {}))
-    assert predicted == list(again)
