@@ -147,6 +147,19 @@ def test_what_is_planted_is_found_at_its_level(plant, level, words, discs):
         assert result.faults == []
 
 
+@pytest.mark.parametrize(
+    ("highest", "faults"), [(0, ["images/3.png: every pixel has one value (0)"]), (255, [])]
+)
+def test_object_numbers_beside_an_image_of_at_most_two_values_are_no_image(highest, faults, discs):
+    places = np.arange(SIDE) // 8
+    numbers = (places[:, None] * 12 + places + 1) * (np.arange(SIDE) % 8 < 6)
+    numbers[np.arange(SIDE) % 8 > 5] = 0
+    for number in range(COUNT):
+        save("labels", number, numbers.astype(np.uint8))
+    save("images", 3, pair(3)[1] & np.uint8(highest))
+    assert [found.partition(";")[0] for found in audit().faults] == faults
+
+
 def test_an_exchanged_pair_is_its_only_fault(discs):
     exchanged()
     assert len(audit().faults) == 1
