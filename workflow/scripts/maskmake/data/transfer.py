@@ -40,6 +40,27 @@ def limited_session() -> requests.Session:
     return session
 
 
+def ask(session: requests.Session, verb: str, address: str, **options) -> requests.Response:
+    """The answer of a server, whose content has yet to be read.
+
+    Args:
+        session: as ``limited_session`` gives.
+        verb: GET or HEAD.
+        address: http or https.
+        options: of requests.
+
+    Raises:
+        requests.RequestException: there is no answer, or the address or one to which it leads is
+            none.
+    """
+    try:
+        return session.request(verb, address, stream=True, timeout=TIMEOUT, **options)
+    except requests.RequestException:
+        raise
+    except ValueError:  # of urllib and of urllib3, for some of the hosts that cannot be one
+        raise requests.exceptions.InvalidURL from None
+
+
 def fetch(
     session: requests.Session,
     address: str,
@@ -94,7 +115,7 @@ def _fetch_rest(
         headers["Range"] = f"bytes={start}-"
         if validator:
             headers["If-Range"] = validator
-    with session.get(address, stream=True, timeout=TIMEOUT, headers=headers, **options) as answer:
+    with ask(session, "GET", address, headers=headers, **options) as answer:
         if answer.status_code == NOT_SATISFIABLE and start:
             total = answer.headers.get("Content-Range", "").rpartition("/")[2]
             if total == str(start):
@@ -127,8 +148,10 @@ def reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, requests.TooManyRedirects):
         return f"more than {MOST_REDIRECTS} redirects"
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+    if isinstance(error, requests.exceptions.InvalidSchema):
         return "it leads to an address that is neither http nor https"
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return "it has, or leads to, a host that cannot be one"
     if isinstance(error, requests.Timeout):
         return f"no answer within {TIMEOUT[1]} s"
     # requests wraps the system's plain words ("Connection refused") several times over.
