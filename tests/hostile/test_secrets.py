@@ -162,6 +162,7 @@ def test_a_new_signature_is_no_other_address():
     first = address_hash("http://a:b@h/x.zip?X-Amz-Signature=1&X-Amz-Date=2&versionId=7")
     assert first == address_hash("http://c:d@h/x.zip?versionId=7&X-Amz-Signature=9")
     assert first != address_hash("http://c:d@h/x.zip?versionId=8&X-Amz-Signature=9")
+    assert address_hash("http://h/get?old.zip&sig=1") != address_hash("http://h/get?new.zip&sig=1")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def address_hash(address: str) -> str:
     """
     query = [
         (name, value)
-        for name, value in parse_qsl(urlsplit(address).query)
+        for name, value in parse_qsl(urlsplit(address).query, keep_blank_values=True)
         if not SIGNATURE.fullmatch(name)
     ]
     text = f"{public_address(address)}?{urlencode(query)}"
