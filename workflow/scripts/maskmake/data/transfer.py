@@ -18,15 +18,17 @@ TIMEOUT = (10, 60)  # seconds to connect, seconds between two pieces of an answe
 MOST_REDIRECTS = 5
 CHUNK_BYTES = 1 << 14  # what a broken connection may lose
 
-# Of the statuses 400-499 these may pass by themselves: timeout, too early, too many requests.
-PASSING_STATUSES = {408, 425, 429}
+# Of the statuses below 500 these may pass by themselves: accepted, timeout, too early, too many
+# requests.
+PASSING_STATUSES = {202, 408, 425, 429}
+WITH_A_FILE = {200, 206}
 NOT_SATISFIABLE = 416  # the file ends before the place from which the rest was asked for
 FINAL_FAULTS = (
     requests.TooManyRedirects,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
 )
-RANGE = re.compile(r"bytes (\d+)-")
+RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class WrongContent(Exception):
@@ -121,15 +123,19 @@ def _fetch_rest(
             if total == str(start):
                 return
             raise WrongContent(f"{start} bytes are here, {total or 'fewer'} there")
-        answer.raise_for_status()
-        goes_on = RANGE.match(answer.headers.get("Content-Range", ""))
-        if answer.status_code == requests.codes.partial and (
-            goes_on is None or int(goes_on[1]) != start
-        ):
+        if answer.status_code not in WITH_A_FILE:
+            raise requests.HTTPError(response=answer)
+        partial = answer.status_code == requests.codes.partial
+        found = RANGE.match(answer.headers.get("Content-Range", ""))
+        if partial and (found is None or int(found[1]) != start):
             raise WrongContent("another part of the file than was asked for")
-        with path.open("ab" if answer.status_code == requests.codes.partial else "wb") as file:
+        # Otherwise a tar.gz of some servers would be unpacked, and go on at a wrong place.
+        answer.raw.headers.pop("Content-Encoding", None)
+        with path.open("ab" if partial else "wb") as file:
             for chunk in answer.iter_content(CHUNK_BYTES):
                 file.write(chunk)
+        if partial and found and found[2] != "*" and path.stat().st_size < int(found[2]):
+            raise requests.ConnectionError(f"{path.stat().st_size} of {found[2]} bytes")
 
 
 def _is_final(error: Exception) -> bool:
@@ -137,7 +143,7 @@ def _is_final(error: Exception) -> bool:
     if not isinstance(error, requests.HTTPError):
         return isinstance(error, FINAL_FAULTS)
     status = error.response.status_code
-    return 400 <= status < 500 and status not in PASSING_STATUSES
+    return status < 500 and status not in PASSING_STATUSES
 
 
 def reason(error: Exception) -> str:
