@@ -6,13 +6,14 @@ import random
 import time
 
 import pytest
+import requests
 import snakemake_storage_plugin_http
 from servers import serve, serve_archives
 from workspace import configure, finish, half_written, snakemake
 
 from maskmake.data import transfer
 from maskmake.data.download import download, move_files
-from maskmake.data.transfer import MOST_REDIRECTS, WrongContent, fetch, limited_session
+from maskmake.data.transfer import MOST_REDIRECTS, WrongContent, fetch, limited_session, reason
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.http_storage import StorageObject
 
@@ -124,6 +125,12 @@ def test_a_server_that_gives_no_file_is_named(behaviour, sentence, asked, server
     assert str(error.value) == f"{server.url}/a.bin: {sentence}"
     assert len(server.methods) == asked
     assert time.monotonic() - start < 5
+
+
+def test_the_limit_that_passed_is_named(monkeypatch):
+    monkeypatch.setattr(transfer, "TIMEOUT", (1, 2))
+    assert reason(requests.ConnectTimeout()) == "no answer within 1 s"
+    assert reason(requests.ReadTimeout()) == "no answer within 2 s"
 
 
 def stored(server, tmp_path, **settings):

@@ -159,7 +159,8 @@ def reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.InvalidURL):
         return "it has, or leads to, a host that cannot be one"
     if isinstance(error, requests.Timeout):
-        return f"no answer within {TIMEOUT[1]} s"
+        limit = TIMEOUT[0] if isinstance(error, requests.ConnectTimeout) else TIMEOUT[1]
+        return f"no answer within {limit} s"
     # requests wraps the system's plain words ("Connection refused") several times over.
     cause: BaseException = error
     while cause.__context__ is not None:
