@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from maskmake.data.folded import Sentence, page_name
+from maskmake.data.folded import Sentence, counted, page_name
 from maskmake.data.image_samples import FLOAT_TYPES
 
 FULL_RANGE = 65535
@@ -31,8 +31,8 @@ def range_faults(
     for row in beyond.head(1).itertuples():
         yield (
             f"{page_name(row.image, row.page)}: the value {row.maximum:g}; expected at most "
-            f"{value_range}, which is dataset.range; {len(beyond)} such images; set dataset.range "
-            "to the highest value that a 16-bit image can have."
+            f"{value_range}, which is dataset.range; {counted(len(beyond), 'such image')}; set "
+            "dataset.range to the highest value that a 16-bit image can have."
         )
     kinds = manifest["dtype"].map(lambda name: "float" if name in FLOAT_TYPES else name)
     kinds = kinds.replace("bool", "uint8")
