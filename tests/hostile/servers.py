@@ -13,9 +13,11 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves a folder.
 
     The server may have ``authorization``, the header that it asks for, ``behaviour``: ``"stall"``
-    (no answer), ``"cut"`` (each answer to GET ends after ``cut_after`` bytes), or an address to
-    which every request is led, and ``without_head``: whether HEAD is refused. It notes the path of
-    each GET in ``fetched``, its first byte in ``starts`` and each method in ``methods``.
+    (no answer), ``"cut"`` (each answer to GET ends after ``cut_after`` bytes), ``"short"`` (a later
+    part of a file is so long, and says so), a status that every request gets, or an address to
+    which every request is led, ``encoding``: what it says its files are compressed with, and
+    ``without_head``: whether HEAD is refused. It notes the path of each GET in ``fetched``, its
+    first byte in ``starts`` and each method in ``methods``.
     """
 
     protocol_version = "HTTP/1.1"
@@ -36,6 +38,8 @@ class Handler(SimpleHTTPRequestHandler):
             self._head(401)
         elif server.behaviour.startswith(("http:", "file:")):
             self._head(302, Location=server.behaviour)
+        elif server.behaviour.isdigit():
+            self._head(int(server.behaviour))
         elif self.command == "HEAD" and server.without_head:
             self._head(403)
         else:
@@ -64,14 +68,19 @@ class Handler(SimpleHTTPRequestHandler):
             self._head(416, Content_Range=f"bytes */{len(content)}")
             return
         headers = {"ETag": tag}
+        if self.server.encoding:
+            headers["Content_Encoding"] = self.server.encoding
+        end = len(content)
         if start:
-            headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        self._head(206 if start else 200, len(content) - start, **headers)
+            if self.server.behaviour == "short":
+                end = min(end, start + self.server.cut_after)
+            headers["Content_Range"] = f"bytes {start}-{end - 1}/{len(content)}"
+        self._head(206 if start else 200, end - start, **headers)
         if self.command == "HEAD":
             return
         self.server.fetched.append(self.path.partition("?")[0])
         self.server.starts.append(start)
-        rest = content[start:]
+        rest = content[start:end]
         if self.server.behaviour == "cut" and len(rest) > self.server.cut_after:
             self.wfile.write(rest[: self.server.cut_after])
             self.close_connection = True
@@ -88,7 +97,7 @@ def serve(folder, user=None, password=None):
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
         server.daemon_threads = True
         server.fetched, server.starts, server.methods = [], [], []
-        server.behaviour, server.cut_after = "", 1000
+        server.behaviour, server.cut_after, server.encoding = "", 1000, ""
         server.with_ranges, server.without_head = True, False
         server.ended = threading.Event()
         pair = base64.b64encode(f"{user}:{password}".encode()).decode()

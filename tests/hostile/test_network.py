@@ -1,16 +1,19 @@
 """Servers that do not answer, end in the middle, lead elsewhere, or give another file."""
 
+import gzip
 import hashlib
+import random
 import time
 
 import pytest
+import requests
 import snakemake_storage_plugin_http
 from servers import serve, serve_archives
 from workspace import configure, finish, half_written, snakemake
 
 from maskmake.data import transfer
 from maskmake.data.download import download, move_files
-from maskmake.data.transfer import MOST_REDIRECTS, WrongContent, fetch, limited_session
+from maskmake.data.transfer import MOST_REDIRECTS, WrongContent, fetch, limited_session, reason
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.http_storage import StorageObject
 
@@ -81,25 +84,53 @@ def test_a_beginning_of_another_file_is_fetched_again(server, tmp_path):
     assert get(server, tmp_path / "a", check) == CONTENT  # and whole already
 
 
+def test_a_part_that_is_shorter_than_the_rest_is_not_the_whole_file(server, tmp_path):
+    """No check knows the file, so that a tar without its last images would be taken."""
+    (tmp_path / "a").write_bytes(CONTENT[:PIECE])
+    server.behaviour, server.cut_after = "short", PIECE
+    with pytest.raises(UserError, match=rf": no whole answer \({3 * PIECE} of {len(CONTENT)} by"):
+        get(server, tmp_path / "a", retries=1)
+    assert get(server, tmp_path / "a", retries=1) == CONTENT
+    assert server.starts == [i * PIECE for i in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("behaviour", ["", "cut"])
+def test_a_file_that_is_compressed_is_stored_as_it_is(behaviour, server, tmp_path):
+    """Some servers say of a tar.gz that it is a tar in the encoding gzip, which has other bytes."""
+    packed = gzip.compress(CONTENT + random.Random(1).randbytes(3 * PIECE))
+    (tmp_path / "served/a.bin").write_bytes(packed)
+    server.behaviour, server.cut_after, server.encoding = behaviour, 2 * PIECE, "x-gzip"
+    assert get(server, tmp_path / "a") == packed
+
+
 # --- limits ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "sentence", "requests"),
+    ("behaviour", "sentence", "asked"),
     [
         ("stall", "no answer within 0.5 s", 2),
         ("file:///etc/passwd", "it leads to an address that is neither http nor https", 1),
+        ("202", "HTTP status 202 (Accepted)", 2),
+        ("204", "HTTP status 204 (No Content)", 1),
+        ("304", "HTTP status 304 (Not Modified)", 1),
         ("{url}/a.bin", f"more than {MOST_REDIRECTS} redirects", MOST_REDIRECTS + 1),
     ],
 )
-def test_a_server_that_gives_no_file_is_named(behaviour, sentence, requests, server, tmp_path):
+def test_a_server_that_gives_no_file_is_named(behaviour, sentence, asked, server, tmp_path):
     server.behaviour = behaviour.format(url=server.url)
     start = time.monotonic()
     with pytest.raises(UserError) as error:
         get(server, tmp_path / "a", retries=1)
     assert str(error.value) == f"{server.url}/a.bin: {sentence}"
-    assert len(server.methods) == requests
+    assert len(server.methods) == asked
     assert time.monotonic() - start < 5
+
+
+def test_the_limit_that_passed_is_named(monkeypatch):
+    monkeypatch.setattr(transfer, "TIMEOUT", (1, 2))
+    assert reason(requests.ConnectTimeout()) == "no answer within 1 s"
+    assert reason(requests.ReadTimeout()) == "no answer within 2 s"
 
 
 def stored(server, tmp_path, **settings):

@@ -219,6 +219,23 @@ def test_a_damaged_result_is_named_or_changes_nothing(results, name, damage):
         assert after == before
 
 
+@pytest.mark.parametrize(
+    ("name", "columns", "value"),
+    [
+        ("index.csv", ["height", "width"], "6a"),
+        ("splits.csv", ["fold"], "0a"),
+        ("splits.csv", ["fold"], -1),
+    ],
+)
+def test_a_number_that_cannot_be_one_is_named(results, name, columns, value):
+    table = read_csv(results / name)
+    for column in columns:
+        table[column] = table[column].astype(object).where(table[column].isna(), value)
+    write_csv(results / name, table)
+    with pytest.raises(UserError, match=rf"{name}: a .*; expected it as .* wrote it; copy"):
+        READERS[name](results)
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_whole_results_are_read(results, name):
     READERS[name](results)

@@ -98,6 +98,9 @@ def test_no_setting_has_them_once_the_snakefile_is_read(work, tmp_path):
         ("https://token@host/x y.zip", "https://host/x y.zip"),
         ("https://a:p@ss@host/x.zip", "https://host/x.zip"),
         ("s3://bucket/images", "s3://bucket/images"),
+        ("https://u:p@[host]/x.zip?sig=1", "https://[host]/x.zip"),
+        ("HTTPS://u:p@[::1]:80/x.zip#part", "https://[::1]:80/x.zip"),
+        ("http://u:p@\u2100/", "http://\u2100/"),
     ],
 )
 def test_an_address_is_public_without_its_keys(address, public):
@@ -144,6 +147,8 @@ def test_settings_are_public_and_jobs_know_the_whole_addresses(monkeypatch):
         ("http://h/get?a=1", "http://h/get?a=2", "http://h/get: two addresses differ only in"),
         ("ftp://u:p@h/images.zip", "ftp://h/labels.zip", "ftp://h/images.zip: has a user, a pass"),
         ("s3://key:word@b/images", "s3://b/labels", "s3://b/images: has a user, a password or"),
+        ("http://u:p@[host]/a.zip", "http://h/b", "http://[host]/a.zip: found no host that can be"),
+        ("http://u:p@[::1/a.zip", "http://h/b", "http://[::1/a.zip: found no host that can be"),
     ],
 )
 def test_addresses_that_would_show_keys_are_refused(images, labels, sentence):
@@ -157,6 +162,7 @@ def test_a_new_signature_is_no_other_address():
     first = address_hash("http://a:b@h/x.zip?X-Amz-Signature=1&X-Amz-Date=2&versionId=7")
     assert first == address_hash("http://c:d@h/x.zip?versionId=7&X-Amz-Signature=9")
     assert first != address_hash("http://c:d@h/x.zip?versionId=8&X-Amz-Signature=9")
+    assert address_hash("http://h/get?old.zip&sig=1") != address_hash("http://h/get?new.zip&sig=1")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +174,7 @@ def test_a_new_signature_is_no_other_address():
 )
 def test_an_error_of_a_request_is_told_without_them(error, monkeypatch, tmp_path):
     session = limited_session()
-    monkeypatch.setattr(session, "get", lambda *_, **__: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(session, "request", lambda *_, **__: (_ for _ in ()).throw(error))
     said = []
     monkeypatch.setattr("maskmake.data.transfer.FIRST_PAUSE", 0)
     with pytest.raises(UserError) as refused:
@@ -176,6 +182,15 @@ def test_an_error_of_a_request_is_told_without_them(error, monkeypatch, tmp_path
     for text in (*said, str(refused.value)):
         assert text.startswith("http://h/x.zip: ") and PASSWORD not in text and KEY not in text
     assert len(said) == 3
+
+
+@pytest.mark.parametrize("host", ["[host]", "[::1", ".host", 70 * "a", "\u2100", "h:99999"])
+def test_an_impossible_host_is_told_without_them(host, tmp_path):
+    with limited_session() as session, pytest.raises(UserError) as refused:
+        fetch(session, f"http://u:{PASSWORD}@{host}/x", tmp_path / "x", print, print)
+    assert str(refused.value) == (
+        f"http://{host}/x: it has, or leads to, a host that cannot be one"
+    )
 
 
 def test_a_wrong_address_of_a_configuration_is_told_without_them(tmp_path):

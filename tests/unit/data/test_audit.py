@@ -262,6 +262,9 @@ def test_too_few_pairs(dataset):
         for number in (2, 3):
             Path(f"{kind}/{number}.png").unlink()
     assert only_fault().startswith("images: 2 images with labels; expected at least 3")
+    for kind in ("images", "labels"):
+        Path(f"{kind}/1.png").unlink()
+    assert only_fault().startswith("images: 1 image with labels; expected at least 3")
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,7 @@ def test_read_checksums(tmp_path):
         f"{'0' * 64}  image/..",
         f"{'0' * 64}  image/../../1.png",
         f"{'0' * 64}  image/0.png",
+        f"{'0' * 64}  image/{{1}}.png",
         "image/1.png",
     ],
 )
@@ -205,6 +206,14 @@ def test_unusable_checksum_file_is_an_error(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=f"^{re.escape(str(path))}: "):
+        read_checksums(path)
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("image", "label"), ("label", "image")])
+def test_checksums_of_one_kind_alone_are_an_error(kind, missing, tmp_path):
+    path = tmp_path / "checksums"
+    path.write_text(f"{'0' * 64}  {kind}/0.png\n")
+    with pytest.raises(UserError, match=rf"checksums: no line of the folder {missing}; expected"):
         read_checksums(path)
 
 

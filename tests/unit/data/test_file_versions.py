@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from maskmake.data.file_versions import changes, read_record, version_of, write_scan
+from maskmake.runtime.errors import UserError
 
 
 @pytest.fixture
@@ -71,6 +72,14 @@ def test_a_record_that_cannot_be_written_does_no_harm(files):
         assert version_of(list(map(str, paths)), record) == before
     finally:
         record.parent.chmod(0o700)
+
+
+@pytest.mark.parametrize("damage", [b"x.png,1", b"x.png,one,2,1-2,\n", b"\0\0\n"])
+def test_a_damaged_record_is_named(damage, files):
+    paths, record, _ = files
+    record.write_bytes(record.read_bytes() + damage)
+    with pytest.raises(UserError, match=r"record\.csv, line 4: damaged; expected .* remove it"):
+        version_of(list(map(str, paths)), record)
 
 
 def test_what_cannot_be_read_is_new_whenever_its_time_is(tmp_path):

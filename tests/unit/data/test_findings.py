@@ -11,6 +11,7 @@ from PIL import Image
 
 from maskmake.data.audit import Audit, audit_dataset, write_page
 from maskmake.data.findings import parts_of
+from maskmake.data.folded import files_of
 from maskmake.data.label_fit import EdgeMaps, FitSearch, edge_maps
 from maskmake.data.pair_facts import count_small_objects
 from maskmake.runtime.processes import map_in_order
@@ -147,6 +148,19 @@ def test_what_is_planted_is_found_at_its_level(plant, level, words, discs):
         assert result.faults == []
 
 
+@pytest.mark.parametrize(
+    ("highest", "faults"), [(0, ["images/3.png: every pixel has one value (0)"]), (255, [])]
+)
+def test_object_numbers_beside_an_image_of_at_most_two_values_are_no_image(highest, faults, discs):
+    places = np.arange(SIDE) // 8
+    numbers = (places[:, None] * 12 + places + 1) * (np.arange(SIDE) % 8 < 6)
+    numbers[np.arange(SIDE) % 8 > 5] = 0
+    for number in range(COUNT):
+        save("labels", number, numbers.astype(np.uint8))
+    save("images", 3, pair(3)[1] & np.uint8(highest))
+    assert [found.partition(";")[0] for found in audit().faults] == faults
+
+
 def test_an_exchanged_pair_is_its_only_fault(discs):
     exchanged()
     assert len(audit().faults) == 1
@@ -168,6 +182,57 @@ def test_a_dark_image_and_a_large_one_are_notes(discs):
     notes = [finding.sentence for finding in result.findings if finding.level == "note"]
     assert [note.split(":")[0] for note in notes] == ["images/5.png", "images/3.png"]
     assert result.faults == result.warnings == []
+
+
+@pytest.fixture
+def stack(discs):
+    """The right pairs as the pages of a stack of images and of one of labels."""
+    for kind, part in (("images", 0), ("labels", 1)):
+        for path in Path(kind).iterdir():
+            path.unlink()
+        save_stack(kind, [pair(number)[part] for number in range(COUNT)])
+
+
+def save_stack(kind: str, pages: list[np.ndarray]) -> None:
+    tifffile.imwrite(f"{kind}/s.tif", np.stack(pages), photometric="minisblack")
+
+
+def test_the_page_of_a_stack_is_named(stack):
+    images = [pair(number)[0] for number in range(COUNT)]
+    images[3][:] = images[5][:] = 7
+    save_stack("images", images)
+    (fault,) = audit().faults
+    assert fault.startswith("images/s.tif, page 3 and 1 more image: every pixel has one value (7)")
+    assert files_of(fault) == ("images/s.tif, page 3", "images/s.tif, page 5")
+
+
+def test_the_pages_of_a_label_that_fits_another_image_are_named(stack):
+    save_stack("labels", [pair((number + 1) % COUNT)[1] for number in range(COUNT)])
+    (warning,) = audit().warnings
+    image, label = re.findall(r"(?:images|labels)/s\.tif, page (\d)", warning)
+    assert (int(image) - 1) % COUNT == int(label)
+
+
+def test_the_page_whose_label_is_wrong_is_shown_first(stack):
+    labels = [pair(number)[1] for number in range(COUNT)]
+    labels[2][:] = 0
+    save_stack("labels", labels)
+    result = audit()
+    assert result.faults[0].startswith("labels/s.tif, page 2: every pixel is background")
+    shown = [picture.id for picture in result.pictures if picture.level]
+    assert shown == ["s_0002"]
+
+
+def test_a_label_of_several_files_that_fits_another_image_is_named_by_the_first(discs):
+    for number in range(COUNT):
+        label, y = pair((number + 1) % COUNT)[1], np.arange(SIDE)[:, None]
+        Path(f"labels/{number}.png").unlink()
+        for half, rows in (("a", y < SIDE // 2), ("b", y >= SIDE // 2)):
+            folder = Path(f"masks/{number}")
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(label * rows).save(folder / f"{half}.png")
+    (warning,) = audit_dataset("images", "masks/*/*.png").warnings
+    assert re.match(r"images/\d\.png: masks/\d/a\.png and 1 more fits it better", warning)
 
 
 def test_small_objects_are_counted_as_in_the_whole_mask(monkeypatch):

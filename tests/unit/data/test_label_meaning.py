@@ -319,6 +319,20 @@ def test_a_value_is_ignored_where_that_is_set():
     assert only_fault(ignore=[7, 9]).startswith("dataset.ignore: no label has 9 pixels")
 
 
+@pytest.mark.parametrize("ignore", [[85, "#ff0000"], ["#ff0000", 85]])
+def test_values_and_colours_may_be_ignored_together(ignore):
+    """Grey labels beside coloured ones; 85 is the hexadecimal 55."""
+    for number, label in enumerate(times(255)):
+        if number % 2:
+            label[CORNER] = 85
+            Image.fromarray(label).save(f"labels/{number}.png")
+        else:
+            colours = np.dstack([label] * 3)
+            colours[CORNER] = (255, 0, 0)
+            Image.fromarray(colours).save(f"labels/{number}.png")
+    np.testing.assert_array_equal(stored(ignore=ignore, foreground=["#ffffff"]), EXPECTED)
+
+
 def test_no_data_of_a_geotiff_is_ignored_with_a_warning():
     write(with_corner(255), extratags=[(42113, 2, 0, "255", True)])
     np.testing.assert_array_equal(stored(), EXPECTED)

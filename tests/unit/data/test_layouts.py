@@ -224,6 +224,11 @@ def test_a_file_of_several_values_is_no_object(objects):
     values[0, 0] = 7
     save("d/1/masks/b.png", values)
     assert only_fault(*objects).startswith("d/1/masks/b.png: the values 7 and 255 beside 0;")
+    colours = np.zeros((32, 32, 3), np.uint8)
+    colours[4, 4], colours[9, 9] = (255, 0, 0), (0, 255, 0)
+    save("d/1/masks/b.png", colours)
+    fault = only_fault(*objects)
+    assert fault.startswith("d/1/masks/b.png: the colours #00ff00 and #ff0000 beside black;")
 
 
 def test_objects_of_other_sizes(objects):

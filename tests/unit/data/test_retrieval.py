@@ -1,6 +1,7 @@
 """Images out of files, folders and archives."""
 
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -49,6 +50,28 @@ def test_files_are_taken_as_they_are(given, tmp_path):
 def test_two_images_of_one_name_are_refused(given, tmp_path):
     with pytest.raises(UserError, match=r"a\.png is also in .*rename one"):
         copy_images([str(given), str(given / "a.png")], tmp_path / "out/image")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_two_images_of_one_name_in_folders_of_one_source_are_refused(form, tmp_path):
+    for patient in ("p1", "p2"):
+        write_png(tmp_path / "x" / patient / "image.png", IMAGE)
+    source = (
+        tmp_path / "x"
+        if form == "folder"
+        else shutil.make_archive(tmp_path / "y", form, tmp_path / "x")
+    )
+    with pytest.raises(UserError, match=r"[xyp.zi]+: two images of the name image\.png; expec"):
+        copy_images([str(source)], tmp_path / "out/image")
+
+
+def test_a_name_with_a_zero_byte_is_refused(tmp_path):
+    member = tarfile.TarInfo("a.png")
+    member.pax_headers = {"path": "a\0b.png"}
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member)
+    with pytest.raises(UserError, match=r"x\.tar: the name 'a\\x00b\.png' has a zero byte; expec"):
+        copy_images([str(tmp_path / "x.tar")], tmp_path / "out/image")
 
 
 def test_what_holds_no_image_is_named(given, tmp_path):

@@ -19,6 +19,9 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 WHOLE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
+# Scheme, location and path, after appendix B of RFC 3986; what urlsplit refuses has them too.
+PARTS = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)")
+
 SECRET_OPTION = re.compile(
     r"--storage-.*(?:key|secret|password|token|auth|credential|user).*", re.IGNORECASE
 )
@@ -33,8 +36,10 @@ SIGNATURE = re.compile(
 
 def public_address(address: str) -> str:
     """An address without user, password, query and fragment."""
-    scheme, location, path, _, _ = urlsplit(address)
-    return urlunsplit((scheme, location.rpartition("@")[2], path, "", ""))
+    found = PARTS.match(address)
+    assert found is not None  # for mypy: each part may be empty
+    scheme, location, path = found.groups(default="")
+    return urlunsplit((scheme.lower(), location.rpartition("@")[2], path, "", ""))
 
 
 def hide_secrets(text: str) -> str:
@@ -74,8 +79,8 @@ def publish(settings: dict) -> tuple[dict, dict[str, str]]:
         settings: the configuration with its defaults.
 
     Raises:
-        UserError: two addresses have the same public form, or one holds a key that a storage
-            plugin of Snakemake would show.
+        UserError: two addresses have the same public form, one has an impossible host, or one
+            holds a key that a storage plugin of Snakemake would show.
     """
     whole: dict[str, str] = {}
     dataset, segment = dict(settings["dataset"]), dict(settings["segment"])
@@ -95,12 +100,19 @@ def _public(value, whole: dict[str, str]):
     if not isinstance(value, str) or "://" not in value:
         return value
     public = public_address(value)
+    try:
+        scheme = urlsplit(value).scheme
+    except ValueError:  # whose text may have the password
+        raise UserError(
+            f"{public}: found no host that can be one; expected an address such as "
+            "https://host/images.zip, with brackets around an IPv6 number alone; fix the address."
+        ) from None
     if whole.setdefault(public, value) != value:
         raise UserError(
             f"{public}: two addresses differ only in their query or user; expected different "
             "paths, after which files are named; use other addresses."
         )
-    if public != value and urlsplit(value).scheme not in ("http", "https"):
+    if public != value and scheme not in ("http", "https"):
         raise UserError(
             f"{public}: has a user, a password or a query; expected them in addresses of http and "
             "https only, since other storage plugins show them; give keys by environment "
@@ -127,7 +139,7 @@ def address_hash(address: str) -> str:
     """
     query = [
         (name, value)
-        for name, value in parse_qsl(urlsplit(address).query)
+        for name, value in parse_qsl(urlsplit(address).query, keep_blank_values=True)
         if not SIGNATURE.fullmatch(name)
     ]
     text = f"{public_address(address)}?{urlencode(query)}"

@@ -154,6 +154,8 @@ def _refuse_more(path: Path, claimed: int) -> None:
 
 def _place(name: str) -> tuple[str, str] | None:
     """Name and role of an image; None for what is no image."""
+    if "\0" in name:
+        raise Refused(f"the name {name!r} has a zero byte; expected none; store it again.")
     path = PurePosixPath(name)
     if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
         return None

@@ -229,8 +229,8 @@ def _count_faults(place: str, manifest: pd.DataFrame, pairs: list[Pair]) -> Iter
     """Too few images, where the pages of stacks count, or two of one name."""
     if len(pairs) < MIN_IMAGES and 0 < len(manifest) < MIN_IMAGES:
         yield (
-            f"{place}: {len(manifest)} images with labels; expected at least {MIN_IMAGES}: to "
-            "train on, to learn the threshold on and to score."
+            f"{place}: {counted(len(manifest), 'image')} with labels; expected at least "
+            f"{MIN_IMAGES}: to train on, to learn the threshold on and to score."
         )
     double = manifest[manifest["id"].duplicated(keep=False)]
     for name, rows in double.groupby("id")["image"]:

@@ -1,6 +1,7 @@
 """The audit as a page: what was found, how the images differ, and a picture of each pair."""
 
 import base64
+import re
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,12 +12,14 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from maskmake.data.findings import Finding, Level, far_places, parts_of
-from maskmake.data.folded import files_of
+from maskmake.data.folded import files_of, page_name
 from maskmake.data.label_names import describe_files, split_files
 from maskmake.data.pair_facts import PairFacts
 from maskmake.data.pair_pictures import MOST_PICTURES, SAMPLED
 
 LISTED = 500  # rows of the table, and findings of each level
+
+PAGE = re.compile(r", page (\d+)")
 
 BINS = 20
 NAMED_OUTLIERS = 3
@@ -161,20 +164,26 @@ def _offenders(
 
 
 def _owners(manifest: pd.DataFrame) -> dict[str, str]:
-    """The id of the pair of each file."""
-    return {
-        str(file): id
-        for id, image, label in zip(
-            manifest["id"], manifest["image"], manifest["label"], strict=True
-        )
-        for file in [image, *split_files(label)]
-    }
+    """The id of the pair of each file, of each page of a stack, and for a stack of its first."""
+    columns = (manifest[name] for name in ("id", "image", "label", "page"))
+    owners: dict[str, str] = {}
+    for id, image, label, page in zip(*columns, strict=True):
+        for file in [image, *split_files(label)]:
+            owners.setdefault(str(file), id)
+            owners[_as_word(page_name(file, page))] = id
+    return owners
+
+
+def _as_word(text: str) -> str:
+    """A text in which a page of a stack has no blanks around its number."""
+    return PAGE.sub(r",page\1", text)
 
 
 def _named_in(sentence: str, owners: dict[str, str]) -> Iterator[str]:
     """The pairs whose files a sentence names, as words, or with blanks at its beginning."""
-    words = {word.strip(":;,()") for word in sentence.split()}
-    start = sentence.partition(": ")[0].split(" and ")[0]
+    text = _as_word(sentence)
+    words = {word.strip(":;,()") for word in text.split()}
+    start = text.partition(": ")[0].split(" and ")[0]
     for file in dict.fromkeys([start, *sorted(words)]):
         if file in owners:
             yield owners[file]

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from maskmake.runtime.errors import UserError
+
 KEEP_BYTES = "surrogateescape"  # the name of a file is bytes, which need not be UTF-8
 
 
@@ -102,14 +104,26 @@ def _versions(contents: dict[str, Content]) -> dict[str, str]:
 
 
 def read_record(record: str | Path) -> dict[str, Content]:
-    """Contents by path; none if there is no such file."""
+    """Contents by path; none if there is no such file.
+
+    Raises:
+        UserError: the record is damaged.
+    """
     if not Path(record).exists():
         return {}
+    contents: dict[str, Content] = {}
     with Path(record).open(newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
-        return {
-            file: Content(int(size), int(modified), version, sha256)
-            for file, size, modified, version, sha256 in csv.reader(handle)
-        }
+        rows = csv.reader(handle)
+        try:
+            for file, size, modified, version, sha256 in rows:
+                contents[file] = Content(int(size), int(modified), version, sha256)
+        except (ValueError, csv.Error):
+            raise UserError(
+                f"{record}, line {rows.line_num}: damaged; expected what the images and labels "
+                "held when they were last read; copy the results again, or remove it, after which "
+                "all of them are read again."
+            ) from None
+    return contents
 
 
 def write_record(record: str | Path, contents: dict[str, Content]) -> None:

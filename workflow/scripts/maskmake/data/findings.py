@@ -10,10 +10,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from maskmake.data.folded import Sentence, about, counted
-from maskmake.data.image_findings import SMALLEST_SIDE
+from maskmake.data.folded import Sentence, about, counted, page_name
+from maskmake.data.image_findings import SMALLEST_SIDE, list_pages
 from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_fit import OtherFit
+from maskmake.data.label_names import describe_files
 from maskmake.data.pair_facts import MANY_VALUES, SMALL_OBJECT, PairFacts, is_exchanged
 
 Level = Literal["fault", "warning", "note"]
@@ -125,11 +126,11 @@ def _exchange(rows: pd.DataFrame) -> Finding:
     return Finding(
         "fault",
         Sentence(
-            f"{first['image']}: at most 2 values, as in a label, and its label {first['label']} "
-            f"has {MANY_VALUES} or more, as in an image{many}; expected images in the one folder "
-            "and labels in the other; exchange the files, or, where all are exchanged, "
-            "dataset.images and dataset.labels.",
-            rows["image"],
+            f"{_name(first, 'image')}: at most 2 values, as in a label, and its label "
+            f"{_name(first, 'label')} has {MANY_VALUES} or more, as in an image{many}; expected "
+            "images in the one folder and labels in the other; exchange the files, or, where all "
+            "are exchanged, dataset.images and dataset.labels.",
+            list_pages(rows, "image"),
         ),
         tuple(rows["id"]),
     )
@@ -229,13 +230,13 @@ def _other_fits(manifest: pd.DataFrame, fits: list[OtherFit]) -> Finding:
         many = f" and so for {counted(len(fits) - 1, 'more image')}"
     own = manifest[manifest["id"] == fit.image].iloc[0]
     other = manifest[manifest["id"] == fit.label].iloc[0]
-    images = manifest.set_index("id")["image"]
+    images = dict(zip(manifest["id"], list_pages(manifest, "image"), strict=True))
     return Finding(
         "warning",
         Sentence(
-            f"{own['image']}: {other['label']} fits it better than its own label (agreement of "
-            f"edges {fit.other:.2f} against {fit.own:.2f}){many}; expected each label to fit its "
-            "own image best; look whether labels are shifted by one or exchanged.",
+            f"{_name(own, 'image')}: {_name(other, 'label')} fits it better than its own label "
+            f"(agreement of edges {fit.other:.2f} against {fit.own:.2f}){many}; expected each "
+            "label to fit its own image best; look whether labels are shifted by one or exchanged.",
             [images[fit.image] for fit in fits],
         ),
         tuple(fit.image for fit in fits),
@@ -298,7 +299,12 @@ def _worst_first(
 
 def _of_files(level: Level, rows: pd.DataFrame, kind: str, text: str) -> Finding:
     """What was found in the images or labels of some pairs."""
-    return Finding(level, about(list(rows[kind]), kind, text), tuple(rows["id"]))
+    return Finding(level, about(list_pages(rows, kind), kind, text), tuple(rows["id"]))
+
+
+def _name(row: pd.Series, kind: str) -> str:
+    """The image or label of a pair, as people are told it."""
+    return page_name(describe_files(row[kind]), row["page"])
 
 
 def sentences(findings: Iterable[Finding], level: Level) -> list[str]:

@@ -1,5 +1,6 @@
 """One sentence about many files: it names the first, and all of them stay with it for the page."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
@@ -39,6 +40,11 @@ def name_files(files: Sequence[str], kind: str) -> str:
     """The first of some files, and how many more of the kind there are."""
     more, first = len(files) - 1, describe_files(files[0])
     return f"{first} and {counted(more, f'more {kind}')}" if more else first
+
+
+def page_name(file: str | Path, page: float | None) -> str:
+    """A file, or a page of a stack such as ``a.tif, page 3``; None or NaN: the file is no stack."""
+    return str(file) if page is None or math.isnan(page) else f"{file}, page {int(page)}"
 
 
 def counted(count: int, what: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from maskmake.data.folded import Sentence
+from maskmake.data.folded import Sentence, counted, page_name
 from maskmake.data.image_samples import FLOAT_TYPES
 
 FULL_RANGE = 65535
@@ -22,7 +22,7 @@ def range_faults(
     """Images whose pixel types differ, so that nothing says which values mean the same.
 
     Args:
-        manifest: columns image, dtype (of the file), minimum and maximum.
+        manifest: columns image, page, dtype (of the file), minimum and maximum.
         value_range: ``dataset.range``: which value of 16 bits is 255 of 8 bits.
         image_normalization: whether every run has ``train.normalization: image``.
     """
@@ -30,9 +30,9 @@ def range_faults(
     beyond = sixteen[sixteen["maximum"] > (value_range or FULL_RANGE)]
     for row in beyond.head(1).itertuples():
         yield (
-            f"{row.image}: the value {row.maximum:g}; expected at most {value_range}, which is "
-            f"dataset.range; {len(beyond)} such images; set dataset.range to the highest value "
-            "that a 16-bit image can have."
+            f"{page_name(row.image, row.page)}: the value {row.maximum:g}; expected at most "
+            f"{value_range}, which is dataset.range; {counted(len(beyond), 'such image')}; set "
+            "dataset.range to the highest value that a 16-bit image can have."
         )
     kinds = manifest["dtype"].map(lambda name: "float" if name in FLOAT_TYPES else name)
     kinds = kinds.replace("bool", "uint8")
@@ -41,7 +41,7 @@ def range_faults(
     if set(kinds) == {"uint8", "uint16"} and value_range:
         return
     found = " and ".join(
-        f"{len(rows)} of {kind} (such as {rows['image'].iloc[0]}, together "
+        f"{len(rows)} of {kind} (such as {list_pages(rows, 'image')[0]}, together "
         f"{rows['minimum'].min():g} to {rows['maximum'].max():g})"
         for kind, rows in manifest.groupby(kinds)
     )
@@ -62,7 +62,7 @@ def channel_faults(manifest: pd.DataFrame) -> Iterator[str]:
     if set(manifest["channels"]) <= {1, 3} or manifest["channels"].nunique() == 1:
         return
     found = ", ".join(
-        f"{len(rows)} with {count} (such as {rows['image'].iloc[0]})"
+        f"{len(rows)} with {count} (such as {list_pages(rows, 'image')[0]})"
         for count, rows in manifest.groupby("channels")
     )
     yield (
@@ -75,7 +75,7 @@ def scale_warnings(manifest: pd.DataFrame, image_normalization: bool) -> Iterato
     """Images of 16 bits that reach just the range of a smaller type, and the others far more.
 
     Args:
-        manifest: columns image, dtype (of the file) and maximum.
+        manifest: columns image, page, dtype (of the file) and maximum.
         image_normalization: whether every run has ``train.normalization: image``.
     """
     sixteen = manifest[manifest["dtype"] == "uint16"]
@@ -90,7 +90,7 @@ def scale_warnings(manifest: pd.DataFrame, image_normalization: bool) -> Iterato
                 f"{end}, and the others go to {others:g}; expected one scale, since equal "
                 "values are taken to mean the same brightness; look whether they were exported "
                 "from another type, and convert them, or set train.normalization to image.",
-                found["image"],
+                list_pages(found, "image"),
             )
             return
 
@@ -99,7 +99,7 @@ def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
     """What was done with images that people may not expect.
 
     Args:
-        manifest: columns image, channels, turned and transparent.
+        manifest: columns image, page, channels, turned and transparent.
         selected: whether ``dataset.channels`` says which channels are used.
     """
     channels = manifest["channels"].value_counts()
@@ -113,7 +113,7 @@ def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
         yield Sentence(
             f"{_named(many)} {'has' if len(many) == 1 else 'have'} {many['channels'].iloc[0]} "
             "channels, all of which are used; dataset.channels selects some.",
-            many["image"],
+            list_pages(many, "image"),
         )
     turned = manifest[manifest["turned"]]
     if len(turned):
@@ -121,19 +121,22 @@ def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
             f"{_named(turned)} {'carries' if len(turned) == 1 else 'carry'} an orientation entry "
             "and were turned as it says; if labels were drawn on the pixels as they are stored, "
             "remove the entries (exiftool -Orientation=).",
-            turned["image"],
+            list_pages(turned, "image"),
         )
     clear = manifest[manifest["transparent"]]
     if len(clear):
         yield Sentence(
             f"{_named(clear)} {'has' if len(clear) == 1 else 'have'} transparent pixels, which are "
             "taken with the colours they have; alpha is left out.",
-            clear["image"],
+            list_pages(clear, "image"),
         )
 
 
 def _named(rows: pd.DataFrame) -> str:
-    files = rows["image"].drop_duplicates()
-    if len(rows) == 1:
-        return f"{files.iloc[0]}"
-    return f"{len(rows)} images (such as {files.iloc[0]})"
+    first = list_pages(rows, "image")[0]
+    return first if len(rows) == 1 else f"{len(rows)} images (such as {first})"
+
+
+def list_pages(rows: pd.DataFrame, kind: str) -> list[str]:
+    """The images or labels of pairs, each with its page where it is one of a stack."""
+    return [page_name(*each) for each in zip(rows[kind], rows["page"], strict=True)]

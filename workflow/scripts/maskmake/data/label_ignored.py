@@ -33,12 +33,14 @@ def ignored_pixels(file: LabelFile, text: str) -> np.ndarray | None:
     """The ignored pixels, (H, W) bool, of a label; None: none are."""
     if text == NONE:
         return None
-    values = [part for part in text.split(";") if part != TRANSPARENT]
+    parts = text.split(";")
     ignored = np.zeros(file.values.shape[:2], bool)
-    if values:
-        colour = file.values.ndim == 3
-        ignored |= is_foreground(packed(file.values), ";".join(values), colour)
-    if TRANSPARENT in text and file.clear is not None:
+    if parts != [TRANSPARENT]:
+        values, colour = packed(file.values), file.values.ndim == 3
+        for part in parts:  # one by one, since values and colours may be listed together
+            if part != TRANSPARENT:
+                ignored |= is_foreground(values, part, colour)
+    if TRANSPARENT in parts and file.clear is not None:
         ignored |= file.clear
     return ignored if ignored.any() else None
 

@@ -10,7 +10,7 @@ import numpy as np
 from maskmake.data.file_checks import check_name
 from maskmake.data.label_files import LabelFile, LabelReader, open_label_files, read_label
 from maskmake.data.label_names import split_files
-from maskmake.data.label_values import lines_between, packed
+from maskmake.data.label_values import colour_name, lines_between, packed
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256
 
@@ -64,7 +64,7 @@ def read_label_files(label: str | Path) -> LabelFile:
     for number, file in enumerate(files, start=1):
         found = first if number == 1 else read_label(file)
         mask = packed(found.values)
-        _check_object(file, mask, files[0], numbers.shape)
+        _check_object(file, mask, files[0], numbers.shape, found.values.ndim == 3)
         inside = (mask > 0) & (numbers == 0)
         numbers[inside] = number
         if number > 1:
@@ -73,7 +73,9 @@ def read_label_files(label: str | Path) -> LabelFile:
     return LabelFile(np.where(lines_between(numbers), 0, united), clear, first.nodata)
 
 
-def _check_object(file: Path, mask: np.ndarray, first: Path, shape: tuple[int, ...]) -> None:
+def _check_object(
+    file: Path, mask: np.ndarray, first: Path, shape: tuple[int, ...], colour: bool
+) -> None:
     if mask.shape != shape:
         raise UserError(
             f"{file}: {mask.shape[0]} x {mask.shape[1]} pixels (height x width), but {first} has "
@@ -83,8 +85,10 @@ def _check_object(file: Path, mask: np.ndarray, first: Path, shape: tuple[int, .
     top = mask.max()
     other = mask[(mask != 0) & (mask != top)]
     if other.size:
+        found = f"the values {other[0]} and {top} beside 0"
+        if colour:
+            found = f"the colours {colour_name(other[0])} and {colour_name(top)} beside black"
         raise UserError(
-            f"{file}: the values {other[0]} and {top} beside 0; expected one value, since its "
-            "image has several masks, one for each object; if the file is a whole label, name only "
-            "such files in dataset.labels."
+            f"{file}: {found}; expected one value, since its image has several masks, one for each "
+            "object; if the file is a whole label, name only such files in dataset.labels."
         )

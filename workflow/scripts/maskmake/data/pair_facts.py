@@ -162,8 +162,12 @@ def pair_facts(look: ImageLook, mask: Mask) -> PairFacts:
 
 
 def is_exchanged(facts: PairFacts, label: LabelFacts) -> bool:
-    """Whether the image of a pair looks like a label, and the label like an image."""
-    return facts.values <= 2 and len(label.histogram.values) >= MANY_VALUES
+    """Whether the image of a pair looks like a label, and the label like an image.
+
+    Object numbers are many values, but no image. The image may then be black, or a drawing.
+    """
+    many = len(label.histogram.values) >= MANY_VALUES
+    return facts.values <= 2 and many and not label.has_object_numbers
 
 
 def _likely(

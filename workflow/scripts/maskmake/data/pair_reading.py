@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from maskmake.data.folded import about
+from maskmake.data.folded import about, page_name
 from maskmake.data.image_samples import sampled
 from maskmake.data.images import ImageFile
 from maskmake.data.label_facts import LabelFacts, label_facts
@@ -167,7 +167,7 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
         text = ignored_text(reading.ignore, label)
         alike = image is not None and image.size == label.shape[:2]
         look = label_facts(label, image.sample if image and alike else None, text)
-        named = _page_name(pair.label, part.page)
+        named = page_name(pair.label, part.page)
         if not look.pixels:
             seen.unreadable.setdefault(NOTHING_LABELLED, []).append(named)
             continue
@@ -176,9 +176,10 @@ def _look_at(task: tuple[Pair, bool], reading: Reading) -> _Look:
             continue
         if not alike:
             seen.faults.append(
-                f"{_described(pair.label, part.page)}: {_size(label.shape)} pixels (height x "
-                f"width), but {pair.image} has {_size(image.size)}; expected equal sizes; "
-                "export the label at the size of the image."
+                f"{page_name(describe_files(pair.label), part.page)}: {_size(label.shape)} pixels "
+                f"(height x width), but {page_name(pair.image, part.page)} has "
+                f"{_size(image.size)}; expected equal sizes; export the label at the size of the "
+                "image."
             )
         sums = sums or {
             "sha256_image": sha256(pair.image),
@@ -267,14 +268,6 @@ def _open(pair: Pair, channels: list[int] | None, faults: list[str]) -> list[Pai
     except UserError as error:
         faults.append(str(error))
         return []
-
-
-def _page_name(label: str | Path, page: int | None) -> str:
-    return str(label) if page is None else f"{label}, page {page}"
-
-
-def _described(label: str | Path, page: int | None) -> str:
-    return _page_name(describe_files(label), page)
 
 
 def _read(

@@ -38,10 +38,7 @@ def copy_images(
         for member in _images(Path(source)):
             place = Path(folder, member.role, member.name)
             if place in taken:
-                raise UserError(
-                    f"{source}: {member.name} is also in {taken[place]}; expected different "
-                    "names; rename one of the images."
-                )
+                raise _twice(member.name, source, taken[place])
             _write(member, place, source)
             taken[place] = source
             found += 1
@@ -51,6 +48,16 @@ def copy_images(
                 "archive of them; fix the address in dataset.storage."
             )
     logger.info("%d images in %s", len(taken), folder)
+
+
+def _twice(name: str, source: str, earlier: str) -> UserError:
+    found = f"{name} is also in {earlier}"
+    if earlier == source:
+        found = f"two images of the name {name}"
+    return UserError(
+        f"{source}: {found}; expected different names, since images of all folders go into one; "
+        "rename one of the images."
+    )
 
 
 def _compare(source: str, expected: str) -> None:

@@ -52,14 +52,13 @@ def read_index(path: str | Path) -> pd.DataFrame:
     """
     table = read_csv(path)
     check_columns(path, table, ["id", *NUMBERS], "binarize")
-    pixels = table["height"] * table["width"]
     sums = [table[name].astype(str) for name in SUMS if name in table]
     sound = (
         len(table)
         and all(pd.api.types.is_integer_dtype(kind) for kind in table[NUMBERS].dtypes)
         and (table[["height", "width", "channels"]] > 0).all(axis=None)
-        and (table["image_offset"] == _offsets(pixels * table["channels"])).all()
-        and (table["label_offset"] == _offsets(pixels)).all()
+        and (table["image_offset"] == _offsets(table, ["height", "width", "channels"])).all()
+        and (table["label_offset"] == _offsets(table, ["height", "width"])).all()
         and all(column.str.fullmatch(SUM).all() for column in sums)
     )
     if not sound:
@@ -67,8 +66,8 @@ def read_index(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def _offsets(sizes: pd.Series) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sizes)[:-1]])
+def _offsets(table: pd.DataFrame, sides: list[str]) -> np.ndarray:
+    return np.concatenate([[0], table[sides].prod(axis=1).cumsum()[:-1]])
 
 
 def read_splits(path: str | Path, index: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +88,9 @@ def read_splits(path: str | Path, index: pd.DataFrame) -> pd.DataFrame:
         table["role"].isin(["train", "validation", "test"]).all()
         and not (validates & (table["role"] == "test")).any()
         and validates[table["role"] == "validation"].all()
+        and pd.api.types.is_numeric_dtype(table["fold"])
         and (table["fold"].dropna() % 1 == 0).all()
+        and (table["fold"].dropna() >= 0).all()
     )
     if not sound:
         raise damaged(path, "a role or a fold is none", "split")

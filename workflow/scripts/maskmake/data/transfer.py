@@ -18,15 +18,17 @@ TIMEOUT = (10, 60)  # seconds to connect, seconds between two pieces of an answe
 MOST_REDIRECTS = 5
 CHUNK_BYTES = 1 << 14  # what a broken connection may lose
 
-# Of the statuses 400-499 these may pass by themselves: timeout, too early, too many requests.
-PASSING_STATUSES = {408, 425, 429}
+# Of the statuses below 500 these may pass by themselves: accepted, timeout, too early, too many
+# requests.
+PASSING_STATUSES = {202, 408, 425, 429}
+WITH_A_FILE = {200, 206}
 NOT_SATISFIABLE = 416  # the file ends before the place from which the rest was asked for
 FINAL_FAULTS = (
     requests.TooManyRedirects,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
 )
-RANGE = re.compile(r"bytes (\d+)-")
+RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class WrongContent(Exception):
@@ -38,6 +40,27 @@ def limited_session() -> requests.Session:
     session = requests.Session()
     session.max_redirects = MOST_REDIRECTS
     return session
+
+
+def ask(session: requests.Session, verb: str, address: str, **options) -> requests.Response:
+    """The answer of a server, whose content has yet to be read.
+
+    Args:
+        session: as ``limited_session`` gives.
+        verb: GET or HEAD.
+        address: http or https.
+        options: of requests.
+
+    Raises:
+        requests.RequestException: there is no answer, or the address or one to which it leads is
+            none.
+    """
+    try:
+        return session.request(verb, address, stream=True, timeout=TIMEOUT, **options)
+    except requests.RequestException:
+        raise
+    except ValueError:  # of urllib and of urllib3, for some of the hosts that cannot be one
+        raise requests.exceptions.InvalidURL from None
 
 
 def fetch(
@@ -94,21 +117,25 @@ def _fetch_rest(
         headers["Range"] = f"bytes={start}-"
         if validator:
             headers["If-Range"] = validator
-    with session.get(address, stream=True, timeout=TIMEOUT, headers=headers, **options) as answer:
+    with ask(session, "GET", address, headers=headers, **options) as answer:
         if answer.status_code == NOT_SATISFIABLE and start:
             total = answer.headers.get("Content-Range", "").rpartition("/")[2]
             if total == str(start):
                 return
             raise WrongContent(f"{start} bytes are here, {total or 'fewer'} there")
-        answer.raise_for_status()
-        goes_on = RANGE.match(answer.headers.get("Content-Range", ""))
-        if answer.status_code == requests.codes.partial and (
-            goes_on is None or int(goes_on[1]) != start
-        ):
+        if answer.status_code not in WITH_A_FILE:
+            raise requests.HTTPError(response=answer)
+        partial = answer.status_code == requests.codes.partial
+        found = RANGE.match(answer.headers.get("Content-Range", ""))
+        if partial and (found is None or int(found[1]) != start):
             raise WrongContent("another part of the file than was asked for")
-        with path.open("ab" if answer.status_code == requests.codes.partial else "wb") as file:
+        # Otherwise a tar.gz of some servers would be unpacked, and go on at a wrong place.
+        answer.raw.headers.pop("Content-Encoding", None)
+        with path.open("ab" if partial else "wb") as file:
             for chunk in answer.iter_content(CHUNK_BYTES):
                 file.write(chunk)
+        if partial and found and found[2] != "*" and path.stat().st_size < int(found[2]):
+            raise requests.ConnectionError(f"{path.stat().st_size} of {found[2]} bytes")
 
 
 def _is_final(error: Exception) -> bool:
@@ -116,7 +143,7 @@ def _is_final(error: Exception) -> bool:
     if not isinstance(error, requests.HTTPError):
         return isinstance(error, FINAL_FAULTS)
     status = error.response.status_code
-    return 400 <= status < 500 and status not in PASSING_STATUSES
+    return status < 500 and status not in PASSING_STATUSES
 
 
 def reason(error: Exception) -> str:
@@ -127,10 +154,13 @@ def reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, requests.TooManyRedirects):
         return f"more than {MOST_REDIRECTS} redirects"
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+    if isinstance(error, requests.exceptions.InvalidSchema):
         return "it leads to an address that is neither http nor https"
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return "it has, or leads to, a host that cannot be one"
     if isinstance(error, requests.Timeout):
-        return f"no answer within {TIMEOUT[1]} s"
+        limit = TIMEOUT[0] if isinstance(error, requests.ConnectTimeout) else TIMEOUT[1]
+        return f"no answer within {limit} s"
     # requests wraps the system's plain words ("Connection refused") several times over.
     cause: BaseException = error
     while cause.__context__ is not None:

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from maskmake.data.addresses import whole_address
-from maskmake.data.transfer import TIMEOUT, fetch, limited_session, reason
+from maskmake.data.transfer import ask, fetch, limited_session, reason
 from maskmake.runtime.errors import UserError
 
 # Signed addresses answer only what they are signed for, and some servers know no HEAD.
@@ -41,9 +41,7 @@ class StorageObject(snakemake_storage_plugin_http.StorageObject):
         address = whole_address(self.query)
         with limited_session() as session:
             for verb in verbs:
-                with session.request(
-                    verb, address, stream=True, timeout=TIMEOUT, **self._options()
-                ) as answer:
+                with ask(session, verb, address, **self._options()) as answer:
                     if verb == "GET" or answer.status_code not in NO_ANSWER_TO_HEAD:
                         break
         if answer.status_code not in ABSENT:

@@ -188,7 +188,8 @@ def read_checksums(path: str | Path) -> dict[str, str]:
         SHA-256 in lower-case hexadecimal by name (``image/0.png``), in the order of the file.
 
     Raises:
-        UserError: the file cannot be read or is empty, or a line is malformed or repeats a name.
+        UserError: the file cannot be read or has no images or labels, or a line is malformed,
+            repeats a name or has one with braces.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -212,7 +213,16 @@ def read_checksums(path: str | Path) -> dict[str, str]:
             raise UserError(
                 f"{path}, line {number}: {name} a second time; remove one of the lines."
             )
+        if "{" in name or "}" in name:
+            raise UserError(
+                f"{path}, line {number}: {name} has braces, which Snakemake takes for wildcards; "
+                "expected a name without them; rename the file."
+            )
         checksums[name] = checksum.lower()
-    if not checksums:
-        raise UserError(f"{path}: no checksums; expected one line a file to download.")
+    for kind in ("image", "label"):
+        if not any(name.startswith(f"{kind}/") for name in checksums):
+            raise UserError(
+                f"{path}: no line of the folder {kind}; expected one line for each image and each "
+                "label to download; add the lines."
+            )
     return checksums
