@@ -50,13 +50,23 @@ def work(server, tmp_path):
     return work
 
 
-def test_missing_folders_are_fetched_once(work, server, tmp_path):
+def test_files_are_fetched_once_and_again_when_their_checksums_change(work, server, tmp_path):
     finish(work, "validate")
     assert len(server.requests) == 16
     fetched = digests(work / "results/tiny/source", "*.png")
     assert fetched == digests(tmp_path / "served", "*.png")
     finish(work, "validate", "--forcerun", "validate")
     assert len(server.requests) == 16
+    sums, served = work / "files.sha256", tmp_path / "served"
+    sums.write_text("\n\n".join(reversed(sums.read_text().splitlines())))
+    finish(work, "validate")
+    assert len(server.requests) == 16
+    # A corrected image at the same address.
+    shutil.copyfile(served / "image/01.png", served / "image/00.png")
+    lines = [f"{checksum}  {name}\n" for name, checksum in digests(served, "*.png").items()]
+    sums.write_text("".join(lines))
+    finish(work, "validate")
+    assert digests(work / "results/tiny/source", "*.png") == digests(served, "*.png")
 
 
 def test_existing_folders_are_used_as_they_are(work, server, dataset):

@@ -30,6 +30,7 @@ from maskmake.snakefile.locations import (
     names_of_pages,
     stored_items,
     trained_folds,
+    version_of_checksums,
 )
 from maskmake.snakefile.code_hash import code_hashes
 from maskmake.snakefile.packaged_settings import predict_of_model

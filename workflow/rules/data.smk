@@ -33,6 +33,8 @@ if DATASET and DATASET.origin == "download":
             "../../envs/images.yaml"
         params:
             download=SETTINGS["dataset"]["download"],
+            # Files that changed at their address have new sums in a list of the same name.
+            checksums=version_of_checksums(SETTINGS["dataset"]["download"]["checksums"]),
             code=code("download.py"),
         script:
             "../scripts/download.py"

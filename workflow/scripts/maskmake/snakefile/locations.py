@@ -1,5 +1,6 @@
 """Where images and trained runs lie. Read by the Snakefile, so nothing beyond jsonschema."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -177,6 +178,11 @@ def _numbered_folders(run: str) -> list[int]:
             "0, 1 and so on without a gap; copy the whole folder of the trained run."
         )
     return numbers
+
+
+def version_of_checksums(path: str | Path) -> str:
+    """A hash of what ``read_checksums`` gives, whatever the order and the blank lines are."""
+    return hashlib.sha256(repr(sorted(read_checksums(path).items())).encode()).hexdigest()
 
 
 def read_checksums(path: str | Path) -> dict[str, str]:
