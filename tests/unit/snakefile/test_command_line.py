@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "mine.yaml").write_text("{}")
+    for name in ("mine.yaml", "MINE.YAML"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "Snakefile").write_text((ROOT / "Snakefile").read_text())
     monkeypatch.chdir(tmp_path)
 
@@ -36,6 +38,9 @@ def folder(tmp_path, monkeypatch):
         ("mine.yaml --config train={epochs:3}", "--configfile mine.yaml --config train={epochs:3}"),
         ("mine.yaml -R evaluate_run", "--configfile mine.yaml -R evaluate_run"),
         ("--list-target-rules", "--list-target-rules"),
+        ("MINE.YAML", "--configfile MINE.YAML"),
+        ("results/a/data/plan.json mine.yaml", "results/a/data/plan.json --configfile mine.yaml"),
+        ("./results/a/x.json mine.yaml -n", "./results/a/x.json --configfile mine.yaml -n"),
     ],
 )
 def test_what_snakemake_gets(typed, passed_on):
@@ -54,6 +59,10 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
         ("mine.yaml --resources gpu=1 masks", FIRST),
         ("mine.yaml --set-threads train_fold=2 masks", FIRST),
         ("mne.yaml", "mne.yaml: no such configuration file; did you mean mine.yaml?"),
+        (
+            "folder.yaml",
+            "folder.yaml: no such configuration file; make new DATA=folder writes one.",
+        ),
         ("other.yaml", "other.yaml: no such configuration file; make new DATA=folder writes one."),
         (
             "mine.yaml --config train.epochs=3",

@@ -9,6 +9,7 @@ from maskmake.runtime.errors import UserError
 from maskmake.snakefile.config_files import check_readable
 
 ENDINGS = (".yaml", ".yml", ".json")
+RESULTS = "results"  # the folder in which the workflow puts all of them
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
 # Options that take every word up to the next option, each with an equals sign.
 SETTING_OPTIONS = ("--config", "-C")
@@ -73,7 +74,7 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
-    configs = [text for text in leading if text.endswith(ENDINGS)]
+    configs = [text for text in leading if _is_config(text)]
     wanted = [text for text in leading if text not in configs]
     _check_pairs(options)
     options, named = _split_configs(options)
@@ -82,7 +83,7 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
             raise UserError(_not_there(path, snakefile))
         check_readable(Path(path))
     if not (configs or named or WITHOUT_CONFIG.intersection(options)):
-        if behind := [text for text in options if text.endswith(ENDINGS) and Path(text).is_file()]:
+        if behind := [text for text in options if _is_config(text) and Path(text).is_file()]:
             rest = [text for text in options if text not in behind]
             raise UserError(
                 f"{behind[0]}: a configuration comes before the options; write "
@@ -94,6 +95,11 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         )
     passed_on = [*wanted, "--configfile", *configs, *named] if configs or named else wanted
     return [*passed_on, "--snakefile", str(snakefile), *options]
+
+
+def _is_config(text: str) -> bool:
+    """Whether a word is the name of a configuration; that of a JSON file of results is a target."""
+    return text.lower().endswith(ENDINGS) and Path(text).parts[0] != RESULTS
 
 
 def _check_pairs(options: list[str]) -> None:
@@ -149,7 +155,9 @@ def _not_there(path: str, snakefile: Path) -> str:
     if path in targets(snakefile):
         return _misplaced(path)
     folder = Path(path).parent
-    near = {file.stem: file for ending in ENDINGS for file in folder.glob(f"*{ending}")}
+    near = {
+        file.stem: file for file in folder.glob("*") if file.suffix in ENDINGS and file.is_file()
+    }
     close = difflib.get_close_matches(Path(path).stem, near, 1)
     guess = f"; did you mean {near[close[0]]}?" if close else "; make new DATA=folder writes one."
     return f"{path}: no such configuration file{guess}"
