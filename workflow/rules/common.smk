@@ -98,7 +98,7 @@ if DATASET and internals.is_main_process(workflow):
     user_errors_at_parse_time(check_source, f"{PREFIX}{RESULTS}", SOURCE_RECORD, SOURCE, listed)
 DATA_VERSION = None
 if DATASET and DATASET.origin == "folders":
-    DATA_VERSION = version_of(DATASET_FILES, DATASET_RECORD)
+    DATA_VERSION = user_errors_at_parse_time(version_of, DATASET_FILES, DATASET_RECORD)
 MADE_PREFIX = PREFIX if DATASET and DATASET.origin != "folders" else ""
 
 SEGMENT = SETTINGS["segment"]
@@ -272,7 +272,8 @@ def contents_of_shard(wildcards):
 
 def version_of_shard(wildcards):
     """The version of the images of a shard; it changes when the bytes of any of them do."""
-    return version_of(images_of_shard(wildcards), contents_of_shard(wildcards))
+    record = contents_of_shard(wildcards)
+    return user_errors_at_parse_time(version_of, images_of_shard(wildcards), record)
 
 
 def attempt_of_shard(wildcards):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from maskmake.data.file_versions import changes, read_record, version_of, write_scan
+from maskmake.runtime.errors import UserError
 
 
 @pytest.fixture
@@ -79,3 +80,11 @@ def test_what_cannot_be_read_is_new_whenever_its_time_is(tmp_path):
     before = version_of(names, record)
     later(tmp_path)
     assert version_of(names, record) != before
+
+
+@pytest.mark.parametrize("content", ["1.png,100", "1.png,x,y,z,\n", "\0\0\0", "a" * 200_000])
+def test_a_damaged_record_is_named(content, files):
+    paths, record, _ = files
+    record.write_text(content)
+    with pytest.raises(UserError, match=rf"{record}: damaged; .* or remove it"):
+        version_of(list(map(str, paths)), record)

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from maskmake.runtime.errors import UserError
+
 KEEP_BYTES = "surrogateescape"  # the name of a file is bytes, which need not be UTF-8
 
 
@@ -68,6 +70,9 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
         files: paths; their order counts.
         record: file that the last job wrote, if there was one. New times of unchanged files are
             written into it, so that their bytes are read only once.
+
+    Raises:
+        UserError: the record is damaged.
     """
     seen = read_record(record)
     now = scan(files, seen)
@@ -102,14 +107,25 @@ def _versions(contents: dict[str, Content]) -> dict[str, str]:
 
 
 def read_record(record: str | Path) -> dict[str, Content]:
-    """Contents by path; none if there is no such file."""
+    """Contents by path; none if there is no such file.
+
+    Raises:
+        UserError: the record is damaged.
+    """
     if not Path(record).exists():
         return {}
-    with Path(record).open(newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
-        return {
-            file: Content(int(size), int(modified), version, sha256)
-            for file, size, modified, version, sha256 in csv.reader(handle)
-        }
+    try:
+        with Path(record).open(newline="", encoding="utf-8", errors=KEEP_BYTES) as handle:
+            return {
+                file: Content(int(size), int(modified), version, sha256)
+                for file, size, modified, version, sha256 in csv.reader(handle)
+            }
+    except (ValueError, csv.Error):
+        raise UserError(
+            f"{record}: damaged; expected size, time and SHA-256 of each image as it was last read;"
+            " copy it again from where it was made, or remove it, and images with new times count "
+            "as changed."
+        ) from None
 
 
 def write_record(record: str | Path, contents: dict[str, Content]) -> None:
