@@ -108,8 +108,11 @@ def test_the_command_alone_lists_the_targets():
         assert f"  {name:11}{meaning}\n" in said
 
 
-@pytest.mark.parametrize("module", ["pathlib", "snakemake.cli"])
-def test_ctrl_c_while_modules_are_imported_ends_in_one_sentence(module):
+@pytest.mark.parametrize(
+    ("module", "typed"),
+    [("pathlib", []), ("snakemake.cli", []), ("snakemake.workflow", ["why"])],
+)
+def test_ctrl_c_while_modules_are_imported_ends_in_one_sentence(module, typed):
     """Even where Python would ignore it, as in a callback of a weak reference."""
     code = f"""
 import os, runpy, signal, sys
@@ -126,7 +129,7 @@ class Interrupt:
                 print("lost")
 
 sys.meta_path.insert(0, Interrupt())
-sys.argv = ["run.py", "mine.yaml"]
+sys.argv = ["run.py", *{typed!r}, "mine.yaml"]
 runpy.run_path({str(ROOT / "workflow/run.py")!r}, run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
