@@ -87,6 +87,11 @@ def test_a_file_that_cannot_be_read_is_named(content, sentence, tmp_path):
     assert sentence in str(error.value)
 
 
+def test_a_file_that_the_system_does_not_give_is_named(tmp_path):
+    with pytest.raises(UserError, match=f"^{tmp_path}: Is a directory; expected a file that can"):
+        check_readable(tmp_path)
+
+
 @pytest.mark.parametrize(
     "content",
     ["dataset: {}", '{\n\t"dataset": {}}', "\ufeffdataset: {}", "a: &a [1]\nb: [*a, {c: *a}]"],

@@ -33,11 +33,15 @@ def check_readable(file: Path) -> None:
     """Refuse a file that Snakemake cannot read as a configuration.
 
     Raises:
-        UserError: the file is no UTF-8, neither YAML nor JSON, has no sections, or has endless or
-            too many levels.
+        UserError: the file may not be read, is no UTF-8, neither YAML nor JSON, has no sections, or
+            has endless or too many levels.
     """
     try:
         has_sections = _has_sections(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(
+            f"{file}: {error.strerror}; expected a file that can be read; fix its permissions."
+        ) from None
     except UnicodeDecodeError:
         raise UserError(
             f"{file}: found another encoding; expected UTF-8; save the file as UTF-8."
