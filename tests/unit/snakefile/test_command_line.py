@@ -21,6 +21,8 @@ def folder(tmp_path, monkeypatch):
     for name in ("mine.yaml", "MINE.YAML"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "folder.yaml").mkdir()
+    for name in ("default", "slurm", "workstation"):
+        (tmp_path / "profiles" / name).mkdir(parents=True)
     (tmp_path / "Snakefile").write_text((ROOT / "Snakefile").read_text())
     monkeypatch.chdir(tmp_path)
 
@@ -39,6 +41,13 @@ def folder(tmp_path, monkeypatch):
         ("mine.yaml -R evaluate_run", "--configfile mine.yaml -R evaluate_run"),
         ("--list-target-rules", "--list-target-rules"),
         ("MINE.YAML", "--configfile MINE.YAML"),
+        *(
+            (
+                f"mine.yaml --workflow-profile{given}",
+                f"--configfile mine.yaml --workflow-profile{given}",
+            )
+            for given in (" slurm", "=slurm", " profiles/slurm", " none", f" {ROOT}/profiles/slurm")
+        ),
         ("results/a/data/plan.json mine.yaml", "results/a/data/plan.json --configfile mine.yaml"),
         ("./results/a/x.json mine.yaml -n", "./results/a/x.json --configfile mine.yaml -n"),
     ],
@@ -87,6 +96,12 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
             "mine.yaml: a configuration comes before the options; write ./maskmake masks mine.yaml "
             "-n --cores 2.",
         ),
+        (
+            "mine.yaml --workflow-profile profiles/slrum",
+            "--workflow-profile: found 'profiles/slrum', and no such folder; expected default, "
+            "slurm or workstation, or the path of a folder.",
+        ),
+        ("mine.yaml --workflow-profile=x -n", "--workflow-profile: found 'x', and no such folder"),
         ("split", "No configuration; write ./maskmake split config/mine.yaml"),
         ("mine.yaml --configfile split", "split: a target comes first; write ./maskmake split "),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.config_files import check_readable
+from maskmake.snakefile.schema_errors import joined
 
 ENDINGS = (".yaml", ".yml", ".json")
 RESULTS = "results"  # the folder in which the workflow puts all of them
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
+PROFILE_OPTION = "--workflow-profile"
 # Options that take every word up to the next option, each with an equals sign.
 SETTING_OPTIONS = ("--config", "-C")
 PAIR_OPTIONS = {
@@ -70,13 +72,15 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
 
     Raises:
         UserError: no configuration was given, or it is not there or cannot be read, or a target
-            is not in front, or a setting is named by a dot or stands without quotes.
+            is not in front, or a setting is named by a dot or stands without quotes, or a profile
+            is not there.
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
     configs = [text for text in leading if _is_config(text)]
     wanted = [text for text in leading if text not in configs]
     _check_pairs(options)
+    _check_profile(options, snakefile.parent / "profiles")
     options, named = _split_configs(options)
     for path in [*configs, *named]:
         if not Path(path).is_file():
@@ -121,6 +125,26 @@ def _check_pairs(options: list[str]) -> None:
         if option in SETTING_OPTIONS and "." in text.partition("=")[0]:
             raise UserError(_nested(option, text))
         setting = text
+
+
+def _check_profile(options: list[str], profiles: Path) -> None:
+    """Refuse a profile that is not there, without which Snakemake would go on.
+
+    Args:
+        options: of the command.
+        profiles: the folder of the profiles of this workflow, which are found by their names alone.
+    """
+    for option, following in zip(options, [*options[1:], ""], strict=False):
+        name, equals, value = option.partition("=")
+        profile = value if equals else following
+        if name != PROFILE_OPTION or profile == "none":
+            continue
+        if not any(Path(place, profile).exists() for place in ("", "profiles", profiles)):
+            known = joined(sorted(path.name for path in profiles.iterdir()), "or")
+            raise UserError(
+                f"{PROFILE_OPTION}: found '{profile}', and no such folder; expected {known}, or "
+                "the path of a folder."
+            )
 
 
 def _split_configs(options: list[str]) -> tuple[list[str], list[str]]:
