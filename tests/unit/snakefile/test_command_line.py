@@ -172,6 +172,8 @@ def test_another_python_is_named():
     [
         ("setup", "{old} is Python 3.9; expected Python 3.11 to 3.13; write make setup "),
         ("setup PYTHON=nowhere", "nowhere is not there; expected Python 3.11 to 3.13; write make "),
+        ("setup GPU=2", "GPU is '2'; write GPU=1 for the packages with CUDA, or GPU=0"),
+        ("setup GPU=", "GPU is ''; write GPU=1 for the packages with CUDA, or GPU=0"),
         ("new -o setup", "DATA is not set; write make new DATA=folder"),
         ("why -o setup", "CONFIG is not set; write make why CONFIG=config/mine.yaml"),
     ],
