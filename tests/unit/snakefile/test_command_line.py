@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("mine.yaml", "MINE.YAML"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "folder.yaml").mkdir()
-    for name in ("default", "slurm", "workstation"):
+    for name in ("slurm", "workstation"):
         (tmp_path / "profiles" / name).mkdir(parents=True)
     (tmp_path / "Snakefile").write_text((ROOT / "Snakefile").read_text())
     monkeypatch.chdir(tmp_path)
@@ -98,8 +98,8 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
         ),
         (
             "mine.yaml --workflow-profile profiles/slrum",
-            "--workflow-profile: found 'profiles/slrum', and no such folder; expected default, "
-            "slurm or workstation, or the path of a folder.",
+            "--workflow-profile: found 'profiles/slrum', and no such folder; expected slurm "
+            "or workstation, or the path of a folder.",
         ),
         ("mine.yaml --workflow-profile=x -n", "--workflow-profile: found 'x', and no such folder"),
         ("split", "No configuration; write ./maskmake split config/mine.yaml"),
