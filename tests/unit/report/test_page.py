@@ -8,6 +8,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from maskmake.report.inputs import ReportInputs, ReportOutputs
 from maskmake.report.page import write_report
 from maskmake.report.pictures import count_components, select_examples
 from maskmake.report.sentences import calibration_sentences
-from maskmake.report.tables import stage_table
+from maskmake.report.tables import SET_BEFORE, plan_table, stage_table
 from maskmake.report.terms import SCORE_TERMS, duration, number, percent
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import (
@@ -476,6 +477,22 @@ def test_planned_settings_of_other_sections_are_shown_with_their_reason(rendered
     rows += ["decide.sizes</th><td>9, 30</td><td>set in the configuration"]
     assert all(row in rendered.text for row in rows)
     assert "is not shown" not in rendered.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned", "shown"),
+    [
+        ("auto", "objects are long", "objects are long"),
+        (64, "set in the configuration", "set in the configuration"),
+        # Neither change makes a new plan, since the value stays.
+        (64, "objects are long", "set in the configuration"),
+        ("auto", "set in the configuration", SET_BEFORE),
+    ],
+)
+def test_the_reason_of_a_planned_setting_is_that_of_the_configuration(asked, planned, shown):
+    plan = {"settings": {"patch": {"value": 64, "reason": planned}}, "auto": {}}
+    rows = plan_table([SimpleNamespace(name="a", plan=plan)], {"runs": {"a": {"patch": asked}}})
+    assert rows == [{"key": "patch", "value": "64", "reason": shown, "runs": "a"}]
 
 
 def test_text_of_the_user_is_escaped(rendered):

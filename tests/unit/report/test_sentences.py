@@ -168,7 +168,7 @@ class Report(NamedTuple):
 @pytest.fixture(scope="module", params=RESULTS)
 def report(request, tmp_path_factory) -> Iterator[Report]:
     made, folder = RESULTS[request.param], tmp_path_factory.mktemp("results")
-    run_settings = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
+    run_settings = {name: {"loss": "dice", "label_scale": 1, "patch": "auto"} for name in made.runs}
     settings = {
         "dataset": SOURCES | {"name": "x", "images": "in"},
         "split": {"folds": 1},
