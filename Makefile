@@ -4,6 +4,7 @@
 PYTHON ?= $(if $(wildcard .venv/bin/pip),.venv/bin/python,python3)
 # GPU=1 adds the CUDA libraries of TensorFlow and JAX (Linux, NVIDIA).
 GPU ?= $(if $(wildcard .venv/.installed-requirements-gpu.lock),1,0)
+$(if $(filter 0 1,$(GPU)),,$(error GPU is '$(GPU)'; write GPU=1 for the packages with CUDA, or GPU=0))
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
 FOUND = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 STAMP := .venv/.installed-$(LOCK)

@@ -20,6 +20,7 @@ def stop(*_) -> None:
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, stop)
 
+import runpy  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,10 @@ def main(arguments: list[str]) -> int | str | None:
     if "--configfile" in passed_on:
         print(FIRST_LINE, file=sys.stderr, flush=True)
     if why:
-        os.execv(sys.executable, [sys.executable, ROOT / "workflow" / "why.py", *passed_on])
+        script = str(ROOT / "workflow" / "why.py")
+        sys.argv = [script, *passed_on]
+        runpy.run_path(script, run_name="__main__")
+        return 0
     from snakemake.cli import main as snakemake
 
     from maskmake.snakefile.internals import shorten_start

@@ -408,7 +408,14 @@ def test_full_disk_is_named(target, kilobytes, small_disk, folder):
     assert sorted(path.name for path in (folder / "results/tiny/data").glob("*")) == earlier[target]
 
 
-def test_a_damaged_record_of_attempts_is_named(finished_copy):
+def test_a_damaged_record_of_images_is_named(folder):
+    record = folder / "results/tiny/data/.contents.csv"
+    record.parent.mkdir(parents=True)
+    record.write_text("images/0.png,1")
+    assert_told_once(refusal(folder, "--dry-run"), "data/.contents.csv, line 1: damaged; expected")
+
+
+def test_damaged_records_of_new_images_are_named(finished_copy):
     shutil.copytree(finished_copy / "images", finished_copy / "new")
     configure(finished_copy, segment={"images": "new", "run": "a"})
     record = finished_copy / "results/tiny/segment/a/new/.shards/attempts.json"
@@ -418,3 +425,8 @@ def test_a_damaged_record_of_attempts_is_named(finished_copy):
     assert code != 0
     assert "Traceback" not in output
     assert "new/.shards/attempts.json: not a whole JSON document" in output
+    record.unlink()
+    record.with_name("0.contents.csv").write_text("new/0.png,1")
+    code, output = snakemake(finished_copy, "segment", "--dry-run")
+    assert code != 0
+    assert "new/.shards/0.contents.csv, line 1: damaged; expected" in output

@@ -74,11 +74,11 @@ def test_a_record_that_cannot_be_written_does_no_harm(files):
         record.parent.chmod(0o700)
 
 
-@pytest.mark.parametrize("damage", [b"x.png,1", b"x.png,one,2,1-2,\n", b"\0\0\n"])
+@pytest.mark.parametrize("damage", [b"x.png,1", b"x.png,one,2,1-2,\n", b"\0\0\n", b"a" * 200_000])
 def test_a_damaged_record_is_named(damage, files):
     paths, record, _ = files
     record.write_bytes(record.read_bytes() + damage)
-    with pytest.raises(UserError, match=r"record\.csv, line 4: damaged; expected .* remove it"):
+    with pytest.raises(UserError, match=rf"{record}, line 4: damaged; expected .* remove it"):
         version_of(list(map(str, paths)), record)
 
 

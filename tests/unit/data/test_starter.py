@@ -1,5 +1,8 @@
 """A folder as people have it gives a configuration whose pairs are right."""
 
+import errno
+import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +57,58 @@ def test_the_configuration_works(image, label, count):
         for number, role in enumerate(("train", "train", "val", "test"))
     }
     assert len(audit.manifest) == count
+
+
+def make_new(*arguments: str) -> None:
+    """What ``make new`` calls."""
+    script = Path(__file__).parents[3] / "workflow/new.py"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [str(script), *arguments])
+        runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("cells", "cells"), ("cells.yaml", "cells"), ("my cells", "my_cells"), ("x" * 200, "x" * 100)],
+)
+def test_the_name_is_that_of_the_file_and_of_the_data_set(name, written):
+    save("data/image/1.png", 1)
+    save("data/label/1.png")
+    make_new("data", name)
+    (file,) = Path("config").iterdir()
+    assert file.name == f"{written}.yaml"
+    assert yaml.safe_load(file.read_text())["dataset"]["name"] == written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Write .venv/bin/python workflow/new.py FOLDER [NAME], or make new DATA=FOLDER"),
+        (["my", "data", "mine"], "Write .venv/bin/python workflow/new.py FOLDER [NAME], or make"),
+        (["data"], "config/data.yaml: No space left on device; free space or fix the permissions"),
+    ],
+)
+def test_what_make_new_refuses(arguments, sentence, monkeypatch):
+    save("data/image/1.png", 1)
+    save("data/label/1.png")
+    Path("config").mkdir()
+
+    def fill(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", fill)
+    with pytest.raises(SystemExit) as end:
+        make_new(*arguments)
+    assert str(end.value).startswith(sentence)
+    assert list(Path("config").iterdir()) == []
+
+
+def test_a_name_that_is_no_text_can_be_shown(capfdbinary):
+    folder = os.fsdecode(b"d\xff")
+    save(f"{folder}/image/1.png", 1)
+    save(f"{folder}/label/1.png")
+    make_new(folder, "mine")
+    assert rb"images: d\udcff/image" in capfdbinary.readouterr().out
 
 
 def test_a_table_is_taken():

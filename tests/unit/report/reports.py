@@ -160,7 +160,7 @@ def percent(text: str) -> float:
 
 def write_undrawn_report(made: Constructed, folder: Path) -> None:
     """Write a results folder and its report, without any drawing."""
-    run_settings = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
+    run_settings = {name: {"loss": "dice", "label_scale": 1, "patch": "auto"} for name in made.runs}
     settings = {
         "dataset": SOURCES | {"name": "x", "images": "in"},
         "split": {"folds": 1},

@@ -50,7 +50,7 @@ def report(tmp_path_factory) -> Path:
     """A report of two runs, with the pictures of its viewer."""
     folder = tmp_path_factory.mktemp("results")
     made = Constructed({"unet": noisy(2, specks=2), "small": noisy(6)}, test=TEST_IMAGES)
-    runs = {name: {"loss": "dice", "label_scale": 1} for name in made.runs}
+    runs = {name: {"loss": "dice", "label_scale": 1, "patch": "auto"} for name in made.runs}
     settings: dict = {key: {} for key in ("predict", "decide", "compare")}
     settings |= {"dataset": SOURCES | {"name": "<x>", "images": "in"}, "split": {"folds": 1}}
     places = {name: folder / "report" / name for name in ReportOutputs._fields}

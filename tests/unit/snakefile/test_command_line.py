@@ -18,7 +18,11 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "mine.yaml").write_text("{}")
+    for name in ("mine.yaml", "MINE.YAML"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "folder.yaml").mkdir()
+    for name in ("slurm", "workstation"):
+        (tmp_path / "profiles" / name).mkdir(parents=True)
     (tmp_path / "Snakefile").write_text((ROOT / "Snakefile").read_text())
     monkeypatch.chdir(tmp_path)
 
@@ -36,6 +40,16 @@ def folder(tmp_path, monkeypatch):
         ("mine.yaml --config train={epochs:3}", "--configfile mine.yaml --config train={epochs:3}"),
         ("mine.yaml -R evaluate_run", "--configfile mine.yaml -R evaluate_run"),
         ("--list-target-rules", "--list-target-rules"),
+        ("MINE.YAML", "--configfile MINE.YAML"),
+        *(
+            (
+                f"mine.yaml --workflow-profile{given}",
+                f"--configfile mine.yaml --workflow-profile{given}",
+            )
+            for given in (" slurm", "=slurm", " profiles/slurm", " none", f" {ROOT}/profiles/slurm")
+        ),
+        ("results/a/data/plan.json mine.yaml", "results/a/data/plan.json --configfile mine.yaml"),
+        ("./results/a/x.json mine.yaml -n", "./results/a/x.json --configfile mine.yaml -n"),
     ],
 )
 def test_what_snakemake_gets(typed, passed_on):
@@ -54,6 +68,10 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
         ("mine.yaml --resources gpu=1 masks", FIRST),
         ("mine.yaml --set-threads train_fold=2 masks", FIRST),
         ("mne.yaml", "mne.yaml: no such configuration file; did you mean mine.yaml?"),
+        (
+            "folder.yaml",
+            "folder.yaml: no such configuration file; make new DATA=folder writes one.",
+        ),
         ("other.yaml", "other.yaml: no such configuration file; make new DATA=folder writes one."),
         (
             "mine.yaml --config train.epochs=3",
@@ -78,6 +96,12 @@ FIRST = "masks: a target comes first; write ./maskmake masks config/mine.yaml."
             "mine.yaml: a configuration comes before the options; write ./maskmake masks mine.yaml "
             "-n --cores 2.",
         ),
+        (
+            "mine.yaml --workflow-profile profiles/slrum",
+            "--workflow-profile: found 'profiles/slrum', and no such folder; expected slurm "
+            "or workstation, or the path of a folder.",
+        ),
+        ("mine.yaml --workflow-profile=x -n", "--workflow-profile: found 'x', and no such folder"),
         ("split", "No configuration; write ./maskmake split config/mine.yaml"),
         ("mine.yaml --configfile split", "split: a target comes first; write ./maskmake split "),
         ("masks", "No configuration; write ./maskmake masks config/mine.yaml"),
@@ -99,8 +123,11 @@ def test_the_command_alone_lists_the_targets():
         assert f"  {name:11}{meaning}\n" in said
 
 
-@pytest.mark.parametrize("module", ["pathlib", "snakemake.cli"])
-def test_ctrl_c_while_modules_are_imported_ends_in_one_sentence(module):
+@pytest.mark.parametrize(
+    ("module", "typed"),
+    [("pathlib", []), ("snakemake.cli", []), ("snakemake.workflow", ["why"])],
+)
+def test_ctrl_c_while_modules_are_imported_ends_in_one_sentence(module, typed):
     """Even where Python would ignore it, as in a callback of a weak reference."""
     code = f"""
 import os, runpy, signal, sys
@@ -117,7 +144,7 @@ class Interrupt:
                 print("lost")
 
 sys.meta_path.insert(0, Interrupt())
-sys.argv = ["run.py", "mine.yaml"]
+sys.argv = ["run.py", *{typed!r}, "mine.yaml"]
 runpy.run_path({str(ROOT / "workflow/run.py")!r}, run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -145,6 +172,8 @@ def test_another_python_is_named():
     [
         ("setup", "{old} is Python 3.9; expected Python 3.11 to 3.13; write make setup "),
         ("setup PYTHON=nowhere", "nowhere is not there; expected Python 3.11 to 3.13; write make "),
+        ("setup GPU=2", "GPU is '2'; write GPU=1 for the packages with CUDA, or GPU=0"),
+        ("setup GPU=", "GPU is ''; write GPU=1 for the packages with CUDA, or GPU=0"),
         ("new -o setup", "DATA is not set; write make new DATA=folder"),
         ("why -o setup", "CONFIG is not set; write make why CONFIG=config/mine.yaml"),
     ],

@@ -551,6 +551,11 @@ FAULTS = {
         "export.authors[1].orcid: found '0000-0002-1825-0098'; expected an ORCID iD, whose last "
         "digit follows from the others; compare it with orcid.org",
     ),
+    "runs that one folder would hold": (
+        "runs: {Unet: {}, fpn: {train: {architecture: FPN}}, unet: {train: {epochs: 3}}}",
+        "runs: found 'Unet' and 'unet', which are one folder on some disks; expected names that "
+        "differ in more than small and capital letters; rename one",
+    ),
     "every run is left out": (
         "compare: {leave_out: [unet]}",
         "compare.leave_out: found every run; expected at least one that stays in the report; "

@@ -87,6 +87,11 @@ def test_a_file_that_cannot_be_read_is_named(content, sentence, tmp_path):
     assert sentence in str(error.value)
 
 
+def test_a_file_that_the_system_does_not_give_is_named(tmp_path):
+    with pytest.raises(UserError, match=f"^{tmp_path}: Is a directory; expected a file that can"):
+        check_readable(tmp_path)
+
+
 @pytest.mark.parametrize(
     "content",
     ["dataset: {}", '{\n\t"dataset": {}}', "\ufeffdataset: {}", "a: &a [1]\nb: [*a, {c: *a}]"],
@@ -96,10 +101,28 @@ def test_a_file_that_can_be_read(content, tmp_path):
     check_readable(tmp_path / "mine.yaml")
 
 
-@pytest.mark.parametrize("second", ["--configfile", "--configfiles", "--configfile=b.yaml"])
-def test_a_second_option_for_files_is_refused(second):
-    with pytest.raises(UserError, match="--configfile: found it twice in the command"):
-        check_files([], ["snakemake", "--configfile", "a.yaml", second, "b.yaml"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("--configfile a.yaml --configfile b.yaml", "--configfile"),
+        ("--configfile a.yaml --configfiles b.yaml", "--configfile"),
+        ("--configfile a.yaml --configfile=b.yaml", "--configfile"),
+        ("--config train={epochs:3} --config split={seed:2}", "--config"),
+        ("--config=train={epochs:3} -n -C split={seed:2}", "--config"),
+        ("-Ctrain={epochs:3} --config split={seed:2}", "--config"),
+        ("--resources gpu=0 --cores 2 --res mem_mb=8000", "--resources"),
+        ("-R plan -Rdecide_run", "--forcerun"),
+        ("--set-threads train_fold=2 --set-threads predict_fold=2", "--set-threads"),
+    ],
+)
+def test_a_second_option_that_replaces_the_first_is_refused(command, option):
+    with pytest.raises(UserError, match=f"^{option}: found it twice in the command"):
+        check_files([], ["snakemake", *command.split()])
+
+
+@pytest.mark.parametrize("command", ["--config a={b:1} c={d:2} -c 2", "-R plan --rerun-triggers"])
+def test_an_option_that_stands_once_is_taken(command):
+    check_files([], ["snakemake", *command.split()])
 
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)"

@@ -125,6 +125,13 @@ def test_two_processes_may_not_work_at_a_time():
     assert second.why_refused() is None
 
 
+def test_one_snakemake_may_work_on_data_sets_of_one_name_below_two_prefixes():
+    prefixes = ("", "one/", "two/")
+    locks = [ResultsLock(f"{prefix}results/mine", "results/weights") for prefix in prefixes]
+    assert [lock.acquire(dry_run=False) for lock in locks] == [None] * 3
+    assert [lock.why_refused() for lock in locks] == [None] * 3
+
+
 @pytest.mark.parametrize("text", ["", "[4711", "null", "\0\0\0"])
 def test_a_damaged_name_is_no_name(text):
     Path(".snakemake/maskmake-mine.lock").write_text(text)

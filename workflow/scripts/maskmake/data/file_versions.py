@@ -70,6 +70,9 @@ def version_of(files: Iterable[str], record: str | Path) -> str:
         files: paths; their order counts.
         record: file that the last job wrote, if there was one. New times of unchanged files are
             written into it, so that their bytes are read only once.
+
+    Raises:
+        UserError: the record is damaged.
     """
     seen = read_record(record)
     now = scan(files, seen)
@@ -119,9 +122,9 @@ def read_record(record: str | Path) -> dict[str, Content]:
                 contents[file] = Content(int(size), int(modified), version, sha256)
         except (ValueError, csv.Error):
             raise UserError(
-                f"{record}, line {rows.line_num}: damaged; expected what the images and labels "
-                "held when they were last read; copy the results again, or remove it, after which "
-                "all of them are read again."
+                f"{record}, line {rows.line_num}: damaged; expected size, time and SHA-256 of "
+                "each image and label as they were last read; copy the results again, or remove "
+                "it, after which files with new times count as changed."
             ) from None
     return contents
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.folders import natural_key
-from maskmake.network.settings import TrainingRecord
-from maskmake.plan.run_plan import decided
+from maskmake.network.settings import AUTO, TrainingRecord
+from maskmake.plan.run_plan import EXPLICIT, PlannedSetting, decided
 from maskmake.report.inputs import Run
 from maskmake.report.terms import (
     DASH,
@@ -29,6 +29,8 @@ STAGES = ["synthesize", "download", "retrieve", "validate", "binarize", "split",
 STAGES += ["predict", "decide", "diagnose", "masks", "evaluate", "compare"]
 
 FIRST = "What matters here"
+
+SET_BEFORE = "set in the configuration when the run was planned; auto, as now, takes the same"
 
 # Times are not scores, and runs are not ranked by them, but a shorter time is better.
 HIGHER_IS_BETTER = {**scorecard.HIGHER_IS_BETTER, "seconds_train": False, "seconds_predict": False}
@@ -165,11 +167,15 @@ def plan_table(runs: Iterable[Run], settings: Mapping) -> list[dict]:
     """
     rows: dict[tuple, list[str]] = {}
     for run in runs:
-        others = {}
+        asked = settings["runs"][run.name]
+        found = {
+            name: _as_asked_now(setting, asked[name])
+            for name, setting in run.plan["settings"].items()
+        }
         for name in run.plan["auto"]:
             section, key = name.split(".")
-            others[name] = decided(run.plan, name, settings[section][key])
-        for key, setting in (run.plan["settings"] | others).items():
+            found[name] = decided(run.plan, name, settings[section][key])
+        for key, setting in found.items():
             value = setting["value"]
             if isinstance(value, list):
                 value = ", ".join(map(str, value)) or "none"
@@ -180,6 +186,18 @@ def plan_table(runs: Iterable[Run], settings: Mapping) -> list[dict]:
         {"key": key, "value": value, "reason": reason, "runs": ", ".join(names)}
         for (key, value, reason), names in sorted(rows.items(), key=lambda row: order[row[0][0]])
     ]
+
+
+def _as_asked_now(planned: PlannedSetting, asked: Any) -> PlannedSetting:
+    """A setting with the reason that holds now: one with the value of the plan makes no new plan.
+
+    Args:
+        planned: the value and the reason that it had when the run was planned.
+        asked: the setting in the configuration.
+    """
+    if asked != AUTO:
+        return {**planned, "reason": EXPLICIT}
+    return {**planned, "reason": SET_BEFORE} if planned["reason"] == EXPLICIT else planned
 
 
 def flattened(settings: Mapping, prefix: str = "") -> dict:

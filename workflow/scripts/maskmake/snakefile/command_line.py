@@ -7,9 +7,12 @@ from pathlib import Path
 
 from maskmake.runtime.errors import UserError
 from maskmake.snakefile.config_files import check_readable
+from maskmake.snakefile.schema_errors import joined
 
 ENDINGS = (".yaml", ".yml", ".json")
+RESULTS = "results"  # the folder in which the workflow puts all of them
 CONFIG_OPTIONS = ("--configfile", "--configfiles")
+PROFILE_OPTION = "--workflow-profile"
 # Options that take every word up to the next option, each with an equals sign.
 SETTING_OPTIONS = ("--config", "-C")
 PAIR_OPTIONS = {
@@ -69,20 +72,22 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
 
     Raises:
         UserError: no configuration was given, or it is not there or cannot be read, or a target
-            is not in front, or a setting is named by a dot or stands without quotes.
+            is not in front, or a setting is named by a dot or stands without quotes, or a profile
+            is not there.
     """
     first = next((n for n, text in enumerate(arguments) if text.startswith("-")), len(arguments))
     leading, options = arguments[:first], arguments[first:]
-    configs = [text for text in leading if text.endswith(ENDINGS)]
+    configs = [text for text in leading if _is_config(text)]
     wanted = [text for text in leading if text not in configs]
     _check_pairs(options)
+    _check_profile(options, snakefile.parent / "profiles")
     options, named = _split_configs(options)
     for path in [*configs, *named]:
         if not Path(path).is_file():
             raise UserError(_not_there(path, snakefile))
         check_readable(Path(path))
     if not (configs or named or WITHOUT_CONFIG.intersection(options)):
-        if behind := [text for text in options if text.endswith(ENDINGS) and Path(text).is_file()]:
+        if behind := [text for text in options if _is_config(text) and Path(text).is_file()]:
             rest = [text for text in options if text not in behind]
             raise UserError(
                 f"{behind[0]}: a configuration comes before the options; write "
@@ -94,6 +99,11 @@ def snakemake_arguments(arguments: list[str], snakefile: Path) -> list[str]:
         )
     passed_on = [*wanted, "--configfile", *configs, *named] if configs or named else wanted
     return [*passed_on, "--snakefile", str(snakefile), *options]
+
+
+def _is_config(text: str) -> bool:
+    """Whether a word is the name of a configuration; that of a JSON file of results is a target."""
+    return text.lower().endswith(ENDINGS) and Path(text).parts[0] != RESULTS
 
 
 def _check_pairs(options: list[str]) -> None:
@@ -115,6 +125,26 @@ def _check_pairs(options: list[str]) -> None:
         if option in SETTING_OPTIONS and "." in text.partition("=")[0]:
             raise UserError(_nested(option, text))
         setting = text
+
+
+def _check_profile(options: list[str], profiles: Path) -> None:
+    """Refuse a profile that is not there, without which Snakemake would go on.
+
+    Args:
+        options: of the command.
+        profiles: the folder of the profiles of this workflow, which are found by their names alone.
+    """
+    for option, following in zip(options, [*options[1:], ""], strict=False):
+        name, equals, value = option.partition("=")
+        profile = value if equals else following
+        if name != PROFILE_OPTION or profile == "none":
+            continue
+        if not any(Path(place, profile).exists() for place in ("", "profiles", profiles)):
+            known = joined(sorted(path.name for path in profiles.iterdir()), "or")
+            raise UserError(
+                f"{PROFILE_OPTION}: found '{profile}', and no such folder; expected {known}, or "
+                "the path of a folder."
+            )
 
 
 def _split_configs(options: list[str]) -> tuple[list[str], list[str]]:
@@ -149,7 +179,9 @@ def _not_there(path: str, snakefile: Path) -> str:
     if path in targets(snakefile):
         return _misplaced(path)
     folder = Path(path).parent
-    near = {file.stem: file for ending in ENDINGS for file in folder.glob(f"*{ending}")}
+    near = {
+        file.stem: file for file in folder.glob("*") if file.suffix in ENDINGS and file.is_file()
+    }
     close = difflib.get_close_matches(Path(path).stem, near, 1)
     guess = f"; did you mean {near[close[0]]}?" if close else "; make new DATA=folder writes one."
     return f"{path}: no such configuration file{guess}"

@@ -201,6 +201,7 @@ def _name_faults(runs: dict, segment: dict, compare: dict) -> Iterator[Fault]:
             "segment.run: set together with segment.model; the model is one or the other; set one "
             "of the two to null",
         )
+    yield from _case_faults(runs)
     named = {
         "segment.run": filter(None, [segment["run"]]),
         "compare.leave_out": compare["leave_out"],
@@ -216,6 +217,19 @@ def _name_faults(runs: dict, segment: dict, compare: dict) -> Iterator[Fault]:
             "compare.leave_out: found every run; expected at least one that stays in the report; "
             "remove one",
         )
+
+
+def _case_faults(runs: dict) -> Iterator[Fault]:
+    """Of runs that would share their folders on disks of Windows and macOS."""
+    spelled: dict[str, str] = {}
+    for name in runs:
+        other = spelled.setdefault(name.lower(), name)
+        if other != name:
+            yield Fault(
+                (f"runs.{name}", f"runs.{other}"),
+                f"runs: found '{other}' and '{name}', which are one folder on some disks; expected "
+                "names that differ in more than small and capital letters; rename one",
+            )
 
 
 def _label_faults(dataset: dict) -> Iterator[Fault]:

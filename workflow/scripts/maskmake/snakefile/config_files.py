@@ -1,4 +1,4 @@
-"""Faults of configuration files that Snakemake does not name, or not with the file."""
+"""Faults of configuration files and options that Snakemake does not name, or not with the file."""
 
 import json
 import re
@@ -14,6 +14,18 @@ from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined
 # YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
 LONGEST_NAME = 100
+# Options of Snakemake that take many words, by all their names. Each replaces one before it.
+LAST_COUNTS = (
+    ("--configfile", "--configfiles"),
+    ("--config", "-C"),
+    ("--resources", "--res"),
+    ("--default-resources", "--default-res"),
+    ("--set-threads",),
+    ("--set-resources",),
+    ("--forcerun", "-R"),
+    ("--until", "-U"),
+    ("--omit-from", "-O"),
+)
 INTEGER_TAG = "tag:yaml.org,2002:int"
 
 
@@ -21,11 +33,15 @@ def check_readable(file: Path) -> None:
     """Refuse a file that Snakemake cannot read as a configuration.
 
     Raises:
-        UserError: the file is no UTF-8, neither YAML nor JSON, has no sections, or has endless or
-            too many levels.
+        UserError: the file may not be read, is no UTF-8, neither YAML nor JSON, has no sections, or
+            has endless or too many levels.
     """
     try:
         has_sections = _has_sections(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(
+            f"{file}: {error.strerror}; expected a file that can be read; fix its permissions."
+        ) from None
     except UnicodeDecodeError:
         raise UserError(
             f"{file}: found another encoding; expected UTF-8; save the file as UTF-8."
@@ -78,25 +94,30 @@ def _check_levels(node: yaml.Node | None, above: set[int], known: set[int]) -> N
 
 
 def check_files(files: Iterable[str | Path], command: list[str]) -> None:
-    """Refuse configuration files of which a part would be lost without a word.
+    """Refuse configuration files and options of which a part would be lost without a word.
 
     Args:
         files: those that Snakemake has read, YAML or JSON.
         command: with which Snakemake was started.
 
     Raises:
-        UserError: files were named by two options, a key stands twice, or a number would be read
-            as another one; a sentence for each.
+        UserError: an option stands twice, a key stands twice, or a number would be read as
+            another one; a sentence for each.
     """
-    options = [part for part in command if re.match(r"--configfiles?(=|$)", part)]
-    if len(options) > 1:
-        raise UserError(
-            "--configfile: found it twice in the command, and Snakemake reads only what the last "
-            "one names; name one file, or all of them after one --configfile."
-        )
-    faults = [fault for file in files for fault in _faults(Path(file))]
+    faults = [
+        f"{names[0]}: found it twice in the command, and Snakemake takes only what follows the "
+        f"last one; put all of it after one {names[0]}."
+        for names in LAST_COUNTS
+        if sum(_is_option(word, names) for word in command) > 1
+    ]
+    faults += [fault for file in files for fault in _faults(Path(file))]
     if faults:
         raise UserError("\n".join(faults))
+
+
+def _is_option(word: str, names: tuple[str, ...]) -> bool:
+    """Whether a word of a command is an option, perhaps with its value, as in ``-Rplan``."""
+    return word.partition("=")[0] in names or (word[:2] in names and word[:2] != "--")
 
 
 def _faults(file: Path) -> Iterator[str]:

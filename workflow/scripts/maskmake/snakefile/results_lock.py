@@ -14,6 +14,7 @@ import tempfile
 import time
 from base64 import urlsafe_b64decode
 from pathlib import Path
+from urllib.parse import quote
 
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault
 from maskmake.runtime.locks import (
@@ -45,7 +46,9 @@ class ResultsLock:
 
     def __init__(self, results: str, shared: str):
         self._results, self._shared = results, shared
-        self._path = FOLDER / f"maskmake-{Path(results).name}.lock"
+        # Two modules with a prefix each may have data sets of one name.
+        name = quote(results.removeprefix("results/"), safe="")
+        self._path = FOLDER / f"maskmake-{name}.lock"
         self._lock: int  # a file descriptor, where locks are possible
         self._held = self._possible = False
 
