@@ -398,6 +398,11 @@ FAULTS = {
         "dataset.ignore: found 3, which dataset.foreground has too; expected other values; remove "
         "them from one of the two",
     ),
+    "ignored foreground of another spelling": (
+        "dataset: {images: a, labels: b, foreground: '#FF0000', ignore: '#ff0000'}",
+        "dataset.ignore: found #ff0000, which dataset.foreground has too; expected other values; "
+        "remove them from one of the two",
+    ),
     "foreground": (
         "dataset: {images: a, labels: b, foreground: red}",
         "dataset.foreground: found 'red'; expected auto, nonzero, objects, a whole number, a "

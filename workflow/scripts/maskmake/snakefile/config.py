@@ -234,10 +234,10 @@ def _case_faults(runs: dict) -> Iterator[Fault]:
 
 def _label_faults(dataset: dict) -> Iterator[Fault]:
     foreground, ignore = (
-        set(value if isinstance(value, list) else [value])
+        {str(each).lower() for each in (value if isinstance(value, list) else [value])}
         for value in (dataset["foreground"], dataset["ignore"])
     )
-    if both := sorted(map(str, foreground & ignore)):
+    if both := sorted(foreground & ignore):
         yield Fault(
             ("dataset.foreground", "dataset.ignore"),
             f"dataset.ignore: found {' and '.join(both)}, which dataset.foreground has too; "
