@@ -72,6 +72,12 @@ def test_no_gpu_is_listed_without_a_driver(monkeypatch):
     assert visible_gpus() == []
 
 
+def test_a_gpu_that_does_not_say_what_it_can_is_listed(machine, tmp_path):
+    command = tmp_path / "nvidia-smi"
+    command.write_text(command.read_text().replace("8.0", "[GPU requires reset]"))
+    assert [gpu.capability for gpu in visible_gpus()] == [9.0, 0, 7.5]
+
+
 def test_a_driver_that_fails_is_quoted(machine, tmp_path, caplog, monkeypatch):
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho Driver/library mismatch; exit 18\n")
     monkeypatch.setattr(gpus.logger, "propagate", True)

@@ -27,7 +27,7 @@ class Gpu(NamedTuple):
 
     Attributes:
         uuid: as nvidia-smi has it; of a part of a GPU, as CUDA_VISIBLE_DEVICES has it.
-        capability: for computing, such as 9.0.
+        capability: for computing, such as 9.0; 0 where nvidia-smi does not say.
         driver: its version.
         name: of the product.
         memory: in bytes; None where the GPU has none of its own, or is a part of one.
@@ -44,7 +44,7 @@ def visible_gpus() -> list[Gpu]:
     """The GPUs that ``nvidia-smi`` lists and CUDA_VISIBLE_DEVICES, where it is set, allows."""
     lines = _query("uuid,compute_cap,driver_version,memory.total,name")
     gpus = [
-        Gpu(uuid, float(capability), driver, name, _bytes(memory))
+        Gpu(uuid, _number(capability), driver, name, _bytes(memory))
         for uuid, capability, driver, memory, name in (line.split(", ", 4) for line in lines)
     ]
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -59,6 +59,11 @@ def gpu_memory() -> int | None:
 def multiply_bfloat16() -> bool:
     """Whether there are visible GPUs, and all of them multiply in bfloat16."""
     return min((gpu.capability for gpu in visible_gpus()), default=0.0) >= BFLOAT16_CAPABILITY
+
+
+def _number(text: str) -> float:
+    """Of what ``nvidia-smi`` says, 0 for ``[N/A]`` or ``[GPU requires reset]``."""
+    return 0.0 if text.startswith("[") else float(text)
 
 
 def _bytes(mebibytes: str) -> int | None:
