@@ -440,6 +440,15 @@ def test_of_levels_that_separate_equally_well_the_middle_one_is_taken():
     assert learned["upper"] == separating[len(separating) // 2]
 
 
+def test_images_without_objects_do_not_change_the_level_that_separates():
+    single = np.zeros((64, 96), np.uint8)
+    single[20:44, 30:60] = 1
+    cases = [touching(gap=0.9), (certain(single), single)]
+    empty = (np.zeros((64, 96), np.float16), np.zeros((64, 96), np.uint8))
+    levels = {learn([*cases, *[empty] * count])["upper"] for count in (0, 2, 4)}
+    assert len(levels) == 1 and None not in levels
+
+
 def test_where_nothing_touches_one_level_stays():
     label = np.zeros((96, 96), np.uint8)
     for row in range(8, 96, 24):

@@ -84,7 +84,8 @@ def _middle_of_plateau(candidates: list[Candidate], objective: Objective) -> Can
     close = _of_good_score(candidates, objective)
     best = int(np.argmax([candidate.v_rand for candidate in close]))
     v_rands = np.stack([candidate.v_rands for candidate in close], axis=2)
-    errors = error_of_differences(v_rands, mean_of_sums, best)
+    # Groups without a true object say nothing of how V-Rand scatters.
+    errors = error_of_differences(v_rands[v_rands[:, 1, 0] > 0], mean_of_sums, best)
     mean_losses = close[best].v_rand - np.array([candidate.v_rand for candidate in close])
     plateaus, _ = ndimage.label(mean_losses <= np.maximum(errors, TINY))
     places = np.flatnonzero(plateaus == plateaus[best])
