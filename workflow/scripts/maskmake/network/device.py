@@ -40,7 +40,8 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # Operations that run side by side add up gradients in the order in which they happen to end;
-    # one after the other, each on all processors, the same training gives the same bits.
+    # one after the other, each on all processors, they do not. This alone does not give the same
+    # bits again: TensorFlow's graph optimizer differs from start to start (docs/measured.md).
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # oneDNN's convolutions, which TensorFlow leaves off on processors with AVX2 alone: a training
     # step then takes half as long (1.1 instead of 2.1 seconds, ResNet-18 U-Net, 8 patches of
