@@ -18,12 +18,12 @@ def test_the_items_pass_and_a_terminal_shows_them(monkeypatch):
     assert "images read: 0 of 3" in stream.getvalue()
 
 
-def test_a_file_gets_a_line_where_there_was_none_for_long_and_no_bar(monkeypatch, capsys):
+def test_a_file_gets_a_line_where_there_was_none_for_long_and_no_bar(monkeypatch, capsys, caplog):
     for name in ("SECOND", "SOON"):
         monkeypatch.setattr(pulse, name, getattr(pulse, name) / 20)
     stream = io.StringIO()
     monkeypatch.setattr(pulse.LOGGER, "handlers", [logging.StreamHandler(stream)])
-    monkeypatch.setattr(pulse.LOGGER, "level", logging.INFO)
+    caplog.set_level(logging.INFO, pulse.LOGGER.name)
     with pulse.alive("mask_run"):
         for item in progress.tracked("abc", "masks", 3):
             time.sleep(0.75 if item == "b" else 0)

@@ -74,11 +74,11 @@ def _read(terminal):
         return b""
 
 
-def test_a_step_speaks_for_itself(quick, monkeypatch):
+def test_a_step_speaks_for_itself(quick, monkeypatch, caplog):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     monkeypatch.setattr(LOGGER, "handlers", [handler])
-    monkeypatch.setattr(LOGGER, "level", logging.INFO)
+    caplog.set_level(logging.INFO, LOGGER.name)
     ended = SimpleNamespace(clear=lambda: None, refresh=lambda: None)
     with alive("mask_run"), step(ended, lambda: "3 of 6 images"):
         pulse.time.sleep(0.75)
