@@ -69,6 +69,25 @@ def test_the_same_settings_give_the_same_network(dataset, tmp_path, monkeypatch)
     assert_same_training(first, second)
 
 
+def test_the_same_step_gives_the_same_weights(dataset, monkeypatch):
+    """Of a U-Net and a batch so large that TensorFlow would save memory by sums in any order."""
+    monkeypatch.setattr(engine, "build_network", build_network)
+    settings = replace(SETTINGS, patch=128, batch=8, deep_supervision=True)
+    random = np.random.default_rng(0)
+    images, labels = (
+        random.integers(0, 256, (8, 128, 128, 1)),
+        random.integers(0, 2, (8, 128, 128, 1)),
+    )
+    batch = np.concatenate([images, labels], axis=-1).astype("float32")
+    weights = []
+    for _ in range(2):
+        built = engine.build_engine(settings, dataset.plan, "float32", partial=False)
+        built.train_on_batch(batch, np.zeros(len(batch)))
+        weights.append([keras.ops.convert_to_numpy(each) for each in built.variables])
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_finished_training_leaves_its_outputs_alone(trained):
     names = sorted(path.name for path in trained.folder.iterdir())
     assert names == ["augmented.npy", "history.csv", "model.keras", "training.json"]

@@ -40,8 +40,7 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # Operations that run side by side add up gradients in the order in which they happen to end;
-    # one after the other, each on all processors, they do not. This alone does not give the same
-    # bits again: TensorFlow's graph optimizer differs from start to start (docs/measured.md).
+    # one after the other, each on all processors, they do not.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # oneDNN's convolutions, which TensorFlow leaves off on processors with AVX2 alone: a training
     # step then takes half as long (1.1 instead of 2.1 seconds, ResNet-18 U-Net, 8 patches of
@@ -70,6 +69,8 @@ def select_device(backend: str, gpu: int, log_file: str) -> None:
         found = _count_gpus()
         if found < gpu:
             raise _missing_gpus(gpu, found, backend)
+        if backend == "tensorflow" and gpu == 0:
+            _add_up_in_one_order()
     if gpu > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
 
@@ -97,6 +98,19 @@ def _keep_freed_memory() -> None:
     if hasattr(library, "mallopt"):  # glibc, which is Linux
         library.mallopt(M_MMAP_MAX, 0)
         library.mallopt(M_TOP_PAD, KEPT_BYTES)
+
+
+def _add_up_in_one_order() -> None:
+    """Keep TensorFlow's graph optimizer from sums whose order differs from start to start.
+
+    Where memory is highest, it replaces a sum of three tensors or more by one variable to which
+    each of them is added, in an order that nothing fixes. TensorFlow has no switch of its own for
+    that, but leaves it out where XLA may compile parts of any graph. On a processor XLA then still
+    compiles none, unless ``TF_XLA_FLAGS`` has ``--tf_xla_cpu_global_jit``.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_jit("autoclustering")
 
 
 def _count_gpus() -> int:
