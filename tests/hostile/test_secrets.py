@@ -101,6 +101,8 @@ def test_no_setting_has_them_once_the_snakefile_is_read(work, tmp_path):
         ("https://u:p@[host]/x.zip?sig=1", "https://[host]/x.zip"),
         ("HTTPS://u:p@[::1]:80/x.zip#part", "https://[::1]:80/x.zip"),
         ("http://u:p@\u2100/", "http://\u2100/"),
+        ("https://me:pa/ss@host/x.zip", "https://me:***"),
+        ("https://me:pa#ss@host/x.zip", "https://me:***"),
     ],
 )
 def test_an_address_is_public_without_its_keys(address, public):
@@ -147,8 +149,9 @@ def test_settings_are_public_and_jobs_know_the_whole_addresses(monkeypatch):
         ("http://h/get?a=1", "http://h/get?a=2", "http://h/get: two addresses differ only in"),
         ("ftp://u:p@h/images.zip", "ftp://h/labels.zip", "ftp://h/images.zip: has a user, a pass"),
         ("s3://key:word@b/images", "s3://b/labels", "s3://b/images: has a user, a password or"),
-        ("http://u:p@[host]/a.zip", "http://h/b", "http://[host]/a.zip: found no host that can be"),
-        ("http://u:p@[::1/a.zip", "http://h/b", "http://[::1/a.zip: found no host that can be"),
+        ("http://u:p@[host]/a.zip", "http://h/b", "http://[host]/a.zip: found no host and port"),
+        ("http://u:p@[::1/a.zip", "http://h/b", "http://[::1/a.zip: found no host and port that"),
+        ("http://u:pass/word@h/a.zip", "http://h/b", "http://u:***: found no host and port that"),
     ],
 )
 def test_addresses_that_would_show_keys_are_refused(images, labels, sentence):

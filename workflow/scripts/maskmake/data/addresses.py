@@ -35,11 +35,19 @@ SIGNATURE = re.compile(
 
 
 def public_address(address: str) -> str:
-    """An address without user, password, query and fragment."""
+    """An address without user, password, query and fragment.
+
+    Where a port is no number, a password may begin there that goes on in the path or the query, so
+    nothing is left of the address but what comes before.
+    """
     found = PARTS.match(address)
     assert found is not None  # for mypy: each part may be empty
     scheme, location, path = found.groups(default="")
-    return urlunsplit((scheme.lower(), location.rpartition("@")[2], path, "", ""))
+    location = location.rpartition("@")[2]
+    host, colon, port = location.partition(":")
+    if not host.startswith("[") and port.strip("0123456789"):
+        location, path = f"{host}{colon}***", ""
+    return urlunsplit((scheme.lower(), location, path, "", ""))
 
 
 def hide_secrets(text: str) -> str:
@@ -101,11 +109,12 @@ def _public(value, whole: dict[str, str]):
         return value
     public = public_address(value)
     try:
-        scheme = urlsplit(value).scheme
+        scheme, _ = urlsplit(value).scheme, urlsplit(value).port
     except ValueError:  # whose text may have the password
         raise UserError(
-            f"{public}: found no host that can be one; expected an address such as "
-            "https://host/images.zip, with brackets around an IPv6 number alone; fix the address."
+            f"{public}: found no host and port that can be; expected an address such as "
+            "https://host:8080/images.zip, with brackets around an IPv6 number alone, and with "
+            "%2F %3F %23 for / ? # in a password; fix the address."
         ) from None
     if whole.setdefault(public, value) != value:
         raise UserError(
