@@ -79,6 +79,14 @@ def test_what_holds_no_image_is_named(given, tmp_path):
         copy_images([str(given / "notes.txt")], tmp_path / "out/image")
 
 
+def test_a_link_to_nothing_is_named(given, tmp_path):
+    (given / ".#a.png").symlink_to("user@host.1234")  # a lock of Emacs
+    copy_images([str(given)], tmp_path / "out/image")
+    (given / "deep/e.png").symlink_to("gone.png")
+    with pytest.raises(UserError, match=r"deep/e\.png: a link to gone\.png, which is not there"):
+        copy_images([str(given)], tmp_path / "again/image")
+
+
 @pytest.mark.parametrize("suffix", ["zip", "tar.gz", "tar"])
 def test_half_an_archive_is_named(suffix, given, tmp_path):
     (tmp_path / f"x.{suffix}").write_bytes(b"PK\x03\x04 and no more")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, dead_link
 from maskmake.runtime.memory import available_memory
 
 # The formats that are read, by the bytes with which they start. No other reader of any library is
@@ -86,10 +86,7 @@ def image_format(path: Path) -> str:
             start = file.read(12)
     except FileNotFoundError:
         if path.is_symlink():
-            raise UserError(
-                f"{path}: a link to {path.readlink()}, which is not there; expected a file; fetch "
-                "what the link names, or remove it."
-            ) from None
+            raise dead_link(path) from None
         raise UserError(f"{path}: no such file.") from None
     except OSError as error:
         raise UserError(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maskmake.data.archives import CHUNK_BYTES, Member, is_archive, read_images
-from maskmake.data.folders import IMAGE_SUFFIXES, role_of
-from maskmake.runtime.errors import UserError
+from maskmake.data.folders import IMAGE_SUFFIXES, leads_nowhere, role_of
+from maskmake.runtime.errors import UserError, dead_link
 from maskmake.runtime.files import atomic, sha256
 from maskmake.runtime.log import logger
 
@@ -87,7 +87,11 @@ def _images(path: Path) -> Iterator[Member]:
         yield from read_images(path)
         return
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".":
+        if file.name.startswith("."):
+            continue
+        if leads_nowhere(file):
+            raise dead_link(file)
+        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES:
             with file.open("rb") as stream:
                 role = file.parent.name if role_of(file.parent.name) else ""
                 yield Member(file.name, role, stream)

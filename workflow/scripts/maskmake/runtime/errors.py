@@ -2,6 +2,7 @@
 
 import errno
 import re
+from pathlib import Path
 
 STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
@@ -17,6 +18,14 @@ class UserError(Exception):
     Its text is one sentence for each fault: which file or key, what was found, what was
     expected, what to do.
     """
+
+
+def dead_link(path: Path) -> UserError:
+    """What is to be said of a link to something that is not there."""
+    return UserError(
+        f"{path}: a link to {path.readlink()}, which is not there; expected a file; fetch what the "
+        "link names, or remove it."
+    )
 
 
 def describe_storage_fault(error: OSError) -> str:
