@@ -1,5 +1,6 @@
 """The scores of a run: what stands in metrics.json and in the tables beside it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -91,6 +92,14 @@ def test_the_tables_have_their_columns(evaluation):
     assert evaluation.per_image["group"].tolist() == ["patient 1", "patient 2"]
     assert list(evaluation.resamples) == list(POOLED_SCORES)
     assert set(evaluation.reliability["probabilities"]) == {"raw", "calibrated"}
+
+
+def test_a_score_without_an_interval_is_described_without_one(evaluation):
+    """One image, or one group, does not tell how images scatter."""
+    one = dict.fromkeys(evaluation.metrics.intervals, np.nan)
+    alone = evaluation._replace(metrics=replace(evaluation.metrics, intervals=one))
+    assert "mean Dice" in describe(alone) and " (" in describe(evaluation)
+    assert "nan" not in describe(alone) and " (" not in describe(alone)
 
 
 @pytest.mark.parametrize("value, found", [(0, "background"), (1, "foreground")])

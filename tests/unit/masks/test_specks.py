@@ -83,6 +83,18 @@ def test_sure_small_specks_are_a_size_problem():
     assert first["mean_probability"] == pytest.approx(0.97, abs=1e-3)
 
 
+def test_what_the_threshold_removes_is_not_counted_for_the_clean_up():
+    """A faint hole is in the mask at 0.5 and gone at 0.4, where no clean-up is needed."""
+    label, probability = disc(), case(0.95, (48, 60, 2, 0.45))[0]
+    learned = {
+        **{"method": "one_level", "threshold": 0.4, "min_object": 0, "min_hole": 0},
+        **{"score_uncleaned": 1.0, "curve": {"threshold": [0.4], "objective": [1.0]}},
+    }
+    pieces = find_specks(lambda: iter([Case("i", label, probability)]), learned)
+    assert pieces["false"].sum() == 1 and not pieces["cleaned"].any()
+    assert diagnose(pieces, learned)["by_cause"]["threshold"]["cleaned"] == 0
+
+
 def test_large_sure_mistakes_are_a_model_or_label_problem():
     _, diagnosis, learned = diagnosed(case(0.95, (4, 4, 20, 0.97)), case(0.95), case(0.95))
     assert diagnosis["verdict"] == "model_or_label"

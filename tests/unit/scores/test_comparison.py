@@ -201,6 +201,20 @@ def test_the_tables_of_a_run_are_read_with_its_networks(good, tmp_path):
             read_scored_run(*paths)
 
 
+@pytest.mark.parametrize("name", ["m.json", "i.csv", "r.csv"])
+def test_a_file_without_a_score_is_refused(name, good, tmp_path):
+    """Without its column of resamples Dice was compared as the mean over images, in silence."""
+    paths = [str(tmp_path / each) for each in ("m.json", "i.csv", "r.csv", "n.csv")]
+    lacking = {name: ["mean_dice"]}
+    metrics = pd.Series(good.metrics).drop(lacking.get("m.json", []))
+    write_json(paths[0], metrics.to_dict())
+    write_csv(paths[1], good.per_image.drop(columns=lacking.get("i.csv", [])))
+    write_csv(paths[2], good.resamples.drop(columns=lacking.get("r.csv", [])))
+    write_csv(paths[3], pd.DataFrame({"repetition": [0]}))
+    with pytest.raises(UserError, match=rf"{name}: no (key|column) mean_dice, so it is damaged"):
+        read_scored_run(*paths)
+
+
 def test_one_seed_each_calls_recipes_different_that_are_not():
     """What the sentence warns of: measured, two seeds of one recipe in one case of six."""
     assert verdicts_of(8, images=30, seeds=1).str.endswith("is better").mean() > 0.08

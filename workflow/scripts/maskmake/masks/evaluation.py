@@ -94,8 +94,9 @@ def describe(evaluation: Evaluation) -> str:
     metrics = evaluation.metrics.contents()
     score = headline_score(metrics)
     line = f"{score.replace('_dice', ' Dice')} {metrics[score]:.3f}"
-    if metrics.get(f"{score}_low") is not None:
-        line += f" ({metrics[f'{score}_low']:.3f} to {metrics[f'{score}_high']:.3f})"
+    low, high = (metrics[f"{score}_{end}"] for end in ("low", "high"))
+    if pd.notna(low):  # one group alone has no interval
+        line += f" ({low:.3f} to {high:.3f})"
     if "network_low" in metrics:
         line += f", one network by itself {metrics['network_low']:.3f} to "
         line += f"{metrics['network_high']:.3f},"

@@ -57,7 +57,9 @@ def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
         found = [_pieces(probability, label, decision, threshold, low, high)]
         if threshold != 0.5:
             at_half = _pieces(probability, label, decision, 0.5, threshold, threshold)
-            found.append(at_half[at_half["false"] & at_half["free"]])
+            # The clean-up never sees what the learned threshold has removed already.
+            gone = at_half[at_half["false"] & at_half["free"]]
+            found.append(gone.assign(cleaned=False))
         tables += [table.assign(id=image_id) for table in found]
     pieces = pd.concat(tables, ignore_index=True)
     if objects == "background":

@@ -19,7 +19,12 @@ from maskmake.scores.bootstrap import (
     resampled_means,
     resampling_weights,
 )
-from maskmake.scores.scorecard import HIGHER_IS_BETTER, SCORES, headline_score
+from maskmake.scores.scorecard import (
+    HIGHER_IS_BETTER,
+    POOLED_SCORES,
+    SCORES,
+    headline_score,
+)
 from maskmake.scores.seeds import interval_with_seeds
 
 PAIR_COLUMNS = [
@@ -67,7 +72,12 @@ def read_scored_run(metrics: str, per_image: str, resamples: str, networks: str)
     run = ScoredRun(
         read_json(metrics), read_csv(per_image), read_csv(resamples), read_csv(networks)
     )
-    check_columns(per_image, run.per_image, ["id", "group"], "evaluate")
+    missing = [name for name in ("images", *POOLED_SCORES) if name not in run.metrics]
+    if missing:
+        found = f"no key {missing[0]}, so it is damaged or of an earlier version"
+        raise damaged(metrics, found, "evaluate")
+    check_columns(per_image, run.per_image, ["id", "group", *SCORES], "evaluate")
+    check_columns(resamples, run.resamples, POOLED_SCORES, "evaluate")
     check_columns(networks, run.networks, ["repetition"], "evaluate")
     if run.networks["repetition"].any():
         check_columns(networks, run.networks, SCORES, "evaluate")
