@@ -10,6 +10,7 @@ pytest.importorskip("tf2onnx", reason="locked, but not installed; run make setup
 
 import onnxruntime
 from network_table import networks
+from saved_runs import build_small_network
 
 from maskmake.export.agreement import CLOSE, largest_allowed
 from maskmake.export.onnx_file import mean_network, write_onnx
@@ -84,6 +85,17 @@ def test_the_mean_of_an_ensemble(tmp_path):
     expected = np.mean([network.predict_on_batch(tiles) for network in folds], axis=0)
     np.testing.assert_allclose(mean.predict_on_batch(tiles), expected, atol=1e-5)
     assert_close(folds, tmp_path / "model.onnx")
+
+
+def test_one_network_of_an_ensemble_that_is_far_too_sure_is_cut(tmp_path):
+    """As stored probabilities are, whose logits are 8.3 at most."""
+    sure = build_small_network("", "", False, 1, SIDE, [1 / 64], [18.0], "float32")
+    other = build_small_network("", "", False, 1, SIDE, [1 / 64], [-6.0], "float32")
+    assert_close([sure, other], tmp_path / "model.onnx")
+    tiles = tiles_of(1, 64, 64)
+    expected = (np.log(2**12 - 1) + tiles / 64 - 6) / 2
+    found = mean_network([sure, other]).predict_on_batch(tiles)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import segmenting
 import tifffile
-from scipy.special import expit
+from scipy.special import expit, logit
 from segmenting import DECISION, SETTINGS, noise, save, segment, segmented
 
 from maskmake.data import file_decoders, images
@@ -103,6 +103,18 @@ def test_the_folds_decide_together(make_run, tmp_path):
     segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
     mask = read_pixels(tmp_path / "out" / "a.png")
     np.testing.assert_array_equal(mask, (image > 101) * 255)
+
+
+def test_a_network_that_is_far_too_sure_does_not_outvote_the_others(make_run, tmp_path):
+    """Test images have the mean of stored probabilities, which hold no logit beyond 8.3."""
+    run = make_run(middle=(100.0, 100.0), biases=(20.0, -10.0))
+    image = noise(40, 40)
+    segment(run, [save(tmp_path / "a.png", image)], tmp_path / "out")
+    stored = [expit((image - 100.0) / 4 + bias).astype(np.float16) for bias in (20, -10)]
+    scored = expit(np.mean([logit(p.astype(float).clip(2**-12, 1 - 2**-12)) for p in stored], 0))
+    mask = read_pixels(tmp_path / "out" / "a.png")
+    np.testing.assert_array_equal(mask, (scored > 0.5) * 255)
+    assert mask[image < 106].max() == 0, "the mean of logits as they are is above 0 from 80 on"
 
 
 def test_a_stack_has_a_mask_for_each_page(grey_run, tmp_path):

@@ -6,8 +6,10 @@ from pathlib import Path
 import keras
 import onnx
 import tensorflow as tf
+from keras import ops
 from tf2onnx import convert, optimizer
 
+from maskmake.network.logit_range import LARGEST_LOGIT
 from maskmake.network.networks import rebuilt
 from maskmake.report.terms import counted
 from maskmake.runtime.errors import UserError, first_line
@@ -32,7 +34,7 @@ MOST_BYTES = 2**31 - 2**24
 
 
 def mean_network(networks: list[keras.Model]) -> keras.Model:
-    """One network whose logits are the mean of those of all folds.
+    """One network whose logits are the mean of those of all folds, each cut as ``segment`` does.
 
     Args:
         networks: of float32 precision, from raw pixels (B, H, W, C) to logits (B, H, W, 1).
@@ -44,7 +46,8 @@ def mean_network(networks: list[keras.Model]) -> keras.Model:
         keras.Model(network.inputs, network.outputs[0], name=f"network{number}")
         for number, network in enumerate(networks)
     )
-    logits = keras.layers.Average(name=OUTPUT)([network(images) for network in named])
+    cut = [ops.clip(network(images), -LARGEST_LOGIT, LARGEST_LOGIT) for network in named]
+    logits = keras.layers.Average(name=OUTPUT)(cut)
     return keras.Model(images, logits, name="mean_of_folds")
 
 

@@ -9,10 +9,10 @@ from scipy.special import expit, logit
 from maskmake.data.pixel_store import PixelStore, open_probabilities
 from maskmake.data.splits import fold_ids, fold_of_network
 from maskmake.data.tables import check_columns, check_ids
+from maskmake.network.logit_range import SURE
 from maskmake.runtime.files import read_csv
 from maskmake.runtime.progress import tracked
 from maskmake.scores.cases import Case
-from maskmake.scores.probabilities import SURE
 
 
 class RunProbabilities:
@@ -72,7 +72,8 @@ class RunProbabilities:
     def test(self, image_id: str) -> np.ndarray:
         """(H, W) float16: the sigmoid of the mean logit of all networks.
 
-        Of several it is at least ``SURE``, because their logits are cut there.
+        Of several it is at least ``SURE``, because their logits are cut there, as those of new
+        images are.
         """
         return _mean([store[image_id] for store in self._networks])
 

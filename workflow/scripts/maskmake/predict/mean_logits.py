@@ -2,6 +2,9 @@
 
 A batch goes to the device once, and its logits come back once. With a call for
 each symmetry a GPU waits most of the time for the tiles that the host turns and sends again.
+
+The mean of each of several networks is cut at ``LARGEST_LOGIT``, so that new images have the masks
+that ``fold_probabilities`` gives test images.
 """
 
 import keras
@@ -9,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from maskmake.network.device import uses_xla
+from maskmake.network.logit_range import LARGEST_LOGIT
 
 SYMMETRIES = 8  # four quarter turns, each with and without a flip
 
@@ -36,16 +40,21 @@ class MeanLogits(keras.Model):
 
     def call(self, inputs):
         tiles, symmetries = inputs
+        means = [_mean_logits(network, tiles, symmetries) for network in self.networks]
+        if len(means) > 1:
+            means = [ops.clip(mean, -LARGEST_LOGIT, LARGEST_LOGIT) for mean in means]
+        return sum(means) / len(means)
 
-        # A loop, because eight copies of a network would take eight times as long to compile.
-        def add(number, total):
-            seen = _apply(tiles, number)
-            for network in self.networks:
-                total = total + _undo(network(seen, training=False), number)
-            return total
 
-        total = ops.fori_loop(0, symmetries, add, ops.zeros_like(tiles[..., :1]))
-        return total / (ops.cast(symmetries, "float32") * len(self.networks))
+def _mean_logits(network, tiles, symmetries):
+    """Of one network, over the first ones of the symmetries."""
+
+    # A loop, because eight copies of a network would take eight times as long to compile.
+    def add(number, total):
+        return total + _undo(network(_apply(tiles, number), training=False), number)
+
+    total = ops.fori_loop(0, symmetries, add, ops.zeros_like(tiles[..., :1]))
+    return total / ops.cast(symmetries, "float32")
 
 
 def _apply(tiles, number):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
+from maskmake.network.logit_range import SURE
 from maskmake.scores.pixels import ratio
 
 PROBABILITY_SCORES = ("average_precision", "ece", "brier", "ece_calibrated", "brier_calibrated")
@@ -16,8 +17,6 @@ PROBABILITY_SCORES = ("average_precision", "ece", "brier", "ece_calibrated", "br
 # The float16 numbers from 0 to 1 in ascending order: their bit patterns ascend with their value.
 FLOAT16_LEVELS = np.arange(np.float16(1).view(np.uint16) + 1, dtype=np.uint16).view(np.float16)
 
-# float16 rounds a sure prediction to 0 or 1; half its spacing below 1 keeps the logit finite.
-SURE = 2.0**-12
 # The logit of each of FLOAT16_LEVELS; 0 and 1 are moved inwards by half the spacing there.
 SMALLEST = float(FLOAT16_LEVELS[1]) / 2
 LOGITS = logit(np.clip(FLOAT16_LEVELS.astype(np.float64), SMALLEST, 1 - SURE))
