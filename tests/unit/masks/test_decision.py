@@ -440,6 +440,19 @@ def test_of_levels_that_separate_equally_well_the_middle_one_is_taken():
     assert learned["upper"] == separating[len(separating) // 2]
 
 
+def test_a_network_that_is_far_too_sure_still_has_seeds():
+    """The threshold is above 0.998 here; an upper level that is rounded to 1 separates nothing."""
+    label = np.zeros((64, 96), np.uint8)
+    label[24:44, 8:28] = label[24:44, 40:60] = 1
+    probability = label.astype(np.float16)
+    probability[2:10] = 0.998
+    learned = learn([(probability, label)] * 3, method="two_level")
+    assert learned["threshold"] > 0.998 and learned["upper"] < 1
+    probability[32:36, 28:40] = 0.9995  # joins the objects of another image
+    assert components(probability > learned["threshold"]) == 1
+    assert components(apply_decision(probability, stored_decision(learned))) == 2
+
+
 def test_images_without_objects_do_not_change_the_level_that_separates():
     single = np.zeros((64, 96), np.uint8)
     single[20:44, 30:60] = 1

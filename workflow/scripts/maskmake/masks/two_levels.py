@@ -21,12 +21,15 @@ from maskmake.masks.objectives import (
 )
 from maskmake.scores.cases import Case, Cases
 from maskmake.scores.objects import SegmentOverlaps
+from maskmake.scores.probabilities import FLOAT16_LEVELS
 
 # Two levels are tried around the one threshold: the upper at shares of the way from it to 1, with
 # the first smallest seed; then the other smallest seeds; then a lower threshold.
 UPPER_SHARES = 1 - 2.0 ** -np.arange(0.5, 6, 0.5)
 SEED_SIZES = (32, 8, 128, 512)
 LOWER_SHARE = 0.8
+# No probability is above 1, so at an upper level of 1 there would be no seed.
+HIGHEST_UPPER = FLOAT16_LEVELS[-2]
 
 
 class Candidate(NamedTuple):
@@ -98,6 +101,7 @@ def learn_two_levels(
     """The best two levels, and all that were tried, one search after the other."""
     threshold = one_level.threshold
     uppers = (threshold + (1 - threshold) * UPPER_SHARES).astype(np.float16)
+    uppers = np.unique(uppers.clip(max=HIGHEST_UPPER))  # several are one near 1
     start = replace(one_level, min_seed=SEED_SIZES[0])
     tried = score_candidates(cases(), [replace(start, upper=float(u)) for u in uppers], objective)
     best = _middle_of_plateau(tried, objective)
