@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int | str | None:
     sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
     from maskmake.runtime.errors import UserError, printable
     from maskmake.snakefile.command_line import help_text, snakemake_arguments
+    from maskmake.snakefile.results_lock import temporary_folder
 
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text(ROOT / "Snakefile"))
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int | str | None:
     why = arguments[0] == "why"
     try:
         passed_on = snakemake_arguments(arguments[why:], ROOT / "Snakefile")
+        temporary_folder()
     except UserError as error:
         return printable(str(error))
     if "--configfile" in passed_on:

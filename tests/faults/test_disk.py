@@ -1,5 +1,6 @@
 """A disk that is full or may not be written to, and what a power cut leaves on it."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -7,7 +8,8 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
-from workspace import digests, finish, half_written, planned, snakemake
+from faults import Background
+from workspace import digests, fatal, finish, half_written, planned, snakemake
 
 from maskmake.runtime import files
 from maskmake.runtime.files import write_text
@@ -67,6 +69,22 @@ def test_a_full_disk_is_named_before_any_job(name, mounted, folder):
         f"{where}: No space left on device; free space or fix the permissions, then run again."
     )
     assert digests(folder / "results", "*.json") == {}
+
+
+def test_a_disk_that_a_job_finds_full_is_named_and_no_other_cause(mounted, folder):
+    results = mounted("results", 256)
+    run = Background(folder, "validate", environment=fatal("none", "open validate.log$"))
+    run.wait_until((folder / "waiting").exists)
+    with contextlib.suppress(OSError), (results / "filler").open("wb", 0) as filler:
+        while True:
+            filler.write(bytes(1024))
+    (folder / "go").touch()
+    assert run.process.wait() == 1
+    assert "Traceback" not in run.output
+    assert "out of memory" not in run.output
+    assert "validate: results/tiny/logs: No space left on device; free space or fix" in run.output
+    (results / "filler").unlink()
+    finish(folder, "validate")
 
 
 # --- a power cut --------------------------------------------------------------------------------

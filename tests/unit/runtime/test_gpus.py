@@ -1,5 +1,6 @@
 """Which GPUs there are, and that each goes to one job: with an ``nvidia-smi`` of our own."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -177,6 +178,22 @@ def test_nothing_is_taken_where_there_are_too_few(machine, monkeypatch):
     other = job(3)
     assert taken(other) == machine
     other.communicate()
+
+
+def test_on_a_full_disk_a_gpu_is_held_without_a_name(machine, monkeypatch):
+    """The locks are in /tmp, whatever TMPDIR is set to because that is full."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("os.pwrite", refuse)
+    reserve_gpus(1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == machine[0]
+    second = job(1)
+    assert f"{machine[0]} is held by another process" in second.stderr.readline()
+    second.kill()
+    second.communicate()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to become another user")

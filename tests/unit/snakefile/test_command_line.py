@@ -167,6 +167,24 @@ def test_another_python_is_named():
     )
 
 
+def test_without_any_folder_for_temporary_files_nothing_starts(tmp_path):
+    """As on a disk that is full; Snakemake wants to write there before it reads the Snakefile."""
+    (tmp_path / "mine.yaml").write_text("dataset: {synthesis: {}}")
+    code = (
+        "import runpy, sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n"
+        "sys.argv = ['run.py', 'validate', 'mine.yaml']\n"
+        f"runpy.run_path({str(ROOT / 'workflow/run.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "TMPDIR: No usable temporary directory found in ['/nowhere']; expected one with space that "
+        "can be written to; free space, or set the environment variable TMPDIR to such a folder.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [

@@ -255,6 +255,7 @@ def test_right_combinations_are_accepted(text):
 
 # --- one sentence for each fault ------------------------------------------------------------
 
+CHECKED = f"address: 'https://a.b/c.zip', sha256: {'ab' * 32}"
 FAULTS = {
     "typo": ("train: {epoch: 3}", "train.epoch: unknown key; did you mean 'epochs'?"),
     "no space after a colon": (
@@ -284,6 +285,20 @@ FAULTS = {
         "decide.xyz: unknown key; known here: objective, method, objects and sizes",
     ),
     "key is a number": ("1: 2", "1: the key is 1; expected text; put it in quotes"),
+    "key in a list is a number": (
+        f"dataset: {{storage: {{labels: 's3://a/b', images: [{{{CHECKED}, 1: 2}}]}}}}",
+        "dataset.storage.images[0].1: the key is 1; expected text; put it in quotes",
+    ),
+    "address without its checksum": (
+        "dataset: {storage: {labels: 's3://a/b', images: {address: 'https://a.b/c.zip'}}}",
+        "dataset.storage.images.sha256: missing; expected: SHA-256 of the file, 64 hexadecimal "
+        "digits",
+    ),
+    "address in a list without its checksum": (
+        "dataset: {storage: {labels: 's3://a/b', images: [{address: 'https://a.b/c.zip'}]}}",
+        "dataset.storage.images[0].sha256: missing; expected: SHA-256 of the file, 64 hexadecimal "
+        "digits",
+    ),
     "name is a number": (
         "dataset: {name: 2021, images: a, labels: b}",
         "dataset.name: found 2021; expected letters, digits, '_', '.' and '-', the first one a "

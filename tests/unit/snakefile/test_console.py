@@ -1,5 +1,6 @@
 """What a person sees of a run, from the records of Snakemake."""
 
+import errno
 import io
 import logging
 from types import SimpleNamespace
@@ -162,6 +163,19 @@ def test_a_job_without_a_word_points_to_its_log(run):
     run.fail(5)
     assert f"ended without a reason; the log is {log}" in run.lines[-1]
     assert "./maskmake why" in run.lines[-1]
+
+
+def test_a_job_without_a_word_on_a_full_disk_is_explained_by_it(run, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = run.begin(5, "a")
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    run.fail(5)
+    assert run.lines[-1] == (
+        f"train_fold (a, fold 0): {log.parent}: No space left on device; free space or fix the "
+        "permissions, then run again."
+    )
 
 
 def test_ctrl_c_ends_in_one_sentence(run):

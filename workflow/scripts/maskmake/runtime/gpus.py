@@ -1,5 +1,6 @@
 """The NVIDIA GPUs of this machine, and the lock that gives each of them to one job at a time."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -146,7 +147,8 @@ def reserve_gpus(count: int) -> None:
         time.sleep(SECONDS_BETWEEN_TRIES)
         locks = _try_to_lock(gpus, count)
     for lock in locks.values():
-        write_holder(lock, Process.current().text)
+        with contextlib.suppress(OSError):  # on a full disk: it is held without a name, too
+            write_holder(lock, Process.current().text)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid for gpu in locks)
 
 

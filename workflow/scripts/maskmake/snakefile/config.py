@@ -106,6 +106,10 @@ def _prepared(value, schema: dict, root: dict, path: tuple, faults: list[Fault])
     schema = dereferenced(schema, root)
     if value is None and schema.get("type") == "object":
         return copy.deepcopy(schema.get("default", {}))
+    if isinstance(value, list):
+        items = schema.get("items") or {}
+        numbered = enumerate(value)
+        return [_prepared(item, items, root, (*path, n), faults) for n, item in numbered]
     if not isinstance(value, dict):
         return copy.deepcopy(value)
     others = schema.get("additionalProperties") or {}

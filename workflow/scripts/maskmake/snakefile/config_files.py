@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from maskmake.runtime.errors import UserError, first_line
-from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined
+from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined, shortened
 
 # YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
@@ -29,12 +29,23 @@ LAST_COUNTS = (
 INTEGER_TAG = "tag:yaml.org,2002:int"
 
 
+class _Loader(yaml.SafeLoader):
+    """Names the place of a value that looks like a date or a number and is none."""
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, ValueError) as error:
+            problem = f"{shortened(node.value)}: {first_line(error)}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
 def check_readable(file: Path) -> None:
     """Refuse a file that Snakemake cannot read as a configuration.
 
     Raises:
-        UserError: the file may not be read, is no UTF-8, neither YAML nor JSON, has no sections, or
-            has endless or too many levels.
+        UserError: the file may not be read, is no UTF-8, neither YAML nor JSON, has no sections,
+            has endless or too many levels, or a value that nothing can be made of.
     """
     try:
         has_sections = _has_sections(file.read_text(encoding="utf-8-sig"))
@@ -46,11 +57,15 @@ def check_readable(file: Path) -> None:
         raise UserError(
             f"{file}: found another encoding; expected UTF-8; save the file as UTF-8."
         ) from None
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+    except yaml.constructor.ConstructorError as error:
         raise UserError(
-            f"{file}: found{line} what is no YAML ({error.problem}); indent with spaces, not tabs, "
-            "and close each bracket and quote."
+            f"{file}: found{_line_of(error)} a value that YAML cannot read ({error.problem}); "
+            "expected settings without tags such as !include; put a text in quotes."
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        raise UserError(
+            f"{file}: found{_line_of(error)} what is no YAML ({error.problem}); indent with "
+            "spaces, not tabs, and close each bracket and quote."
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: {first_line(error)}; expected YAML.") from None
@@ -63,6 +78,10 @@ def check_readable(file: Path) -> None:
         raise UserError(f"{file}: found no section; expected dataset: with images: and labels:.")
 
 
+def _line_of(error: yaml.MarkedYAMLError) -> str:
+    return f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+
+
 def _has_sections(text: str) -> bool:
     """Whether a text is a mapping, in JSON or else in YAML, as Snakemake tries them.
 
@@ -72,8 +91,11 @@ def _has_sections(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         _check_levels(node, set(), set())
+        if node is not None:
+            loader.construct_document(node)
         return isinstance(node, yaml.MappingNode)
 
 

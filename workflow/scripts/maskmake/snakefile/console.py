@@ -18,9 +18,10 @@ from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from maskmake.runtime.errors import STORAGE_FAULTS, printable
+from maskmake.runtime.errors import STORAGE_FAULTS, describe_storage_fault, printable
 from maskmake.runtime.log import ERROR_MARK
 from maskmake.snakefile import internals
+from maskmake.snakefile.results_lock import write_probe
 
 WHY = "./maskmake why with the same arguments says what is left"
 INTERRUPTED = f"Stopped; run the same command again to go on; {WHY}."
@@ -187,7 +188,7 @@ class Console(logging.Handler):
         # A script that is alone here has said it just now.
         alone = internals.runs_on_this_machine(self._workflow) and not self._steps
         if cause is None or not alone:
-            cause = cause or words_of_executor(record.rule_msg)
+            cause = cause or words_of_executor(record.rule_msg) or fault_of_disk(logs)
             cause = cause or (
                 f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
                 f"memory is the most frequent cause; {WHY}."
@@ -300,6 +301,18 @@ def read_cause(log: Path) -> str | None:
 def first_cause(logs: Iterable[Path]) -> str | None:
     """What the first of some logs that ends with an error says; ``None`` without any."""
     return next(filter(None, map(read_cause, logs)), None)
+
+
+def fault_of_disk(logs: Iterable[Path]) -> str | None:
+    """Why nothing can be written where logs are, such as a full disk; ``None`` if it can."""
+    for folder in dict.fromkeys(log.parent for log in logs):
+        try:
+            write_probe(folder)
+        except OSError as error:
+            if error.errno in STORAGE_FAULTS:
+                error.filename = str(folder)
+                return describe_storage_fault(error)
+    return None
 
 
 def words_of_executor(message: str | None) -> str:

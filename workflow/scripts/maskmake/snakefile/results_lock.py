@@ -69,7 +69,7 @@ class ResultsLock:
         try:
             FOLDER.mkdir(exist_ok=True)
             if not dry_run:
-                _write_probe(FOLDER)
+                write_probe(FOLDER)
             self._lock = open_lock(self._path)
             self._possible = True
             if not self._take():
@@ -108,7 +108,7 @@ class ResultsLock:
                 return self.describe_holder()
             self._sign()
         try:
-            _write_probe(Path(self._results))
+            write_probe(Path(self._results))
         except OSError as error:
             if error.errno not in STORAGE_FAULTS:
                 raise
@@ -206,10 +206,31 @@ def check_results_folder(results: str) -> None:
             )
 
 
-def _write_probe(folder: Path) -> None:
+def write_probe(folder: Path) -> None:
+    """Make a folder, and try whether a file can be written to it.
+
+    Raises:
+        OSError: it cannot.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(bytes(PROBE_BYTES))
+
+
+def temporary_folder() -> str:
+    """The folder in which Python writes temporary files.
+
+    Raises:
+        UserError: of all folders that it tries, none can be written to. Snakemake needs one before
+            it reads the Snakefile.
+    """
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"TMPDIR: {error.strerror}; expected one with space that can be written to; free "
+            "space, or set the environment variable TMPDIR to such a folder."
+        ) from None
 
 
 def _check_temporary_folder() -> None:
@@ -219,9 +240,9 @@ def _check_temporary_folder() -> None:
         UserError: the folder for temporary files is full or may not be written to.
     """
     named = os.environ.get("TMPDIR")  # which the scheduler takes even if it is full
-    folder = named if named and Path(named).is_dir() else tempfile.gettempdir()
+    folder = named if named and Path(named).is_dir() else temporary_folder()
     try:
-        _write_probe(Path(folder))
+        write_probe(Path(folder))
     except OSError as error:
         if error.errno not in STORAGE_FAULTS:
             raise

@@ -115,7 +115,8 @@ def _faults_of(error: ValidationError, root: dict) -> Iterator[Fault]:
 
 def _errors_inside(error: ValidationError) -> list[ValidationError]:
     """Of a failed ``oneOf``: the errors within a section or list, not about its type."""
-    return [e for e in error.context or [] if e.path or e.validator == "additionalProperties"]
+    about_keys = ("additionalProperties", "required")
+    return [e for e in error.context or [] if e.path or e.validator in about_keys]
 
 
 def _mismatch(value, schema: dict, root: dict) -> str:
