@@ -1,8 +1,11 @@
 """A second Snakemake on a results folder, and locks whose owner cannot be seen."""
 
 import json
+import os
 import platform
+import signal
 
+import psutil
 import pytest
 from faults import Background
 from workspace import MODULE, digests, fatal, finish, planned, snakemake
@@ -32,7 +35,10 @@ def test_the_second_is_refused_and_the_first_undisturbed(first, folder):
     pid = first.process.pid
     sentence, output = refusal(folder, "validate")
     assert f"another Snakemake is at work here (process {pid} on {platform.node()})" in sentence
-    assert sentence.endswith(f"wait until it has ended, or stop it with: kill {pid}")
+    assert sentence.endswith(
+        f"wait until it has ended, or stop it with: kill {pid} (lets the steps under way end) or "
+        f"kill -KILL {pid} (stops them, too; a training goes on later where it was)"
+    )
     assert "--unlock" not in output
     # A dry run is not work.
     assert planned(folder, "validate") == {"validate"}
@@ -70,6 +76,17 @@ def test_a_lock_on_other_results_is_left_alone(folder):
     (folder / ".snakemake/maskmake-tiny.lock").write_text(dead)
     assert planned(folder, "validate") == {"validate"}
     assert (locks / "0.output.lock").exists()
+
+
+@pytest.mark.parametrize(("sent", "ends"), [(signal.SIGTERM, False), (signal.SIGKILL, True)])
+def test_a_step_under_way_ends_as_the_refusal_says(sent, ends, first, folder):
+    (job,) = psutil.Process(first.process.pid).children()
+    os.kill(first.process.pid, sent)
+    gone, _ = psutil.wait_procs([job], timeout=20 if ends else 5)
+    assert bool(gone) == ends
+    (folder / "go").touch()
+    assert first.process.wait() == (-signal.SIGKILL if ends else 1)
+    assert (folder / "results/tiny/data/audit.json").exists() != ends
 
 
 def test_a_workflow_that_uses_this_one_is_refused_too(first, folder):

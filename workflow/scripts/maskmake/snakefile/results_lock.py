@@ -131,7 +131,8 @@ class ResultsLock:
             )
         return (
             f"{self._results}: another Snakemake is at work here ({known}); wait until it has "
-            f"ended, or stop it with: kill {known.id}"
+            f"ended, or stop it with: kill {known.id} (lets the steps under way end) or "
+            f"kill -KILL {known.id} (stops them, too; a training goes on later where it was)"
         )
 
     def _take(self) -> bool:
