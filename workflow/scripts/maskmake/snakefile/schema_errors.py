@@ -96,7 +96,8 @@ def _faults_of(error: ValidationError, root: dict) -> Iterator[Fault]:
         for name in cast(list[str], error.validator_value):
             if name not in found:
                 missing = dotted((*path, name))
-                meaning = schema["properties"][name]["description"].removesuffix(".")
+                setting = schema["properties"][name]
+                meaning = setting.get("description", _expected(setting, root)).removesuffix(".")
                 yield Fault((missing,), f"{missing}: missing; expected: {meaning}")
     elif error.validator == "minProperties":
         yield Fault((key,), f"{key}: empty; expected at least {error.validator_value} entry")
