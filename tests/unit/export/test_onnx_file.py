@@ -30,14 +30,16 @@ def build(decoder, encoder, seed=1):
     """A network with random weights whose values have the size of those of a trained one.
 
     Each batch normalisation gets the statistics of its values. Without that they grow from layer
-    to layer, logits reach 200, and what float32 rounds is as large as the allowed difference.
+    to layer, logits reach 200, and what float32 rounds is as large as the allowed difference. So it
+    is with statistics of images of 96 x 96, of whose deepest values too few are left.
     """
     keras.utils.set_random_seed(seed)
     network = build_network(decoder, encoder, False, 1, SIDE, [1 / 64], [-2.0], "float32")
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    network(tiles_of(4, SIDE, SIDE), training=True)
+    side = network.input_shape[1] or max(map(max, SIDES))
+    network(tiles_of(4, side, side), training=True)
     return network
 
 
