@@ -17,7 +17,13 @@ from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, pu
 from maskmake.snakefile import console, internals
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files, with_name
-from maskmake.data.data_source import check_source, folder_name, name_of_images, places
+from maskmake.data.data_source import (
+    check_source,
+    folder_name,
+    name_of_images,
+    places,
+    stored_items,
+)
 from maskmake.data.file_versions import version_of
 from maskmake.runtime.documents import read_json
 from maskmake.runtime.errors import UserError, printable
@@ -28,7 +34,6 @@ from maskmake.snakefile.locations import (
     Dataset,
     list_shards,
     names_of_pages,
-    stored_items,
     trained_folds,
     version_of_checksums,
 )
