@@ -22,13 +22,11 @@ import tifffile
 from maskmake.data import file_decoders as decoders
 from maskmake.data import tiff as tiffs
 from maskmake.data.file_checks import check_memory, check_name, image_format
-from maskmake.data.file_decoders import RawImage, band_rows
+from maskmake.data.file_decoders import RawImage
 from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.tiff import TIFFFILE_PHOTOMETRICS, Page
 from maskmake.data.tiff_stacks import Loaded, list_stack
 from maskmake.runtime.errors import UserError, first_line
-
-__all__ = ["ImageFile", "band_rows", "open_image_files", "read_pixels"]
 
 # Up to so many pixels, an image is handled whole.
 WHOLE_PIXELS = 2**22
