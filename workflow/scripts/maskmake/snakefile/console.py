@@ -359,8 +359,7 @@ def explain(kind: str, text: str, targets: Iterable[str] = ()) -> str:
         return f"{wanted}: no such target; {guess}./maskmake alone lists the targets."
     fault = SYSTEM_FAULT.search(text)
     if fault and int(fault[1]) in STORAGE_FAULTS:
-        where = fault[3] or "the results folder"
-        return f"{where}: {fault[2]}; free space or fix the permissions, then run again."
+        return describe_storage_fault(OSError(int(fault[1]), fault[2], fault[3]))
     text = PLACE.sub("", HEAD.sub("", text)) if "Traceback" not in text[:20] else text
     return INPUT_FUNCTION.sub(r"\1", text).strip() or kind
 
