@@ -101,6 +101,7 @@ def likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
 
 
 def colour_fault(labels: dict[str, LabelFacts], coloured: list[str]) -> str:
+    """The sentence on labels in colours of which none is said to be foreground."""
     pool = pool_values({path: labels[path] for path in coloured})
     colours = [int(value) for value in pool.values[np.argsort(-pool.counts)] if value]
     return about(
@@ -218,6 +219,7 @@ def list_values(pool: Histogram, colour: bool) -> str:
 
 
 def describe_values(facts: LabelFacts) -> str:
+    """The values of a label in words: up to two of them, or how many in which range."""
     values = facts.histogram.values
     if facts.colour:
         return f"{len(values)} colours"

@@ -32,11 +32,11 @@ def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
     """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
 
     A piece is false if less than half of its labelled pixels are of its class in the label; one
-    without any is left out. The masks are
-    cut at the learned threshold; false pieces of the masks at 0.5 that this threshold removes are
-    added. The cause of a false piece is ``threshold`` if it is gone at a threshold that costs no
-    more than 0.002 of the objective; else ``size`` if the learned clean-up removes it or if it is
-    smaller than 256 pixels and than every true piece of its kind; else ``model_or_label``.
+    without any is left out. The masks are cut at the learned threshold; false pieces of the masks
+    at 0.5 that this threshold removes are added. The cause of a false piece is ``threshold`` if it
+    is gone at a threshold that costs no more than 0.002 of the objective; else ``size`` if the
+    learned clean-up removes it or if it is smaller than 256 pixels and than every true piece of its
+    kind; else ``model_or_label``.
 
     Args:
         cases: gives each validation image.

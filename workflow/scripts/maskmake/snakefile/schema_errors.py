@@ -152,6 +152,7 @@ def _is_name_without_quotes(value, schema: dict, root: dict) -> bool:
 
 
 def describe_value(value) -> str:
+    """What a user has written, in words; of a text its beginning, without passwords and keys."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -247,6 +248,7 @@ def _describe_number(kind: str, schema: dict) -> str:
 
 
 def joined(words: list[str], conjunction: str) -> str:
+    """Words as an enumeration: ``a, b and c``."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {conjunction} {words[-1]}"
