@@ -7,7 +7,7 @@ from planted import VARIANTS, make_results
 from rendering import render
 
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import sha256
+from maskmake.runtime.files import read_csv, sha256, write_csv
 
 pytestmark = pytest.mark.long
 
@@ -19,6 +19,15 @@ def test_specks_of_an_earlier_version_are_named(tmp_path):
     del specks["by_cause"]
     path.write_text(json.dumps(specks))
     with pytest.raises(UserError, match=r"specks\.json: .*add -R diagnose_run"):
+        render(tmp_path, settings)
+
+
+@pytest.mark.parametrize("column", ["mean_dice", "expected_mean_dice"])
+def test_scores_of_an_earlier_version_are_named(tmp_path, column):
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/per_image.csv"
+    write_csv(path, read_csv(path).drop(columns=column))
+    with pytest.raises(UserError, match=rf"per_image\.csv: no column {column}, .*-R evaluate_run"):
         render(tmp_path, settings)
 
 

@@ -22,6 +22,7 @@ RULES = {
     "masks": "mask_run",
     "evaluate": "evaluate_run",
     "train": "train_fold",
+    "diagnose": "diagnose_run",
 }
 
 

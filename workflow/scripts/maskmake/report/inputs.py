@@ -22,8 +22,9 @@ from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.plan.run_plan import RunPlan, read_run_plan
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv, read_json, sha256
-from maskmake.scores.calibration import CALIBRATION_BINS
+from maskmake.scores.calibration import CALIBRATION_BINS, EXPECTED
 from maskmake.scores.comparison import PAIR_COLUMNS, PAIRED_SCORES, SEPARATOR
+from maskmake.scores.scorecard import SCORES
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,11 @@ def read_comparison(
     return table.set_index("run"), pairs
 
 
+def labelled_pixels(table: pd.DataFrame) -> pd.Series:
+    """How many pixels of each image of the manifest have a label."""
+    return table["height"] * table["width"] * (1 - table["ignored"])
+
+
 def _read_history(path: str, training: TrainingRecord) -> pd.DataFrame:
     history = read_csv(path)
     check_columns(path, history, ["epoch", "loss", "val_loss"], "train")
@@ -221,7 +227,7 @@ def _read_history(path: str, training: TrainingRecord) -> pd.DataFrame:
 
 def _read_per_image(path: str, test_ids: Sequence[str]) -> pd.DataFrame:
     table = read_csv(path)
-    check_columns(path, table, ["id", "group"], "evaluate")
+    check_columns(path, table, ["id", "group", *SCORES, *EXPECTED], "evaluate")
     check_ids(path, table, test_ids, "splits.csv", "evaluate")
     return table
 
@@ -244,5 +250,5 @@ def _read_specks(path: str, beside: list[str]) -> dict:
     sums = specks.get("sha256", {})  # not in older files
     for file in beside:
         if sums.get(Path(file).name, sha256(file)) != sha256(file):
-            raise damaged(file, "other bytes (SHA-256) than specks.json has", "diagnose_run")
+            raise damaged(file, "other bytes (SHA-256) than specks.json has", "diagnose")
     return specks

@@ -378,7 +378,7 @@ def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> 
 def _speck_section(run: Run) -> dict:
     """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
     table = pd.read_csv(run.speck_table, dtype=str, keep_default_na=False)
-    check_columns(run.speck_table, table, DRAWN, "diagnose_run")
+    check_columns(run.speck_table, table, DRAWN, "diagnose")
     rows = run.specks["by_size"]
     last = [row["from"] - 1 for row in rows[1:]]
     names = [f"{row['from']} to {upper}" for row, upper in zip(rows, last, strict=False)]
