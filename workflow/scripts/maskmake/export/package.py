@@ -103,9 +103,7 @@ def write_package(
             part / PREPROCESSING,
             {**trainings[0]["preprocessing"], "predict": dict(predict)},
         )
-        first = trainings[0]["settings"]
-        bound = first["patch"] if first["architecture"] == BOUND else None
-        _write_samples(part, square(image, bound))
+        _write_samples(part, square(image, _bound_side(trainings[0])))
         model_name = settings["name"] or allowed_name(name)
         making = Making(trainings, len(index), sha256(inputs.index), predict, started)
         _write_words(part, inputs, settings, model_name, making, plan)
@@ -116,6 +114,12 @@ def write_package(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     logger.info("The package of %d files: %s", sum(path.is_file() for path in out.rglob("*")), out)
+
+
+def _bound_side(training: TrainingRecord) -> int | None:
+    """Side in pixels of the only images that a network takes; None if it takes any."""
+    settings = training["settings"]
+    return settings["patch"] if settings["architecture"] == BOUND else None
 
 
 def _sample_image(inputs: ExportInputs, sample: str | None, index: pd.DataFrame) -> np.ndarray:
@@ -190,9 +194,8 @@ def _write_words(
     text = settings["description"] or about(trainings, plan)
     decision = read_decision(inputs.decision, any_version=True)
     metrics = read_json(inputs.metrics)
-    write_text(part / "README.md", model_card(name, settings, trainings, plan, decision, metrics))
-    first = trainings[0]["settings"]
-    bound = first["patch"] if first["architecture"] == BOUND else None
-    described = describe(part, settings, name, text, trainings[0], bound)
+    card = model_card(name, text, settings, trainings, plan, decision, metrics)
+    write_text(part / "README.md", card)
+    described = describe(part, settings, name, text, trainings[0], _bound_side(trainings[0]))
     write_text(part / "rdf.yaml", yaml.safe_dump(described, sort_keys=False, allow_unicode=True))
     write_json(part / METADATA, crate(part, settings, name, text, making))
