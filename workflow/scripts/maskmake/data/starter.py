@@ -15,6 +15,7 @@ from maskmake.data.folded import counted
 from maskmake.data.folders import is_image, role_of
 from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_meaning import propose_foreground
+from maskmake.data.label_names import split_files
 from maskmake.data.layouts import is_pattern
 from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pair_table import NEEDED
@@ -244,7 +245,7 @@ def configuration(choice: Choice, name: str, found: list[str]) -> str:
     )
     roles = any(pair.role for pair in choice.pairs)
     objects = is_pattern(str(choice.settings.get("labels", ""))) and any(
-        "//" in str(pair.label) for pair in choice.pairs
+        len(split_files(str(pair.label))) > 1 for pair in choice.pairs
     )
     return (
         f"# Written by make new. What was found:\n{comments}"
