@@ -58,6 +58,7 @@ class Decision:
 
     @property
     def method(self) -> Literal["one_level", "two_level"]:
+        """The value of ``decide.method`` that asks for such a decision."""
         return "one_level" if self.upper is None else "two_level"
 
 
@@ -230,6 +231,12 @@ def stored_decision(contents: StoredDecision) -> Decision:
         contents.get("min_seed", 0),
         objects,
     )
+
+
+def validation_of(learned: LearnedDecision) -> Validation:
+    """What ``decision.json`` says of the validation images: nothing where it is an older one."""
+    unknown: Validation = {"foreground": [], "expected_mean_dice": []}
+    return learned.get("validation", unknown)
 
 
 def decision_contents(decision: Decision) -> StoredDecision:
