@@ -1,5 +1,6 @@
 """Labels as microscopes, annotation tools and converters write them: taken right, or refused."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,22 @@ def test_labels_of_two_polarities_are_refused_unless_the_value_is_given():
     assert "labels/0.png and 2 more labels" in fault and "labels/1.png and 2 more labels" in fault
     assert fault.endswith("set dataset.foreground to 255.")
     assert stored(foreground=255).any()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_two_polarities_are_told_where_pixels_are_near_the_end_of_float32(channels):
+    """Sums of pixels and their squares are beyond float32; the contrast of an image was NaN."""
+    write([np.where(mask ^ bool(i % 2), 255, 0).astype(np.uint8) for i, mask in enumerate(MASKS)])
+    for path in Path("images").iterdir():
+        pixels = np.asarray(Image.open(path)).astype(np.float32) * np.float32(1e36)
+        path.unlink()
+        pixels = np.dstack([pixels, pixels / 2])[..., :channels].squeeze()
+        kind = {"photometric": "minisblack", "planarconfig": "contig"}
+        tifffile.imwrite(path.with_suffix(".tif"), pixels, **kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        found = audit()
+    assert [fault.partition(":")[0] for fault in found.faults] == ["two polarities"]
 
 
 def test_jpeg_in_a_tiff_is_refused_in_one_sentence():

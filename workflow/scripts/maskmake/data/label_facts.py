@@ -208,7 +208,7 @@ def _touching(rows: np.ndarray, above: np.ndarray, below: np.ndarray) -> Iterato
 def _contrast(
     sample: np.ndarray, label: np.ndarray, middle: float, ignored: np.ndarray | None
 ) -> float:
-    pixels = sample.astype(np.float32)
+    pixels = sample.astype(np.float64)  # squares and sums of large floats are beyond float32
     if pixels.ndim == 3:
         pixels = pixels.mean(axis=2)
     upper = sampled(label) > middle

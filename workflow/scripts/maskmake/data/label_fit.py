@@ -92,7 +92,7 @@ def edge_maps(image: np.ndarray, mask: np.ndarray) -> EdgeMaps:
         image: (H, W) or (H, W, C), any number type.
         mask: (H, W) bool, foreground of the label.
     """
-    grey = image if image.ndim == 2 else image.mean(axis=2)
+    grey = image if image.ndim == 2 else image.mean(axis=2, dtype=np.float64)
     return EdgeMaps(_ranks(_edges(grey)), _scaled(_edges(mask)))
 
 
