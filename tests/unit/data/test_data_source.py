@@ -131,7 +131,9 @@ def test_other_data_is_refused_in_a_sentence(before, now, parts, work):
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 3, "labels": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"images": 3, "labels": 3}', '{"images": "a", "labels": ["a"]}']
+)
 def test_a_damaged_record_is_named(text, work):
     (work / RECORD).write_text(text)
     with pytest.raises(UserError, match=r"\.source\.json: damaged"):

@@ -1,7 +1,6 @@
 """Which data and which model results were made from. Read by the Snakefile."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from maskmake.data.file_versions import read_record
 from maskmake.data.layouts import is_pattern
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError
 
 KINDS = ("images", "labels")
@@ -92,9 +92,9 @@ def check_source(
     if not Path(record).is_file():
         return
     try:
-        before = json.loads(Path(record).read_text(encoding="utf-8"))
+        before: dict[str, list[str]] = read_document(record, dict[str, list[str]])
         other = [kind for kind in now if not _share_a_place(before[kind], now[kind])]
-    except (ValueError, KeyError, TypeError):
+    except (UserError, KeyError):
         raise UserError(
             f"{record}: damaged; expected what the results were made from; remove it if that is "
             "what the configuration names."

@@ -30,9 +30,10 @@ from maskmake.network.package_file import PREPROCESSING
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_json, sha256, write_json, write_text
+from maskmake.runtime.files import sha256, write_json, write_text
 from maskmake.runtime.log import logger
 from maskmake.runtime.sums import write_sums
+from maskmake.scores.metrics_file import read_metrics
 
 BOUND = "PSPNet"  # the architecture whose networks take images of one size only
 
@@ -189,7 +190,7 @@ def _write_words(
     trainings = making.trainings
     text = settings["description"] or about(trainings, plan)
     decision = read_decision(inputs.decision, any_version=True)
-    metrics = read_json(inputs.metrics)
+    metrics = read_metrics(inputs.metrics, ["images"])
     write_text(part / "README.md", model_card(name, settings, trainings, plan, decision, metrics))
     first = trainings[0]["settings"]
     bound = first["patch"] if first["architecture"] == BOUND else None

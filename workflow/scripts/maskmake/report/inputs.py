@@ -18,12 +18,24 @@ from maskmake.data.tables import (
 )
 from maskmake.masks.decision import LearnedDecision, read_decision
 from maskmake.masks.run_folds import check_fold_files
+from maskmake.masks.specks import Specks
 from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.plan.run_plan import RunPlan, read_run_plan
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv, read_json, sha256
+from maskmake.runtime.files import read_csv, sha256
 from maskmake.scores.calibration import CALIBRATION_BINS
 from maskmake.scores.comparison import PAIR_COLUMNS, PAIRED_SCORES, SEPARATOR
+from maskmake.scores.metrics_file import read_metrics
+from maskmake.scores.scorecard import POOLED_SCORES
+
+# What sentences name of ``metrics.json``.
+SHOWN_SCORES = ("images", "temperature", *POOLED_SCORES)
+# What it reads of ``specks.json``.
+SHOWN_OF_SPECKS = (
+    "verdict", "components", "false", "cleaned_true", "free_thresholds", "causes", "by_cause",
+    "by_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ class Run(NamedTuple):
     trainings: list[TrainingRecord]
     plan: RunPlan
     decision: LearnedDecision
-    specks: dict
+    specks: Specks
     metrics: dict
     per_image: pd.DataFrame
     reliability: pd.DataFrame
@@ -170,7 +182,7 @@ def read_runs(
                 inputs.diagnosis[i],
                 [inputs.specks[i], inputs.speck_drawings[i], inputs.speck_tables[i]],
             ),
-            metrics=read_json(inputs.metrics[i]),
+            metrics=read_metrics(inputs.metrics[i], SHOWN_SCORES),
             per_image=_read_per_image(inputs.per_image[i], test_ids),
             reliability=_read_reliability(inputs.reliability[i]),
             augmented=inputs.augmented[i],
@@ -233,14 +245,17 @@ def _read_reliability(path: str) -> pd.DataFrame:
     return table
 
 
-def _read_specks(path: str, beside: list[str]) -> dict:
+def _read_specks(path: str, beside: list[str]) -> Specks:
     """The numbers, once the files beside them are those that were written with them."""
-    specks = read_json(path)
+    specks: Specks = read_document(path, Specks, [])
     if "by_cause" not in specks:
         raise UserError(
             f"{path}: found the file of an earlier version, without the numbers of each cause; "
             "expected by_cause; add -R diagnose_run to the command once."
         )
+    read_document(path, Specks, SHOWN_OF_SPECKS)
+    if any(count and cause not in specks["by_cause"] for cause, count in specks["causes"].items()):
+        raise damaged(path, "no numbers of a cause that it counts", "diagnose_run")
     sums = specks.get("sha256", {})  # not in older files
     for file in beside:
         if sums.get(Path(file).name, sha256(file)) != sha256(file):
