@@ -24,6 +24,7 @@ from maskmake.scores.comparison import (
     NO_DIFFERENCE,
     TOO_SMALL,
     UNCLEAR,
+    UNKNOWN,
 )
 from maskmake.scores.scorecard import headline_score
 
@@ -159,6 +160,11 @@ def _verdict_sentence(row) -> str:
         return (
             f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot show which of "
             "them is better."
+        )
+    if row.verdict == UNKNOWN:
+        return (
+            f"“{row.run}” is ahead of “{row.other}” {gain}, but whether it is with other seeds is "
+            f"not known, since one of theirs has no {score}."
         )
     evidence = _evidence(row)
     if row.verdict == TOO_SMALL:
