@@ -13,13 +13,13 @@ from snakemake.logging import logger
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
-from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
+from maskmake.data.addresses import hide_all, hide_in_command, hide_secrets, keep_for_jobs, publish
 from maskmake.snakefile import console, internals
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
 from maskmake.data.file_versions import version_of
-from maskmake.runtime.documents import read_json
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.network.settings import PLANNED
@@ -60,12 +60,15 @@ def user_errors_at_parse_time(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(printable(str(error))) from None
+        # A path in it may be an address with a password, in a setting that takes no address.
+        raise WorkflowError(printable(hide_secrets(str(error)))) from None
 
 
 CONFIGURATION_FILES = internals.configuration_files(workflow)
 if internals.is_main_process(workflow):
-    user_errors_at_parse_time(check_files, CONFIGURATION_FILES, sys.argv)
+    user_errors_at_parse_time(
+        check_files, CONFIGURATION_FILES, sys.argv, internals.config_arguments(workflow)
+    )
 internals.give_types_to_arguments(workflow, config)
 NAMED_FILES = internals.named_files(workflow)
 NAME_PATTERN = SCHEMA["properties"]["dataset"]["properties"]["name"]["pattern"]
@@ -280,7 +283,9 @@ def version_of_shard(wildcards):
 def attempt_of_shard(wildcards):
     """The number of an attempt; it changes while images of the shard could not be used."""
     record = Path(MASKS_ATTEMPTS)
-    attempts = user_errors_at_parse_time(read_json, record) if record.is_file() else {}
+    if not record.is_file():
+        return "attempt 0"
+    attempts = user_errors_at_parse_time(read_document, record, dict[str, int])
     return f"attempt {attempts.get(wildcards.shard, 0)}"
 
 

@@ -129,6 +129,43 @@ def test_an_option_that_stands_once_is_taken(command):
     check_files([], ["snakemake", *command.split()])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        (["train={epochs: 1, epochs: 2}"], [f"'epochs' stands twice, {LOST}"]),
+        (['train={"epochs": 1, "epochs": 2}'], [f"'epochs' stands twice, {LOST}"]),
+        (["runs={a: {train: {seed: 1}}, a: {}}"], [f"'a' stands twice, {LOST}"]),
+        (["train={epochs: 1}", "train={epochs: 2}"], [f"'train.epochs' stands twice, {LOST}"]),
+        (["train={epochs: 1}", "train=null"], [f"'train' stands twice, {LOST}"]),
+        (["split={test: [010]}"], [f"YAML reads 010 as the number 8; {OTHER}"]),
+        (
+            ["split={seed: 1, seed: 2}", "train={batch: 1, batch: 1}"],
+            [f"'seed' stands twice, {LOST}", f"'batch' stands twice, {LOST}"],
+        ),
+    ],
+)
+def test_what_would_be_lost_of_an_argument_is_named(arguments, sentences):
+    with pytest.raises(UserError) as caught:
+        check_files([], [], arguments)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(sentences)
+    for line, sentence in zip(lines, sentences, strict=True):
+        assert line.startswith(f"--config: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train={epochs: 1, batch: 2}", "split={seed: 1}"],
+        ["train={epochs: 1}", "train={batch: 2}"],  # which Snakemake merges
+        ["runs={a: &a {train: {seed: 1}}, b: *a}"],
+        ["dataset={", "split="],  # for the schema to refuse
+    ],
+)
+def test_arguments_of_which_nothing_is_lost_are_taken(arguments):
+    check_files([], [], arguments)
+
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)"
 
 

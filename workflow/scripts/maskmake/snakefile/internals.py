@@ -91,14 +91,19 @@ def module_prefix(workflow) -> str:
 @_without_it("the files of a configuration", [])
 def configuration_files(workflow) -> list[str]:
     """The files that the configuration was read from, in this order; none for a module."""
-    in_module = len(workflow.modifier_stack) > 1
-    return [] if in_module else list(map(str, workflow.configfiles))
+    return [] if is_module(workflow) else list(map(str, workflow.configfiles))
 
 
 @_without_it("the files given with --configfile", [])
 def named_files(workflow) -> list[str]:
     """Those of ``configuration_files`` that the command names; none if it names none."""
     return configuration_files(workflow) if workflow.overwrite_configfiles else []
+
+
+@_without_it("keys that stand twice in --config", [])
+def config_arguments(workflow) -> list[str]:
+    """What follows ``--config`` in the command, each ``key=value``."""
+    return list(workflow.config_settings.config_args or [])
 
 
 @_without_it("numbers inside --config", None)
@@ -111,10 +116,10 @@ def give_types_to_arguments(workflow, config: dict) -> None:
         workflow: of Snakemake.
         config: the configuration with these settings in it; it is changed.
     """
-    settings = workflow.config_settings
-    for argument in settings.config_args:
+    given = workflow.config_settings.config
+    for argument in config_arguments(workflow):
         key, _, text = argument.partition("=")
-        if isinstance(settings.config.get(key), dict | list) and key in config:
+        if isinstance(given.get(key), dict | list) and key in config:
             config[key] = _typed(config[key], yaml.compose(text, Loader=yaml.SafeLoader))
 
 
@@ -198,11 +203,7 @@ def put_errors_through(explain: Callable[[str, str], str]) -> None:
 
 
 def _stream_handler():
-    """The handler that writes to the terminal.
-
-    Raises:
-        KeyError: there is none.
-    """
+    """The handler that writes to the terminal; a ``KeyError`` where there is none."""
     return {handler.name: handler for handler in logger.handlers}["DefaultStreamHandler"]
 
 
