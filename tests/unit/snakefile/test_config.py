@@ -704,6 +704,10 @@ DATASET_FAULTS = {
         "dataset.table: set together with dataset.labels; a table names all files and, in its "
         "column group, what belongs together; set one of the two to null",
     ),
+    "address of a table": (
+        "dataset: {table: 'https://a:b@h/pairs.csv'}",
+        "dataset.table: found an address; expected the path of a file; fetch it, and name the file",
+    ),
     "misspelt images": (
         "dataset: {image: a, labels: b}",
         "dataset.image: unknown key; did you mean 'images'?",
