@@ -233,6 +233,7 @@ FALLBACKS = [
     (internals.limit_requests, [], None),
     (internals.storage_object, [SimpleNamespace(flags={})], None),
     (internals.path_in_storage, [NEWER, STORED], None),
+    (internals.config_arguments, [NEWER], []),
     (internals.give_types_to_arguments, [NEWER, {}], None),
     (internals.is_module, [NEWER], True),
     (internals.shorten_start, [], None),
@@ -291,8 +292,10 @@ def test_every_use_of_internals_has_its_test():
 def test_what_an_argument_of_the_command_has_without_quotes_gets_its_type(arguments, expected):
     settings = ConfigSettings(config=cli.parse_config(arguments), config_args=arguments)
     config = {"train": {**settings.config["train"], "patch": "64"}, "seed": 1}
-    internals.give_types_to_arguments(SimpleNamespace(config_settings=settings), config)
+    workflow = SimpleNamespace(config_settings=settings)
+    internals.give_types_to_arguments(workflow, config)
     assert config == {"train": {**expected, "patch": "64"}, "seed": 1}
+    assert internals.config_arguments(workflow) == arguments
 
 
 def test_a_program_that_calls_snakemake_gives_types_itself():
