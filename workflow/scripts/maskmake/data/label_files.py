@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from maskmake.data import tiff as tiffs
 from maskmake.data.file_checks import PNG_PALETTE, check_memory, check_name, image_format
-from maskmake.data.file_decoders import PILLOW_FORMATS, band_rows
+from maskmake.data.file_decoders import band_rows, open_by_pillow
 from maskmake.data.images import (
     explain_decoding_errors,
     opaque,
@@ -177,7 +177,7 @@ def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
                 return False
             colours = np.asarray(page.colormap, float).T
     else:
-        with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+        with open_by_pillow(path, kind) as opened:
             if opened.mode != "P":
                 return False
             colours = np.asarray(opened.getpalette("RGB"), float).reshape(-1, 3)
@@ -221,7 +221,7 @@ def _nodata(page: tifffile.TiffPage) -> int | None:
 
 def _alpha(path: Path, kind: str) -> np.ndarray | None:
     """The alpha channel (H, W); a palette has none, whatever colours are clear."""
-    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+    with open_by_pillow(path, kind) as opened:
         if opened.mode not in ("LA", "RGBA"):
             return None
         height, width = opened.height, opened.width
@@ -231,7 +231,7 @@ def _alpha(path: Path, kind: str) -> np.ndarray | None:
 
 def _stored(path: Path, kind: str, pixels: np.ndarray) -> np.ndarray:
     """What a file stores, of the pixels that it shows: the indices of a palette."""
-    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+    with open_by_pillow(path, kind) as opened:
         if opened.mode != "P":
             return pixels
         height, width = pixels.shape[:2]
