@@ -27,6 +27,10 @@ FAULTS = {
     ),
     "JSON": ('{"train": {},\n\t"train": {}}', [f"'train' stands twice, {LOST}"]),
     "octal": ("split: {test: [010]}", [f"line 1: YAML reads 010 as the number 8; {OTHER}"]),
+    "a colour": (
+        "dataset:\n  ignore: #00ff00  # grass\n",
+        ["line 2: YAML takes #00ff00 for a comment, so that 'ignore' has no value; put the colour"],
+    ),
     "sexagesimal": (
         "split:\n  test:\n  - 12:30",
         [f"line 3: YAML reads 12:30 as the number 750; {OTHER}"],
@@ -56,6 +60,7 @@ def test_what_would_be_lost_is_named(text, parts, tmp_path):
         "runs: {a: &a {train: {}}, b: *a, c: *a}\n",
         "\ufeffsplit: {test: [007, '010', 1_000, 0, 00]}\n",
         '{"train": {},\n\t"split": {}}',
+        "dataset:\n  ignore: '#00ff00'\n  table:  # ffeedd\n  images: #ffeeddcc\n  groups: #1\n",
     ],
 )
 def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
@@ -70,6 +75,8 @@ def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
         (b"# Zell\xe4\ndataset: {}", "found another encoding; expected UTF-8; save the file"),
         (b"dataset:\n\timages: a\n", "found in line 2 what is no YAML (found character '\\t'"),
         (b"dataset: {images: [a}\n", "found in line 1 what is no YAML ("),
+        (rb'a: "data\images"', "(found unknown escape character 'i'); put a text with \\ into single"),
+        (rb'a: "C:\Users"', "hexadecimal numbers, but found 's'); put a text with \\ into single quo"),
         (b"a: 1\nb: [2021-02-30]", "in line 2 a value that YAML cannot read (2021-02-30: day"),
         (b"a: !include b.yaml", "(could not determine a constructor for the tag '!include'); exp"),
         (b"? [a, b]\n: 1\n", "in line 1 a value that YAML cannot read (found unhashable key)"),

@@ -13,6 +13,8 @@ from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined, shortened
 
 # YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
+# And what follows # for a comment, in front of which nothing is left.
+LOST_COLOUR = re.compile(r"\s*:\s+(#[0-9a-fA-F]{6})\b")
 LONGEST_NAME = 100
 # Options of Snakemake that take many words, by all their names. Each replaces one before it.
 LAST_COUNTS = (
@@ -26,7 +28,7 @@ LAST_COUNTS = (
     ("--until", "-U"),
     ("--omit-from", "-O"),
 )
-INTEGER_TAG = "tag:yaml.org,2002:int"
+INTEGER_TAG, NULL_TAG = "tag:yaml.org,2002:int", "tag:yaml.org,2002:null"
 
 
 class _Loader(yaml.SafeLoader):
@@ -63,9 +65,11 @@ def check_readable(file: Path) -> None:
             "expected settings without tags such as !include; put a text in quotes."
         ) from None
     except yaml.MarkedYAMLError as error:
+        advice = "indent with spaces, not tabs, and close each bracket and quote"
+        if "escape" in str(error.problem):
+            advice = "put a text with \\ into single quotes, and write / between folders"
         raise UserError(
-            f"{file}: found{_line_of(error)} what is no YAML ({error.problem}); indent with "
-            "spaces, not tabs, and close each bracket and quote."
+            f"{file}: found{_line_of(error)} what is no YAML ({error.problem}); {advice}."
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: {first_line(error)}; expected YAML.") from None
@@ -175,6 +179,7 @@ def _yaml_faults(text: str) -> Iterator[str]:
         known.add(id(node))
         if isinstance(node, yaml.MappingNode):
             yield from _repeated_keys(node)
+            yield from _lost_colours(node, text)
             nodes += [part for pair in reversed(node.value) for part in reversed(pair)]
         elif isinstance(node, yaml.SequenceNode):
             nodes += reversed(node.value)
@@ -198,6 +203,17 @@ def _repeated_keys(node: yaml.MappingNode) -> Iterator[str]:
             different = list(dict.fromkeys(found))
             noun = "line" if len(different) == 1 else "lines"
             yield _stands_twice(name, f" ({noun} {joined(different, 'and')})")
+
+
+def _lost_colours(node: yaml.MappingNode, text: str) -> Iterator[str]:
+    for key, value in node.value:
+        if value.tag == NULL_TAG and not value.value:
+            end = key.end_mark
+            if found := LOST_COLOUR.match(text.splitlines()[end.line], end.column):
+                yield (
+                    f"line {end.line + 1}: YAML takes {found[1]} for a comment, so that "
+                    f"'{key.value}' has no value; put the colour in quotes, '{found[1]}'."
+                )
 
 
 def with_name(config: dict, files: list[str], pattern: str) -> dict:
