@@ -137,6 +137,28 @@ def test_a_folder_whose_name_has_wildcards():
     assert len(manifest("d[1]/i*", "d[1]/l")) == 3
 
 
+def test_a_pattern_takes_its_suffix_in_capital_letters_too():
+    pairs(
+        (f"data/{i}.{end}", f"data/{i}_mask.{end}") for i, end in enumerate(("png", "PNG", "Png"))
+    )
+    assert list(manifest("data/*.png", "data/*_mask.png").index) == ["0", "1", "2"]
+    assert len(list_new_images("data/*_mask.PNG")) == 3
+
+
+def test_a_proposed_pattern_has_the_brackets_of_its_folders():
+    pairs((f"im [1]/{i}/[a.png", f"label/{i}.png") for i in range(3))
+    fault = audit("im [1]").faults[0]
+    assert fault.endswith("; set dataset.images to a pattern: 'im [[]1]/*/[[]a.png'.")
+    assert list(manifest("im [[]1]/*/[[]a.png").index) == ["0", "1", "2"]
+
+
+def test_brackets_of_a_folder_can_be_written_in_a_pattern():
+    pairs((f"a [1]/{i}.png", f"b/[[*/{i}.png") for i in range(3))
+    assert list(manifest("a [[]1]/*.png", "b/[[][[][*]/*.png").index) == ["0", "1", "2"]
+    pairs((f"[{i}]/[x/a.png", f"[{i}]/[x/b.png") for i in range(3))
+    assert list(manifest("*/[[]x/a.png", "*/[[]x/b.png").index) == ["[0]", "[1]", "[2]"]
+
+
 def test_a_pattern_that_matches_nothing():
     pairs((f"d/{i}/i.png", f"d/{i}/l.png") for i in range(3))
     assert only_fault("d/*/i.png", "d/*/m.png").startswith(
