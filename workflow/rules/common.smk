@@ -23,7 +23,7 @@ from maskmake.runtime.documents import read_json
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.network.settings import PLANNED
-from maskmake.data.layouts import list_new_images
+from maskmake.data.layouts import list_new_images, path_advice
 from maskmake.snakefile.locations import (
     Dataset,
     list_shards,
@@ -144,7 +144,8 @@ NAMES_OF_PAGES = names_of_pages(NEW_IMAGES)
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
         f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder or a pattern of "
-        "PNG, TIFF, JPEG or BMP files; fix the path or set segment.images to null."
+        "PNG, TIFF, JPEG or BMP files; fix the path or set segment.images to null"
+        f"{path_advice(MASKS_SOURCE['images'][0])}."
     )
 
 

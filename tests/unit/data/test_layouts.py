@@ -16,6 +16,8 @@ from maskmake.data.layouts import list_new_images
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import find_pairs
 from maskmake.data.pixel_store import build_store, open_labels
+from maskmake.data.starter import look_at
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv
 
 SIDE = 32
@@ -157,6 +159,24 @@ def test_brackets_of_a_folder_can_be_written_in_a_pattern():
     assert list(manifest("a [[]1]/*.png", "b/[[][[][*]/*.png").index) == ["0", "1", "2"]
     pairs((f"[{i}]/[x/a.png", f"[{i}]/[x/b.png") for i in range(3))
     assert list(manifest("*/[[]x/a.png", "*/[[]x/b.png").index) == ["[0]", "[1]", "[2]"]
+
+
+@pytest.mark.parametrize(
+    ("place", "shown", "advice"),
+    [
+        ("data\\images", None, "; write / between folders, not \\."),
+        ("data\\*.png", None, "; write / between folders, not \\."),
+        ("C:\\a b\\images", None, "; write it as Linux does, in WSL /mnt/c/Users for C:\\Users."),
+        ("~/images", None, f"; write the home folder in full, {Path.home()}/images."),
+        ("data\new", "'data\\new'", "; write / between folders, since \\ changes what follows it"),
+    ],
+)
+def test_a_path_as_other_systems_write_it(place, shown, advice):
+    fault = audit(place).faults[0]
+    assert fault.startswith(f"{shown or place}: no ")
+    assert advice in fault
+    with pytest.raises(UserError, match=r"no such folder; expected one with images and labels; wr"):
+        look_at(place)
 
 
 def test_a_pattern_that_matches_nothing():

@@ -68,6 +68,7 @@ class RawImage:
         alpha: whether the last sample is alpha.
         turned: whether an entry of the file turns the image.
         bands: gives all rows, arrays (h, W, samples).
+        no_data: the value of pixels without data, by an entry of the file; None without one.
     """
 
     shape: tuple[int, int, int]
@@ -75,6 +76,7 @@ class RawImage:
     alpha: bool
     turned: bool
     bands: Callable[[], Iterator[np.ndarray]]
+    no_data: float | None = None
 
 
 @dataclass(frozen=True)

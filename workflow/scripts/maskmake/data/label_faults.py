@@ -9,6 +9,7 @@ from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_files import is_shown_inverted
 from maskmake.data.label_ignored import TRANSPARENT, Ignore
 from maskmake.data.label_names import describe_files, split_files
+from maskmake.data.label_shades import EXACT, shade_warnings
 from maskmake.data.label_values import NONZERO, Histogram, colour_name, merged
 
 HALF = 0.5  # of the range of the labels
@@ -103,12 +104,17 @@ def likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
 def colour_fault(labels: dict[str, LabelFacts], coloured: list[str]) -> str:
     pool = pool_values({path: labels[path] for path in coloured})
     colours = [int(value) for value in pool.values[np.argsort(-pool.counts)] if value]
+    found = f"a coloured label; found {list_values(pool, True)}"
+    likely = colour_name(colours[0])
+    if any(shade_warnings(labels, meaning) for meaning in (likely, NONZERO)):
+        text = f"{found}; expected a colour for each class, without shades; {EXACT}."
+        return about(coloured, "label", text)
     return about(
         coloured,
         "label",
-        f"a coloured label; found {list_values(pool, True)}; expected "
+        f"{found}; expected "
         "one grey channel; set dataset.foreground to the colour or the list of colours that is "
-        f"foreground, such as '{colour_name(colours[0])}', to nonzero for all but black, or "
+        f"foreground, such as '{likely}', to nonzero for all but black, or "
         "convert the file.",
     )
 

@@ -46,6 +46,20 @@ def is_pattern(place: str | Path) -> bool:
     return glob.has_magic(str(place)) and not os.path.lexists(place)
 
 
+def path_advice(place: str | Path) -> str:
+    """What to write in place of a path as other systems write it, as the end of a sentence."""
+    text = str(place)
+    if any(ord(letter) < ord(" ") for letter in text):
+        return "; write / between folders, since \\ changes what follows it in double quotes"
+    if re.match(r"[A-Za-z]:[\\/]", text):
+        return "; write it as Linux does, in WSL /mnt/c/Users for C:\\Users"
+    if "\\" in text:
+        return "; write / between folders, not \\"
+    if text.startswith("~"):
+        return f"; write the home folder in full, {os.path.expanduser(text)}"  # noqa: PTH111
+    return ""
+
+
 def matches(pattern: str | Path) -> list[str]:
     """Every path that matches a pattern."""
     # Path.glob wants the folder without wildcards apart from the rest.

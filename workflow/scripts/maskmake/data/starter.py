@@ -18,7 +18,7 @@ from maskmake.data.label_facts import LabelFacts, label_facts
 from maskmake.data.label_files import LabelFile
 from maskmake.data.label_meaning import propose_foreground
 from maskmake.data.label_values import colour_name, packed
-from maskmake.data.layouts import is_pattern, list_both
+from maskmake.data.layouts import is_pattern, list_both, path_advice
 from maskmake.data.pair_pixels import PairedImage, open_pair
 from maskmake.data.pair_table import NEEDED
 from maskmake.data.pairing import Pair, find_pairs
@@ -64,7 +64,9 @@ def look_at(folder: str | Path) -> Choice | None:
         UserError: there is no such folder, or it has no image.
     """
     if not Path(folder).is_dir():
-        raise UserError(f"{folder}: no such folder; expected one with images and labels.")
+        raise UserError(
+            f"{folder}: no such folder; expected one with images and labels{path_advice(folder)}."
+        )
     choices = [_choice(table=str(path)) for path in _tables(Path(folder))]
     files: dict[tuple[str, ...], list[str]] = {}
     if not choices:
@@ -144,7 +146,9 @@ def _tables(folder: Path) -> list[Path]:
     found = []
     for path in sorted(filter(Path.is_file, folder.glob("*.csv"))):
         with path.open(encoding="utf-8", errors="replace") as file:
-            header = re.split(r"[,;\t]", file.readline().lstrip("\ufeff").strip().lower())
+            line = file.readline().lstrip("\ufeff")
+            line = file.readline() if line.startswith("sep=") else line
+            header = re.split(r"[,;\t]", line.strip().lower())
         if set(NEEDED) <= {name.strip(' "') for name in header}:
             found.append(path)
     return found
