@@ -166,7 +166,7 @@ def test_brackets_of_a_folder_can_be_written_in_a_pattern():
     [
         ("data\\images", None, "; write / between folders, not \\."),
         ("data\\*.png", None, "; write / between folders, not \\."),
-        ("C:\\a b\\images", None, "; write it as Linux does, in WSL /mnt/c/Users for C:\\Users."),
+        ("C:\\a b\\images", None, "; write it as Linux does, in WSL as wslpath prints it."),
         ("~/images", None, f"; write the home folder in full, {Path.home()}/images."),
         ("data\new", "'data\\new'", "; write / between folders, since \\ changes what follows it"),
     ],

@@ -135,7 +135,7 @@ def test_a_line_for_excel_names_the_separator(separator):
     ("path", "advice"),
     [
         ("m\\a.png", "; write / between folders, not \\."),
-        ("D:\\m\\a.png", "; write it as Linux does, in WSL /mnt/c/Users for C:\\Users."),
+        ("D:\\m\\a.png", "; write it as Linux does, in WSL as wslpath prints it."),
     ],
 )
 def test_a_path_as_windows_writes_it(path, advice):

@@ -82,6 +82,15 @@ def test_images_of_one_sample_get_no_labels_of_another():
     assert all(pair.image.parts[1] == Path(pair.label).parts[1] for pair in pairs)
 
 
+def test_classes_may_have_equal_names():
+    for number in range(8):
+        save(f"data/images/{number % 2}/{number // 2}.png", number)
+        save(f"data/labels/{number % 2}/{number // 2}.png")
+    choice = look_at("data")
+    assert choice.settings == {"images": "data/images/*/*.png", "labels": "data/labels/*/*.png"}
+    assert len(choice.pairs) == 8
+
+
 def test_image_files_that_are_left_out_are_counted():
     for number in range(4):
         save(f"data/images/{number}.png", number)

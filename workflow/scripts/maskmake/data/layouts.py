@@ -52,7 +52,7 @@ def path_advice(place: str | Path) -> str:
     if any(ord(letter) < ord(" ") for letter in text):
         return "; write / between folders, since \\ changes what follows it in double quotes"
     if re.match(r"[A-Za-z]:[\\/]", text):
-        return "; write it as Linux does, in WSL /mnt/c/Users for C:\\Users"
+        return "; write it as Linux does, in WSL as wslpath prints it"
     if "\\" in text:
         return "; write / between folders, not \\"
     if text.startswith("~"):

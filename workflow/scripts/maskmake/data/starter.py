@@ -239,16 +239,17 @@ def _places_of(folder: Path, parts: tuple[str, ...], lists: list[list[str]]) -> 
     escaped = [part if part == "*" else glob.escape(part) for part in parts]
     inside = Path(glob.escape(str(folder)), *escaped)
     return_everywhere = 2 * min(names.values()) > len(lists) and len(names) <= FEW_NAMES
+    everything = str(inside / f"*{suffix}") if in_samples else str(Path(folder, *parts))
     if in_samples and len(lists) > 1 and return_everywhere:
-        return [str(inside / glob.escape(name)) for name in names]
+        # Classes may have few names, too, each of which is an image.
+        return [everything, *(str(inside / glob.escape(name)) for name in names)]
     if labels := _label_names(list(names)):
         patterns = [f"*{suffix}", *(f"{label}{suffix or '.*'}" for label in labels)]
         return [str(inside / pattern) for pattern in patterns]
-    everything = str(inside / f"*{suffix}") if in_samples else str(Path(folder, *parts))
     if len({Path(name).stem for name in names}) == len(names):
         return [everything]
     # Of one name with two suffixes, one is the image and the other the label.
-    return [everything, *(str(inside / f"*{each}") for each in sorted(suffixes))]
+    return [*(str(inside / f"*{each}") for each in sorted(suffixes)), everything]
 
 
 # --- the configuration ------------------------------------------------------------------------
