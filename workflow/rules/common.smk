@@ -14,7 +14,8 @@ WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
 from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
-from maskmake.snakefile import console, internals
+from maskmake.snakefile import console, internals, job_changes, job_commands
+from maskmake.snakefile.causes import first_cause
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files, with_name
 from maskmake.data.data_source import check_source, folder_name, name_of_images, places
@@ -42,7 +43,8 @@ from maskmake.snakefile.train_faults import gpus_asked_for
 from maskmake.snakefile.used_settings import free_thresholds, used_decision, used_settings
 
 console.install(workflow)
-internals.remember(workflow)
+job_changes.remember(workflow)
+job_commands.import_own_package(WORKFLOW / "scripts")
 # The parser in C, where PyYAML has it, takes a seventh of the time.
 SCHEMA = yaml.load(
     (WORKFLOW / "schemas" / "config.schema.yaml").read_text(),
@@ -224,7 +226,7 @@ def left_out_runs(wildcards):
         for step in ("plan", *steps, "decide", "diagnose", "masks", "evaluate"):
             yield Path(f"{PREFIX}{RESULTS}/logs/{run}-{step}.log")
 
-    return [(run, console.first_cause(logs(run))) for run in RUNS if run not in REPORTED]
+    return [(run, first_cause(logs(run))) for run in RUNS if run not in REPORTED]
 
 
 def folds_of_run(pattern):

@@ -16,6 +16,7 @@ elif internals.is_job_of_cluster(workflow):  # which goes on without the Snakema
     os.environ.pop(HOLDER, None)
 
 internals.delay_ctrl_c_of_jobs()
+job_commands.quote_python()
 
 # Snakemake would hand such a job fewer GPUs without a word.
 GPU_LIMIT = internals.resource_limit(workflow, "gpu")

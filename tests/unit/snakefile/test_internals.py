@@ -18,7 +18,7 @@ from snakemake import cli
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ConfigSettings
 
-from maskmake.snakefile import internals
+from maskmake.snakefile import internals, job_changes, job_commands
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 # An output in a default storage, as Snakemake flags it.
@@ -29,12 +29,13 @@ STORED = SimpleNamespace(
 
 @pytest.fixture(autouse=True)
 def first_warning(monkeypatch):
-    monkeypatch.setattr(internals, "_STARTED", [NEWER])
+    monkeypatch.setattr(job_changes, "_STARTED", [NEWER])
     monkeypatch.setenv(internals.SWITCHED_OFF, "")
     monkeypatch.setattr(snakemake.exceptions, "LockException", snakemake.exceptions.LockException)
 
 
 SHELL = import_module("snakemake.shell")  # the module, not its class of that name
+EXECUTORS = "snakemake_interface_executor_plugins.executors.real"
 NEWER = SimpleNamespace()  # a workflow without any of the names
 
 
@@ -60,7 +61,7 @@ import sys
 
 sys.path.insert(0, {scripts!r})
 
-from maskmake.snakefile import internals
+from maskmake.snakefile import internals, job_changes, job_commands
 
 storage http:
     provider="http"
@@ -240,7 +241,9 @@ FALLBACKS = [
     (internals.terminal, [NEWER], (sys.stderr, False)),
     (internals.speak_through, [logging.NullHandler()], None),
     (internals.put_errors_through, [str], None),
-    (internals.interruption, [1], None),
+    (job_changes.changes, [1], job_changes.Changes()),
+    (job_commands.quote_python, [], None),
+    (job_commands.import_own_package, [SCRIPTS], None),
     (internals.meanings, [NEWER], {}),
     (internals.rule_names, [NEWER], []),
     (internals.jobs_of_targets, [NEWER, {}], []),
@@ -258,6 +261,8 @@ def test_without_a_name_the_check_is_off_after_one_warning(
     monkeypatch.delattr(snakemake.exceptions, "LockException")
     monkeypatch.delattr(cli, "parse_args")
     monkeypatch.delattr(SHELL, "sp")
+    monkeypatch.delattr(import_module("snakemake.script"), "PythonScript")
+    monkeypatch.setitem(sys.modules, EXECUTORS, None)
     monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_http", None)
     monkeypatch.delattr(snakemake_interface_storage_plugins.registry, "StoragePluginRegistry")
     warnings = []
@@ -269,7 +274,9 @@ def test_without_a_name_the_check_is_off_after_one_warning(
 
 
 def test_every_use_of_internals_has_its_test():
-    functions = {name for name, value in vars(internals).items() if hasattr(value, "__wrapped__")}
+    modules = (internals, job_changes, job_commands)
+    named = {name: value for module in modules for name, value in vars(module).items()}
+    functions = {name for name, value in named.items() if hasattr(value, "__wrapped__")}
     assert {function.__name__ for function, *_ in FALLBACKS} == functions
 
 
