@@ -30,7 +30,7 @@ from maskmake.network.package_file import PREPROCESSING
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_json, sha256, write_json, write_text
+from maskmake.runtime.files import atomic_folder, read_json, sha256, write_json, write_text
 from maskmake.runtime.log import logger
 from maskmake.runtime.sums import write_sums
 
@@ -95,9 +95,7 @@ def write_package(
     plan = read_plan(inputs.plan, index)
     check_fold_files(inputs.run, inputs.trainings, inputs.models)
     image = _sample_image(inputs, settings["sample"], index)
-    part = out.with_name(f".partial-{out.name}")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with atomic_folder(out) as part:
         trainings = _write_networks(inputs, part)
         write_json(
             part / PREPROCESSING,
@@ -110,11 +108,6 @@ def write_package(
         making = Making(trainings, len(index), sha256(inputs.index), predict, started)
         _write_words(part, inputs, settings, model_name, making, plan)
         write_sums(part)
-        if out.is_dir():
-            out.rmdir()  # Snakemake has made it
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     logger.info("The package of %d files: %s", sum(path.is_file() for path in out.rglob("*")), out)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from shutil import rmtree
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +24,7 @@ from maskmake.pages.pictures import (
 )
 from maskmake.pages.tiles import LARGEST_FILE, row_bands, write_full_picture
 from maskmake.report.pictures import FALSE, MISSED
+from maskmake.runtime.files import atomic_folder
 from maskmake.runtime.processes import map_in_order
 
 IMAGE, LABEL, PROBABILITY, MASK, ERRORS = "image", "label", "probability", "mask", "errors"
@@ -109,15 +109,11 @@ def write_layers(
     Raises:
         UserError: a picture cannot be decoded.
     """
-    folder = Path(folder)
-    unfinished = folder.with_name(f".partial-{folder.name}")
-    rmtree(unfinished, ignore_errors=True)
-    for layer in layers(list(sources.runs)):
-        (unfinished / layer.folder).mkdir(parents=True)
-    work = partial(_write, sources=sources, folder=unfinished, side=side)
-    yield from map_in_order(work, ids, processes if len(ids) > FEW else 1, BATCH)
-    rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with atomic_folder(folder) as unfinished:
+        for layer in layers(list(sources.runs)):
+            (unfinished / layer.folder).mkdir()
+        work = partial(_write, sources=sources, folder=unfinished, side=side)
+        yield from map_in_order(work, ids, processes if len(ids) > FEW else 1, BATCH)
 
 
 @cache
