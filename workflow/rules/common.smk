@@ -37,7 +37,9 @@ from maskmake.snakefile.packaged_settings import predict_of_model
 from maskmake.snakefile.planned_params import planning_params
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
-from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
+from maskmake.snakefile.results_lock import ResultsLock, check_results_folder, number_of
+from maskmake.snakefile.results_lock import why_unwritable
+from maskmake.snakefile.snakemake_locks import separate_locks
 from maskmake.snakefile.train_faults import gpus_asked_for
 from maskmake.snakefile.used_settings import free_thresholds, used_decision, used_settings
 

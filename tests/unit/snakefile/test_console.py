@@ -113,6 +113,21 @@ def test_after_a_job_that_said_why_it_failed_nothing_follows(run):
     assert run.lines == before
 
 
+def test_what_snakemake_says_of_a_job_is_its_cause_and_no_other_follows(run):
+    """Such as of a benchmark, which it writes when the script has ended."""
+    run.begin(5, "unet").write_text("fine\n")
+    error = {"level": logging.ERROR, "event": LogEvent.ERROR, "exception": "WorkflowError"}
+    text = "WorkflowError:\nPermissionError: [Errno 13] Permission denied: 'benchmarks/a.tsv'"
+    run.say(text, **error)
+    run.fail(5)
+    run.say(FAILED, **error)
+    said = "benchmarks/a.tsv: Permission denied; free space or fix the permissions, then run again."
+    assert run.lines[1:] == [said]
+    run.begin(6, "other").write_text("fine\n")
+    run.fail(6)
+    assert "it ended without a reason" in run.lines[-1]
+
+
 def test_the_cause_comes_last_where_other_jobs_went_on(run):
     log = run.begin(5, "a")
     run.begin(6, "b")

@@ -110,6 +110,7 @@ class Console(logging.Handler):
         self._steps: dict[int, Step] = {}
         self._started, self._total = 0, 0
         self._causes: list[str] = []
+        self._explained: str | None = None  # the last error of Snakemake itself
         self._failed_runs: list[str] = []
         self._said_since = False  # a line after the cause of a failure
         self._interrupted = False
@@ -187,7 +188,10 @@ class Console(logging.Handler):
             return
         # A script that is alone here has said it just now.
         alone = internals.runs_on_this_machine(self._workflow) and not self._steps
-        if cause is None or not alone:
+        explained, self._explained = self._explained, None
+        if cause is None and alone and explained:  # as where the benchmark cannot be written
+            cause = explained
+        elif cause is None or not alone:
             cause = cause or words_of_executor(record.rule_msg) or fault_of_disk(logs)
             cause = cause or (
                 f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
@@ -210,7 +214,9 @@ class Console(logging.Handler):
         elif record.exception == "KeyboardInterrupt":
             self._say(INTERRUPTED)
         elif not EXIT_STATUS.search(text):  # of which the job has said why
-            self._say(explain(record.exception, text, internals.rule_names(self._workflow)), RED)
+            names = internals.rule_names(self._workflow)
+            self._explained = explain(record.exception, text, names)
+            self._say(self._explained, RED)
 
     def _say_causes(self) -> None:
         if self._interrupted or not self._causes:
