@@ -6,7 +6,9 @@ PYTHON ?= $(if $(wildcard .venv/bin/pip),.venv/bin/python,python3)
 GPU ?= $(if $(wildcard .venv/.installed-requirements-gpu.lock),1,0)
 $(if $(filter 0 1,$(GPU)),,$(error GPU is '$(GPU)'; write GPU=1 for the packages with CUDA, or GPU=0))
 LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.lock,requirements.lock)
-FOUND = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+FOUND = $(shell unset PYTHONHOME; $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+# With that of another Python, this one would not find its own library.
+unexport PYTHONHOME
 STAMP := .venv/.installed-$(LOCK)
 TOOLS := .venv/.installed-requirements-dev.lock
 BIN := .venv/bin
@@ -42,8 +44,14 @@ $(TOOLS): requirements-dev.lock $(STAMP)
 	$(INSTALL) requirements-dev.lock
 	touch $@
 
+# As the command has them, and not the environment: WSL, for one, has the computer's name in NAME.
+KIND = membranes
+DATA =
+NAME =
+CONFIG =
+TARGET =
+
 # Each kind has a folder of its own for its results.
-KIND ?= membranes
 DEMO := demo$(if $(filter-out membranes,$(KIND)),-$(KIND))
 
 demo: setup ## train on synthetic images (KIND=cracks, blobs or textures) and write their report

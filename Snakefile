@@ -28,8 +28,9 @@ rule all:
     """The report, and the masks of new images where segment.images is set."""
     default_target: True
     input:
-        [] if DATASET is None else rules.report.output.page,
-        rules.review_page.output.page if SETTINGS["segment"]["images"] else [],
+        # With the pictures that they show, so that these come back where they were deleted.
+        [] if DATASET is None else rules.report.output,
+        rules.review_page.output if SETTINGS["segment"]["images"] else [],
         rules.check_segment.output.done if SETTINGS["segment"]["images"] else [],
 
 
@@ -79,7 +80,7 @@ rule segment:
     """Masks of the images in segment.images, and the list of those to look at first."""
     input:
         rules.review_masks.output.review,
-        rules.review_page.output.page,
+        rules.review_page.output,
         rules.check_segment.output.done,
 
 

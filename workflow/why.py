@@ -16,8 +16,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from maskmake.snakefile import internals
-from maskmake.snakefile.rerun_reasons import INTERRUPTED, describe_reasons
+from maskmake.snakefile import internals, job_changes
+from maskmake.snakefile.rerun_reasons import describe_reasons
 
 
 class Jobs(logging.Handler):
@@ -32,10 +32,8 @@ class Jobs(logging.Handler):
             values = ", ".join(f"{key} {value}" for key, value in (record.wildcards or {}).items())
             self.words.append(f"{record.rule_name}{f' ({values})' if values else ''}:")
             # Now, because Snakemake is in the folder of the results only while it runs.
-            reason, changed = record.reason, internals.interruption(record.jobid)
-            if changed is not None:
-                reason = "; ".join([INTERRUPTED, reason, *filter(None, [changed])])
-            causes = describe_reasons(record.rule_name, record.output, reason)
+            changes = job_changes.changes(record.jobid)
+            causes = describe_reasons(record.rule_name, record.output, record.reason, changes)
             self.words += [f"  {cause}" for cause in causes]
 
 

@@ -1,16 +1,19 @@
 """A disk that is full or may not be written to, and what a power cut leaves on it."""
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faults import Background
 from workspace import digests, fatal, finish, half_written, planned, snakemake
 
+from maskmake.export.sample import write_array
 from maskmake.runtime import files
 from maskmake.runtime.files import write_text
 
@@ -85,6 +88,48 @@ def test_a_disk_that_a_job_finds_full_is_named_and_no_other_cause(mounted, folde
     assert "validate: results/tiny/logs: No space left on device; free space or fix" in run.output
     (results / "filler").unlink()
     finish(folder, "validate")
+
+
+@pytest.mark.parametrize("side", [20, 60, 64, 200])
+def test_an_array_of_a_package_is_whole_or_its_full_disk_is_named(side, mounted):
+    """NumPy alone loses the end of some of these, and gives others an error without a number."""
+    point = mounted("small", 64)
+    with contextlib.suppress(OSError), (point / "filler").open("wb", 0) as filler:
+        while True:
+            filler.write(bytes(4096))
+    os.truncate(point / "filler", (point / "filler").stat().st_size - 4096)
+    array = np.ones((side, side), np.uint8)
+    try:
+        write_array(point / "array.npy", array)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+        assert error.filename == str(point / "array.npy")
+        assert [path.name for path in point.iterdir()] == ["filler"]
+    else:
+        np.testing.assert_array_equal(np.load(point / "array.npy"), array)
+
+
+# Root may write everywhere.
+WITHOUT_ROOT = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
+
+
+@pytest.mark.parametrize("name", ["benchmarks", "benchmarks/validate.tsv", "data", "logs"])
+def test_a_file_that_may_not_be_written_is_named_before_its_job(name, folder):
+    """Snakemake writes the benchmark after a job, and removes the results if it cannot."""
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv where the tests run as root")
+    prefix = WITHOUT_ROOT if os.geteuid() == 0 else ("env",)
+    finish(folder, "validate")
+    before = digests(folder / "results/tiny/data", "*")
+    place = folder / "results/tiny" / name
+    place.chmod(0o555 if place.is_dir() else 0o444)
+    code, output = snakemake(folder, "validate", "--forcerun", "validate", prefix=prefix)
+    place.chmod(0o755)
+    assert code == 1 and "Traceback" not in output, output
+    told = f"results/tiny/{name}: Permission denied; free space or fix the permissions, then run"
+    assert told in output
+    assert "out of memory" not in output
+    assert digests(folder / "results/tiny/data", "*") == before
 
 
 # --- a power cut --------------------------------------------------------------------------------

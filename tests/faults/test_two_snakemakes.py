@@ -7,6 +7,7 @@ import signal
 
 import psutil
 import pytest
+import yaml
 from faults import Background
 from workspace import MODULE, digests, fatal, finish, planned, snakemake
 
@@ -51,6 +52,27 @@ def test_the_second_is_refused_and_the_first_undisturbed(first, folder):
     assert planned(folder, "validate") == set()
 
 
+@pytest.fixture
+def other(folder):
+    """A configuration of other results in the same folder."""
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["dataset"]["name"] = "other"
+    (folder / "other.yaml").write_text(yaml.safe_dump(config))
+    return "other.yaml"
+
+
+def test_the_end_of_one_on_other_results_leaves_the_locks_of_the_first(first, other, folder):
+    locks = {path: path.read_text() for path in (folder / ".snakemake/locks").iterdir()}
+    assert locks
+    finish(folder, "validate", config=other)
+    assert {path: path.read_text() for path in locks} == locks
+    finish(folder, "validate", "--unlock", config=other)
+    assert {path: path.read_text() for path in locks} == locks
+    (folder / "go").touch()
+    assert first.process.wait() == 0, first.output
+    assert list((folder / ".snakemake/locks").iterdir()) == []
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["another computer", "no name"])
 def test_a_lock_whose_owner_cannot_be_seen_is_kept_until_unlocked(named, folder):
     locks = folder / ".snakemake/locks"
@@ -65,6 +87,22 @@ def test_a_lock_whose_owner_cannot_be_seen_is_kept_until_unlocked(named, folder)
     assert sentence.endswith("add --unlock to the command once, then run it again.")
     finish(folder, "validate", "--unlock")
     finish(folder, "validate")
+
+
+def test_a_segmentation_that_was_killed_does_not_lock_the_model_of_other_results(finished_copy):
+    folder = finished_copy
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["dataset"]["name"] = "other"
+    config["segment"] = {"images": "images", "model": "results/tiny/runs/a"}
+    (folder / "other.yaml").write_text(yaml.safe_dump(config))
+    masks = "results/other/segment/a/images"
+    killed = fatal("both", "os.rename 06.png$")
+    target = f"{masks}/.shards/0.csv"
+    assert snakemake(folder, target, config="other.yaml", environment=killed).code != 0
+    assert list((folder / ".snakemake/locks").iterdir())
+    finish(folder, "decide", "--forcerun", "decide_run")
+    output = finish(folder, target, config="other.yaml")
+    assert "results/other: a Snakemake was killed here" in output
 
 
 def test_a_lock_on_other_results_is_left_alone(folder):

@@ -103,6 +103,13 @@ def test_no_setting_has_them_once_the_snakefile_is_read(work, tmp_path):
         ("http://u:p@\u2100/", "http://\u2100/"),
         ("https://me:pa/ss@host/x.zip", "https://me:***"),
         ("https://me:pa#ss@host/x.zip", "https://me:***"),
+        ("https://me:12?x@host/x.zip", "https://me:***"),
+        ("https://me:12/x@host/x.zip", "https://me:***"),
+        ("https://me:#x@host/x.zip", "https://me:***"),
+        ("https://me:p@1/x@host/x.zip", "https://***"),
+        ("https://host:8000/x.zip?sig=1#part", "https://host:8000/x.zip"),
+        ("https://host/x@2.zip", "https://host/x@2.zip"),
+        ("https://[::1]:80/x@2.zip", "https://[::1]:80/x@2.zip"),
     ],
 )
 def test_an_address_is_public_without_its_keys(address, public):
@@ -152,6 +159,9 @@ def test_settings_are_public_and_jobs_know_the_whole_addresses(monkeypatch):
         ("http://u:p@[host]/a.zip", "http://h/b", "http://[host]/a.zip: found no host and port"),
         ("http://u:p@[::1/a.zip", "http://h/b", "http://[::1/a.zip: found no host and port that"),
         ("http://u:pass/word@h/a.zip", "http://h/b", "http://u:***: found no host and port that"),
+        ("http://u:12?word@h/a.zip", "http://h/b", "http://u:***: found an @ behind the host, as"),
+        ("http://u:12/word@h/a.zip", "http://h/b", "http://u:***: found an @ behind the host, as"),
+        ("http://u:p@h/a@2.zip", "http://h/b", "http://***: found an @ behind the host, as after"),
     ],
 )
 def test_addresses_that_would_show_keys_are_refused(images, labels, sentence):
@@ -159,6 +169,7 @@ def test_addresses_that_would_show_keys_are_refused(images, labels, sentence):
         publish(settings(images, labels))
     assert str(error.value).startswith(sentence)
     assert "u:p" not in str(error.value) and "word@" not in str(error.value)
+    assert "12" not in str(error.value)
 
 
 def test_a_new_signature_is_no_other_address():
@@ -196,9 +207,43 @@ def test_an_impossible_host_is_told_without_them(host, tmp_path):
     )
 
 
-def test_a_wrong_address_of_a_configuration_is_told_without_them(tmp_path):
-    storage = dict.fromkeys(("images", "labels"), f"http://a:{PASSWORD}@h/{{x}}?sig={KEY}")
-    configure(tmp_path, dataset={"storage": storage})
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://a:{PASSWORD}@h/{{x}}?sig={KEY}",
+        f"http://a:1 {PASSWORD}@h/{{x}}",
+        f"a:{PASSWORD}@h/x",
+        f"http://a:12?{PASSWORD}@h/x",
+        f"http://a:12/{PASSWORD}@h/x",
+    ],
+)
+def test_a_wrong_address_of_a_configuration_is_told_without_them(address, tmp_path):
+    configure(tmp_path, dataset={"storage": dict.fromkeys(("images", "labels"), address)})
     code, output = snakemake(tmp_path, "validate", "--dry-run")
-    assert code != 0 and "expected an address such as" in output
+    assert code != 0 and "expected" in output
+    assert PASSWORD not in output and KEY not in output and ":12" not in output
+
+
+ADDRESS = f"https://a:{PASSWORD}@127.0.0.1:1/x?sig={KEY}"
+DOWNLOAD = {"url": "http://127.0.0.1:1", "checksums": ADDRESS}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"dataset": {"table": ADDRESS}},
+        {"dataset": {"images": ADDRESS, "labels": "labels"}},
+        {"dataset": {"images": ADDRESS, "labels": ADDRESS}},
+        {"dataset": {"download": DOWNLOAD}},
+        {"segment": {"model": ADDRESS, "images": "images"}},
+        {"segment": {"images": ADDRESS}},
+        {"segment": {"images": ["a.png", ADDRESS]}},
+        {"export": {"sample": ADDRESS}, "compare": {"leave_out": [ADDRESS]}},
+        {"dataset": {"images": "images", "labels": "labels", "groups": f"({ADDRESS}"}},
+    ],
+)
+def test_an_address_where_none_belongs_is_told_without_them(sections, folder):
+    configure(folder, **sections)
+    code, output = snakemake(folder, "validate", "--dry-run")
+    assert code != 0
     assert PASSWORD not in output and KEY not in output

@@ -206,6 +206,9 @@ FILE_CHANGES = {
         f / "results/tiny/runs/a/masks"
     ),
     "the report is deleted": lambda f: (f / "results/tiny/report.html").unlink(),
+    "the pictures of the report are deleted": lambda f: shutil.rmtree(
+        f / "results/tiny/report/images"
+    ),
 }
 CLONES = {"the workflow is cloned", "another branch is checked out and left again"}
 

@@ -1,6 +1,7 @@
 """The command that says why something would run again."""
 
 import base64
+import re
 import shutil
 
 import pytest
@@ -23,6 +24,30 @@ def test_a_setting_is_named_with_both_values(finished, tmp_path):
     assert words in said
     assert "predict_fold (run a, fold 0):\n  made again before it: results/tiny/runs/a" in said
     assert "validate" not in said
+
+
+def test_a_setting_is_named_beside_another_reason(finished, tmp_path):
+    """Snakemake itself looks at no setting where an input is newer or an output is missing."""
+    folder = copy_workspace(finished, tmp_path / "work")
+    write_png(folder / "labels/00.png", synthesize(20, 96, 1)[1])
+    (folder / "results/tiny/report.html").unlink()
+    predict, train = {"tta": True}, {**CONFIG["train"], "epochs": 2}
+    configure(folder, train=train, predict=predict, runs={"a": {}})
+    _, said, _ = why(folder)
+    blocks = dict(part.split(":\n", 1) for part in re.split(r"\n(?! )", said) if ":\n" in part)
+    assert "labels/00.png was changed" in blocks["validate"]
+    assert "  the setting train.epochs was 1 and is 2" in blocks["plan_run (run a)"]
+    assert (
+        "  the setting predict.tta was False and is True" in blocks["predict_fold (run a, fold 0)"]
+    )
+    assert "  missing: results/tiny/report.html" in blocks["report"]
+    assert "  the setting runs.b was " in blocks["report"]
+
+
+def test_input_files_that_a_step_no_longer_has_are_named(finished, tmp_path):
+    configure(tmp_path, runs={"a": {}})
+    words = "it no longer has the input files: results/tiny/runs/b/metrics.json, "
+    assert f"compare:\n  {words}" in why(finished, config=tmp_path / "config.yaml")[1]
 
 
 def test_only_what_a_target_needs_is_named(finished, tmp_path):
@@ -103,6 +128,64 @@ def test_what_ends_snakemake_ends_the_command(finished, tmp_path):
 )
 def test_reasons_of_snakemake_are_put_into_words(reason, phrases):
     assert describe_reasons("decide_run", ["d.json"], reason) == phrases
+
+
+def changed(before: str, now: str) -> str:
+    """What Snakemake says of params that have changed."""
+    return (
+        "Params have changed since last execution: Union of exclusive params before and now across "
+        f"all output: before: {before} now: {now} "
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "now", "phrases"),
+    [
+        (
+            "train_fold",
+            "{'loss': 'dice'},{'objects': None}",
+            "{'loss': 'bce_borders'},{'objects': 'auto'}",
+            ["the setting train.loss was 'dice' and is 'bce_borders'"],
+        ),
+        (
+            "predict_fold",
+            "'tensorflow'",
+            "'jax'",
+            ["the setting train.backend was 'tensorflow' and is 'jax'"],
+        ),
+        (
+            "download",
+            "'1f'",
+            "'2e'",
+            ["the list dataset.download.checksums has other sums"],
+        ),
+        (
+            "export_run",
+            "{'tile': 64, 'overlap': 0.5, 'tta': True}",
+            "{'tile': 64, 'overlap': 0.5, 'tta': False}",
+            ["the setting predict.tta was True and is False"],
+        ),
+        (
+            "export_run",
+            "{'author': 'A now: B'}",
+            "{'author': 'A; Software now: C'}",
+            ["the setting export.author was 'A now: B' and is 'A; Software now: C'"],
+        ),
+        (
+            "plan_run",
+            "{'patch': 'auto', 'batch': 2}",
+            "{'patch': 'auto', 'batch': 2, 'planned_with': {'patch': 64}}",
+            ["the setting train.patch was 64 and is 'auto'"],
+        ),
+    ],
+)
+def test_each_changed_param_is_told_as_what_a_user_has_set(rule, before, now, phrases):
+    assert describe_reasons(rule, ["out"], changed(before, now)) == phrases
+
+
+def test_what_cannot_be_read_is_told_as_snakemake_says_it():
+    reason = changed("{'rate': inf}", "{'rate': 1}")
+    assert describe_reasons("decide_run", ["out"], reason) == [reason]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The whole chain, from images and labels to masks, scores and a report."""
 
 import hashlib
-import json
 import re
 import shutil
 import zipfile
@@ -11,19 +10,8 @@ import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
-from workspace import (
-    CONFIG,
-    NOTHING_TO_DO,
-    ROOT,
-    configure,
-    copy_workspace,
-    digests,
-    finish,
-    half_written,
-    planned,
-    snakemake,
-    why,
-)
+from targets import TARGETS
+from workspace import CONFIG, ROOT, configure, digests, finish, half_written
 
 from maskmake.data.images import read_pixels
 from maskmake.data.synthesis import synthesize
@@ -47,32 +35,6 @@ METRICS = [
 ]  # fmt: skip
 FIGURES = {"data.png", "augmented.png", "training.svg", "threshold.svg", "scores.svg"}
 FIGURES |= {"examples.png", "calibration.svg"}
-
-DATA_JOBS = {"validate", "binarize", "split", "plan"}
-RUN_PLANS = DATA_JOBS | {"a-plan", "b-plan"}
-TRAINING = RUN_PLANS | {"a-fold0-train", "b-fold0-train"}
-PREDICTION = TRAINING | {"a-fold0-predict", "b-fold0-predict"}
-DECISION = PREDICTION | {"a-decide", "b-decide"}
-DIAGNOSIS = {"a-diagnose", "b-diagnose"}
-MASKS = DECISION | {"a-masks", "b-masks"}
-SCORES = MASKS | {"a-evaluate", "b-evaluate"}
-TARGETS = {
-    "validate": {"validate"},
-    "binarize": {"validate", "binarize"},
-    "split": {"validate", "binarize", "split"},
-    "plan": DATA_JOBS,
-    "plan_runs": RUN_PLANS,
-    "train": TRAINING,
-    "predict": PREDICTION,
-    "decide": DECISION,
-    "diagnose": DECISION | DIAGNOSIS,
-    "masks": MASKS,
-    "evaluate": SCORES,
-    "compare": SCORES | {"compare"},
-    "report": SCORES | DIAGNOSIS | {"compare", "report"},
-    "results/tiny/runs/a/decision.json": DATA_JOBS
-    | {"a-plan", "a-fold0-train", "a-fold0-predict", "a-decide"},
-}
 
 
 # --- the files of the chain -------------------------------------------------------------------
@@ -280,42 +242,6 @@ def test_every_job_leaves_a_benchmark_and_nothing_half_written(results):
     assert half_written(results) == []
 
 
-# --- targets ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_target_plans_what_it_needs_and_no_more(target, folder):
-    assert planned(folder, target) == TARGETS[target]
-
-
-def test_segment_of_a_run_plans_its_training(folder):
-    write_png(folder / "new/x.png", synthesize(20, 96, 1)[0])
-    configure(folder, segment={"images": "new"})
-    assert planned(folder, "segment") == TARGETS["results/tiny/runs/a/decision.json"] | {
-        "segment-0", "segment-review", "segment-page", "segment-check",
-    }  # fmt: skip
-
-
-def test_export_packs_each_run_with_its_scores(folder):
-    assert planned(folder, "export") == SCORES | {"a-export", "b-export"}
-
-
-def test_finished_workflow_has_nothing_to_do(finished):
-    assert NOTHING_TO_DO in finish(finished)
-    assert planned(finished, *TARGETS) == set()
-
-
-def test_one_file_can_be_made_alone(finished_copy):
-    decision = finished_copy / "results/tiny/runs/a/decision.json"
-    other = finished_copy / "results/tiny/runs/b/decision.json"
-    before = decision.read_text()
-    decision.unlink()
-    other.unlink()
-    finish(finished_copy, "results/tiny/runs/a/decision.json")
-    assert decision.read_text() == before
-    assert not other.exists()
-
-
 # So does test_killed_once_in_every_job, whose results are those of the finished workflow.
 @pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_in_another_folder(finished, folder):
@@ -388,73 +314,3 @@ def test_snakemake_report_holds_the_figures(finished_copy):
     with zipfile.ZipFile(finished_copy / "out.zip") as archive:
         names = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
     assert names >= FIGURES | {"report.html", "specks.png"}
-
-
-# --- segment ------------------------------------------------------------------------------------
-
-
-def new_images(folder, count):
-    """Write images of other sizes than those of the data set."""
-    for i in range(count):
-        write_png(folder / f"new/x{i}.png", synthesize(20 + i, 80 + i, 1)[0])
-
-
-def test_segment_works_in_shards_and_only_once(finished_copy):
-    new_images(finished_copy, 3)
-    configure(finished_copy, segment={"images": "new", "run": "b", "shard_size": 2})
-    jobs = {"segment-0", "segment-1", "segment-review", "segment-page", "segment-check"}
-    assert planned(finished_copy, "segment") == jobs
-    finish(finished_copy, "segment", "--cores", "2")
-    for i in range(3):
-        mask = read_pixels(finished_copy / f"results/tiny/segment/b/new/x{i}.png")
-        assert mask.shape == (80 + i, 80 + i)
-        assert set(np.unique(mask)) <= {0, 255}
-    review = read_csv(finished_copy / "results/tiny/segment/b/new/review.csv")
-    assert list(review) == [
-        "id", "image", "height", "width", "foreground", "expected_foreground_dice",
-        "expected_background_dice", "expected_mean_dice", "minimum", "maximum", "trained_minimum",
-        "trained_maximum", "trained_smallest_maximum", "reason",
-    ]  # fmt: skip
-    assert set(review["id"]) == {"x0", "x1", "x2"}
-    assert review["expected_mean_dice"].is_monotonic_increasing
-    assert NOTHING_TO_DO in finish(finished_copy, "segment")
-
-
-def copied_run(finished, tmp_path):
-    """An empty folder beside a copy of the folder of a trained run."""
-    copy_workspace(finished / "results/tiny/runs/a", tmp_path / "handed-on")
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
-
-
-def test_segment_needs_no_more_than_the_folder_of_a_run(finished, tmp_path):
-    """The bad image of the folder is named; the others have masks, list and page, and keep them."""
-    work = copied_run(finished, tmp_path)
-    folder = work / "results/config/segment/handed-on/new"
-    new_images(work, 2)
-    (work / "new/x0.png").write_bytes(b"no image")
-    (work / "config.yaml").write_text(
-        json.dumps({"segment": {"images": "new", "model": "../handed-on"}})
-    )
-    made = set()
-    for _ in range(2):
-        code, output = snakemake(work)
-        assert code != 0
-        *_, sentence, end = output.splitlines()
-        assert sentence.startswith("new/x0.png: cannot be decoded")
-        assert end == f"1 of 2 images are done: {folder.relative_to(work)}/review.csv"
-        assert "Traceback" not in output
-        assert read_csv(folder / "review.csv")["id"].tolist() == ["x1"]
-        assert "1 of 2 images could not be used" in (folder / "review.html").read_text()
-        made.add((folder / "x1.png").stat().st_mtime_ns)
-    assert [p.name for p in folder.glob("*.png")] == ["x1.png"]
-    assert "segment_shard (shard 0):\n  images that could not be used are" in why(work)[1]
-
-    new_images(work, 2)
-    assert "2 of 2 images are done." in finish(work)
-    assert {p.name for p in folder.glob("*.png")} == {"x0.png", "x1.png"}
-    assert set(read_csv(folder / "review.csv")["id"]) == {"x0", "x1"}
-    assert "could not be used" not in (folder / "review.html").read_text()
-    assert made == {(folder / "x1.png").stat().st_mtime_ns}
-    assert NOTHING_TO_DO in finish(work)
-    assert CONFIG["dataset"]["name"] not in {p.name for p in (work / "results").iterdir()}

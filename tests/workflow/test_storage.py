@@ -118,7 +118,7 @@ def test_folders_of_a_bucket_are_a_data_set(bucket, dataset, finished, tmp_path)
     assert "00" not in read_csv(folder / "results/tiny/data/index.csv")["id"].tolist()
 
 
-# Retrieval and segment are each tested with a server below and in test_end_to_end.py.
+# Retrieval and segment are each tested with a server below and in test_segment.py.
 @pytest.mark.slow
 def test_a_list_of_addresses_is_segmented(http, bucket, finished, tmp_path):
     """Though one cannot be used at first; the other mask of its shard is then kept."""

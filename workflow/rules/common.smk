@@ -13,22 +13,28 @@ from snakemake.logging import logger
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW / "scripts"))
 
-from maskmake.data.addresses import hide_all, hide_in_command, keep_for_jobs, publish
-from maskmake.snakefile import console, internals
+from maskmake.data.addresses import hide_all, hide_in_command, hide_secrets, keep_for_jobs, publish
+from maskmake.snakefile import console, internals, job_changes, job_commands
+from maskmake.snakefile.causes import first_cause
 from maskmake.snakefile.config import resolve
 from maskmake.snakefile.config_files import check_files, with_name
-from maskmake.data.data_source import check_source, folder_name, name_of_images, places
+from maskmake.data.data_source import (
+    check_source,
+    folder_name,
+    name_of_images,
+    places,
+    stored_items,
+)
 from maskmake.data.file_versions import version_of
-from maskmake.runtime.documents import read_json
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError, printable
 from maskmake.runtime.gpus import are_all_listed, visible_gpus
 from maskmake.network.settings import PLANNED
-from maskmake.data.layouts import list_new_images
+from maskmake.data.layouts import list_new_images, path_advice
 from maskmake.snakefile.locations import (
     Dataset,
     list_shards,
     names_of_pages,
-    stored_items,
     trained_folds,
     version_of_checksums,
 )
@@ -37,12 +43,15 @@ from maskmake.snakefile.packaged_settings import predict_of_model
 from maskmake.snakefile.planned_params import planning_params
 from maskmake.snakefile.repetitions import network_numbers, seed_of_network
 from maskmake.snakefile.recipes import recipes_of
-from maskmake.snakefile.results_lock import ResultsLock, check_results_folder
+from maskmake.snakefile.results_lock import ResultsLock, check_results_folder, number_of
+from maskmake.snakefile.results_lock import why_unwritable
+from maskmake.snakefile.snakemake_locks import separate_locks
 from maskmake.snakefile.train_faults import gpus_asked_for
 from maskmake.snakefile.used_settings import free_thresholds, used_decision, used_settings
 
 console.install(workflow)
-internals.remember(workflow)
+job_changes.remember(workflow)
+job_commands.import_own_package(WORKFLOW / "scripts")
 # The parser in C, where PyYAML has it, takes a seventh of the time.
 SCHEMA = yaml.load(
     (WORKFLOW / "schemas" / "config.schema.yaml").read_text(),
@@ -60,12 +69,15 @@ def user_errors_at_parse_time(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(printable(str(error))) from None
+        # A path in it may be an address with a password, in a setting that takes no address.
+        raise WorkflowError(printable(hide_secrets(str(error)))) from None
 
 
 CONFIGURATION_FILES = internals.configuration_files(workflow)
 if internals.is_main_process(workflow):
-    user_errors_at_parse_time(check_files, CONFIGURATION_FILES, sys.argv)
+    user_errors_at_parse_time(
+        check_files, CONFIGURATION_FILES, sys.argv, internals.config_arguments(workflow)
+    )
 internals.give_types_to_arguments(workflow, config)
 NAMED_FILES = internals.named_files(workflow)
 NAME_PATTERN = SCHEMA["properties"]["dataset"]["properties"]["name"]["pattern"]
@@ -144,7 +156,8 @@ NAMES_OF_PAGES = names_of_pages(NEW_IMAGES)
 if SEGMENT["images"] and not SHARDS:
     raise WorkflowError(
         f"segment.images: found no image in {SEGMENT['images']!r}; expected a folder or a pattern of "
-        "PNG, TIFF, JPEG or BMP files; fix the path or set segment.images to null."
+        "PNG, TIFF, JPEG or BMP files; fix the path or set segment.images to null"
+        f"{path_advice(MASKS_SOURCE['images'][0])}."
     )
 
 
@@ -224,7 +237,7 @@ def left_out_runs(wildcards):
         for step in ("plan", *steps, "decide", "diagnose", "masks", "evaluate"):
             yield Path(f"{PREFIX}{RESULTS}/logs/{run}-{step}.log")
 
-    return [(run, console.first_cause(logs(run))) for run in RUNS if run not in REPORTED]
+    return [(run, first_cause(logs(run))) for run in RUNS if run not in REPORTED]
 
 
 def folds_of_run(pattern):
@@ -280,7 +293,9 @@ def version_of_shard(wildcards):
 def attempt_of_shard(wildcards):
     """The number of an attempt; it changes while images of the shard could not be used."""
     record = Path(MASKS_ATTEMPTS)
-    attempts = user_errors_at_parse_time(read_json, record) if record.is_file() else {}
+    if not record.is_file():
+        return "attempt 0"
+    attempts = user_errors_at_parse_time(read_document, record, dict[str, int])
     return f"attempt {attempts.get(wildcards.shard, 0)}"
 
 

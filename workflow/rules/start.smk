@@ -3,7 +3,7 @@
 # folder (a dry run gives it back), writes a probe into .snakemake and asks each storage whether it
 # has the images; each Snakemake lists the folders of images and reads again the images with new times.
 
-from maskmake.runtime.locks import HOLDER
+from maskmake.runtime.locks import HOLDER, Process
 
 RESULTS_LOCK = ResultsLock(f"{PREFIX}{RESULTS}", shared=f"{PREFIX}results/weights")
 if internals.is_main_process(workflow):
@@ -12,10 +12,12 @@ if internals.is_main_process(workflow):
         logger.warning(killed)
     # Snakemake's own text does not say whose the lock is, nor that removing it can do harm.
     internals.explain_lock(RESULTS_LOCK.describe_holder)
+    separate_locks(number_of(Process.current()), RESULTS_LOCK.numbers_at_work)
 elif internals.is_job_of_cluster(workflow):  # which goes on without the Snakemake that submitted it
     os.environ.pop(HOLDER, None)
 
 internals.delay_ctrl_c_of_jobs()
+job_commands.quote_python()
 
 # Snakemake would hand such a job fewer GPUs without a word.
 GPU_LIMIT = internals.resource_limit(workflow, "gpu")
@@ -65,7 +67,13 @@ def check_start():
             "--resources gpu=0 does not reach jobs on a cluster, which would ask for GPUs all the "
             "same; set train.gpu to 0 in the configuration to use the processor."
         )
-    on_gpu = [job for job in internals.planned_jobs(workflow) if job.resources.get("gpu")]
+    planned = internals.planned_jobs(workflow)
+    benchmarks = [job.benchmark for job in planned if job.benchmark]
+    files = [str(file) for job in planned for file in (*job.log, *job.output)]
+    refusal = why_unwritable([*map(str, benchmarks), *files])
+    if refusal:
+        raise WorkflowError(refusal)
+    on_gpu = [job for job in planned if job.resources.get("gpu")]
     if on_gpu and on_this_machine:
         check_gpus(on_gpu)
     if on_gpu and GPU_LIMIT is None and on_this_machine:

@@ -2,7 +2,7 @@
 
 from maskmake.data.fingerprint import read_plan
 from maskmake.data.pixel_store import open_labels
-from maskmake.data.tables import read_index, read_manifest, read_splits
+from maskmake.data.tables import groups_of, read_index, read_manifest, read_splits
 from maskmake.masks.fold_probabilities import RunProbabilities
 from maskmake.masks.learning import decide_run
 from maskmake.masks.run_folds import list_folds
@@ -15,12 +15,12 @@ with job(snakemake):
     splits = read_splits(snakemake.input.splits, index)
     manifest = read_manifest(snakemake.input.manifest, snakemake.input.audit)
     settings = snakemake.params.decide
-    plan = read_run_plan(snakemake.input.run_plan)
+    plan = read_run_plan(snakemake.input.run_plan, ["decide.sizes"])
     sizes = planned_value(plan, "decide.sizes", settings["sizes"])
     decision = decide_run(
         RunProbabilities(snakemake.input.probabilities, snakemake.input.sums, index, splits),
         open_labels(snakemake.input.labels, index),
-        dict(zip(manifest["id"], manifest["group"], strict=True)),
+        groups_of(manifest),
         read_plan(snakemake.input.plan, index),
         **{**settings, "sizes": sizes},
     )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from maskmake.data.pixel_store import open_labels
-from maskmake.data.tables import read_index, read_manifest, read_splits
+from maskmake.data.tables import groups_of, read_index, read_manifest, read_splits
 from maskmake.masks.decision import read_decision
 from maskmake.masks.evaluation import describe, evaluate_run
 from maskmake.masks.fold_probabilities import RunProbabilities
@@ -21,7 +21,7 @@ with job(snakemake):
         open_labels(snakemake.input.labels, index),
         MaskFolder(snakemake.input.masks, snakemake.input.table),
         read_decision(snakemake.input.decision),
-        dict(zip(manifest["id"], manifest["group"], strict=True)),
+        groups_of(manifest),
         map(read_training, snakemake.input.trainings),
         map(pd.read_table, snakemake.input.benchmarks),
     )

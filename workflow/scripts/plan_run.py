@@ -22,7 +22,7 @@ with job(snakemake):
     )
     section = snakemake.params.settings
     plan = make_plan(section)
-    log_plan(plan, machine.memory())
+    log_plan(plan, machine.memory)
     write_json(snakemake.output.plan, plan)
     record = {
         "params": snakemake.params.train,

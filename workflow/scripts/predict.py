@@ -15,7 +15,7 @@ from maskmake.runtime.log import job, logger
 with job(snakemake):
     gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
     settings = PredictSettings(**snakemake.params.predict)
-    plan = read_run_plan(snakemake.input.run_plan)
+    plan = read_run_plan(snakemake.input.run_plan, ["predict.tile"])
     tile = planned_value(plan, "predict.tile", settings.tile)
     select_device(snakemake.params.backend, gpus, snakemake.log[0])
     from maskmake.predict.predictor import predict_images

@@ -10,9 +10,9 @@ from maskmake.runtime.log import job, logger
 with job(snakemake):
     learned = read_decision(snakemake.input.decision, any_version=True)
     review = review_shards(map(read_csv, snakemake.input.tables), learned)
-    move_former_masks(Path(snakemake.output.review).parent, review["id"])
-    write_csv(snakemake.output.review, review)
     masks = Path(snakemake.output.review).parent
+    move_former_masks(masks, review["id"])
+    write_csv(snakemake.output.review, review)
     look = "".join(
         f"look first at {row.image}: expected Dice {row.expected_mean_dice:.3f}; "
         for row in review.head(1).itertuples()

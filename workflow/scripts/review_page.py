@@ -3,20 +3,18 @@
 import json
 from pathlib import Path
 
-from maskmake.masks.decision import Validation, read_decision
+from maskmake.masks.decision import read_decision, validation_of
 from maskmake.network.settings import read_training
 from maskmake.predict.refused import read_refused
 from maskmake.predict.review_page import write_review_page
 from maskmake.runtime.files import read_csv, write_text
 from maskmake.runtime.log import job, logger
 
-UNKNOWN: Validation = {"foreground": [], "expected_mean_dice": []}
-
 with job(snakemake):
     learned = read_decision(snakemake.input.decision, any_version=True)
     page = write_review_page(
         read_csv(snakemake.input.review),
-        learned.get("validation", UNKNOWN),
+        validation_of(learned),
         Path(snakemake.input.review).parent,
         json.loads(snakemake.params.names),
         Path(snakemake.output.pictures),

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from maskmake.network.device import select_device
-from maskmake.network.settings import TrainSettings
+from maskmake.network.settings import PLANNED, TrainSettings
 from maskmake.plan.run_plan import planned_values, read_run_plan
 from maskmake.runtime.gpus import granted_gpus
 from maskmake.runtime.log import job
 
 with job(snakemake):
-    plan = read_run_plan(snakemake.input.run_plan)
+    plan = read_run_plan(snakemake.input.run_plan, PLANNED)
     settings = TrainSettings.from_section({**snakemake.params.train, **planned_values(plan)})
     gpus = granted_gpus(snakemake.resources.gpu, snakemake.params.gpu)
     select_device(settings.backend, gpus, snakemake.log[0])

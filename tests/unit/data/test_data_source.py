@@ -22,7 +22,8 @@ def folders(name):
 
 def stored(*names):
     images = [f"s3://bucket/{name}" for name in names]
-    return section(storage={"images": images, "labels": {"address": "s3://bucket/labels.zip"}})
+    labels = {"address": "s3://bucket/labels.zip", "sha256": "0" * 64}
+    return section(storage={"images": images, "labels": labels})
 
 
 def write_files(folder, content="pixels"):
@@ -131,7 +132,9 @@ def test_other_data_is_refused_in_a_sentence(before, now, parts, work):
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 3, "labels": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"images": 3, "labels": 3}', '{"images": "a", "labels": ["a"]}']
+)
 def test_a_damaged_record_is_named(text, work):
     (work / RECORD).write_text(text)
     with pytest.raises(UserError, match=r"\.source\.json: damaged"):

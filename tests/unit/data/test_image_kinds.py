@@ -166,6 +166,68 @@ def test_colours_that_nobody_converts_are_refused():
         open_image_files(Path("a.tif"))[0].whole()
 
 
+def only_warning(**options) -> str:
+    dataset(*[(f"{number}.tif", tiff(**options)) for number in range(3)])
+    found = audit_dataset("images", "labels")
+    assert found.faults == []
+    (warning,) = [text for text in found.warnings if "copies of one image" not in text]
+    return warning
+
+
+@pytest.mark.parametrize(
+    ("dtype", "told", "shown"),
+    [
+        (np.float32, "-3.4028234663852886e+38", "-3.40282e+38"),
+        (np.float64, "-9999", "-9999"),
+        (np.int16, "-32768 ", "-32768"),
+        (np.uint16, "65535", "65535"),
+    ],
+)
+def test_pixels_without_data_are_a_warning(dtype, told, shown, recwarn):
+    pixels = GREY.astype(dtype)
+    pixels[:5] = dtype(float(told))
+    warning = only_warning(pixels=pixels, extratags=[(42113, 2, 0, told, True)])
+    assert warning.startswith("3 images (such as images/0.tif) have pixels of which the file says ")
+    assert f"that their value, {shown}, is no data" in warning
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("told", ["-1", "0.5", "1e300", "nan", "none"])
+def test_a_value_without_data_that_no_pixel_has_is_no_warning(told):
+    dataset(
+        *[
+            (f"{n}.tif", tiff(GREY + np.uint8(n), extratags=[(42113, 2, 0, told, True)]))
+            for n in range(1, 4)
+        ]
+    )
+    found = audit_dataset("images", "labels")
+    assert (found.faults, [text for text in found.warnings if "no data" in text]) == ([], [])
+
+
+def test_a_band_that_is_said_to_be_alpha_can_be_named():
+    pixels = np.dstack([COLOURS, GREY])
+    warning = only_warning(pixels=pixels, photometric="rgb", extrasamples=["unassalpha"])
+    assert "alpha is left out; if it is a band like infrared, name all channels in" in warning
+
+
+@pytest.mark.parametrize(
+    ("of_images", "of_labels", "sentence"),
+    [
+        ("CYX", "ZYX", "a stack of 5 images, but images/0.tif has 1 image of 5 channels"),
+        ("ZYX", "CYX", "1 image of 5 channels, but images/0.tif has a stack of 5 images"),
+    ],
+)
+def test_slices_that_are_said_to_be_channels_are_named(of_images, of_labels, sentence):
+    for folder, axes in (("images", of_images), ("labels", of_labels)):
+        Path(folder).mkdir()
+        for number in range(3):
+            stack = np.stack([GREY] * 5)
+            tifffile.imwrite(f"{folder}/{number}.tif", stack, imagej=True, metadata={"axes": axes})
+    fault = audit_dataset("images", "labels").faults[0]
+    assert fault.startswith(f"labels/0.tif: {sentence}; expected a label for each image; save the ")
+    assert fault.endswith("channels as slices, in Fiji by Image > Properties.")
+
+
 def test_ranges_are_not_guessed():
     deep = GREY.astype(np.uint16) * 16
     dataset(*[(f"{n}.png", pillow(deep if n % 2 else GREY)) for n in range(4)])

@@ -1,7 +1,9 @@
 """Labels as microscopes, annotation tools and converters write them: taken right, or refused."""
 
+import warnings
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -9,6 +11,9 @@ from PIL import Image
 from scipy import ndimage
 
 from maskmake.data.audit import Audit, audit_dataset
+from maskmake.data.label_facts import label_facts
+from maskmake.data.label_files import read_label
+from maskmake.data.label_meaning import propose_foreground
 from maskmake.data.labels import IGNORED
 from maskmake.data.pixel_store import build_store
 from maskmake.runtime.files import read_csv, write_csv
@@ -191,6 +196,22 @@ def test_labels_of_two_polarities_are_refused_unless_the_value_is_given():
     assert stored(foreground=255).any()
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_two_polarities_are_told_where_pixels_are_near_the_end_of_float32(channels):
+    """Sums of pixels and their squares are beyond float32; the contrast of an image was NaN."""
+    write([np.where(mask ^ bool(i % 2), 255, 0).astype(np.uint8) for i, mask in enumerate(MASKS)])
+    for path in Path("images").iterdir():
+        pixels = np.asarray(Image.open(path)).astype(np.float32) * np.float32(1e36)
+        path.unlink()
+        pixels = np.dstack([pixels, pixels / 2])[..., :channels].squeeze()
+        kind = {"photometric": "minisblack", "planarconfig": "contig"}
+        tifffile.imwrite(path.with_suffix(".tif"), pixels, **kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        found = audit()
+    assert [fault.partition(":")[0] for fault in found.faults] == ["two polarities"]
+
+
 def test_jpeg_in_a_tiff_is_refused_in_one_sentence():
     write(times(255))
     for number in (1, 4):
@@ -211,6 +232,65 @@ def test_a_colour_is_refused_and_can_be_named():
 
 def blurred(sigma: float) -> list[np.ndarray]:
     return [np.round(255 * ndimage.gaussian_filter(mask * 1.0, sigma)) for mask in MASKS]
+
+
+def red(mask: np.ndarray) -> np.ndarray:
+    return np.dstack([mask.astype(np.uint8) * 255, *[np.zeros_like(mask, np.uint8)] * 2])
+
+
+def jpeg(label: np.ndarray) -> np.ndarray:
+    return imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(label, level=75))
+
+
+def soft_red(mask: np.ndarray) -> np.ndarray:
+    soft = ndimage.gaussian_filter(mask.astype(np.float32), 0.7)
+    return np.dstack([(255 * soft).astype(np.uint8), *[np.zeros_like(mask, np.uint8)] * 2])
+
+
+def shades(**settings) -> list[str]:
+    found = audit(**settings)
+    assert found.faults == []
+    return [warning for warning in found.warnings if " shades " in warning]
+
+
+@pytest.mark.parametrize("damage", [lambda mask: jpeg(red(mask)), soft_red], ids=["JPEG", "blur"])
+def test_shades_of_a_colour_that_is_foreground_are_named(damage):
+    write([damage(mask) for mask in MASKS])
+    (warning,) = shades(foreground="#fe0000")
+    assert warning.startswith("labels/")
+    assert "shades near #fe0000 are background, " in warning
+    (warning,) = shades(foreground="nonzero")
+    assert "shades near #000000 are foreground, " in warning
+    assert propose_foreground(looks()) is None
+    (fault,) = audit().faults
+    assert "save the labels without loss or blur, or as black and white" in fault
+
+
+def test_shades_of_a_grey_value_that_is_foreground_are_named():
+    write([jpeg(label) for label in times(128)])
+    (warning,) = shades(foreground=128)
+    assert "shades near 128 are background, " in warning
+
+
+def test_classes_are_no_shades():
+    """Some forty numbers, or colours, of which each has an area."""
+    numbers = [np.kron(np.arange(64).reshape(8, 8), np.ones((12, 12))) for _ in MASKS]
+    write([label.astype(np.uint8) for label in numbers])
+    assert shades(foreground=[20, 21]) == []
+    assert shades(foreground="nonzero") == []
+    colours = [label.astype(np.uint8)[..., None] * np.uint8([4, 1, 2]) for label in numbers]
+    write(colours)
+    assert shades(foreground=["#501428", "#54152a"]) == []
+    write([red(mask) for mask in MASKS])
+    assert shades(foreground="#ff0000") == []
+    assert shades(foreground="nonzero") == []
+
+
+def looks():
+    return {
+        path: label_facts(read_label(path), None)
+        for path in (f"labels/{number}.png" for number in range(COUNT))
+    }
 
 
 def test_blurred_borders_are_cut_at_half_up_to_the_tolerance():
@@ -339,6 +419,23 @@ def test_no_data_of_a_geotiff_is_ignored_with_a_warning():
     (warning,) = audit().warnings
     assert "labels/0.tif and 5 more labels: the file says that 255 is no data; 16.7 %" in warning
     assert "3 values" in only_fault(ignore=[])
+
+
+@pytest.mark.parametrize("told", ["nan", "-3.4028234663852886e+38", "inf", "0.5"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_data_that_is_no_whole_number_is_ignored(told, dtype):
+    labels = times(1, dtype)
+    for label in labels:
+        label[CORNER] = dtype(float(told))
+    write(labels, extratags=[(42113, 2, 0, told, True)])
+    np.testing.assert_array_equal(stored(), EXPECTED)
+    (warning,) = [text for text in audit().warnings if "no data" in text]
+    assert f"labels: the file says that {float(told)} is no data; " in warning
+    assert "3 values from -1 to 1" in only_fault(ignore=[])
+    for label in labels:
+        label[50, 50] = np.nan if told != "nan" else np.inf
+    write(labels, extratags=[(42113, 2, 0, told, True)])
+    assert "in row 50, column 50; expected whole numbers" in only_fault()
 
 
 def test_no_data_that_leaves_one_value_is_asked_about():

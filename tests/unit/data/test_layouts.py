@@ -16,6 +16,8 @@ from maskmake.data.layouts import list_new_images
 from maskmake.data.pair_table import list_dataset_files
 from maskmake.data.pairing import find_pairs
 from maskmake.data.pixel_store import build_store, open_labels
+from maskmake.data.starter import look_at
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import read_csv
 
 SIDE = 32
@@ -135,6 +137,46 @@ def test_folders_at_any_depth():
 def test_a_folder_whose_name_has_wildcards():
     pairs((f"d[1]/i*/{i}.png", f"d[1]/l/{i}.png") for i in range(3))
     assert len(manifest("d[1]/i*", "d[1]/l")) == 3
+
+
+def test_a_pattern_takes_its_suffix_in_capital_letters_too():
+    pairs(
+        (f"data/{i}.{end}", f"data/{i}_mask.{end}") for i, end in enumerate(("png", "PNG", "Png"))
+    )
+    assert list(manifest("data/*.png", "data/*_mask.png").index) == ["0", "1", "2"]
+    assert len(list_new_images("data/*_mask.PNG")) == 3
+
+
+def test_a_proposed_pattern_has_the_brackets_of_its_folders():
+    pairs((f"im [1]/{i}/[a.png", f"label/{i}.png") for i in range(3))
+    fault = audit("im [1]").faults[0]
+    assert fault.endswith("; set dataset.images to a pattern: 'im [[]1]/*/[[]a.png'.")
+    assert list(manifest("im [[]1]/*/[[]a.png").index) == ["0", "1", "2"]
+
+
+def test_brackets_of_a_folder_can_be_written_in_a_pattern():
+    pairs((f"a [1]/{i}.png", f"b/[[*/{i}.png") for i in range(3))
+    assert list(manifest("a [[]1]/*.png", "b/[[][[][*]/*.png").index) == ["0", "1", "2"]
+    pairs((f"[{i}]/[x/a.png", f"[{i}]/[x/b.png") for i in range(3))
+    assert list(manifest("*/[[]x/a.png", "*/[[]x/b.png").index) == ["[0]", "[1]", "[2]"]
+
+
+@pytest.mark.parametrize(
+    ("place", "shown", "advice"),
+    [
+        ("data\\images", None, "; write / between folders, not \\."),
+        ("data\\*.png", None, "; write / between folders, not \\."),
+        ("C:\\a b\\images", None, "; write it as Linux does, in WSL as wslpath prints it."),
+        ("~/images", None, f"; write the home folder in full, {Path.home()}/images."),
+        ("data\new", "'data\\new'", "; write / between folders, since \\ changes what follows it"),
+    ],
+)
+def test_a_path_as_other_systems_write_it(place, shown, advice):
+    fault = audit(place).faults[0]
+    assert fault.startswith(f"{shown or place}: no ")
+    assert advice in fault
+    with pytest.raises(UserError, match=r"no such folder; expected one with images and labels; wr"):
+        look_at(place)
 
 
 def test_a_pattern_that_matches_nothing():

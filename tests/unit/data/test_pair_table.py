@@ -10,6 +10,7 @@ from maskmake.data.audit import audit_dataset, validate_dataset
 from maskmake.data.file_versions import read_record
 from maskmake.data.label_names import split_files
 from maskmake.data.pair_table import list_dataset_files, read_pairs
+from maskmake.data.starter import look_at
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +120,30 @@ def test_what_is_no_table(text, encoding, sentence):
     (fault,) = audit(write(text, encoding)).faults
     assert sentence in fault
     assert list_dataset_files("", "", "set/pairs.csv") == ([], [])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_line_for_excel_names_the_separator(separator):
+    text = f"sep={separator}\r\nimage{separator}label\r\n{FOUR.replace(',', separator)}"
+    assert len(audit(write(text, "utf-8-sig")).manifest) == 4
+    assert look_at("set").settings == {"table": "set/pairs.csv"}
+    (fault, _) = audit(write(f"{text}gone.png{separator}m/gone.png\n")).faults
+    assert fault.startswith("set/pairs.csv, line 7: no file set/gone.png")
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("m\\a.png", "; write / between folders, not \\."),
+        ("D:\\m\\a.png", "; write it as Linux does, in WSL as wslpath prints it."),
+    ],
+)
+def test_a_path_as_windows_writes_it(path, advice):
+    (fault,) = audit(write(f"image,label\n{FOUR}{path},m/b.png\n")).faults[:1]
+    assert fault.startswith(f"set/pairs.csv, line 6: no file set/{path}, which is the image; ")
+    assert fault.endswith(f"; fix the path or remove the line{advice}")
+    (fault,) = audit("set\\pairs.csv").faults
+    assert fault.endswith("; write / between folders, not \\.")
 
 
 def test_a_table_that_is_not_there():

@@ -142,6 +142,9 @@ def test_parts_that_differ_in_brightness_are_named():
     images[14:] = [image + 200 for image in images[14:]]
     (warning,) = warnings_of(*data(images), method="block")
     assert re.match(r"The test images have a mean brightness of 32\d\.?\d?, the training", warning)
+    large = [image * 1e35 for image in images]  # whose sum is beyond float32
+    (warning,) = warnings_of(*data(large), method="block")
+    assert re.match(r"The test images have a mean brightness of 3\.2\d*e\+37, the tr", warning)
 
 
 def test_chance_is_no_warning():

@@ -24,6 +24,16 @@ LAYOUTS = {
     "roles above": ("{1}/images/{0}.png", "{1}/labels/{0}.png", 4),
     "roles below": ("images/{1}/{0}.png", "labels/{1}/{0}.png", 4),
     "suffixes": ("x/{}_ch0.png", "y/{}_ch0_seg.png", 4),
+    "one folder, other types": ("{}.jpg", "{}.png", 4),
+    "one folder, beginnings": ("img_{}.png", "mask_{}.png", 4),
+    "one folder, a beginning": ("{}.png", "label{}.png", 4),
+    "a folder with brackets": ("scan [2]/{}.png", "scan [2]/{}_mask.png", 4),
+    "samples below brackets": ("scan [2]/s{}/image.png", "scan [2]/s{}/label.png", 4),
+    "brackets and two folders": ("[1]/im/{}.png", "[1]/gt/{}_gt.png", 4),
+    "two samples": ("{2}/images/{0}.png", "{2}/masks/{0}.png", 4),
+    "two classes": ("images/{2}/{0}.png", "labels/{2}/{0}.png", 4),
+    "two folders without a word": ("x/{1}/{0}.png", "y/{1}/{0}.png", 4),
+    "two classes, one folder": ("{2}/{0}.png", "{2}/{0}_mask.png", 4),
 }
 
 
@@ -45,18 +55,54 @@ def save(path: str, seed: int | None = None) -> None:
 def test_the_configuration_works(image, label, count):
     for number in range(4):
         role = ("train", "train", "val", "test")[number]
-        save("data/" + image.format(number, role), number)
-        save("data/" + label.format(number, role))
+        kind = ("cat", "dog")[number % 2]
+        save("data/" + image.format(number, role, kind), number)
+        save("data/" + label.format(number, role, kind))
     choice = look_at("data")
     section = yaml.safe_load(configuration(choice, "mine", describe(choice)))["dataset"]
     assert section["name"] == "mine"
     audit = audit_dataset(section["images"], section["labels"], 0.5, 0.01, "refuse", None)
     assert audit.faults == []
     assert {Path(path).as_posix() for path in audit.manifest["image"]} == {
-        "data/" + image.format(number, role)
+        "data/" + image.format(number, role, ("cat", "dog")[number % 2])
         for number, role in enumerate(("train", "train", "val", "test"))
     }
     assert len(audit.manifest) == count
+    assert not any(line.startswith("left out") for line in describe(choice))
+
+
+def test_images_of_one_sample_get_no_labels_of_another():
+    for sample, missing in (("A", "masks"), ("B", "images")):
+        for number in range(8):
+            for kind in ("images", "masks"):
+                if number < 6 or kind != missing:
+                    save(f"data/{sample}/{kind}/{number}.png", number if kind == "images" else None)
+    pairs = look_at("data").pairs
+    assert len(pairs) == 12
+    assert all(pair.image.parts[1] == Path(pair.label).parts[1] for pair in pairs)
+
+
+def test_classes_may_have_equal_names():
+    for number in range(8):
+        save(f"data/images/{number % 2}/{number // 2}.png", number)
+        save(f"data/labels/{number % 2}/{number // 2}.png")
+    choice = look_at("data")
+    assert choice.settings == {"images": "data/images/*/*.png", "labels": "data/labels/*/*.png"}
+    assert len(choice.pairs) == 8
+
+
+def test_image_files_that_are_left_out_are_counted():
+    for number in range(4):
+        save(f"data/images/{number}.png", number)
+        save(f"data/labels/{number}.png")
+    save("data/views/a.png", 7)
+    save("data/views/b.png", 8)
+    assert "left out: 2 other image files, such as data/views/a.png" in describe(look_at("data"))
+
+
+def test_colours_are_printed_as_colours():
+    write_labels((255, 0, 0), (0, 255, 0))
+    assert "values of the labels: #000000, #00ff00, #ff0000" in describe(look_at("data"))
 
 
 def make_new(*arguments: str) -> None:

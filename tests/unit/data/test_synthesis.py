@@ -97,6 +97,24 @@ def test_the_membranes_of_earlier_versions_keep_their_bytes():
     assert digest.hexdigest() == "40c060af514641c8825d0bac1e9a845e1c4581295d1fa80ac27cb61f340b4045"
 
 
+@pytest.mark.parametrize(
+    ("kind", "size", "index", "digest"),
+    [
+        (
+            "membranes",
+            420,
+            1,
+            "56d3b2123c2c00f83ad52dff946fcf42177bd6316d0aee226cb5b38590a641b4",
+        ),
+        ("blobs", 512, 1, "7742549c82c3cccbe211d10c069ad13b83a0cbd9c126ff572699bbfb192b0a0c"),
+    ],
+)
+def test_larger_images_of_earlier_versions_keep_their_bytes(kind, size, index, digest):
+    """Which were compared with every cell and every blob, not with those that are near."""
+    drawn = synthesize(index, size, 4, kind, 0.5 if kind == "membranes" else 0)
+    assert hashlib.sha256(b"".join(array.tobytes() for array in drawn)).hexdigest() == digest
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_repeatable_and_its_label_does_not_depend_on_the_difficulty(kind):
     image, label = synthesize(1, 100, 3, kind, 1)

@@ -45,5 +45,16 @@ def test_near_copies_are_those_of_a_comparison_of_all_pairs():
     images = rng.normal(100, 20, (500, SIDE, SIDE))
     images[400:] = images[:100] + rng.normal(0, 2, (100, SIDE, SIDE))
     images[450:] = np.rot90(images[450:], axes=(1, 2))[:, ::-1]
-    found = near_copies(own_content(images.astype(np.float32)))
-    np.testing.assert_array_equal(found, np.stack([np.arange(100), np.arange(400, 500)], axis=1))
+    # The largest that float32 can hold, and the smallest whose digits it holds, too.
+    for scale in (1, 2.0**120, 2.0**-110):
+        found = near_copies(own_content((images * scale).astype(np.float32)))
+        expected = np.stack([np.arange(100), np.arange(400, 500)], axis=1)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_content_is_the_same_at_every_scale():
+    images = np.random.default_rng(2).normal(100, 20, (9, SIDE, SIDE)).astype(np.float32)
+    expected = own_content(images)
+    assert expected.any(axis=1).all()
+    np.testing.assert_array_equal(own_content(images * np.float32(2.0**119)), expected)
+    assert not own_content(np.zeros((3, SIDE, SIDE), np.float32)).any()

@@ -6,11 +6,14 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 from pictures import cells
 from scipy import ndimage
+from skimage import measure
 from skimage.color import rgb2lab
+from skimage.segmentation import watershed
 
 from maskmake.masks.regions import PALETTE, region_picture
 
@@ -77,6 +80,36 @@ def test_the_same_mask_gives_the_same_picture_in_any_process():
         check=True,
     )
     assert done.stdout == region_picture(mask).tobytes()
+
+
+def painted_by_networkx(mask: np.ndarray) -> np.ndarray:
+    """The picture as networkx orders the regions."""
+    regions = measure.label(mask, connectivity=1)
+    grown = watershed(ndimage.distance_transform_edt(regions == 0), regions, connectivity=1)
+    graph = nx.Graph()
+    graph.add_nodes_from(range(1, regions.max() + 1))
+    for a, b in ((grown[:-1], grown[1:]), (grown[:, :-1], grown[:, 1:])):
+        meet = a != b
+        graph.add_edges_from(np.unique(np.stack([a[meet], b[meet]], axis=1), axis=0).tolist())
+    colours, used = {}, [0] * len(PALETTE)
+    for region in nx.coloring.strategy_smallest_last(graph, colours):
+        taken = {colours.get(neighbour) for neighbour in graph[region]}
+        free = (colour for colour in range(len(PALETTE)) if colour not in taken)
+        colours[region] = min(free, key=used.__getitem__)
+        used[colours[region]] += 1
+    return np.array([(0, 0, 0), *(PALETTE[colours[i]] for i in sorted(colours))], np.uint8)[regions]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.6, 0.9])
+def test_the_pictures_are_those_of_networkx(share):
+    """Which takes half an hour for the millions of regions of a large mask of noise."""
+    rng = np.random.default_rng(0)
+    for shape in ((150, 150), (1, 70), (90, 1), (37, 64)):
+        mask = rng.random(shape) < share
+        np.testing.assert_array_equal(region_picture(mask), painted_by_networkx(mask))
+        smooth = ndimage.gaussian_filter(rng.normal(size=shape), 1)
+        mask = smooth > np.quantile(smooth, share)
+        np.testing.assert_array_equal(region_picture(mask), painted_by_networkx(mask))
 
 
 def test_colours_are_clearly_different():

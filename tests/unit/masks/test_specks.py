@@ -6,10 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.spatial import KDTree
 
 from maskmake.masks.decision import stored_decision
 from maskmake.masks.learning import learn_decision
-from maskmake.masks.specks import CAUSES, diagnose, find_specks, free_thresholds
+from maskmake.masks.specks import (
+    CAUSES,
+    WINDOW,
+    count_near,
+    diagnose,
+    find_specks,
+    free_thresholds,
+)
 from maskmake.plan.mask_settings import choose_sizes
 from maskmake.report import figures, pictures
 from maskmake.report.sentences import speck_sentences
@@ -129,6 +137,15 @@ def test_the_most_frequent_cause_is_named_first_and_each_class_is_counted():
     for table in ("by_size", "by_probability", "by_overlap"):
         assert sum(row["objects"] + row["holes"] for row in diagnosis[table]) == 12
     json.dumps(diagnosis, allow_nan=False)
+
+
+def test_the_densest_specks_are_found_as_a_tree_finds_them():
+    rng = np.random.default_rng(0)
+    for count, height, width in ((1, 1, 1), (400, 90, 300), (900, 500, 400), (50, 5, 2000)):
+        rows, columns = rng.integers(0, height, count), rng.integers(0, width, count)
+        points = np.stack([rows, columns], axis=1).astype(float)
+        near = KDTree(points).query_ball_point(points, WINDOW / 2, np.inf, return_length=True)
+        np.testing.assert_array_equal(count_near(rows, columns), near)
 
 
 def test_without_specks_it_says_so():

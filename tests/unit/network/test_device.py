@@ -48,7 +48,6 @@ CHOSEN = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS", "TF_XLA_FLAGS")
 def in_a_process(program, folder, **environment):
     """What a program prints in a process of its own, run in ``folder``."""
     inherited = {name: value for name, value in os.environ.items() if name not in CHOSEN}
-    inherited |= {"PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": f"{folder}/my cache"}
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
@@ -92,11 +91,13 @@ def path_with_a_gpu(tmp_path):
     (LOCK_FOLDER / f"maskmake-{name}.lock").unlink(missing_ok=True)
 
 
-# TensorFlow takes long to start: each process is asked all that it can answer.
 def are_kept_in(folder, variables):
     """Whether what is tuned and what is compiled go to the user's cache folder."""
     kept = f'="{folder}/my cache/maskmake/tensorflow-2.'
     return AUTOTUNE_FLAG + kept in variables and TENSORFLOW_FLAG + kept in variables
+
+
+# TensorFlow takes long to start: each process is asked all that it can answer.
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")

@@ -31,6 +31,7 @@ def test_the_outputs_of_every_layer_count(network):
     assert output_bytes(nested, 3, 64) == expected + pixels * 1 * 4  # the outer input as well
 
 
+@pytest.mark.usefixtures("two_convolutions")
 def test_a_batch_that_cannot_fit_is_refused_before_training(dataset, tmp_path):
     with pytest.raises(UserError) as refusal:
         train(dataset, tmp_path, replace(SETTINGS, batch=2**20, patch=96))
@@ -41,6 +42,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_training(dataset, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("two_convolutions")
 def test_where_no_batch_fits_the_patch_is_to_shrink(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
     with pytest.raises(UserError, match=r"free; set train\.patch to a smaller multiple of 32\.$"):

@@ -68,7 +68,7 @@ def check_on_another_backend(backend, networks, folder):
     assert len(done.stdout.split()) == len(networks)
 
 
-# A small network on JAX is in tests/workflow/test_backend.py.
+# A small network on JAX is in tests/workflow/test_logs.py.
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_network_of_tensorflow_is_the_same_on_another_backend(backend, tmp_path):

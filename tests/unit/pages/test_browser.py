@@ -154,6 +154,16 @@ def test_the_outline_is_at_the_border_of_the_mask_but_not_of_the_picture():
     assert drawn[3].all() and drawn.sum() == 8
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_grey_levels_are_the_same_at_every_scale(channels):
+    rng = np.random.default_rng(1)
+    pixels = rng.uniform(-1, 1, (40, 30, channels)).astype(np.float32).squeeze()
+    for scale in (2.0**20, 2.0**127):  # twice the second is beyond float32
+        large = grey_levels(pixels * np.float32(scale))
+        np.testing.assert_array_equal(large, grey_levels(pixels))
+    assert (large.min(), large.max()) == (0, 255)
+
+
 def test_grey_levels_take_any_number_of_channels():
     rng = np.random.default_rng(1)
     assert [grey_levels(rng.random((5, 6, c))).shape for c in (2, 3, 5)] == [(5, 6, 3)] * 3

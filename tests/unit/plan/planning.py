@@ -44,6 +44,7 @@ class Machine:
     gpus: int = 0
     bytes: int | None = 16 * GIB
 
+    @property
     def memory(self):
         return self.bytes
 

@@ -3,12 +3,28 @@
 import pytest
 from planning import AUTO, GIB, TRAIN, Machine, plan
 
+from maskmake.plan import machine as machines
 from maskmake.plan.machine import OUTPUT_BYTES, needed_memory
 from maskmake.runtime.errors import UserError
 
 
 def test_more_memory_gives_the_same_plan_but_where_it_decides():
     assert plan(machine=Machine(0, 8 * GIB)) == plan(machine=Machine(0, 80 * GIB))
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_machine_is_asked_once_so_that_all_plans_are_of_the_same_memory(gpus, monkeypatch):
+    """Other programs take memory and give it back, and nvidia-smi takes long to answer."""
+    for name, answer in (
+        ("available_memory", 64 * GIB),
+        ("gpu_memory", 80 * GIB),
+        ("multiply_bfloat16", True),
+    ):
+        answers = iter([answer])
+        monkeypatch.setattr(machines, name, answers.__next__)
+    machine = machines.Machine(gpus)
+    assert plan(machine=machine) == plan(machine=machine)
+    assert machine.memory == int(machines.SHARE * (80 if gpus else 64) * GIB)
 
 
 def test_too_little_memory_for_the_smallest_batch_is_told_in_a_sentence():

@@ -29,9 +29,18 @@ def batches_are_shown(monkeypatch):
 @pytest.fixture
 def unknown_memory(monkeypatch):
     """The stand-ins have no layers from which memory could be estimated."""
+    from stand_ins import PointwiseNetwork  # which imports Keras
+
     from maskmake.predict import predictor as predictors
 
-    monkeypatch.setattr(predictors, "available_memory", lambda: None)
+    output_bytes = predictors.output_bytes
+
+    def estimate(network, batch, side):
+        if isinstance(network, PointwiseNetwork):
+            return 0
+        return output_bytes(network, batch, side)
+
+    monkeypatch.setattr(predictors, "output_bytes", estimate)
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,13 @@ def attempt(run, paths, out, **changes):
     return table.read_bytes(), json.loads(refusals.read_text())
 
 
+def without_ids(record):
+    contents = json.loads(record.read_text())
+    for kept in contents["masks"]:
+        del kept["row"]["id"]
+    write_json(record, contents)
+
+
 @pytest.fixture
 def three(tmp_path):
     """Three images, of which the second is broken."""
@@ -131,8 +138,12 @@ def test_masks_of_an_attempt_that_does_not_end_are_kept(
         (lambda run, out: {"code": "2"}, "ac"),
         (lambda run, out: save(out.parent / "b.png", noise(300, 300)), "bac"),
         (lambda run, out: next(out.glob(".shards/*.kept.json")).write_text("{"), "ac"),
+        (lambda run, out: without_ids(next(out.glob(".shards/*.kept.json"))), "ac"),
     ],
-    ids=["image", "mask", "no mask", "decision", "settings", "code", "tile", "damaged record"],
+    ids=[
+        *("image", "mask", "no mask", "decision", "settings", "code", "tile", "damaged record"),
+        "no ids",
+    ],
 )
 def test_a_mask_of_other_inputs_is_made_again(
     change, again, grey_run, three, tmp_path, predicted, monkeypatch

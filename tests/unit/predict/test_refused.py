@@ -43,3 +43,16 @@ def test_of_many_images_the_page_names_the_rest(tmp_path):
     assert len(lines) == MOST + 2
     assert lines[-2] == f"3 more images could not be used; {tmp_path / 'review.html'} names them."
     assert lines[-1].startswith(f"0 of {MOST + 3} images are done: ")
+
+
+@pytest.mark.parametrize("contents", [5, [1], {"a": "b.png: cut."}, [["b.png: cut."]]])
+def test_sentences_that_are_none_are_named(contents, tmp_path):
+    with pytest.raises(UserError, match=r"0\.refused\.json: .* remove it and run the step"):
+        check(tmp_path, contents)
+
+
+@pytest.mark.parametrize("contents", [[], {"0": "1"}, {"0": None}, 3])
+def test_a_damaged_record_of_attempts_is_named(contents, tmp_path):
+    write_json(tmp_path / "attempts.json", contents)
+    with pytest.raises(UserError, match=r"attempts\.json: .* remove it and run the step"):
+        check(tmp_path, ["a.png: cut."])

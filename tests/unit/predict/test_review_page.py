@@ -11,6 +11,7 @@ from PIL import Image
 from maskmake.data.images import read_pixels
 from maskmake.pages import tiles
 from maskmake.predict.review_page import expected_error, write_review_page
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_png
 
 
@@ -47,6 +48,14 @@ def test_every_mask_is_on_the_page_with_its_pictures(review, tmp_path):
             f"{id_}{suffix}" for id_ in review["id"]
         }
     assert write_review_page(review, validation, tmp_path / "masks", {}, pictures) == page
+
+
+def test_of_pictures_that_do_not_end_nothing_is_left(review, tmp_path):
+    """On a full disk they would take the place of what is to be written."""
+    (tmp_path / "masks/gone.png").write_bytes(b"")
+    with pytest.raises(UserError):
+        write_review_page(review, {}, tmp_path / "masks", {}, tmp_path / "review")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "new"]
 
 
 def test_an_image_is_shown_with_the_selected_channels(review, tmp_path):

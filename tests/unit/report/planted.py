@@ -220,6 +220,7 @@ def _write_training(folder, rng, folds, epochs, channels) -> None:
         "reason": "Two levels separate objects no better than one.",
         "removed": {"objects_true": 1, "objects_false": 2, "holes_true": 0, "holes_false": 0},
         "clean_up_reason": "The clean-up pays: so it does.",
+        "temperature": 1.5,
         "images": ["003"],
         "curve": {"threshold": levels, **curve},
         "sizes": [],

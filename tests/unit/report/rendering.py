@@ -4,6 +4,9 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
+from maskmake.report import figures
 from maskmake.report.inputs import ReportInputs, ReportOutputs
 from maskmake.report.page import write_report
 
@@ -79,6 +82,14 @@ def inputs_of(folder: Path, runs: list[str], folds: int) -> ReportInputs:
         regions=run_paths("regions"),
         benchmarks=list((folder / "benchmarks").iterdir()),
     )
+
+
+def leave_out_drawings(patch: pytest.MonkeyPatch) -> None:
+    """Let figures be empty: no sentence is in one, and drawing them is most of a report's time."""
+    for kind in ("training", "threshold", "scores", "reliability", "picture"):
+        patch.setattr(figures, f"{kind}_figure", lambda *_: None)
+    patch.setattr(figures, "svg", lambda *_: "<svg></svg>")
+    patch.setattr(figures, "png", lambda *_: b"")
 
 
 def render(folder: Path, settings: dict, left_out: dict | None = None) -> tuple[str, Page]:

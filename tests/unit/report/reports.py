@@ -20,9 +20,10 @@ from constructed import (
     two_discs,
     write_results,
 )
+from rendering import leave_out_drawings
 
 from maskmake.data.images import read_pixels
-from maskmake.report import figures, sentences
+from maskmake.report import sentences
 from maskmake.report.inputs import ReportOutputs
 from maskmake.report.page import write_report
 from maskmake.runtime.files import read_csv, read_json
@@ -172,11 +173,7 @@ def write_undrawn_report(made: Constructed, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for module in (bootstrap, sentences):
             patch.setattr(module, "RESAMPLES", 400)
-        # No sentence is in a figure.
-        for kind in ("training", "threshold", "scores", "reliability", "picture"):
-            patch.setattr(figures, f"{kind}_figure", lambda *_: None)
-        patch.setattr(figures, "svg", lambda *_: "<svg></svg>")
-        patch.setattr(figures, "png", lambda *_: b"")
+        leave_out_drawings(patch)
         inputs, _ = write_results(folder, made)
         write_report(inputs, list(made.runs), settings | {"runs": run_settings}, outputs)
 

@@ -22,6 +22,7 @@ def test_the_calibration_is_explained_in_sentences(temperature, after, verdict, 
         {
             "foreground_dice": [0.9, np.nan, np.nan],
             "background_dice": [0.8, 0.9, np.nan],
+            "mean_dice": [0.85, 0.9, np.nan],
             "expected_mean_dice": [0.80, 0.92, 1.0],
         }
     )

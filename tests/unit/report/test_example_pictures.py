@@ -20,7 +20,7 @@ from maskmake.report.pictures import count_components, select_examples
     ],
 )
 def test_examples_are_the_best_and_the_worst_without_duplicates(dice, expected):
-    table = pd.DataFrame({"id": range(len(dice)), "foreground_dice": dice, "background_dice": dice})
+    table = pd.DataFrame({"id": range(len(dice)), "mean_dice": dice})
     assert [(verdict, row["id"]) for verdict, row in select_examples(table)] == expected
 
 

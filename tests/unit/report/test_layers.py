@@ -8,6 +8,7 @@ from scipy import ndimage
 from maskmake.data.labels import IGNORED
 from maskmake.pages import tiles
 from maskmake.report import layers
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_png
 
 TILE = 32
@@ -58,6 +59,17 @@ def test_errors_are_missed_and_false_foreground_pixel_by_pixel(
     np.testing.assert_array_equal(read_picture(tmp_path / f"images/mask-a b/{image_id}"), mask)
     shown = read_picture(tmp_path / f"images/label/{image_id}")
     np.testing.assert_array_equal(shown, np.where(label == IGNORED, 1, 2 * (label == 1)))
+
+
+def test_of_pictures_that_do_not_end_nothing_is_left(dataset, tmp_path):
+    image_id = dataset.index["id"][0]
+    write_png(tmp_path / f"masks/{image_id}.png", np.asarray(dataset.labels[image_id]) == 1)
+    paths = (str(dataset.inputs[name]) for name in ("images", "labels", "index"))
+    folders = {"masks": tmp_path / "masks", "probability": tmp_path / "nowhere"}
+    sources = layers.Sources(*paths, {"a": folders}, "foreground")
+    with pytest.raises((OSError, UserError)):
+        list(layers.write_layers(tmp_path / "images", sources, [image_id], 40, 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
 
 
 def test_each_colour_of_a_layer_has_its_meaning_in_the_viewer():

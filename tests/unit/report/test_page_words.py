@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from planted import VARIANTS, make_results
-from rendering import render
+from rendering import Page, leave_out_drawings, render
 
-from maskmake.report import figures
 from maskmake.report.terms import SCORE_TERMS
 from maskmake.runtime.files import read_csv, read_json, write_csv, write_json, write_png
 from maskmake.scores.comparison import PAIRED_SCORES
@@ -20,22 +19,27 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Empty figures, for tests of the text: drawing them is most of the time of a report."""
-    monkeypatch.setattr(figures, "svg", lambda *_: "<svg></svg>")
-    monkeypatch.setattr(figures, "png", lambda *_: b"")
+    leave_out_drawings(monkeypatch)
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_the_result_as_a_sentence(tmp_path):
-    _, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> tuple[str, Page]:
+    """The page of results that no test has changed."""
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_drawings(patch)
+        return render(folder, make_results(folder, **VARIANTS["plain"]))
+
+
+def test_the_result_as_a_sentence(plain):
+    _, page = plain
     expected = "On 5 held-out images the run “unet” labels 90.0\u00a0% of the pixels right"
     assert expected in page.text
     assert "calling everything “background” would give 70.0\u00a0%" in page.text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_the_best_value_of_a_row_is_emphasised(tmp_path):
-    text, _ = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
+def test_the_best_value_of_a_row_is_emphasised(plain):
+    text, _ = plain
     terms = {key: term for group in SCORE_TERMS.values() for key, term in group.items()}
     higher = HIGHER_IS_BETTER | {"seconds_train": False, "seconds_predict": False}
     shown = Counter(
@@ -48,9 +52,8 @@ def test_the_best_value_of_a_row_is_emphasised(tmp_path):
         assert text.count(f'<span class="best">{value}</span>') == times
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_an_interval_stands_under_its_score(tmp_path):
-    text, page = render(tmp_path, make_results(tmp_path, **VARIANTS["plain"]))
+def test_an_interval_stands_under_its_score(plain):
+    text, page = plain
     assert text.count('<span class="interval">') == 2  # one score of each run has one
     assert '0.900</span><span class="interval">0.860 to 0.920</span>' in text
     assert "With fewer than six images it says little" in page.text
@@ -75,11 +78,11 @@ def test_one_run_is_compared_with_none(tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_notes_appear_only_when_the_numbers_call_for_them(tmp_path):
-    settings = make_results(tmp_path, **VARIANTS["plain"])
-    text, _ = render(tmp_path, settings)
+def test_notes_appear_only_when_the_numbers_call_for_them(plain, tmp_path):
+    text, _ = plain
     assert "Worth knowing" not in text
 
+    settings = make_results(tmp_path, **VARIANTS["plain"])
     run = tmp_path / "runs/small"
     metrics = json.loads((run / "metrics.json").read_text())
     write_json(run / "metrics.json", metrics | {"pixel_accuracy": 0.7})
@@ -109,15 +112,15 @@ def test_a_validation_loss_that_still_falls_is_no_overfitting(tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_decision_is_explained_in_sentences(tmp_path):
-    settings = make_results(tmp_path, **VARIANTS["plain"])
-    path = tmp_path / "runs/unet/decision.json"
-    one_level = read_json(path)
-    _, page = render(tmp_path, settings)
+def test_the_decision_is_explained_in_sentences(plain, tmp_path):
+    _, page = plain
     assert "removes 2 false objects and 1 true one, and fills 0 false holes" in page.text
     assert "One level: objects that touch stay together." in page.text
+
+    settings = make_results(tmp_path, **VARIANTS["plain"])
+    path = tmp_path / "runs/unet/decision.json"
     two_levels = {"method": "two_level", "upper": 0.9, "min_seed": 32, "objective": "v_rand"}
-    write_json(path, one_level | two_levels)
+    write_json(path, read_json(path) | two_levels)
     _, page = render(tmp_path, settings)
     assert "seeds of at least 32 pixels above 0.900" in page.text
     assert "V-Rand on 1 validation image" in page.text

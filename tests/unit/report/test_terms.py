@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskmake.report.terms import duration, number, percent
+from maskmake.report.terms import counted, duration, number, percent
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,11 @@ from maskmake.report.terms import duration, number, percent
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_number_with_its_noun():
+    assert [counted(n, "image") for n in (1, 2)] == ["1 image", "2 images"]
+    assert [counted(n, "patch", "patches") for n in (1, 2)] == ["1 patch", "2 patches"]
 
 
 def test_numbers():

@@ -1,5 +1,6 @@
 """No reader sees half a file."""
 
+import errno
 import json
 
 import numpy as np
@@ -7,9 +8,10 @@ import pandas as pd
 import pytest
 
 from maskmake.data.images import read_pixels
-from maskmake.runtime.errors import UserError
+from maskmake.runtime.errors import UserError, describe_storage_fault
 from maskmake.runtime.files import (
     atomic,
+    atomic_folder,
     read_csv,
     read_json,
     sha256,
@@ -54,6 +56,24 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert contents(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_takes_the_place_of_the_old_one_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "made" / "pictures"
+    for name in ("old", "new"):
+        with atomic_folder(path) as temporary:
+            (temporary / name).touch()
+        assert contents(path) == [name]
+    with pytest.raises(RuntimeError), atomic_folder(path) as temporary:
+        (temporary / "half").touch()
+        raise RuntimeError
+    assert contents(path) == ["new"]
+    assert contents(path.parent) == ["pictures"]
+
+
+def test_a_full_disk_is_that_of_the_file_which_is_written():
+    error = OSError(errno.ENOSPC, "No space left on device", "source", None, "copy")
+    assert describe_storage_fault(error).startswith("copy: No space left on device;")
 
 
 def test_an_array_appears_when_it_is_complete(tmp_path):

@@ -11,7 +11,13 @@ from maskmake.report.tables import difference_tables
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_csv, write_json
 from maskmake.scores.cases import Case
-from maskmake.scores.comparison import ScoredRun, compare_pairs, rank_runs, read_scored_run
+from maskmake.scores.comparison import (
+    UNKNOWN,
+    ScoredRun,
+    compare_pairs,
+    rank_runs,
+    read_scored_run,
+)
 from maskmake.scores.scorecard import HIGHER_IS_BETTER, POOLED_SCORES, SCORES, score_card
 from maskmake.scores.seeds import interval_with_seeds
 
@@ -183,6 +189,28 @@ def test_networks_of_one_run_count_as_seeds():
     assert "it allows for other test images and, from 3 seeds each, for other seeds)" in sentence
     one = compared({"a": as_one_run(runs, "a"), "b": runs["b0"]})
     assert "from 3 and 1 seeds, for other seeds)" in verdict_sentences(one)[0]
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_a_seed_without_a_score_leaves_the_verdict_open(folds):
+    """A network that finds nothing has no precision, but the mean of the networks may have one."""
+    runs = drawn_recipes(np.random.default_rng(0), images=12, seeds=3, gain=0.02)
+    first, second = (as_one_run(runs, letter) for letter in "ab")
+    networks = pd.concat([first.networks] * folds, ignore_index=True)
+    networks.loc[1, "precision"] = np.nan
+    lacking = first._replace(networks=networks)
+    for smallest in (0.0, 1.0):
+        table = compared({"a": lacking, "b": second}, smallest=smallest)
+        row = table.set_index("score").loc["precision"]
+        assert row["difference"] > 0 and (row["run_seeds"], row["other_seeds"]) == (3, 3)
+        assert row[["low", "high", "share"]].isna().all()
+        assert row["verdict"] == UNKNOWN == "not known for other seeds"
+        (sentence,) = verdict_sentences(table, "precision")
+        assert sentence.startswith("“a” is ahead of “b” by 0.0")
+        assert sentence.endswith("is not known, since one of theirs has no precision.")
+    rows = difference_tables(table, "a")[0]["rows"]
+    assert [row[2:] for row in rows if row[4] == UNKNOWN] == [("–", "–", UNKNOWN)]
+    assert table.set_index("score").loc["recall", "verdict"] == "no difference that matters"
 
 
 def test_the_tables_of_a_run_are_read_with_its_networks(good, tmp_path):

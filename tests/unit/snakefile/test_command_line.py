@@ -245,6 +245,29 @@ def test_make_keeps_what_was_set_up(installed, given, installs, tmp_path):
     assert "-m venv" not in done.stdout
 
 
+def made(target: str, **environment: str) -> str:
+    """What make would run here."""
+    done = subprocess.run(
+        ["make", "-n", "-f", ROOT / "Makefile", f"PYTHON={sys.executable}", *target.split()],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_make_takes_no_variable_of_another_program():
+    """WSL has the name of the computer in NAME, and modules of a cluster set PYTHONHOME."""
+    others = {"NAME": "DESKTOP-1", "TARGET": "x86_64", "KIND": "other", "PYTHONHOME": "/nowhere"}
+    Path("requirements.lock").touch()
+    assert 'workflow/new.py "data"\n' in made("new DATA=data", **others).replace(" \n", "\n")
+    assert './maskmake why  "mine.yaml"' in made("why CONFIG=mine.yaml", **others)
+    assert "name: demo, synthesis: {kind: membranes}" in made("demo", **others)
+    assert 'workflow/new.py "data" "mine"' in made("new DATA=data NAME=mine", **others)
+    assert "demo-cracks, synthesis: {kind: cracks}" in made("demo KIND=cracks", **others)
+
+
 @pytest.mark.parametrize(
     ("option", "symptom"),
     [

@@ -27,6 +27,10 @@ FAULTS = {
     ),
     "JSON": ('{"train": {},\n\t"train": {}}', [f"'train' stands twice, {LOST}"]),
     "octal": ("split: {test: [010]}", [f"line 1: YAML reads 010 as the number 8; {OTHER}"]),
+    "a colour": (
+        "dataset:\n  ignore: #00ff00  # grass\n",
+        ["line 2: YAML takes #00ff00 for a comment, so that 'ignore' has no value; put the colour"],
+    ),
     "sexagesimal": (
         "split:\n  test:\n  - 12:30",
         [f"line 3: YAML reads 12:30 as the number 750; {OTHER}"],
@@ -56,6 +60,7 @@ def test_what_would_be_lost_is_named(text, parts, tmp_path):
         "runs: {a: &a {train: {}}, b: *a, c: *a}\n",
         "\ufeffsplit: {test: [007, '010', 1_000, 0, 00]}\n",
         '{"train": {},\n\t"split": {}}',
+        "dataset:\n  ignore: '#00ff00'\n  table:  # ffeedd\n  images: #ffeeddcc\n  groups: #1\n",
     ],
 )
 def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
@@ -70,6 +75,8 @@ def test_nothing_is_found_where_nothing_is_lost(text, tmp_path):
         (b"# Zell\xe4\ndataset: {}", "found another encoding; expected UTF-8; save the file"),
         (b"dataset:\n\timages: a\n", "found in line 2 what is no YAML (found character '\\t'"),
         (b"dataset: {images: [a}\n", "found in line 1 what is no YAML ("),
+        (rb'a: "data\images"', "(found unknown escape character 'i'); put a text with \\ into"),
+        (rb'a: "C:\Users"', "hexadecimal numbers, but found 's'); put a text with \\ into"),
         (b"a: 1\nb: [2021-02-30]", "in line 2 a value that YAML cannot read (2021-02-30: day"),
         (b"a: !include b.yaml", "(could not determine a constructor for the tag '!include'); exp"),
         (b"? [a, b]\n: 1\n", "in line 1 a value that YAML cannot read (found unhashable key)"),
@@ -127,6 +134,44 @@ def test_a_second_option_that_replaces_the_first_is_refused(command, option):
 @pytest.mark.parametrize("command", ["--config a={b:1} c={d:2} -c 2", "-R plan --rerun-triggers"])
 def test_an_option_that_stands_once_is_taken(command):
     check_files([], ["snakemake", *command.split()])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        (["train={epochs: 1, epochs: 2}"], [f"'epochs' stands twice, {LOST}"]),
+        (['train={"epochs": 1, "epochs": 2}'], [f"'epochs' stands twice, {LOST}"]),
+        (["runs={a: {train: {seed: 1}}, a: {}}"], [f"'a' stands twice, {LOST}"]),
+        (["train={epochs: 1}", "train={epochs: 2}"], [f"'train.epochs' stands twice, {LOST}"]),
+        (["train={epochs: 1}", "train=null"], [f"'train' stands twice, {LOST}"]),
+        (["split={test: [010]}"], [f"YAML reads 010 as the number 8; {OTHER}"]),
+        (
+            ["split={seed: 1, seed: 2}", "train={batch: 1, batch: 1}"],
+            [f"'seed' stands twice, {LOST}", f"'batch' stands twice, {LOST}"],
+        ),
+    ],
+)
+def test_what_would_be_lost_of_an_argument_is_named(arguments, sentences):
+    with pytest.raises(UserError) as caught:
+        check_files([], [], arguments)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(sentences)
+    for line, sentence in zip(lines, sentences, strict=True):
+        assert line.startswith(f"--config: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train={epochs: 1, batch: 2}", "split={seed: 1}"],
+        ["train={epochs: 1}", "train={batch: 2}"],  # which Snakemake merges
+        ["runs={a: &a {train: {seed: 1}}, b: *a}"],
+        ["dataset={", "split="],  # for the schema to refuse
+        ["dataset=&x {b: *x}"],  # as a text, which the schema refuses
+    ],
+)
+def test_arguments_of_which_nothing_is_lost_are_taken(arguments):
+    check_files([], [], arguments)
 
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)"

@@ -113,6 +113,21 @@ def test_after_a_job_that_said_why_it_failed_nothing_follows(run):
     assert run.lines == before
 
 
+def test_what_snakemake_says_of_a_job_is_its_cause_and_no_other_follows(run):
+    """Such as of a benchmark, which it writes when the script has ended."""
+    run.begin(5, "unet").write_text("fine\n")
+    error = {"level": logging.ERROR, "event": LogEvent.ERROR, "exception": "WorkflowError"}
+    text = "WorkflowError:\nPermissionError: [Errno 13] Permission denied: 'benchmarks/a.tsv'"
+    run.say(text, **error)
+    run.fail(5)
+    run.say(FAILED, **error)
+    said = "benchmarks/a.tsv: Permission denied; free space or fix the permissions, then run again."
+    assert run.lines[1:] == [said]
+    run.begin(6, "other").write_text("fine\n")
+    run.fail(6)
+    assert "it ended without a reason" in run.lines[-1]
+
+
 def test_the_cause_comes_last_where_other_jobs_went_on(run):
     log = run.begin(5, "a")
     run.begin(6, "b")
@@ -155,6 +170,68 @@ def test_a_job_that_the_cluster_refuses_is_explained_by_it(tmp_path):
     assert run.lines[-1] == (
         "train_fold (a, fold 0): SLURM sbatch failed. It said 'no such partition'."
     )
+
+
+WORDS = (
+    "For further error details see the cluster/cloud log and the log files of the involved rule(s)."
+)
+SLURM = (
+    "SLURM-job '77' failed, SLURM status is: '{}'. Detailed failure reason unavailable (status "
+    f"command is not 'sacct').{WORDS}"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "said", "sentence"),
+    [
+        (
+            "",
+            WORDS,
+            "it ended without a reason; the log is {log}; too little memory or time is the ",
+        ),
+        (
+            "",
+            WORDS,
+            "; raise mem_mb or runtime of train_fold in set-resources of the profile, and ",
+        ),
+        ("", SLURM.format("OUT_OF_MEMORY"), "'OUT_OF_MEMORY'; raise mem_mb of train_fold in set-"),
+        (
+            "",
+            SLURM.format("FAILED"),
+            "'FAILED'; too little memory is the most frequent cause; raise",
+        ),
+        ("", SLURM.format("CANCELLED"), "SLURM-job '77' failed, SLURM status is: 'CANCELLED'."),
+        ("stopped", SLURM.format("TIMEOUT"), "'TIMEOUT'; raise runtime of train_fold in set-res"),
+        ("stopped", WORDS, "to go on; where its time was over, raise runtime of train_fold in set"),
+        ("error: no space.", SLURM.format("FAILED"), "train_fold (a, fold 0): no space."),
+    ],
+)
+def test_a_job_that_a_cluster_ended_is_told_what_to_raise(log, said, sentence, tmp_path):
+    run = Run(tmp_path, here=False)
+    file = run.begin(5, "a")
+    stopped = "error: train_fold was stopped; run the same command again to go on."
+    file.write_text(f"epoch 1\n{stopped if log == 'stopped' else log}\n")
+    run.fail(5, said)
+    assert sentence.format(log=file) in run.lines[-1]
+    assert "details" not in run.lines[-1]
+
+
+def test_only_the_last_attempt_of_a_job_counts_at_the_end(tmp_path):
+    run = Run(tmp_path, here=False, compared="ab")
+    for attempt in range(3):
+        run.begin(5, "a").write_text(f"error: fault {attempt}.\n")
+        run.fail(5)
+    run.begin(6, "b").write_text("error: of the moment.\n")
+    run.fail(6)
+    run.begin(6, "b")
+    run.say(event=LogEvent.JOB_FINISHED, job_id=6)
+    before = len(run.lines)
+    run.say(FAILED, level=logging.ERROR, event=LogEvent.ERROR, exception="WorkflowError")
+    numbers = [line.split()[0] for line in run.lines if line.startswith("[")]
+    assert numbers == ["[1/1]"] * 3 + ["[2/2]"] * 3  # the last one is done
+    advice, cause = run.lines[before:]
+    assert advice.startswith("For a report without a, add a to compare.leave_out")
+    assert cause == "train_fold (a, fold 0): fault 2."
 
 
 def test_a_job_without_a_word_points_to_its_log(run):

@@ -18,7 +18,7 @@ from snakemake import cli
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ConfigSettings
 
-from maskmake.snakefile import internals
+from maskmake.snakefile import internals, job_changes, job_commands
 
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 # An output in a default storage, as Snakemake flags it.
@@ -29,12 +29,13 @@ STORED = SimpleNamespace(
 
 @pytest.fixture(autouse=True)
 def first_warning(monkeypatch):
-    monkeypatch.setattr(internals, "_STARTED", [NEWER])
+    monkeypatch.setattr(job_changes, "_STARTED", [NEWER])
     monkeypatch.setenv(internals.SWITCHED_OFF, "")
     monkeypatch.setattr(snakemake.exceptions, "LockException", snakemake.exceptions.LockException)
 
 
 SHELL = import_module("snakemake.shell")  # the module, not its class of that name
+EXECUTORS = "snakemake_interface_executor_plugins.executors.real"
 NEWER = SimpleNamespace()  # a workflow without any of the names
 
 
@@ -60,7 +61,7 @@ import sys
 
 sys.path.insert(0, {scripts!r})
 
-from maskmake.snakefile import internals
+from maskmake.snakefile import internals, job_changes, job_commands
 
 storage http:
     provider="http"
@@ -215,6 +216,17 @@ def test_a_job_that_is_stopped_while_it_imports_says_so_in_a_sentence(monkeypatc
     assert errors == "a_rule was stopped; run the same command again to go on.\n"
 
 
+def test_the_path_of_python_is_quoted_in_scripts_and_in_jobs_of_a_cluster(monkeypatch):
+    executors, script = import_module(EXECUTORS), import_module("snakemake.script")
+    monkeypatch.setattr(executors, "join_cli_args", executors.join_cli_args)
+    monkeypatch.setattr(script, "sys", sys)
+    monkeypatch.setattr(job_commands._QuotedPython, "executable", "'/my folder/python'")
+    job_commands.quote_python()
+    command = executors.join_cli_args([sys.executable, "-m snakemake", "--cores", 2])
+    assert command == "'/my folder/python' -m snakemake --cores 2"
+    assert script.sys.executable == "'/my folder/python'" and script.sys.path is sys.path
+
+
 # --- a newer Snakemake ----------------------------------------------------------------------------
 
 FALLBACKS = [
@@ -224,6 +236,7 @@ FALLBACKS = [
     (internals.module_prefix, [NEWER], ""),
     (internals.configuration_files, [NEWER], []),
     (internals.named_files, [NEWER], []),
+    (internals.config_arguments, [NEWER], []),
     (internals.check_before_jobs, [NEWER, print], None),
     (internals.explain_lock, [str], None),
     (internals.resource_limit, [NEWER, "gpu"], math.inf),
@@ -233,6 +246,7 @@ FALLBACKS = [
     (internals.limit_requests, [], None),
     (internals.storage_object, [SimpleNamespace(flags={})], None),
     (internals.path_in_storage, [NEWER, STORED], None),
+    (internals.config_arguments, [NEWER], []),
     (internals.give_types_to_arguments, [NEWER, {}], None),
     (internals.is_module, [NEWER], True),
     (internals.shorten_start, [], None),
@@ -240,7 +254,9 @@ FALLBACKS = [
     (internals.terminal, [NEWER], (sys.stderr, False)),
     (internals.speak_through, [logging.NullHandler()], None),
     (internals.put_errors_through, [str], None),
-    (internals.interruption, [1], None),
+    (job_changes.changes, [1], job_changes.Changes()),
+    (job_commands.quote_python, [], None),
+    (job_commands.import_own_package, [SCRIPTS], None),
     (internals.meanings, [NEWER], {}),
     (internals.rule_names, [NEWER], []),
     (internals.jobs_of_targets, [NEWER, {}], []),
@@ -258,6 +274,8 @@ def test_without_a_name_the_check_is_off_after_one_warning(
     monkeypatch.delattr(snakemake.exceptions, "LockException")
     monkeypatch.delattr(cli, "parse_args")
     monkeypatch.delattr(SHELL, "sp")
+    monkeypatch.delattr(import_module("snakemake.script"), "PythonScript")
+    monkeypatch.setitem(sys.modules, EXECUTORS, None)
     monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_http", None)
     monkeypatch.delattr(snakemake_interface_storage_plugins.registry, "StoragePluginRegistry")
     warnings = []
@@ -269,7 +287,9 @@ def test_without_a_name_the_check_is_off_after_one_warning(
 
 
 def test_every_use_of_internals_has_its_test():
-    functions = {name for name, value in vars(internals).items() if hasattr(value, "__wrapped__")}
+    modules = (internals, job_changes, job_commands)
+    named = {name: value for module in modules for name, value in vars(module).items()}
+    functions = {name for name, value in named.items() if hasattr(value, "__wrapped__")}
     assert {function.__name__ for function, *_ in FALLBACKS} == functions
 
 
@@ -291,8 +311,10 @@ def test_every_use_of_internals_has_its_test():
 def test_what_an_argument_of_the_command_has_without_quotes_gets_its_type(arguments, expected):
     settings = ConfigSettings(config=cli.parse_config(arguments), config_args=arguments)
     config = {"train": {**settings.config["train"], "patch": "64"}, "seed": 1}
-    internals.give_types_to_arguments(SimpleNamespace(config_settings=settings), config)
+    workflow = SimpleNamespace(config_settings=settings)
+    internals.give_types_to_arguments(workflow, config)
     assert config == {"train": {**expected, "patch": "64"}, "seed": 1}
+    assert internals.config_arguments(workflow) == arguments
 
 
 def test_a_program_that_calls_snakemake_gives_types_itself():

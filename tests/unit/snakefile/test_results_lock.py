@@ -5,15 +5,19 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from maskmake.runtime.errors import UserError
+from maskmake.runtime.locks import Process
 from maskmake.runtime.log import job
-from maskmake.snakefile.results_lock import ResultsLock
+from maskmake.snakefile.results_lock import ResultsLock, number_of
+from maskmake.snakefile.snakemake_locks import separate_locks
 
 LOCKS = Path(".snakemake/locks")
 
@@ -32,16 +36,23 @@ def at_work():
     return ResultsLock("results/mine", "results/weights")
 
 
-def other_snakemake():
-    """The id of another process that is at work."""
+def other_snakemake(results="results/mine", locked=()):
+    """The id of another process that is at work, and has locks of Snakemake on these files."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
-        at_work().acquire(dry_run=False)
+        ResultsLock(results, "results/weights").acquire(dry_run=False)
+        if locked:
+            lock_file(os.getpid()).write_text("".join(f"{name}\n" for name in locked))
         os.write(writing, b".")
         signal.pause()
     os.read(reading, 1)
     return process
+
+
+def lock_file(process):
+    """The lock of Snakemake on what a process reads."""
+    return LOCKS / f"{number_of(Process(process, platform.node()))}.input.lock"
 
 
 def kill(process):
@@ -77,6 +88,55 @@ def test_a_lock_goes_that_names_these_results_or_none_but_shared(text, goes):
     killed_snakemake()
     at_work().acquire(dry_run=False)
     assert (LOCKS / "0.output.lock").exists() != goes
+
+
+def test_the_lock_of_another_that_reads_these_results_goes_only_when_it_was_killed():
+    killed = killed_snakemake()
+    (LOCKS / "0.output.lock").unlink()
+    other = other_snakemake("results/other", ["results/mine/runs/a/fold0/model.keras"])
+    lock = at_work()
+    assert f"a Snakemake was killed here (process {killed} on" in lock.acquire(dry_run=False)
+    assert lock_file(other).exists()
+    (LOCKS / "0.input.lock").unlink()
+    assert lock.describe_holder() == (
+        "results/mine: a Snakemake at work on other results uses files that this one needs too: "
+        f"results/other (process {other} on {platform.node()}); wait until it has ended."
+    )
+    assert lock.numbers_at_work() == {number_of(Process(other, platform.node()))}
+    kill(other)
+    ResultsLock("results/third", "results/weights").acquire(dry_run=True)
+    assert not lock_file(other).exists()
+    notice = ResultsLock("results/other", "results/weights").acquire(dry_run=True)
+    assert f"a Snakemake was killed here (process {other} on" in notice
+
+
+@pytest.fixture
+def persistence(monkeypatch):
+    """What writes the locks of a Snakemake, of the number 7; the Snakemake of number 8 works."""
+    for name in ("_write_locks", "_delete_locks", "cleanup_locks"):
+        monkeypatch.setattr(FilePersistence, name, getattr(FilePersistence, name))
+    separate_locks("7", lambda: ["8"])
+    return FilePersistence(path=Path(".snakemake"))
+
+
+def test_locks_of_another_snakemake_stay_and_none_fails_when_their_folder_is_gone(persistence):
+    shutil.rmtree(LOCKS)  # as another Snakemake did that ended
+    persistence._write_locks("input", ["images/1.png"])
+    persistence._write_locks("output", ["results/mine/a"])
+    (LOCKS / "8.output.lock").write_text("results/other/b\n")
+    assert sorted(persistence._read_locks()) == [
+        ("input", "images/1.png"),
+        ("output", "results/mine/a"),
+        ("output", "results/other/b"),
+    ]
+    persistence.unlock()
+    assert [path.name for path in LOCKS.iterdir()] == ["8.output.lock"]
+
+
+def test_unlock_removes_the_locks_of_those_that_are_gone(persistence):
+    (LOCKS / "8.output.lock").write_text("results/other/b\n")
+    persistence.cleanup_locks()
+    assert [path.name for path in LOCKS.iterdir()] == ["8.output.lock"]
 
 
 def test_the_lock_holds_a_process_and_a_host_for_its_owner_alone(monkeypatch):

@@ -38,16 +38,31 @@ def public_address(address: str) -> str:
     """An address without user, password, query and fragment.
 
     Where a port is no number, a password may begin there that goes on in the path or the query, so
-    nothing is left of the address but what comes before.
+    nothing is left of the address but what comes before; likewise in ``may_hide_password``.
     """
     found = PARTS.match(address)
     assert found is not None  # for mypy: each part may be empty
     scheme, location, path = found.groups(default="")
-    location = location.rpartition("@")[2]
+    _, at, location = location.rpartition("@")
     host, colon, port = location.partition(":")
-    if not host.startswith("[") and port.strip("0123456789"):
+    if may_hide_password(address):
+        location, path = "***" if at else f"{host}{colon}***", ""
+    elif not host.startswith("[") and port.strip("0123456789"):
         location, path = f"{host}{colon}***", ""
     return urlunsplit((scheme.lower(), location, path, "", ""))
+
+
+def may_hide_password(address: str) -> bool:
+    """Whether what looks like a path or a query may be the rest of a password.
+
+    A password such as ``12/x`` or ``12?x``, whose / or ? is not written as %2F or %3F, looks like a
+    port with what follows it; only the @ that comes later tells it.
+    """
+    found = PARTS.match(address)
+    assert found is not None  # for mypy: each part may be empty
+    location = found[2] or ""
+    has_secret = "@" in location or (":" in location and not location.startswith("["))
+    return has_secret and "@" in address[found.end(2) :]
 
 
 def hide_secrets(text: str) -> str:
@@ -116,6 +131,11 @@ def _public(value, whole: dict[str, str]):
             "https://host:8080/images.zip, with brackets around an IPv6 number alone, and with "
             "%2F %3F %23 for / ? # in a password; fix the address."
         ) from None
+    if may_hide_password(value):
+        raise UserError(
+            f"{public}: found an @ behind the host, as after a password with / ? or #; expected "
+            "%2F %3F %23 for these in a password, and %40 for an @ anywhere else; fix the address."
+        )
     if whole.setdefault(public, value) != value:
         raise UserError(
             f"{public}: two addresses differ only in their query or user; expected different "

@@ -66,7 +66,8 @@ class Member(NamedTuple):
 
     Attributes:
         name: of the file, without folders.
-        role: ``train``, ``validation``, ``test``, or empty.
+        role: of the folder around it, the name if that means a role (``folders.role_of``), such as
+            ``val``; else empty.
         stream: its bytes, to be read before the next member is asked for.
     """
 
@@ -153,7 +154,7 @@ def _refuse_more(path: Path, claimed: int) -> None:
 
 
 def _place(name: str) -> tuple[str, str] | None:
-    """Name and role of an image; None for what is no image."""
+    """Name of an image, and of its folder if that means a role; None for what is no image."""
     if "\0" in name:
         raise Refused(f"the name {name!r} has a zero byte; expected none; store it again.")
     path = PurePosixPath(name)

@@ -1,15 +1,14 @@
 """Which data and which model results were made from. Read by the Snakefile."""
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from maskmake.data.file_versions import read_record
+from maskmake.data.file_versions import read_record, sum_of
 from maskmake.data.layouts import is_pattern
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError
 
 KINDS = ("images", "labels")
@@ -31,11 +30,18 @@ def places(section: dict) -> dict[str, list[str]]:
         if section["download"]:
             names.append(f"{section['download']['url'].rstrip('/')}/{kind.removesuffix('s')}")
         if section["storage"]:
-            items = section["storage"][kind]
-            listed = items if isinstance(items, list) else [items]
-            names += [item if isinstance(item, str) else item["address"] for item in listed]
+            names += [address for address, _ in stored_items(section["storage"][kind])]
         found[kind] = names
     return found
+
+
+def stored_items(section) -> list[tuple[str, str | None]]:
+    """Addresses of ``dataset.storage.images`` or ``labels``, each with its SHA-256 or None."""
+    items = section if isinstance(section, list) else [section]
+    return [
+        (item, None) if isinstance(item, str) else (item["address"], item["sha256"])
+        for item in items
+    ]
 
 
 def named_places(dataset: dict) -> dict[str, str]:
@@ -92,9 +98,9 @@ def check_source(
     if not Path(record).is_file():
         return
     try:
-        before = json.loads(Path(record).read_text(encoding="utf-8"))
+        before: dict[str, list[str]] = read_document(record, dict[str, list[str]])
         other = [kind for kind in now if not _share_a_place(before[kind], now[kind])]
-    except (ValueError, KeyError, TypeError):
+    except (UserError, KeyError):
         raise UserError(
             f"{record}: damaged; expected what the results were made from; remove it if that is "
             "what the configuration names."
@@ -124,14 +130,7 @@ def _have_same_files(contents: Path, files: list[str]) -> bool:
     seen = [(Path(file).name, content.sha256) for file, content in recorded]
     if not files or [Path(file).name for file in files] != [name for name, _ in seen]:
         return False
-    return seen == [(Path(file).name, _sha256(file)) for file in files]
-
-
-def _sha256(file: str) -> str:
-    if not Path(file).is_file():  # a pipe would wait for its writer
-        return ""
-    with Path(file).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return seen == [(Path(file).name, sum_of(file)) for file in files]
 
 
 def _shown(names: list[str]) -> str:

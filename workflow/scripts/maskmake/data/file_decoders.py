@@ -4,8 +4,10 @@ libvips takes a millisecond to open a file, ten times as long as a PNG of 64 x 6
 decode. So imagecodecs reads small PNGs, which a data set may have 100,000 of.
 """
 
+import io
 import logging
 import os
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,7 @@ class RawImage:
         alpha: whether the last sample is alpha.
         turned: whether an entry of the file turns the image.
         bands: gives all rows, arrays (h, W, samples).
+        no_data: the value of pixels without data, by an entry of the file; None without one.
     """
 
     shape: tuple[int, int, int]
@@ -73,6 +76,7 @@ class RawImage:
     alpha: bool
     turned: bool
     bands: Callable[[], Iterator[np.ndarray]]
+    no_data: float | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def open_raw(path: Path, kind: str) -> RawImage:
 
 def open_header(path: Path, kind: str, exif_of_png: bytes) -> Header:
     """What the head of a file says, after its size was found to be possible."""
-    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+    with open_by_pillow(path, kind) as opened:
         width, height = opened.size
         mode, frames = opened.mode, getattr(opened, "n_frames", 1)
         # The method of a PNG would decode all its pixels.
@@ -214,9 +218,49 @@ def _small_png(path: Path, png: PngHead) -> RawImage:
     return RawImage(shape, dtype, png.samples in (2, 4), False, lambda: iter([read()]))
 
 
+def open_by_pillow(path: Path, kind: str) -> Image.Image:
+    """A file of a kind that ``image_format`` told; only its head is read.
+
+    Pillow takes a BMP whose palette is black and white, or begins with the darkest greys, for one
+    of 1 or 8 bits, whatever its head says. One colour more than the palette has makes it look.
+
+    Raises:
+        UserError: it is a BMP whose palette Pillow misreads nevertheless.
+    """
+    opened = Image.open(path, formats=PILLOW_FORMATS[kind])
+    if kind != "BMP" or not _has_other_depth(opened, path):
+        return opened
+    opened.close()
+    content = bytearray(path.read_bytes())
+    (size, bits), colours = _bmp_head(content), struct.unpack_from("<I", content, 46)[0]
+    struct.pack_into("<I", content, 46, (colours or 2**bits) + 1)
+    # Without a place for the palette, Pillow would look for the pixels behind one more colour.
+    if size >= 40 and struct.unpack_from("<I", content, 10)[0] != 14 + size:
+        opened = Image.open(io.BytesIO(content), formats=PILLOW_FORMATS[kind])
+        if opened.mode == "P":
+            return opened
+    raise UserError(
+        f"{path}: a BMP of {bits} bits for each pixel with a palette that is read as that of "
+        "another depth; expected a file that is read in one way; save it as PNG."
+    )
+
+
+def _has_other_depth(opened: Image.Image, path: Path) -> bool:
+    """Whether Pillow reads a BMP with other bits for each pixel than its head says."""
+    with path.open("rb") as file:
+        _, bits = _bmp_head(file.read(54))
+    return (opened.mode == "1" and bits != 1) or (opened.mode == "L" and bits != 8)
+
+
+def _bmp_head(content: bytes | bytearray) -> tuple[int, int]:
+    """Bytes of the head of a BMP behind the first 14, and bits of a pixel."""
+    (size,) = struct.unpack_from("<I", content, 14)
+    return size, struct.unpack_from("<H", content, 24 if size == 12 else 28)[0]
+
+
 def read_by_pillow(path: Path, kind: str, page: int = 0) -> np.ndarray:
     """All pixels of a file or of a page of a TIFF, (H, W, samples), as they are to be seen."""
-    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+    with open_by_pillow(path, kind) as opened:
         opened.seek(page)
         opened.load()
         image = ImageOps.exif_transpose(opened)

@@ -13,7 +13,7 @@ import pandas as pd
 from maskmake.data.folded import Sentence, about, counted, page_name
 from maskmake.data.image_findings import SMALLEST_SIDE, list_pages
 from maskmake.data.label_facts import LabelFacts
-from maskmake.data.label_fit import OtherFit
+from maskmake.data.label_fit import ROBUST, OtherFit
 from maskmake.data.label_names import describe_files
 from maskmake.data.pair_facts import MANY_VALUES, SMALL_OBJECT, PairFacts, is_exchanged
 
@@ -283,7 +283,7 @@ def far_places(values: np.ndarray, least: float = LEAST_DEVIATION) -> list[int]:
     if len(values) < FEWEST:
         return []
     distance = np.abs(values - np.median(values))
-    z = distance / max(1.4826 * float(np.median(distance)), least)
+    z = distance / max(ROBUST * float(np.median(distance)), least)
     order = np.argsort(-z, kind="stable")
     return [int(place) for place in order if z[place] > FAR]
 

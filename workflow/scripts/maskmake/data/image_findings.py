@@ -99,7 +99,7 @@ def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
     """What was done with images that people may not expect.
 
     Args:
-        manifest: columns image, page, channels, turned and transparent.
+        manifest: columns image, page, channels, turned, transparent and no_data.
         selected: whether ``dataset.channels`` says which channels are used.
     """
     channels = manifest["channels"].value_counts()
@@ -127,8 +127,18 @@ def image_warnings(manifest: pd.DataFrame, selected: bool) -> Iterator[str]:
     if len(clear):
         yield Sentence(
             f"{_named(clear)} {'has' if len(clear) == 1 else 'have'} transparent pixels, which are "
-            "taken with the colours they have; alpha is left out.",
+            "taken with the colours they have; alpha is left out; if it is a band like infrared, "
+            "name all channels in dataset.channels, as in [1, 2, 3, 4].",
             list_pages(clear, "image"),
+        )
+    empty = manifest[manifest["no_data"] != ""]
+    if len(empty):
+        yield Sentence(
+            f"{_named(empty)} {'has' if len(empty) == 1 else 'have'} pixels of which the file says "
+            f"that their value, {empty['no_data'].iloc[0]}, is no data; it is taken as brightness; "
+            "if other values lie far from it, put one of them in its place; mark such pixels in "
+            "the labels with a value of their own, and set dataset.ignore to it.",
+            list_pages(empty, "image"),
         )
 
 

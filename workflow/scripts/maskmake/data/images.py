@@ -22,13 +22,11 @@ import tifffile
 from maskmake.data import file_decoders as decoders
 from maskmake.data import tiff as tiffs
 from maskmake.data.file_checks import check_memory, check_name, image_format
-from maskmake.data.file_decoders import RawImage, band_rows
+from maskmake.data.file_decoders import RawImage
 from maskmake.data.image_samples import chosen_channels, finite, kept_type
 from maskmake.data.tiff import TIFFFILE_PHOTOMETRICS, Page
 from maskmake.data.tiff_stacks import Loaded, list_stack
 from maskmake.runtime.errors import UserError, first_line
-
-__all__ = ["ImageFile", "band_rows", "open_image_files", "read_pixels"]
 
 # Up to so many pixels, an image is handled whole.
 WHOLE_PIXELS = 2**22
@@ -47,8 +45,9 @@ class ImageFile:
         file_dtype: type of the pixels in the file.
         turned: whether an entry of the file says that it is seen otherwise than it is stored; the
             pixels are those that are seen.
-        notes: ``transparent`` once pixels were read of which alpha, which is left out, says that
-            they are not opaque.
+        notes: once pixels were read, ``transparent`` if alpha, which is left out, says of some
+            that they are not opaque, and ``no data -9999`` if the file says that this value of
+            some is no data.
         read: gives the pixels from the first row to the last as arrays of consecutive rows, as
             ``whole`` gives them all; raises what that raises.
     """
@@ -145,6 +144,7 @@ def _image_file(
     shape = (height, width) if len(chosen) == 1 else (height, width, len(chosen))
     notes: set[str] = set()
     drops_alpha = raw.alpha and samples - 1 not in chosen
+    no_data = _in_type(raw.no_data, raw.dtype)
 
     def read() -> Iterator[np.ndarray]:
         rows = 0
@@ -154,6 +154,8 @@ def _image_file(
                     raise ValueError("its pixels are not those of its header")
                 if drops_alpha and (band[..., -1] < opaque(band.dtype)).any():
                     notes.add("transparent")
+                if no_data is not None and (band[..., chosen] == no_data).any():
+                    notes.add(f"no data {no_data:g}")
                 yield _kept(band, chosen, rows).reshape(len(band), *shape[1:])
                 rows += len(band)
             if rows != height:
@@ -166,6 +168,17 @@ def _image_file(
 def opaque(dtype: np.dtype) -> int | float:
     """The value of alpha where a pixel is opaque."""
     return np.iinfo(dtype).max if dtype.kind in "iu" else 1
+
+
+def _in_type(value: float | None, dtype: np.dtype) -> np.generic | None:
+    """A value as a pixel type has it; None if it cannot have it."""
+    if value is None or (dtype.kind != "f" and not value.is_integer()):
+        return None
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(value)
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+    return dtype.type(value) if limits and limits.min <= value <= limits.max else None
 
 
 def _kept(band: np.ndarray, chosen: list[int], first_row: int) -> np.ndarray:
@@ -248,10 +261,11 @@ def _open_page(
             for band in tiffs.read_bands(path, place, decoders.BAND_PIXELS):
                 yield band.reshape(*band.shape[:2], shape[2])
 
-        return RawImage(shape, page.dtype, alpha, turned, bands)
+        return RawImage(shape, page.dtype, alpha, turned, bands, tiffs.no_data(page))
     plain = page.photometric in tiffs.PLAIN_COLOURS
     dtype = page.dtype if plain else np.dtype(np.uint8)
-    return RawImage(shape, dtype, alpha, turned, lambda: iter([_read_page(path, place)]))
+    no_data = tiffs.no_data(page) if plain else None
+    return RawImage(shape, dtype, alpha, turned, lambda: iter([_read_page(path, place)]), no_data)
 
 
 def _joined(raws: list[RawImage]) -> RawImage:
@@ -268,7 +282,8 @@ def _joined(raws: list[RawImage]) -> RawImage:
         for planes in zip(*(raw.bands() for raw in raws), strict=True):
             yield np.concatenate(planes, axis=2)
 
-    return RawImage(shape, raws[0].dtype, False, any(raw.turned for raw in raws), bands)
+    turned = any(raw.turned for raw in raws)
+    return RawImage(shape, raws[0].dtype, False, turned, bands, raws[0].no_data)
 
 
 def _read_page(path: Path, place: Page) -> np.ndarray:

@@ -18,6 +18,7 @@ from maskmake.data.label_values import (
     Objects,
     is_foreground,
     label_histogram,
+    packed,
 )
 
 # A value forms regions if at least so many squares of 2 x 2 pixels have it, for each of its pixels.
@@ -27,6 +28,9 @@ REGION_SQUARES = 0.2
 # Share of the values but 0 that have to form regions, for the pieces to be counted. Few values of
 # blurred borders do; small objects that are cut by others may not either.
 REGION_VALUES = 0.5
+
+# With so many colours, some may be shades that compression with loss or blur has left.
+MANY_SHADES = 16
 
 # Object numbers: at least so many in one label, nearly all of them one piece, and none in many.
 MANY_OBJECTS, BROKEN_OBJECTS, MOST_PIECES = 10, 0.1, 5
@@ -39,14 +43,15 @@ class LabelFacts:
     Attributes:
         histogram: its values; colours as ``label_histogram`` counts them.
         colour: whether it has colours.
-        regions: the values that form regions; looked for if there are three values or more.
+        regions: the values that form regions; looked for if there are three values or more, or
+            many colours.
         pieces: how many pieces each of ``regions`` but 0 falls into, counted if the values may be
             object numbers, and otherwise empty.
         line_pixels: pixels of the lines between objects that touch, if every value is an object.
         ignored: pixels that are ignored; nothing above or below counts them.
         ignored_by: what of the text of ``label_ignored`` they are.
         clear: whether pixels are transparent.
-        nodata: the value that the file says is no data.
+        nodata: what the file says is no data.
         contrast: mean of the image where the label is in the upper half of its range, less the
             mean elsewhere, in standard deviations of the image; NaN where there is nothing.
     """
@@ -60,7 +65,7 @@ class LabelFacts:
     ignored: int = 0
     ignored_by: tuple[str, ...] = ()
     clear: bool = False
-    nodata: int | None = None
+    nodata: float | None = None
 
     @property
     def pixels(self) -> int:
@@ -107,6 +112,8 @@ def label_facts(file: LabelFile, sample: np.ndarray | None, text: str = NONE) ->
     regions: tuple[int, ...] = ()
     pieces: tuple[int, ...] = ()
     line_pixels = 0
+    if colour and len(values) >= MANY_SHADES:
+        regions = _regions(label, whole)
     if len(values) > 2 and not colour:
         regions = _regions(label, whole)
         objects = values[values != 0]
@@ -131,7 +138,7 @@ def label_facts(file: LabelFile, sample: np.ndarray | None, text: str = NONE) ->
         ignored=count,
         ignored_by=tuple(occurring(file, text)),
         clear=file.clear is not None,
-        nodata=file.nodata,
+        nodata=file.nodata if file.told_nodata is None else file.told_nodata,
     )
 
 
@@ -145,7 +152,7 @@ def _regions(label: np.ndarray, histogram: Histogram) -> tuple[int, ...]:
     squares = np.zeros(len(histogram.values), np.int64)
     rows = max(1, COUNTED // label.shape[1])
     for start in range(0, len(label) - 1, rows):
-        band = label[start : start + rows + 1]
+        band = packed(label[start : start + rows + 1])
         corner = band[:-1, :-1]
         same = (corner == band[1:, :-1]) & (corner == band[:-1, 1:]) & (corner == band[1:, 1:])
         found, counts = np.unique(corner[same], return_counts=True)
@@ -208,7 +215,7 @@ def _touching(rows: np.ndarray, above: np.ndarray, below: np.ndarray) -> Iterato
 def _contrast(
     sample: np.ndarray, label: np.ndarray, middle: float, ignored: np.ndarray | None
 ) -> float:
-    pixels = sample.astype(np.float32)
+    pixels = sample.astype(np.float64)  # squares and sums of large floats are beyond float32
     if pixels.ndim == 3:
         pixels = pixels.mean(axis=2)
     upper = sampled(label) > middle

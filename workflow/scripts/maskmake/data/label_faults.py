@@ -9,6 +9,7 @@ from maskmake.data.label_facts import LabelFacts
 from maskmake.data.label_files import is_shown_inverted
 from maskmake.data.label_ignored import TRANSPARENT, Ignore
 from maskmake.data.label_names import describe_files, split_files
+from maskmake.data.label_shades import EXACT, shade_warnings
 from maskmake.data.label_values import NONZERO, Histogram, colour_name, merged
 
 HALF = 0.5  # of the range of the labels
@@ -101,14 +102,20 @@ def likely_foreground(labels: dict[str, LabelFacts], pool: Histogram) -> int:
 
 
 def colour_fault(labels: dict[str, LabelFacts], coloured: list[str]) -> str:
+    """The sentence on labels in colours of which none is said to be foreground."""
     pool = pool_values({path: labels[path] for path in coloured})
     colours = [int(value) for value in pool.values[np.argsort(-pool.counts)] if value]
+    found = f"a coloured label; found {list_values(pool, True)}"
+    likely = colour_name(colours[0])
+    if any(shade_warnings(labels, meaning) for meaning in (likely, NONZERO)):
+        text = f"{found}; expected a colour for each class, without shades; {EXACT}."
+        return about(coloured, "label", text)
     return about(
         coloured,
         "label",
-        f"a coloured label; found {list_values(pool, True)}; expected "
+        f"{found}; expected "
         "one grey channel; set dataset.foreground to the colour or the list of colours that is "
-        f"foreground, such as '{colour_name(colours[0])}', to nonzero for all but black, or "
+        f"foreground, such as '{likely}', to nonzero for all but black, or "
         "convert the file.",
     )
 
@@ -218,6 +225,7 @@ def list_values(pool: Histogram, colour: bool) -> str:
 
 
 def describe_values(facts: LabelFacts) -> str:
+    """The values of a label in words: up to two of them, or how many in which range."""
     values = facts.histogram.values
     if facts.colour:
         return f"{len(values)} colours"

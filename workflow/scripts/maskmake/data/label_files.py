@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from maskmake.data import tiff as tiffs
 from maskmake.data.file_checks import PNG_PALETTE, check_memory, check_name, image_format
-from maskmake.data.file_decoders import PILLOW_FORMATS, band_rows
+from maskmake.data.file_decoders import band_rows, open_by_pillow
 from maskmake.data.images import (
     explain_decoding_errors,
     opaque,
@@ -29,7 +29,6 @@ from maskmake.runtime.errors import UserError
 TYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefd"))
 
 GREY_PNG, RGB_PNG = 0, 2  # colour types
-GDAL_NODATA = 42113
 PAGE = re.compile(r", page \d+$")
 LOSSY_WEBP = b"VP8 "  # kind of the chunk of pixels
 
@@ -42,11 +41,13 @@ class LabelFile(NamedTuple):
             channels differ. A 1-bit label has the values 0 and 1.
         clear: (H, W) bool, the pixels that are not opaque; None without any.
         nodata: the value that stands for no data, by GDAL's tag of a TIFF.
+        told_nodata: what the tag says, where labels cannot have it, such as NaN.
     """
 
     values: np.ndarray
     clear: np.ndarray | None = None
     nodata: int | None = None
+    told_nodata: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,7 +57,7 @@ class LabelFile(NamedTuple):
     def part(self, places: Any) -> "LabelFile":
         """Some rows, or rows and columns, of the label."""
         clear = None if self.clear is None else self.clear[places]
-        return LabelFile(self.values[places], clear, self.nodata)
+        return self._replace(values=self.values[places], clear=clear)
 
 
 LabelReader = Callable[[], LabelFile]
@@ -137,14 +138,24 @@ def _read_planes(path: Path, planes: list[Page], page: int | None) -> LabelFile:
 
 
 def _label_file(
-    path: Path, pixels: np.ndarray, alpha: np.ndarray | None, nodata: int | None
+    path: Path, pixels: np.ndarray, alpha: np.ndarray | None, nodata: float | None
 ) -> LabelFile:
     clear = None if alpha is None else alpha < alpha.dtype.type(opaque(alpha.dtype))
     if pixels.ndim == 3:
         pixels = _one_channel(path, pixels)
-    return LabelFile(
-        _whole(path, pixels), clear if clear is not None and clear.any() else None, nodata
-    )
+    clear = clear if clear is not None and clear.any() else None
+    if nodata is not None and nodata.is_integer() and abs(nodata) < 2**63:
+        return LabelFile(_whole(path, pixels), clear, int(nodata))
+    if nodata is None or pixels.dtype.kind != "f" or pixels.ndim == 3:
+        return LabelFile(_whole(path, pixels), clear)
+    missing = np.isnan(pixels) if np.isnan(nodata) else pixels == pixels.dtype.type(nodata)
+    if not missing.any():
+        return LabelFile(_whole(path, pixels), clear)
+    values = _whole(path, np.where(missing, pixels.dtype.type(0), pixels))
+    free = min(0, int(values.min())) - 1
+    values = values.astype(np.result_type(values, np.min_scalar_type(free)))
+    values[missing] = free
+    return LabelFile(values, clear, free, nodata)
 
 
 def _webp_chunk(path: Path) -> bytes:
@@ -177,7 +188,7 @@ def is_shown_inverted(path: str | Path, low: int, high: int) -> bool:
                 return False
             colours = np.asarray(page.colormap, float).T
     else:
-        with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+        with open_by_pillow(path, kind) as opened:
             if opened.mode != "P":
                 return False
             colours = np.asarray(opened.getpalette("RGB"), float).reshape(-1, 3)
@@ -194,7 +205,7 @@ def _lossy(path: Path, what: str) -> UserError:
 
 def _read_tiff(
     path: Path, place: Page, number: int | None
-) -> tuple[np.ndarray, np.ndarray | None, int | None]:
+) -> tuple[np.ndarray, np.ndarray | None, float | None]:
     """The stored values of a page, and alpha and the value of no data where the file has them."""
     with tiffs.open_tiff(path) as tiff:
         page = tiffs.load_page(tiff, place)
@@ -205,23 +216,14 @@ def _read_tiff(
             pixels = tiffs.read_page(page, stored=True)
             if pixels.ndim == 3 and tiffs.has_alpha(page):
                 values = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :-1]
-                return values, pixels[:, :, -1], _nodata(page)
-            return pixels, None, _nodata(page)
+                return values, pixels[:, :, -1], tiffs.no_data(page)
+            return pixels, None, tiffs.no_data(page)
     return read_pixels(path, number), None, None  # other colours are made RGB
-
-
-def _nodata(page: tifffile.TiffPage) -> int | None:
-    tag = page.tags.get(GDAL_NODATA)
-    try:
-        value = float(tag.value) if tag else np.nan
-    except (TypeError, ValueError):  # no number
-        return None
-    return int(value) if value.is_integer() else None
 
 
 def _alpha(path: Path, kind: str) -> np.ndarray | None:
     """The alpha channel (H, W); a palette has none, whatever colours are clear."""
-    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+    with open_by_pillow(path, kind) as opened:
         if opened.mode not in ("LA", "RGBA"):
             return None
         height, width = opened.height, opened.width
@@ -231,7 +233,7 @@ def _alpha(path: Path, kind: str) -> np.ndarray | None:
 
 def _stored(path: Path, kind: str, pixels: np.ndarray) -> np.ndarray:
     """What a file stores, of the pixels that it shows: the indices of a palette."""
-    with Image.open(path, formats=PILLOW_FORMATS[kind]) as opened:
+    with open_by_pillow(path, kind) as opened:
         if opened.mode != "P":
             return pixels
         height, width = pixels.shape[:2]

@@ -19,6 +19,9 @@ CLEARLY = 0.1
 # which is high where images are small or all alike.
 DEVIATIONS = 3
 
+# Standard deviations in a median absolute deviation of a normal distribution.
+ROBUST = 1.4826
+
 FEWEST = 4  # pairs; with fewer, nothing tells what agreement other pairs have
 COMPARED = 500  # pairs are compared with each other within so many that follow in order
 HELD = 5000  # pairs of all sizes that wait for others, of 8 KB each
@@ -92,7 +95,7 @@ def edge_maps(image: np.ndarray, mask: np.ndarray) -> EdgeMaps:
         image: (H, W) or (H, W, C), any number type.
         mask: (H, W) bool, foreground of the label.
     """
-    grey = image if image.ndim == 2 else image.mean(axis=2)
+    grey = image if image.ndim == 2 else image.mean(axis=2, dtype=np.float64)
     return EdgeMaps(_ranks(_edges(grey)), _scaled(_edges(mask)))
 
 
@@ -138,7 +141,7 @@ def _better(block: dict[str, EdgeMaps]) -> Iterator[OtherFit]:
     agreement = edges @ _standardised([maps.borders for maps in block.values()]).T
     own = np.diag(agreement)
     others = agreement[~np.eye(len(agreement), dtype=bool)]
-    deviation = 1.4826 * np.median(np.abs(others - np.median(others)))
+    deviation = ROBUST * np.median(np.abs(others - np.median(others)))
     best_label, best_image = agreement.argmax(axis=1), agreement.argmax(axis=0)
     gain = agreement.max(axis=1) - own
     for image in np.flatnonzero(gain > max(CLEARLY, DEVIATIONS * deviation)):

@@ -31,6 +31,7 @@ from maskmake.data.label_faults import (
 )
 from maskmake.data.label_ignored import Ignore
 from maskmake.data.label_names import describe_files
+from maskmake.data.label_shades import shade_warnings
 from maskmake.data.label_values import (
     ABOVE,
     NONZERO,
@@ -125,7 +126,10 @@ def propose_foreground(labels: dict[str, LabelFacts]) -> str | int | None:
     elif any(facts.pieces for facts in labels.values()):
         proposed.append(OBJECTS)
     accepted = (
-        value for value in proposed if not settle(labels, LabelSettings(foreground=value)).faults
+        value
+        for value in proposed
+        if not settle(labels, LabelSettings(foreground=value)).faults
+        and not shade_warnings(labels, meaning_of([value]))
     )
     return next(accepted, None)
 
@@ -137,6 +141,7 @@ def _chosen(labels: dict[str, LabelFacts], foreground: str | int | list[str | in
     """Foreground is what the setting lists."""
     wanted = foreground if isinstance(foreground, list) else [foreground]
     settled = Settled(meaning_of(wanted))
+    settled.warnings += shade_warnings(labels, settled.meaning)
     if wanted == [NONZERO]:
         return settled
     by_colour = isinstance(wanted[0], str) and wanted != [OBJECTS]

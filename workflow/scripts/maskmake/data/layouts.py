@@ -20,7 +20,10 @@ from maskmake.data.folders import (
     role_of,
 )
 
-WILDCARD = re.compile(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])+")
+# A wildcard in brackets stands for itself, as glob.escape writes it.
+ESCAPED = re.compile(r"\[([*?[])\]")
+WILDCARD = re.compile(r"(\*\*/|\*|\?|(?<!\[)\[(?![*?[]\])!?\]?[^\]]*\])+")
+SUFFIX = re.compile(r"\.[A-Za-z0-9]+$")
 
 
 class Found(NamedTuple):
@@ -43,6 +46,20 @@ def is_pattern(place: str | Path) -> bool:
     return glob.has_magic(str(place)) and not os.path.lexists(place)
 
 
+def path_advice(place: str | Path) -> str:
+    """What to write in place of a path as other systems write it, as the end of a sentence."""
+    text = str(place)
+    if any(ord(letter) < ord(" ") for letter in text):
+        return "; write / between folders, since \\ changes what follows it in double quotes"
+    if re.match(r"[A-Za-z]:[\\/]", text):
+        return "; write it as Linux does, in WSL as wslpath prints it"
+    if "\\" in text:
+        return "; write / between folders, not \\"
+    if text.startswith("~"):
+        return f"; write the home folder in full, {os.path.expanduser(text)}"  # noqa: PTH111
+    return ""
+
+
 def matches(pattern: str | Path) -> list[str]:
     """Every path that matches a pattern."""
     # Path.glob wants the folder without wildcards apart from the rest.
@@ -52,10 +69,16 @@ def matches(pattern: str | Path) -> list[str]:
 def list_pattern(pattern: str | Path) -> list[Path]:
     """Image files that match a pattern, in natural order; ``**`` stands for folders of any depth.
 
-    Links to nothing are listed too, as ``list_images`` does.
+    The suffix may have small or capital letters. Links to nothing are listed too, as
+    ``list_images`` does.
     """
-    images = map(Path, filter(is_image, sorted(matches(pattern), key=natural_key)))
+    any_case = SUFFIX.sub(_any_case, str(pattern))
+    images = map(Path, filter(is_image, sorted(matches(any_case), key=natural_key)))
     return [path for path in images if not path.is_dir()]
+
+
+def _any_case(suffix: re.Match) -> str:
+    return re.sub("[A-Za-z]", lambda found: f"[{found[0].lower()}{found[0].upper()}]", suffix[0])
 
 
 def list_files(place: str | Path) -> list[Path]:
@@ -112,9 +135,9 @@ def _matcher(pattern: str):
     expression, position = "", 0
     for wildcard in WILDCARD.finditer(pattern):
         inner = "".join(map(_expression, re.findall(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]", wildcard[0])))
-        expression += f"{re.escape(pattern[position : wildcard.start()])}({inner})"
+        expression += f"{_literal(pattern[position : wildcard.start()])}({inner})"
         position = wildcard.end()
-    expression += re.escape(pattern[position:])
+    expression += _literal(pattern[position:])
     compiled = re.compile(expression, re.DOTALL)
 
     def parts(path: Path) -> tuple[str, ...]:
@@ -126,6 +149,10 @@ def _matcher(pattern: str):
         return tuple(group.strip("/").replace("/", "_") for group in groups)
 
     return parts
+
+
+def _literal(part: str) -> str:
+    return re.escape(ESCAPED.sub(r"\1", part))
 
 
 def _expression(wildcard: str) -> str:

@@ -68,7 +68,9 @@ def own_content(thumbnails: np.ndarray) -> np.ndarray:
         (N, 256) ``float32``: rows of length 1, whose product is a correlation; rows of 0 for images
         that show nothing of their own.
     """
-    flat = thumbnails.reshape(len(thumbnails), -1)
+    # A power of two, which changes no digit: squares of large floats are beyond float32.
+    _, exponent = np.frexp(np.abs(thumbnails).max(initial=0))
+    flat = np.ldexp(thumbnails, -exponent).reshape(len(thumbnails), -1)
     content = flat - flat.mean(axis=1, keepdims=True)
     # In all its orientations, so that a turned copy loses the same. Of a common picture without
     # contrast, rounding alone is left.

@@ -30,7 +30,7 @@ def outlined_jpeg(image: np.ndarray, mask: np.ndarray, low: float, high: float) 
         mask: (H, W) bool.
         low, high: values of the image that become black and white.
     """
-    pixels = image.astype(np.float32)
+    pixels = image.astype(np.float64)  # sums and differences of large floats are beyond float32
     if pixels.ndim == 3 and pixels.shape[2] != 3:
         pixels = pixels.mean(axis=2)
     scaled = ((pixels - low) / ((high - low) or 1)).clip(0, 1) * 255

@@ -60,9 +60,13 @@ def open_pair(
         first_label = _raiser(labels) if isinstance(labels, UserError) else labels[0]
         return [PairedImage(name, None, first_image, first_label)]
     if len(images) != len(labels):
+        planes = _channels(images, image), _channels(labels, label)
+        advice = "save both stacks with the same pages"
+        if (len(images), len(labels)) == planes[::-1]:
+            advice = "save the channels as slices, in Fiji by Image > Properties"
         raise UserError(
-            f"{label}: {_count(labels)}, but {image} has {_count(images)}; expected a label for "
-            "each image; save both stacks with the same pages."
+            f"{label}: {_count(labels, planes[1])}, but {image} has {_count(images, planes[0])}; "
+            f"expected a label for each image; {advice}."
         )
     if len(images) == 1:
         return [PairedImage(name, None, images[0], labels[0])]
@@ -86,5 +90,16 @@ def _raiser(fault: UserError) -> LabelReader:
     return read
 
 
-def _count(found: Sequence) -> str:
-    return "1 image" if len(found) == 1 else f"a stack of {len(found)} images"
+def _count(found: Sequence, channels: int) -> str:
+    if len(found) > 1:
+        return f"a stack of {len(found)} images"
+    return "1 image" if channels == 1 else f"1 image of {channels} channels"
+
+
+def _channels(found: Sequence, file: str | Path) -> int:
+    """Channels of the only image of a file; 1 for a stack, and for what cannot be read."""
+    if len(found) > 1 or not Path(file).is_file():
+        return 1
+    image = _opened(lambda: open_image_files(Path(file)))
+    first = image if isinstance(image, UserError) else image[0]
+    return first.shape[2] if isinstance(first, ImageFile) and len(first.shape) == 3 else 1

@@ -46,7 +46,7 @@ NOTHING_LABELLED = (
 PROCESS_BYTES = 2**24  # of images, for which another process takes less time than it saves
 COLUMNS = [
     "id", "pair", "image", "label", "label_name", "page", "height", "width", "channels", "dtype",
-    "minimum", "maximum", "turned", "transparent", "label_maximum", "ignored", "role",
+    "minimum", "maximum", "turned", "transparent", "no_data", "label_maximum", "ignored", "role",
     "label_ignored", "sha256_image", "sha256_label",
 ]  # fmt: skip
 
@@ -304,6 +304,7 @@ def _row(pair: Pair, part: PairedImage, image: ImageLook, label: LabelFacts) -> 
         "maximum": image.maximum,
         "turned": part.image.turned,
         "transparent": "transparent" in part.image.notes,
+        "no_data": next((n[8:] for n in part.image.notes if n.startswith("no data ")), ""),
         "label_maximum": int(label.histogram.values[-1]),
         "ignored": label.ignored / (label.ignored + label.pixels),
         "role": pair.role,

@@ -6,17 +6,25 @@ Read by the Snakefile, so only the standard library.
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from maskmake.data.folders import is_image, list_images, natural_key, role_of
-from maskmake.data.layouts import is_pattern, list_both, list_pattern, name_paths
+from maskmake.data.layouts import (
+    is_pattern,
+    list_both,
+    list_pattern,
+    name_paths,
+    path_advice,
+)
 from maskmake.runtime.errors import UserError
 
 NEEDED = ("image", "label")
 COLUMNS = (*NEEDED, "group", "role")
 SEPARATORS = ",;\t"  # that spreadsheets write, whichever the language of the computer
+TOLD_SEPARATOR = re.compile(rf"sep=([{SEPARATORS}])\r?\n")  # a first line for Excel
 
 
 class Row(NamedTuple):
@@ -117,7 +125,7 @@ def _cell_faults(row: dict[str, str], header: list[str], folder: Path) -> Iterat
         elif not os.path.lexists(place):
             yield (
                 f"no file {place}, which is the {name}; expected a path relative to {folder}; fix "
-                "the path or remove the line"
+                f"the path or remove the line{path_advice(cell)}"
             )
         elif not is_image(place):
             yield (
@@ -138,8 +146,10 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         UserError: it is no such table.
     """
     text = _read_text(path)
-    first = text.partition("\n")[0]
-    separator = max(SEPARATORS, key=first.count)
+    if told := TOLD_SEPARATOR.match(text):
+        separator, text = told[1], text[told.end() - 1 :]  # the line stays, for the numbers
+    else:
+        separator = max(SEPARATORS, key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -189,7 +199,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); expected a table of images and labels; "
-            f"fix dataset.table, which is relative to {Path.cwd()}."
+            f"fix dataset.table, which is relative to {Path.cwd()}{path_advice(path)}."
         ) from None
 
 

@@ -19,6 +19,7 @@ from maskmake.data.layouts import (
     is_pattern,
     list_both,
     nfc,
+    path_advice,
     unique_length,
 )
 from maskmake.data.pair_table import read_pairs
@@ -115,13 +116,14 @@ def _check_place(
     """The files of a folder or pattern that are there; faults and warnings for the others."""
     suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
     links = list(found)
+    end = f"which is relative to {Path.cwd()}{path_advice(place)}."
     if is_pattern(place):
         links += folders_of_pattern(place)
         empty = folders_without(place, found)
         if not found:
             faults.append(
                 f"{place}: no image file matches this pattern of dataset.{key}; expected files of "
-                f"the types {suffixes}; fix dataset.{key}, which is relative to {Path.cwd()}."
+                f"the types {suffixes}; fix dataset.{key}, {end}"
             )
         elif empty:
             warnings.append(
@@ -129,10 +131,10 @@ def _check_place(
                 "out."
             )
     elif not Path(place).is_dir():
+        shown = place if place.isprintable() else repr(place)
         found_there = "a file" if Path(place).exists() else "no such folder"
         faults.append(
-            f"{place}: {found_there}; expected the folder of {key}; fix dataset.{key}, which is "
-            f"relative to {Path.cwd()}."
+            f"{shown}: {found_there}; expected the folder of {key}; fix dataset.{key}, {end}"
         )
     else:
         left_out = describe_left_out(Path(place))

@@ -47,9 +47,10 @@ def suggest_patterns(folder: Path, key: str) -> str:
         for place, files in sorted(places.items()):
             inner = place.relative_to(sample)
             name = _name(place, files, samples)
-            patterns[str(folder / "*" / inner / name)] = None
+            inside = Path(glob.escape(str(folder)), "*", glob.escape(str(inner)))
+            patterns[str(inside / name)] = None
     if not patterns:
-        return f", or a pattern in dataset.{key}, such as {folder / '*' / '*.png'}"
+        return f", or a pattern in dataset.{key}, such as {glob.escape(str(folder))}/*/*.png"
     listed = " or ".join(f"'{pattern}'" for pattern in list(patterns)[:NAMED])
     return f"; set dataset.{key} to a pattern: {listed}"
 
@@ -60,7 +61,7 @@ def _name(place: Path, files: list[Path], samples: list[Path]) -> str:
         sample = next(path for path in samples if path in (place, *place.parents))
         relative = files[0].relative_to(sample)
         if all((other / relative).exists() for other in samples[:LOOKED_AT]):
-            return files[0].name
+            return glob.escape(files[0].name)
     suffixes = {file.suffix for file in files}
     return f"*{suffixes.pop()}" if len(suffixes) == 1 else "*"
 

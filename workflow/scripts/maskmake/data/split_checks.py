@@ -127,7 +127,7 @@ def difference_warnings(table: pd.DataFrame, kin: Kin) -> Iterator[str]:
         kin: what its images have in common.
     """
     foreground = kin.manifest["foreground"].astype(float).to_numpy()
-    brightness = kin.thumbnails.mean(axis=(1, 2))
+    brightness = kin.thumbnails.mean(axis=(1, 2), dtype=np.float64)
     yield from _name_warnings(table, kin.groups)
     parts = parts_of(table)
     for part in dict.fromkeys(parts):

@@ -211,7 +211,8 @@ def split_images(
 
     Args:
         manifest: table of ``manifest.csv``.
-        method: ``block``, ``random``, ``stratified``, or ``folders``, which draws nothing.
+        method: ``block``, ``random``, ``stratified``, ``named``, where ids say who is in each part,
+            or ``folders``, which draws nothing.
         test: share of all images, or ids and ranges.
         validation: the same; not used with more than one fold.
         folds: 1, or the number of folds into which all images but the test images are divided.

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from maskmake.data.label_values import OBJECTS, foreground_mask
-from maskmake.data.synthetic_images import mixed, quick_field, record
+from maskmake.data.synthetic_images import CentreGrid, mixed, quick_field, record
 
 RADIUS_MEAN, RADIUS_STD, RADIUS_RANGE = 8.5, 1.8, (5.0, 14.0)  # pixels
 STRETCH_MAXIMUM = 1.35  # of the long radius, and of the short one by its inverse
@@ -48,6 +48,7 @@ def _placed(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray
     most = int(20 * wanted / RADIUS_MEAN**2) + 20
     centres, radii = np.empty((most, 2)), np.empty(most)
     count, covered = 0, 0.0
+    placed = CentreGrid(2 * NEAREST * RADIUS_RANGE[1])
     for _ in range(most):
         radius = float(np.clip(rng.normal(RADIUS_MEAN, RADIUS_STD), *RADIUS_RANGE))
         centre = rng.uniform(0, size, 2)
@@ -55,11 +56,13 @@ def _placed(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray
             beside, angle = rng.integers(count), rng.uniform(0, 2 * np.pi)
             reach = rng.uniform(NEAREST, 1.05) * (radius + radii[beside])
             centre = centres[beside] + reach * np.array([np.sin(angle), np.cos(angle)])
-        distances = np.hypot(*(centres[:count] - centre).T)
-        free = (distances > (NEAREST - 1e-6) * (radii[:count] + radius)).all()
+        near = placed.near(centre)
+        distances = np.hypot(*(centres[near] - centre).T)
+        free = (distances > (NEAREST - 1e-6) * (radii[near] + radius)).all()
         if not free or (centre < 0).any() or (centre >= size).any():
             continue
         centres[count], radii[count] = centre, radius
+        placed.add(count, centre)
         count, covered = count + 1, covered + np.pi * radius**2
         if covered >= wanted:
             break

@@ -1,4 +1,7 @@
-"""What the kinds of synthetic images have in common: random fields and a camera."""
+"""What the kinds of synthetic images have in common: random fields, places and a camera."""
+
+from collections import defaultdict
+from itertools import product
 
 import numpy as np
 from scipy import ndimage
@@ -37,6 +40,32 @@ def between(field: np.ndarray, low: float, high: float) -> np.ndarray:
 def mixed(easy: float, hard: float, difficulty: float) -> float:
     """The number between ``easy`` and ``hard`` that belongs to a difficulty from 0 to 1."""
     return easy + (hard - easy) * difficulty
+
+
+class CentreGrid:
+    """Centres of things in an image, of which those near a place are found without all others.
+
+    Args:
+        reach: pixels; centres up to so far away are found, and some that are farther.
+    """
+
+    def __init__(self, reach: float):
+        # Numbers are rounded by far less than this.
+        self._side = reach + 1e-6
+        self._numbers: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+
+    def add(self, number: int, centre: np.ndarray) -> None:
+        """Add a centre (row, column) under a number."""
+        self._numbers[self._square(centre)].append(number)
+
+    def near(self, centre: np.ndarray) -> list[int]:
+        """The numbers of all centres that are near."""
+        row, column = self._square(centre)
+        squares = product(range(row - 1, row + 2), range(column - 1, column + 2))
+        return [number for square in squares for number in self._numbers.get(square, ())]
+
+    def _square(self, centre: np.ndarray) -> tuple[int, int]:
+        return int(centre[0] // self._side), int(centre[1] // self._side)
 
 
 def record(

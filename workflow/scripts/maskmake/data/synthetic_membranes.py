@@ -3,24 +3,32 @@
 A larger image shows more cells, not larger ones: every length below is in pixels.
 """
 
+from itertools import product
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.draw import ellipse
 from skimage.morphology import remove_small_holes, remove_small_objects
 
-from maskmake.data.synthetic_images import between, smooth_field
+from maskmake.data.synthetic_images import CentreGrid, between, smooth_field
 
 # Cells: log-normal radii, so that a few large cells lie among many small ones.
 CELL_RADIUS_MEDIAN = 10.0
 CELL_RADIUS_LOG_STD = 0.6
 CELL_RADIUS_RANGE = (6.0, 36.0)
 CELL_ELONGATION_MAXIMUM = 2.5
+OVERLAP = 0.9  # least distance of two centres, as a share of the sum of the radii
 SMALLEST_PART = 16  # pixels; a smaller scrap of a cell or of membrane is dropped
 
 # Membranes: half of the width in pixels, darkness as a share of the intensity range.
 MEMBRANE_HALF_WIDTH_RANGE = (1.3, 2.5)
 MEMBRANE_DARKNESS_RANGE = (0.24, 0.5)
+
+# Each block of so many pixels a side has its own cells, so that the time grows with the area.
+BLOCK = 32
+LONGEST = CELL_ELONGATION_MAXIMUM**0.5  # an ellipse's longer half axis, of a circle of radius 1
+ROUNDING = 1e-6  # pixels, far more than numbers are rounded by
 
 CYTOPLASM_BRIGHTNESS = 0.66
 BLUR = 0.7
@@ -61,10 +69,13 @@ def _pack_cells(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nda
     radii = np.sort(radii.clip(*CELL_RADIUS_RANGE))[::-1]
     centres = rng.uniform(-margin, size + margin, (tries, 2))
     kept: list[int] = []
+    placed = CentreGrid(2 * OVERLAP * CELL_RADIUS_RANGE[1])
     for i in range(tries):
-        distances = np.hypot(*(centres[kept] - centres[i]).T)
-        if (distances > 0.9 * (radii[kept] + radii[i])).all():
+        near = placed.near(centres[i])
+        distances = np.hypot(*(centres[near] - centres[i]).T)
+        if (distances > OVERLAP * (radii[near] + radii[i])).all():
             kept.append(i)
+            placed.add(i, centres[i])
     return centres[kept], radii[kept]
 
 
@@ -89,14 +100,45 @@ def _partition(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndar
     cells = np.zeros((size, size), int)
     nearest = np.full((size, size), np.inf)
     second = nearest.copy()
-    for i, ((cy, cx), radius) in enumerate(zip(centres, radii, strict=True)):
-        along = (y - cy) * np.sin(angles[i]) + (x - cx) * np.cos(angles[i])
-        across = (y - cy) * np.cos(angles[i]) - (x - cx) * np.sin(angles[i])
-        distance = np.hypot(along / elongations[i], across * elongations[i]) - radius
-        second = np.minimum(second, np.maximum(nearest, distance))
-        cells[distance < nearest] = i
-        nearest = np.minimum(nearest, distance)
+    close_cells = _CloseCells(centres, radii)
+    for top, left in product(range(0, size, BLOCK), repeat=2):
+        block = np.s_[top : top + BLOCK, left : left + BLOCK]
+        down, right = y[block], x[block]
+        for i in close_cells.of_block(down, right):
+            (cy, cx), radius = centres[i], radii[i]
+            along = (down - cy) * np.sin(angles[i]) + (right - cx) * np.cos(angles[i])
+            across = (down - cy) * np.cos(angles[i]) - (right - cx) * np.sin(angles[i])
+            distance = np.hypot(along / elongations[i], across * elongations[i]) - radius
+            second[block] = np.minimum(second[block], np.maximum(nearest[block], distance))
+            cells[block][distance < nearest[block]] = i
+            nearest[block] = np.minimum(nearest[block], distance)
     return cells, (second - nearest) / 2
+
+
+class _CloseCells:
+    """Finds the cells that can be the nearest or the second nearest one of a pixel.
+
+    Args:
+        centres, radii: of the cells, of ``_pack_cells``.
+    """
+
+    def __init__(self, centres: np.ndarray, radii: np.ndarray):
+        self._centres, self._radii = centres, radii
+        self._tree = cKDTree(centres)
+
+    def of_block(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Numbers of the cells, ascending, that are close to a pixel of these places (h, w)."""
+        low, high = (np.array([end(y), end(x)]) for end in (np.min, np.max))
+        middle, half = (low + high) / 2, (high - low) / 2
+        reach = np.hypot(*half)
+        # An elliptic distance is at most the distance times the elongation, and at least the
+        # distance over it. So no pixel is farther than this from its two nearest cells.
+        away, number = self._tree.query(middle, k=min(2, len(self._radii)))
+        farthest = np.max(LONGEST * (away + reach) - self._radii[number])
+        around = LONGEST * (farthest + CELL_RADIUS_RANGE[1]) + reach + ROUNDING
+        near = np.array(sorted(self._tree.query_ball_point(middle, around)))
+        gap = np.hypot(*(np.abs(self._centres[near] - middle) - half).clip(0).T)
+        return near[gap / LONGEST - self._radii[near] <= farthest + ROUNDING]
 
 
 def _inside(rng: np.random.Generator, border_distance: np.ndarray) -> np.ndarray:
@@ -128,21 +170,27 @@ def _mitochondria(rng: np.random.Generator, cells: np.ndarray, inside: np.ndarra
     depth = ndimage.distance_transform_edt(inside)
     y, x = np.mgrid[:size, :size] + 2.0 * smooth_field(rng, size, 4)
     darkness = np.zeros((size, size))
-    for cell in np.unique(cells):
-        cell_depth = np.where(cells == cell, depth, 0)
+    for cell, box in enumerate(ndimage.find_objects(cells + 1)):
+        if box is None:
+            continue
+        cell_depth = np.where(cells[box] == cell, depth[box], 0)
         radius = min(rng.uniform(0.4, 0.7) * cell_depth.max(), 11)
         if radius < 4 or rng.random() < 0.4:
             continue
-        row, column = rng.choice(np.argwhere(cell_depth >= radius))
-        body = np.zeros((size, size), bool)
+        corner = np.array([side.start for side in box])
+        row, column = corner + rng.choice(np.argwhere(cell_depth >= radius))
         elongation, angle = rng.uniform(1, 2.2), rng.uniform(0, np.pi)
-        body[ellipse(row, column, radius, elongation * radius, body.shape, angle)] = True
+        rows, columns = ellipse(row, column, radius, elongation * radius, cells.shape, angle)
+        body = np.zeros_like(cell_depth, bool)
+        places = np.stack([rows, columns], axis=1) - corner
+        places = places[((places >= 0) & (places < body.shape)).all(axis=1)]
+        body[tuple(places.T)] = True
         body &= cell_depth > 2.5
         direction = angle + rng.normal(0, 0.3)
-        wave = y * np.cos(direction) - x * np.sin(direction)
+        wave = y[box] * np.cos(direction) - x[box] * np.sin(direction)
         stripes = np.sin(2 * np.pi * wave / rng.uniform(4, 5.5))
         outline = body & ~ndimage.binary_erosion(body)
-        darkness += body * (0.3 + 0.09 * stripes) + 0.12 * outline
+        darkness[box] += body * (0.3 + 0.09 * stripes) + 0.12 * outline
     return ndimage.gaussian_filter(darkness, 0.5)
 
 

@@ -6,12 +6,14 @@ data set.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv, read_json, sha256
+from maskmake.runtime.files import read_csv, sha256
 
 NUMBERS = ["height", "width", "channels", "image_offset", "label_offset"]
 SUMS, SUM = ("sha256_image", "sha256_label"), r"[0-9a-f]{64}"
@@ -22,7 +24,30 @@ RULES = {
     "masks": "mask_run",
     "evaluate": "evaluate_run",
     "train": "train_fold",
+    "diagnose": "diagnose_run",
 }
+
+
+class AuditRecord(TypedDict):
+    """What other steps read of ``audit.json``.
+
+    Attributes:
+        manifest: SHA-256 of ``manifest.csv``; one of 0.1.0 has none.
+        warnings: of the audit, one sentence each.
+    """
+
+    manifest: NotRequired[str]
+    warnings: list[str]
+
+
+def read_audit(path: str | Path) -> AuditRecord:
+    """Read ``audit.json``.
+
+    Raises:
+        UserError: it is no JSON document, or a value is missing or not what it should be.
+    """
+    record: AuditRecord = read_document(path, AuditRecord)
+    return record
 
 
 def read_manifest(path: str | Path, audit: str | Path) -> pd.DataFrame:
@@ -36,12 +61,17 @@ def read_manifest(path: str | Path, audit: str | Path) -> pd.DataFrame:
         UserError: the table is not the one that was written with the audit.
     """
     found = sha256(path)
-    if read_json(audit).get("manifest", found) != found:
+    if read_audit(audit).get("manifest", found) != found:
         raise UserError(
             f"{path}: other bytes (SHA-256) than {audit} says; expected both as validate wrote "
             "them; add -R validate to the command once."
         )
     return read_csv(path)
+
+
+def groups_of(manifest: pd.DataFrame) -> dict[str, str]:
+    """By the id of each image of a manifest, its group."""
+    return dict(zip(manifest["id"], manifest["group"], strict=True))
 
 
 def read_index(path: str | Path) -> pd.DataFrame:

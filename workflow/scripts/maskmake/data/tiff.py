@@ -44,6 +44,7 @@ JPEG_2000 = {CODECS.JPEG2000, CODECS.JPEG_2000_LOSSY, CODECS.APERIO_JP2000_YCBC,
 JPEG_2000_START = b"\xff\x4f\xff\x51"
 HEAD = 2**16  # bytes of a piece in which its own size is looked for
 
+GDAL_NODATA = 42113
 REDUCED, MASK = 1, 4  # bits of NewSubfileType: a smaller copy of an image, and its mask
 
 # What it logs of a damaged file is said in the sentence that refuses the file.
@@ -260,6 +261,15 @@ def seen_shape(page: tifffile.TiffPage) -> tuple[int, int, int]:
 def has_alpha(page: tifffile.TiffPage) -> bool:
     """Whether the last sample of each pixel says how clear it is."""
     return page.photometric in PLAIN_COLOURS and bool(set(page.extrasamples) & ALPHA)
+
+
+def no_data(page: tifffile.TiffPage) -> float | None:
+    """The value of pixels without data, by GDAL's tag; it may be NaN."""
+    tag = page.tags.get(GDAL_NODATA)
+    try:
+        return float(tag.value) if tag else None
+    except (TypeError, ValueError):  # no number
+        return None
 
 
 def orientation(page: tifffile.TiffPage) -> int:

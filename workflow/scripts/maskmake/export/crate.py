@@ -79,7 +79,7 @@ def crate(
         "@id": "./",
         "@type": "Dataset",
         "name": name,
-        "description": settings["description"] or about,
+        "description": about,
         "datePublished": now,
         "conformsTo": {"@id": PROFILE},
         "license": {"@id": "#license"},

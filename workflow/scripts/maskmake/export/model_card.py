@@ -38,6 +38,7 @@ def about(trainings: Sequence[TrainingRecord], plan: Plan) -> str:
 
 def model_card(
     name: str,
+    text: str,
     settings: ExportSettings,
     trainings: Sequence[TrainingRecord],
     plan: Plan,
@@ -48,6 +49,7 @@ def model_card(
 
     Args:
         name: of the model.
+        text: what the model does, a sentence.
         settings: who made it, and under which license.
         trainings: ``training.json`` of each fold.
         plan: ``plan.json``.
@@ -56,7 +58,7 @@ def model_card(
     """
     sections = [
         f"# {name}",
-        settings["description"] or about(trainings, plan),
+        text,
         _data(plan, trainings, metrics),
         _scores(metrics),
         _decision(decision),
@@ -75,6 +77,7 @@ def model_card(
 
 def _data(plan: Plan, trainings: Sequence[TrainingRecord], metrics: Mapping[str, Any]) -> str:
     height, width = plan["height"], plan["width"]
+    patches = sum(training["patches"] for training in trainings)
     lines = [
         f"{counted(plan['images'], 'image')} with labels, {metrics['images']} of them for the test",
         f"height {height['minimum']} to {height['maximum']} pixels, width {width['minimum']} to "
@@ -82,8 +85,7 @@ def _data(plan: Plan, trainings: Sequence[TrainingRecord], metrics: Mapping[str,
         f"{counted(plan['channels'], 'channel')}, {plan['dtype']}, values "
         f"{plan['intensity']['minimum']:g} to {plan['intensity']['maximum']:g}",
         f"{percent(plan['foreground'])} foreground",
-        f"{counted(sum(training['patches'] for training in trainings), 'patch')[:-1]}es seen in "
-        f"training on {trainings[0]['device']}",
+        f"{counted(patches, 'patch', 'patches')} seen in training on {trainings[0]['device']}",
     ]
     return "## Data\n\n" + "\n".join(f"- {line}" for line in lines)
 

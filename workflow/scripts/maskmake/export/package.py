@@ -30,9 +30,10 @@ from maskmake.network.package_file import PREPROCESSING
 from maskmake.network.saved_networks import load_network
 from maskmake.network.settings import TrainingRecord
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_json, sha256, write_json, write_text
+from maskmake.runtime.files import atomic_folder, sha256, write_json, write_text
 from maskmake.runtime.log import logger
 from maskmake.runtime.sums import write_sums
+from maskmake.scores.metrics_file import read_metrics
 
 BOUND = "PSPNet"  # the architecture whose networks take images of one size only
 
@@ -95,27 +96,24 @@ def write_package(
     plan = read_plan(inputs.plan, index)
     check_fold_files(inputs.run, inputs.trainings, inputs.models)
     image = _sample_image(inputs, settings["sample"], index)
-    part = out.with_name(f".partial-{out.name}")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with atomic_folder(out) as part:
         trainings = _write_networks(inputs, part)
         write_json(
             part / PREPROCESSING,
             {**trainings[0]["preprocessing"], "predict": dict(predict)},
         )
-        first = trainings[0]["settings"]
-        bound = first["patch"] if first["architecture"] == BOUND else None
-        _write_samples(part, square(image, bound))
+        _write_samples(part, square(image, _bound_side(trainings[0])))
         model_name = settings["name"] or allowed_name(name)
         making = Making(trainings, len(index), sha256(inputs.index), predict, started)
         _write_words(part, inputs, settings, model_name, making, plan)
         write_sums(part)
-        if out.is_dir():
-            out.rmdir()  # Snakemake has made it
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     logger.info("The package of %d files: %s", sum(path.is_file() for path in out.rglob("*")), out)
+
+
+def _bound_side(training: TrainingRecord) -> int | None:
+    """Side in pixels of the only images that a network takes; None if it takes any."""
+    settings = training["settings"]
+    return settings["patch"] if settings["architecture"] == BOUND else None
 
 
 def _sample_image(inputs: ExportInputs, sample: str | None, index: pd.DataFrame) -> np.ndarray:
@@ -189,10 +187,9 @@ def _write_words(
     trainings = making.trainings
     text = settings["description"] or about(trainings, plan)
     decision = read_decision(inputs.decision, any_version=True)
-    metrics = read_json(inputs.metrics)
-    write_text(part / "README.md", model_card(name, settings, trainings, plan, decision, metrics))
-    first = trainings[0]["settings"]
-    bound = first["patch"] if first["architecture"] == BOUND else None
-    described = describe(part, settings, name, text, trainings[0], bound)
+    metrics = read_metrics(inputs.metrics, ["images"])
+    card = model_card(name, text, settings, trainings, plan, decision, metrics)
+    write_text(part / "README.md", card)
+    described = describe(part, settings, name, text, trainings[0], _bound_side(trainings[0]))
     write_text(part / "rdf.yaml", yaml.safe_dump(described, sort_keys=False, allow_unicode=True))
     write_json(part / METADATA, crate(part, settings, name, text, making))

@@ -1,12 +1,13 @@
 """The sample of a package: a square part of a test image, with what the network gives for it."""
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from maskmake.network.settings import ENCODER_STRIDE
-from maskmake.runtime.files import atomic, write_png
+from maskmake.runtime.files import write_bytes, write_png
 
 LARGEST = 256  # pixels on a side
 
@@ -57,8 +58,11 @@ def write_sample(sample: Sample, folder: Path) -> None:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a ``.npy`` file."""
-    with atomic(path) as temporary, temporary.open("wb") as handle:
-        np.save(handle, array)
+    # To a file itself NumPy writes by way of C, which loses the end of an array on a full disk
+    # without an error, or has an error without a number.
+    content = io.BytesIO()
+    np.save(content, array)
+    write_bytes(path, content.getvalue())
 
 
 def _visible(pixels: np.ndarray) -> np.ndarray:

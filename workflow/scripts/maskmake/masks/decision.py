@@ -12,7 +12,7 @@ background. So an inverted label with the probability of its class gives the sam
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 from skimage import measure
@@ -21,7 +21,8 @@ from skimage.segmentation import watershed
 
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY, SIDES
 from maskmake.data.object_class import ObjectName
-from maskmake.runtime.documents import Keywords, read_document
+from maskmake.runtime.documents import REMEDY, Keywords, read_document
+from maskmake.runtime.errors import UserError
 
 # The types of numbers in ``decision.json``, with their ranges in its JSON schema, which is made of
 # the classes below. A new key is one line there.
@@ -30,8 +31,9 @@ Pixels = Annotated[int, Keywords(minimum=0, maximum=2**40)]
 Score = Annotated[float, Keywords(type=["number", "null"])]  # null where it is undefined
 Temperature = Annotated[float, Keywords(exclusiveMinimum=0, maximum=1e6)]
 
-# What a decision of any version has.
+# What a decision of any version has, and what one needs whose run is scored and shown as well.
 NEEDED = ("threshold", "min_object", "min_hole")
+NEEDED_HERE = ("upper", "min_seed", "temperature", "images")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Decision:
 
     @property
     def method(self) -> Literal["one_level", "two_level"]:
+        """The value of ``decide.method`` that asks for such a decision."""
         return "one_level" if self.upper is None else "two_level"
 
 
@@ -195,7 +198,7 @@ class LearnedDecision(StoredDecision, LearnedOneLevel, LearnedMethod):
         images: ids of the validation images.
     """
 
-    objective: str
+    objective: Annotated[str, Keywords(enum=["dice", "iou", "v_rand", "boundary_f1"])]
     objects_reason: NotRequired[str]
     temperature: NotRequired[Temperature]
     validation: NotRequired[Validation]
@@ -213,7 +216,15 @@ def read_decision(path: str | Path, any_version: bool = False) -> LearnedDecisio
     Raises:
         UserError: it is no JSON document, or a value is missing or not what it should be.
     """
-    return read_document(path, LearnedDecision, NEEDED if any_version else None)
+    needed = NEEDED if any_version else (*LearnedDecision.__required_keys__, *NEEDED_HERE)
+    learned: LearnedDecision = read_document(path, LearnedDecision, needed)
+    curve = cast(dict[str, list], learned.get("curve", {}))
+    if len(set(map(len, curve.values()))) > 1:
+        raise UserError(
+            f"{path}: curve: lists of different lengths; expected a number of each for every "
+            f"threshold; {REMEDY}"
+        )
+    return learned
 
 
 def stored_decision(contents: StoredDecision) -> Decision:
@@ -230,6 +241,12 @@ def stored_decision(contents: StoredDecision) -> Decision:
         contents.get("min_seed", 0),
         objects,
     )
+
+
+def validation_of(learned: LearnedDecision) -> Validation:
+    """What ``decision.json`` says of the validation images: nothing where it is an older one."""
+    unknown: Validation = {"foreground": [], "expected_mean_dice": []}
+    return learned.get("validation", unknown)
 
 
 def decision_contents(decision: Decision) -> StoredDecision:

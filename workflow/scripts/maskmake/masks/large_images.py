@@ -17,7 +17,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from maskmake.data.images import WHOLE_PIXELS, band_rows
+from maskmake.data.file_decoders import band_rows
+from maskmake.data.images import WHOLE_PIXELS
 from maskmake.data.labels import HOLE_CONNECTIVITY, OBJECT_CONNECTIVITY
 from maskmake.masks.decision import (
     Decision,

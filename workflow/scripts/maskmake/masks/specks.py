@@ -1,8 +1,9 @@
 """Why false objects and holes are in the masks of a run, and what would remove them."""
 
+from typing import Annotated, Literal, NotRequired, TypedDict
+
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from maskmake.masks.components import Components, find_components
 from maskmake.masks.decision import (
@@ -14,7 +15,116 @@ from maskmake.masks.decision import (
 )
 from maskmake.masks.object_terms import object_cases
 from maskmake.masks.objectives import TINY
+from maskmake.runtime.documents import Keywords
 from maskmake.scores.cases import Cases
+
+Count = Annotated[int, Keywords(minimum=0)]
+Probability = Annotated[float, Keywords(minimum=0, maximum=1)]
+
+
+class CauseCounts(TypedDict):
+    """False pieces by what would remove them, the keys being ``CAUSES``."""
+
+    threshold: Count
+    size: Count
+    model_or_label: Count
+
+
+class MeanProbability(TypedDict):
+    """Of the objects and of the holes, the mean over pieces; None without any."""
+
+    objects: Probability | None
+    holes: Probability | None
+
+
+class Piece(TypedDict):
+    """Image, kind, row and column of the centre, and size of a piece in pixels."""
+
+    image: str
+    kind: Literal["object", "hole"]
+    row: Count
+    column: Count
+    size: Count
+
+
+class CauseNumbers(TypedDict):
+    """Numbers about the false pieces of one cause.
+
+    Attributes:
+        objects, holes: number of each kind.
+        mean_probability: see ``MeanProbability``.
+        median_size: in pixels.
+        largest: the largest piece.
+        only_at_half: pieces of the masks at 0.5 that are gone at the learned threshold.
+        cleaned: pieces that the learned clean-up removes.
+        large: pieces of 256 pixels or more.
+        true_as_small: true pieces that a clean-up of those below 256 pixels would also remove.
+    """
+
+    objects: Count
+    holes: Count
+    mean_probability: MeanProbability
+    median_size: Annotated[float, Keywords(minimum=0)]
+    largest: Piece
+    only_at_half: Count
+    cleaned: Count
+    large: Count
+    true_as_small: Count
+
+
+class Place(TypedDict):
+    """The middle of a region of an image."""
+
+    image: str
+    row: Count
+    column: Count
+
+
+# The lowest value of a class, and how many false pieces it has of each kind and of each cause.
+CountsOfClass = TypedDict(
+    "CountsOfClass",
+    {
+        "from": float,
+        "objects": Count,
+        "holes": Count,
+        "threshold": Count,
+        "size": Count,
+        "model_or_label": Count,
+    },
+)
+Classes = Annotated[list[CountsOfClass], Keywords(minItems=1)]
+
+
+class Specks(TypedDict):
+    """Contents of ``specks.json``.
+
+    Attributes:
+        verdict: none, or the most frequent cause.
+        components, false: number of pieces, and of false ones, of both kinds.
+        cleaned_true: true pieces that the learned clean-up removes.
+        free_thresholds: lowest and highest.
+        causes: number of false pieces of each cause.
+        by_cause: for each cause that occurs, its numbers.
+        by_size, by_probability, by_overlap: one row a class.
+        worst: the region that shows the most of the verdict's specks; None without any.
+        images: ids of the validation images.
+        sha256: of the files beside it, by their names; not in older files.
+    """
+
+    verdict: Literal["none", "threshold", "size", "model_or_label"]
+    components: Count
+    false: Count
+    cleaned_true: Count
+    free_thresholds: Annotated[list[Probability], Keywords(minItems=2, maxItems=2)]
+    causes: CauseCounts
+    by_cause: dict[str, CauseNumbers]
+    by_size: Classes
+    by_probability: Classes
+    by_overlap: Classes
+    worst: Place | None
+    images: NotRequired[list[str]]
+    sha256: NotRequired[dict[str, str]]
+
 
 KINDS = {"object": "objects", "hole": "holes"}
 # Why a false piece is there, by what would remove it.
@@ -32,11 +142,11 @@ def find_specks(cases: Cases, learned: LearnedDecision) -> pd.DataFrame:
     """Every object and hole of the thresholded, uncleaned probabilities, and the false ones' cause.
 
     A piece is false if less than half of its labelled pixels are of its class in the label; one
-    without any is left out. The masks are
-    cut at the learned threshold; false pieces of the masks at 0.5 that this threshold removes are
-    added. The cause of a false piece is ``threshold`` if it is gone at a threshold that costs no
-    more than 0.002 of the objective; else ``size`` if the learned clean-up removes it or if it is
-    smaller than 256 pixels and than every true piece of its kind; else ``model_or_label``.
+    without any is left out. The masks are cut at the learned threshold; false pieces of the masks
+    at 0.5 that this threshold removes are added. The cause of a false piece is ``threshold`` if it
+    is gone at a threshold that costs no more than 0.002 of the objective; else ``size`` if the
+    learned clean-up removes it or if it is smaller than 256 pixels and than every true piece of its
+    kind; else ``model_or_label``.
 
     Args:
         cases: gives each validation image.
@@ -133,18 +243,7 @@ def diagnose(pieces: pd.DataFrame, learned: LearnedDecision) -> dict:
         learned: the contents of ``decision.json``.
 
     Returns:
-        The contents of ``specks.json``:
-
-        verdict: none, or the most frequent cause.
-        components, false: number of pieces, and of false ones, of both kinds.
-        cleaned_true: true pieces that the learned clean-up removes.
-        free_thresholds: lowest and highest.
-        causes: number of false pieces of each cause.
-        by_cause: for each cause that occurs, what ``_cause_numbers`` says of its pieces.
-        by_size, by_probability, by_overlap: one row a class: its lowest value, objects, holes, and
-            each cause.
-        worst: image, row and column of the middle of the region that shows the most of the
-            verdict's specks; null without any.
+        The contents of ``specks.json`` but for images and sha256, see ``Specks``.
     """
     false, true = pieces[pieces["false"]], pieces[~pieces["false"]]
     by_cause = {cause: false[false["cause"] == cause] for cause in CAUSES}
@@ -178,14 +277,7 @@ def _cause_numbers(specks: pd.DataFrame, true: pd.DataFrame, threshold: float) -
         threshold: the learned one.
 
     Returns:
-        objects, holes: number of each kind.
-        mean_probability: of the objects and of the holes, the mean over pieces; null without any.
-        median_size: in pixels.
-        largest: image, kind, row, column and size of the largest piece.
-        only_at_half: pieces of the masks at 0.5 that are gone at the learned threshold.
-        cleaned: pieces that the learned clean-up removes.
-        large: pieces of 256 pixels or more.
-        true_as_small: true pieces that a clean-up of those below 256 pixels would also remove.
+        The contents of ``CauseNumbers``.
     """
     kinds = {plural: specks[specks["kind"] == kind] for kind, plural in KINDS.items()}
     largest = specks.loc[specks["size"].idxmax()]
@@ -232,8 +324,26 @@ def _worst(specks: pd.DataFrame, verdict: str) -> dict:
     if verdict != "model_or_label":
         weights = pd.Series(0, specks.index)
         for _, table in specks.groupby("id"):
-            points = table[["row", "column"]].to_numpy(float)
-            near = KDTree(points).query_ball_point(points, WINDOW / 2, np.inf, return_length=True)
-            weights[table.index] = near
+            weights[table.index] = count_near(*table[["row", "column"]].to_numpy().T)
     row = specks.loc[weights.idxmax()]
     return {"image": row["id"], "row": int(row["row"]), "column": int(row["column"])}
+
+
+def count_near(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """How many of some places lie in the window around each, which itself is one of them.
+
+    Sums over the image take a time that does not grow with the number of pairs, of which noise has
+    thousands for each place.
+
+    Args:
+        rows, columns: (places,) integers from 0.
+    """
+    height, width = rows.max() + 1, columns.max() + 1
+    places = np.bincount(rows * width + columns, minlength=height * width)
+    sums = np.zeros((height + 1, width + 1), np.int32)
+    np.cumsum(places.reshape(height, width), axis=0, out=sums[1:, 1:])
+    np.cumsum(sums, axis=1, out=sums)
+    half = WINDOW // 2
+    top, left = (rows - half).clip(0), (columns - half).clip(0)
+    bottom, right = (rows + half + 1).clip(max=height), (columns + half + 1).clip(max=width)
+    return sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]

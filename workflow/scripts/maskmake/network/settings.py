@@ -8,7 +8,9 @@ from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 
 ENCODER_STRIDE = 32  # the sides of what a network takes are multiples of it
-PSPNET_STEP = 96  # see ``snakefile.train_faults``
+# PSPNet pools an eighth of the patch into 6 x 6 cells, and the encoder halves the patch five
+# times: a side has to be a multiple of 48 and of 32.
+PSPNET_STEP = 96
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,19 @@ Colour = tuple[int, int, int]
 
 JPEG_QUALITY = 85
 
+# The difference of two large numbers is beyond float32, and that of their quarters is not. A power
+# of two changes no digit.
+QUARTER = 0.25
+
 
 def grey_range(pixels: np.ndarray) -> tuple[float, float]:
     """The percentiles 0.5 and 99.5 of an image (H, W) or (H, W, C) of any type."""
-    low, high = np.percentile(_shown_channels(pixels), [0.5, 99.5])
-    return float(low), float(high)
+    shown = _shown_channels(pixels)
+    if shown.dtype.kind != "f":
+        low, high = np.percentile(shown, [0.5, 99.5])
+        return float(low), float(high)
+    low, high = np.percentile(QUARTER * shown, [0.5, 99.5])
+    return float(low) / QUARTER, float(high) / QUARTER
 
 
 def grey_levels(pixels: np.ndarray, ends: tuple[float, float] | None = None) -> np.ndarray:
@@ -34,7 +42,8 @@ def grey_levels(pixels: np.ndarray, ends: tuple[float, float] | None = None) -> 
         green; of more than three, the first three are shown.
     """
     low, high = ends or grey_range(pixels)
-    scaled = (_shown_channels(pixels).astype(np.float32) - low) / ((high - low) or 1)
+    shown = QUARTER * _shown_channels(pixels).astype(np.float32)
+    scaled = (shown - QUARTER * low) / (QUARTER * ((high - low) or 1))
     return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
 
 

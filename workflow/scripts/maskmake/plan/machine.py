@@ -1,6 +1,7 @@
 """What the machine of a training has, and what a training needs of its memory."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from maskmake.runtime.gpus import gpu_memory, multiply_bfloat16
 from maskmake.runtime.memory import available_memory
@@ -57,15 +58,17 @@ class Machine:
 
     gpus: int
 
+    @cached_property
     def memory(self) -> int | None:
         """Bytes that a training can take: of one GPU, or those that are free for the processor.
 
-        None where a GPU is asked for that this machine does not list.
+        None where a GPU is asked for that this machine does not list. They are asked for once, so
+        that all plans of a machine are made for the same memory.
         """
         memory = gpu_memory() if self.gpus else available_memory()
         return None if memory is None else int(SHARE * memory)
 
-    @property
+    @cached_property
     def halves_outputs(self) -> bool:
         """Whether ``train.precision: auto`` keeps the outputs of layers in half the bytes.
 

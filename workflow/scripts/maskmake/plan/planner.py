@@ -150,7 +150,7 @@ def _training_warnings(
             f"train.patch: {patch}, but the median image has a side of {side:g} pixels; the rest "
             "of each patch is a reflected margin from which nothing is learned; set auto."
         )
-    needed, memory = needed_memory(settings, batch, patch, machine), machine.memory()
+    needed, memory = needed_memory(settings, batch, patch, machine), machine.memory
     if memory is not None and needed > memory:
         yield (
             f"train.batch: {batch} patches of {patch} x {patch} pixels may need {gib(needed)} GiB, "

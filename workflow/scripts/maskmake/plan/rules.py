@@ -104,7 +104,7 @@ def choose_batch(data: Plan, settings: dict, machine: Machine) -> Choice:
             reason = "a step has as many pixels as are labelled"
     if machine.gpus > 1:
         reason += f"; a multiple of {machine.gpus} GPUs"
-    memory = machine.memory()
+    memory = machine.memory
     if memory is None:
         return Choice(batch, reason)
     wanted = batch

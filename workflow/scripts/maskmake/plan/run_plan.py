@@ -1,10 +1,12 @@
 """``plan.json`` of a run: each planned setting with its value and the reason."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from maskmake.network.settings import AUTO
-from maskmake.runtime.documents import read_document
+from maskmake.runtime.documents import Keywords, read_document
+from maskmake.runtime.errors import UserError
 from maskmake.runtime.log import logger
 
 EXPLICIT = "set in the configuration"
@@ -15,6 +17,22 @@ class PlannedSetting(TypedDict):
 
     value: bool | int | float | str | dict | list[int]
     reason: str
+
+
+def _value(**schema) -> dict:
+    return {"properties": {"value": schema}}
+
+
+# What the value of each planned setting is.
+VALUES = {
+    "properties": {
+        **dict.fromkeys(["patch", "batch", "steps", "epochs"], _value(type="integer", minimum=1)),
+        "foreground_patches": _value(type="number", minimum=0, maximum=1),
+        "augmentation": _value(type=["string", "object"]),
+        "deep_supervision": _value(type="boolean"),
+        **dict.fromkeys(["preset", "normalization"], _value(type="string")),
+    }
+}
 
 
 class RunPlan(TypedDict):
@@ -29,20 +47,31 @@ class RunPlan(TypedDict):
         device: ``GPU`` or ``processor``.
     """
 
-    settings: dict[str, PlannedSetting]
+    settings: Annotated[dict[str, PlannedSetting], Keywords(allOf=[VALUES])]
     auto: dict[str, PlannedSetting]
     warnings: list[str]
     needed_memory: int
     device: str
 
 
-def read_run_plan(path: str | Path) -> RunPlan:
+def read_run_plan(path: str | Path, planned: Collection[str] = ()) -> RunPlan:
     """Read ``plan.json`` of a run.
+
+    Args:
+        path: of the file.
+        planned: the settings that it has to have: of the section ``train`` by their names, others
+            by their dotted names.
 
     Raises:
         UserError: it is no JSON document, or a value is missing or not what it should be.
     """
     plan: RunPlan = read_document(path, RunPlan)
+    missing = [name for name in planned if name not in {**plan["settings"], **plan["auto"]}]
+    if missing:
+        raise UserError(
+            f"{path}: no setting {missing[0]}, so it is damaged or of an earlier version; expected "
+            "it as plan wrote it; copy the results again, or add -R plan_run to the command once."
+        )
     return plan
 
 

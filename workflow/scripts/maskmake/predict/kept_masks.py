@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypedDict
+from typing import Annotated, Any, NamedTuple, Self, TypedDict
 
 import numpy as np
 
 from maskmake.network.settings import PredictSettings
-from maskmake.runtime.documents import read_document
+from maskmake.runtime.documents import Keywords, read_document
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import sha256, write_json
 from maskmake.runtime.log import logger
@@ -29,13 +29,24 @@ MOST_KEPT = 20_000
 SECONDS_BETWEEN = 60  # from one writing of the record to the next; 20,000 rows take 2 s
 
 
+# Of the table: id and image are texts, all else is numbers; null where there is none.
+Row = Annotated[
+    dict[str, Any],
+    Keywords(
+        required=["id", "image"],
+        properties={key: {"type": "string"} for key in ("id", "image")},
+        additionalProperties={"type": ["number", "null"]},
+    ),
+]
+
+
 class KeptMask(TypedDict):
     """Sums of an image file and its mask, the side of the tiles in pixels, the row of the table."""
 
     image_sha256: str
     mask_sha256: str
-    side: int
-    row: dict
+    side: Annotated[int, Keywords(minimum=1)]
+    row: Row
 
 
 class Contents(TypedDict):

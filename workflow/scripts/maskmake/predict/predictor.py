@@ -90,11 +90,10 @@ class Predictor:
 
     def _fits(self) -> bool:
         """Whether a batch fits into memory. All later ones have its shape and fit as well."""
-        available = available_memory()
-        if available is not None and describe_device() == "CPU":
+        if describe_device() == "CPU":
             # Linux kills a process that takes more memory than there is, without any message.
             needed = max(output_bytes(net, self.batch, self.side) for net in self._networks)
-            if MEMORY_SHARE * needed > available:
+            if MEMORY_SHARE * needed > available_memory():
                 return False
         try:
             shape = (self.batch, self.side, self.side, self.channels)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from maskmake.runtime.documents import read_json
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError
 from maskmake.runtime.files import write_json
 from maskmake.runtime.log import logger
@@ -13,7 +13,7 @@ MOST = 20  # sentences at the end of a command; the page has all of them
 
 def read_refused(shards: Iterable[str]) -> list[str]:
     """The sentences of all shards, one for each image that could not be used."""
-    return [sentence for shard in shards for sentence in read_json(shard)]
+    return [sentence for shard in shards for sentence in read_document(shard, list[str])]
 
 
 def check_refused(shards: Iterable[str], done: int, review: str, attempts: str, output: str):
@@ -38,7 +38,7 @@ def check_refused(shards: Iterable[str], done: int, review: str, attempts: str, 
         write_json(output, {"images": total})
         logger.info("%d of %d images are done.", done, total)
         return
-    counts = read_json(attempts) if Path(attempts).is_file() else {}
+    counts = read_document(attempts, dict[str, int]) if Path(attempts).is_file() else {}
     again = {shard: counts.get(shard, 0) + 1 for shard, some in by_shard.items() if some}
     write_json(attempts, {**counts, **again})
     shown = refused[:MOST]

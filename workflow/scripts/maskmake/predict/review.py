@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from maskmake.masks.decision import LearnedDecision, Validation
+from maskmake.masks.decision import LearnedDecision, Validation, validation_of
 from maskmake.runtime.log import logger
 
 FORMER = "former"  # folder for masks of images that are gone or cannot be used now
@@ -26,17 +26,15 @@ def review_shards(tables: Iterable[pd.DataFrame], learned: LearnedDecision) -> p
 
     Args:
         tables: of ``segment_images``, one for each shard.
-        learned: contents of ``decision.json``. Older ones have no ``validation``; then nothing is
-            known of the validation images.
+        learned: contents of ``decision.json``.
 
     Returns:
         See ``review_table``.
     """
-    unknown: Validation = {"foreground": [], "expected_mean_dice": []}
     tables = list(tables)
     # Where no image of a shard could be used, its columns have no type.
     table = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
-    review = review_table(table, learned.get("validation", unknown))
+    review = review_table(table, validation_of(learned))
     for row in review.head(SHOWN).itertuples():
         reason = f" ({row.reason})" if row.reason else ""
         logger.info("%s: expected Dice %.3f%s", row.image, row.expected_mean_dice, reason)

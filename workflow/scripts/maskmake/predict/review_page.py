@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from shutil import rmtree
 
 import numpy as np
 import pandas as pd
@@ -31,6 +30,7 @@ from maskmake.pages.pictures import (
 )
 from maskmake.pages.tiles import LARGEST_FILE, tiling, write_full_picture
 from maskmake.runtime.errors import UserError
+from maskmake.runtime.files import atomic_folder
 
 TEMPLATE = Path(__file__).parent / "templates" / "review.html.j2"
 SHOWN_REFUSED = 5  # sentences that are seen without a click
@@ -65,24 +65,21 @@ def write_review_page(
         HTML, which lies beside the folder of pictures.
     """
     shown = review.head(MOST_ROWS)
-    unfinished = pictures.with_name(f".partial-{pictures.name}")
-    rmtree(unfinished, ignore_errors=True)
-    for layer in LAYERS:
-        (unfinished / layer.folder).mkdir(parents=True)
     side = thumbnail_side(len(shown))
     looks: dict[str, tuple[str, tuple[int, int], str]] = {}
     # A stack is opened once for all its images.
     by_file = shown.sort_values("image", kind="stable")
-    for path, rows in groupby(by_file.itertuples(), key=lambda row: row.image):
-        wanted = [row.id for row in rows]
-        for id_, image, fault in _open(Path(path), wanted, names.get(path), selection):
-            file = _only(masks / f"{id_}.png")
-            picture = _write_image(unfinished / IMAGE / id_, image or file)
-            mask = _write_mask(unfinished / MASK / id_, file)
-            small = outlined_thumbnail(picture, mask, side)
-            looks[id_] = jpeg_uri(small), (small.shape[1], small.shape[0]), fault
-    rmtree(pictures, ignore_errors=True)
-    unfinished.rename(pictures)
+    with atomic_folder(pictures) as unfinished:
+        for layer in LAYERS:
+            (unfinished / layer.folder).mkdir()
+        for path, rows in groupby(by_file.itertuples(), key=lambda row: row.image):
+            wanted = [row.id for row in rows]
+            for id_, image, fault in _open(Path(path), wanted, names.get(path), selection):
+                file = _only(masks / f"{id_}.png")
+                picture = _write_image(unfinished / IMAGE / id_, image or file)
+                mask = _write_mask(unfinished / MASK / id_, file)
+                small = outlined_thumbnail(picture, mask, side)
+                looks[id_] = jpeg_uri(small), (small.shape[1], small.shape[0]), fault
     off = expected_error(validation)
     return render_page(
         TEMPLATE,

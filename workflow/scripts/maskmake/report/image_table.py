@@ -19,7 +19,7 @@ from maskmake.pages.browser import (
 from maskmake.pages.tiles import tiling
 from maskmake.report.inputs import ReportInputs, Run
 from maskmake.report.layers import LABEL, Look, Sources, layers, write_layers
-from maskmake.report.notes import far_below, with_mean
+from maskmake.report.notes import far_below
 from maskmake.report.sentences import objects_of
 from maskmake.report.terms import HEADINGS, SCORE_TERMS, number, percent
 from maskmake.scores.scorecard import headline_score
@@ -53,7 +53,7 @@ def browse_test_images(
     """
     best = next(iter(runs.values()))
     headline = headline_score(best.metrics)
-    scores = with_mean(best.per_image).sort_values(headline, kind="stable", na_position="last")
+    scores = best.per_image.sort_values(headline, kind="stable", na_position="last")
     scores = scores.head(MOST_ROWS).reset_index(drop=True)
     sources = Sources(
         str(inputs.images),
@@ -122,8 +122,6 @@ def _columns(
         )
 
     for key in dict.fromkeys([headline, *SCORES]):
-        if key not in scores:
-            continue
         heading = HEADINGS.get(key, EXPECTED_HEADING)
         meaning = meanings.get(key, "What the network expects of its own mask, without a label.")
         add(
@@ -132,7 +130,7 @@ def _columns(
             [number(value, 3) for value in scores[key]],
         )
     for name, run in list(runs.items())[1:]:
-        others = scores["id"].map(with_mean(run.per_image).set_index("id")[headline])
+        others = scores["id"].map(run.per_image.set_index("id")[headline])
         column = Column(HEADINGS[headline], f"Of the run {name}.", run=name)
         add(column, others, [number(value, 3) for value in others])
     for heading, key, whose in (("objects, label", LABEL, ""), ("objects, mask", best, best)):
@@ -156,14 +154,14 @@ def image_reasons(
     """Why each test image deserves a look; empty where nothing is unusual.
 
     Args:
-        scores: rows of ``per_image.csv``, with ``mean_dice``.
+        scores: rows of ``per_image.csv``.
         looks: of the same images.
         shares: of foreground in their labels.
         run: whose masks they are.
         headline: the score that counts.
     """
     far = far_below(scores[headline])
-    expected = scores.get("expected_mean_dice", pd.Series(np.nan, scores.index))
+    sure_and_wrong = scores["expected_mean_dice"] - scores["mean_dice"] > SURE_AND_WRONG
     texts = []
     for place, row in enumerate(scores.itertuples()):
         true, found = looks[place].objects[LABEL], looks[place].objects[run]
@@ -171,7 +169,7 @@ def image_reasons(
             "none of the foreground is found": row.recall == 0,
             "foreground where the label has none": shares[place] == 0 and row.foreground_dice == 0,
             f"{HEADINGS[headline]} far below the others": far.iloc[place],
-            "the network was sure and wrong": expected.iloc[place] - row.mean_dice > SURE_AND_WRONG,
+            "the network was sure and wrong": sure_and_wrong.iloc[place],
             f"{found} objects where the label has {true}": found >= max(MANY * true, true + MORE),
         }
         texts.append("; ".join(text for text, holds in reasons.items() if holds))

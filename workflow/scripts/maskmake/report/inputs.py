@@ -18,12 +18,30 @@ from maskmake.data.tables import (
 )
 from maskmake.masks.decision import LearnedDecision, read_decision
 from maskmake.masks.run_folds import check_fold_files
+from maskmake.masks.specks import Specks
 from maskmake.network.settings import TrainingRecord, read_training
 from maskmake.plan.run_plan import RunPlan, read_run_plan
+from maskmake.runtime.documents import read_document
 from maskmake.runtime.errors import UserError
-from maskmake.runtime.files import read_csv, read_json, sha256
-from maskmake.scores.calibration import CALIBRATION_BINS
+from maskmake.runtime.files import read_csv, sha256
+from maskmake.scores.calibration import CALIBRATION_BINS, EXPECTED
 from maskmake.scores.comparison import PAIR_COLUMNS, PAIRED_SCORES, SEPARATOR
+from maskmake.scores.metrics_file import read_metrics
+from maskmake.scores.scorecard import POOLED_SCORES, SCORES
+
+# What sentences name of ``metrics.json``.
+SHOWN_SCORES = ("images", "temperature", *POOLED_SCORES)
+# What it reads of ``specks.json``.
+SHOWN_OF_SPECKS = (
+    "verdict",
+    "components",
+    "false",
+    "cleaned_true",
+    "free_thresholds",
+    "causes",
+    "by_cause",
+    "by_size",
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,7 @@ class Run(NamedTuple):
     trainings: list[TrainingRecord]
     plan: RunPlan
     decision: LearnedDecision
-    specks: dict
+    specks: Specks
     metrics: dict
     per_image: pd.DataFrame
     reliability: pd.DataFrame
@@ -170,7 +188,7 @@ def read_runs(
                 inputs.diagnosis[i],
                 [inputs.specks[i], inputs.speck_drawings[i], inputs.speck_tables[i]],
             ),
-            metrics=read_json(inputs.metrics[i]),
+            metrics=read_metrics(inputs.metrics[i], SHOWN_SCORES),
             per_image=_read_per_image(inputs.per_image[i], test_ids),
             reliability=_read_reliability(inputs.reliability[i]),
             augmented=inputs.augmented[i],
@@ -209,6 +227,11 @@ def read_comparison(
     return table.set_index("run"), pairs
 
 
+def labelled_pixels(table: pd.DataFrame) -> pd.Series:
+    """How many pixels of each image of the manifest have a label."""
+    return table["height"] * table["width"] * (1 - table["ignored"])
+
+
 def _read_history(path: str, training: TrainingRecord) -> pd.DataFrame:
     history = read_csv(path)
     check_columns(path, history, ["epoch", "loss", "val_loss"], "train")
@@ -221,7 +244,7 @@ def _read_history(path: str, training: TrainingRecord) -> pd.DataFrame:
 
 def _read_per_image(path: str, test_ids: Sequence[str]) -> pd.DataFrame:
     table = read_csv(path)
-    check_columns(path, table, ["id", "group"], "evaluate")
+    check_columns(path, table, ["id", "group", *SCORES, *EXPECTED], "evaluate")
     check_ids(path, table, test_ids, "splits.csv", "evaluate")
     return table
 
@@ -233,16 +256,19 @@ def _read_reliability(path: str) -> pd.DataFrame:
     return table
 
 
-def _read_specks(path: str, beside: list[str]) -> dict:
+def _read_specks(path: str, beside: list[str]) -> Specks:
     """The numbers, once the files beside them are those that were written with them."""
-    specks = read_json(path)
+    specks: Specks = read_document(path, Specks, [])
     if "by_cause" not in specks:
         raise UserError(
             f"{path}: found the file of an earlier version, without the numbers of each cause; "
             "expected by_cause; add -R diagnose_run to the command once."
         )
+    read_document(path, Specks, SHOWN_OF_SPECKS)
+    if any(count and cause not in specks["by_cause"] for cause, count in specks["causes"].items()):
+        raise damaged(path, "no numbers of a cause that it counts", "diagnose")
     sums = specks.get("sha256", {})  # not in older files
     for file in beside:
         if sums.get(Path(file).name, sha256(file)) != sha256(file):
-            raise damaged(file, "other bytes (SHA-256) than specks.json has", "diagnose_run")
+            raise damaged(file, "other bytes (SHA-256) than specks.json has", "diagnose")
     return specks

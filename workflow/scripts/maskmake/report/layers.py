@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from shutil import rmtree
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,8 @@ from maskmake.pages.pictures import (
     outlined_thumbnail,
 )
 from maskmake.pages.tiles import LARGEST_FILE, row_bands, write_full_picture
-from maskmake.report.pictures import FALSE, MISSED
+from maskmake.report.pictures import FALSE, MISSED, sampled
+from maskmake.runtime.files import atomic_folder
 from maskmake.runtime.processes import map_in_order
 
 IMAGE, LABEL, PROBABILITY, MASK, ERRORS = "image", "label", "probability", "mask", "errors"
@@ -109,15 +109,11 @@ def write_layers(
     Raises:
         UserError: a picture cannot be decoded.
     """
-    folder = Path(folder)
-    unfinished = folder.with_name(f".partial-{folder.name}")
-    rmtree(unfinished, ignore_errors=True)
-    for layer in layers(list(sources.runs)):
-        (unfinished / layer.folder).mkdir(parents=True)
-    work = partial(_write, sources=sources, folder=unfinished, side=side)
-    yield from map_in_order(work, ids, processes if len(ids) > FEW else 1, BATCH)
-    rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with atomic_folder(folder) as unfinished:
+        for layer in layers(list(sources.runs)):
+            (unfinished / layer.folder).mkdir()
+        work = partial(_write, sources=sources, folder=unfinished, side=side)
+        yield from map_in_order(work, ids, processes if len(ids) > FEW else 1, BATCH)
 
 
 @cache
@@ -131,7 +127,7 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
     images, labels = _stores(str(sources.images), str(sources.labels), str(sources.table))
     image, label = images[image_id], np.asarray(labels[image_id])
     bands = row_bands(*label.shape)
-    seen = _sampled(image)
+    seen = sampled(image, LARGEST_FILE)
     ends = grey_range(seen)
 
     picture = grey_levels(seen, ends)
@@ -159,7 +155,7 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
         )
         write(f"{ERRORS}-{run}", ERRORS, kinds)
         objects[run] = _count(where_labelled(mask, label), sources.objects)
-        first = _sampled(mask) if first is None else first
+        first = sampled(mask, LARGEST_FILE) if first is None else first
     small = outlined_thumbnail(picture, first, side)
     inside = label == (sources.objects == "foreground")
     border = inside & ~ndimage.binary_erosion(inside, border_value=1)
@@ -170,12 +166,6 @@ def _write(image_id: str, sources: Sources, folder: Path, side: int) -> Look:
 def _kinds(ones: np.ndarray, twos: np.ndarray) -> np.ndarray:
     """``uint8``, 1 and 2 where either is true, and else 0."""
     return ones.view(np.uint8) + 2 * twos.view(np.uint8)
-
-
-def _sampled(pixels: np.ndarray) -> np.ndarray:
-    """Every n-th row and column, at most ``LARGEST_FILE`` of each, which bounds the memory."""
-    step = -(-max(pixels.shape[:2]) // LARGEST_FILE)
-    return np.asarray(pixels[::step, ::step])
 
 
 def _count(label: np.ndarray, objects: ObjectName) -> int:

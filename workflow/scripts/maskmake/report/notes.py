@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.masks.objectives import TINY
-from maskmake.report.inputs import Run
+from maskmake.report.inputs import Run, labelled_pixels
 from maskmake.report.pictures import COUNTED_SIDE
 from maskmake.report.terms import HEADINGS, counted, images_of_groups, number, percent
 from maskmake.scores.scorecard import headline_score
@@ -27,21 +27,11 @@ ROBUST = 1.4826  # standard deviations in a median absolute deviation of a norma
 SMALLEST_DISTANCE = 0.05  # below the median by less than this, no score is far
 
 
-def with_mean(per_image: pd.DataFrame) -> pd.DataFrame:
-    """The scores of images, with their mean Dice where old tables have none."""
-    means = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
-    return per_image.assign(mean_dice=means)
-
-
 def far_below(scores: pd.Series) -> pd.Series:
     """Which scores are far below the others."""
     distance = scores.median() - scores
     width = ROBUST * distance.abs().median()
     return (distance > FAR * width) & (distance > SMALLEST_DISTANCE)
-
-
-def _labelled(table: pd.DataFrame) -> pd.Series:
-    return table["height"] * table["width"] * (1 - table["ignored"])
 
 
 def left_out_notes(left_out: Mapping[str, str | None]) -> list[str]:
@@ -100,7 +90,7 @@ def _score_notes(run: Run, table: pd.DataFrame) -> list[str]:
 
 def _outlier_notes(run: Run) -> list[str]:
     headline = headline_score(run.metrics)
-    scores = with_mean(run.per_image).sort_values(headline, kind="stable")
+    scores = run.per_image.sort_values(headline, kind="stable")
     far = scores.loc[far_below(scores[headline]), "id"].tolist()
     if not far:
         return []
@@ -117,9 +107,9 @@ def _role_notes(table: pd.DataFrame) -> list[str]:
     """Roles whose images differ, so that what is learned on one may not hold for the other."""
     groups = table.groupby("role")
     shares = {
-        role: np.average(rows["foreground"], weights=_labelled(rows))
+        role: np.average(rows["foreground"], weights=labelled_pixels(rows))
         for role, rows in groups
-        if _labelled(rows).sum() > 0
+        if labelled_pixels(rows).sum() > 0
     }
     test = shares.get("test", np.nan)
     sentences = []

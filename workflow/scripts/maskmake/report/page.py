@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.splits import SplitRecord
-from maskmake.data.tables import check_columns
+from maskmake.data.tables import check_columns, read_audit
 from maskmake.masks.objectives import OBJECTIVE_NAMES, TINY
 from maskmake.network.settings import TrainingRecord
 from maskmake.pages.browser import Browser
@@ -77,7 +77,7 @@ from maskmake.report.verdict import (
     training_sentence,
 )
 from maskmake.runtime.documents import read_document
-from maskmake.runtime.files import read_json, write_bytes, write_text
+from maskmake.runtime.files import write_bytes, write_text
 from maskmake.scores.bootstrap import MIN_GROUPS_FOR_VERDICT
 from maskmake.scores.scorecard import headline_score
 
@@ -143,7 +143,7 @@ def write_report(
         objects=objects_of(best.decision),
         objects_sentence=objects_sentence(best.decision),
         warnings=[
-            *read_json(inputs.audit)["warnings"],
+            *read_audit(inputs.audit)["warnings"],
             *split["warnings"],
             *dict.fromkeys(text for run in ranked.values() for text in run.plan["warnings"]),
         ],
@@ -378,7 +378,7 @@ def _per_fold(run: Run, text: Callable[[TrainingRecord, pd.DataFrame], str]) -> 
 def _speck_section(run: Run) -> dict:
     """The diagnosis of the specks of a run, its picture and the classes of size that occur."""
     table = pd.read_csv(run.speck_table, dtype=str, keep_default_na=False)
-    check_columns(run.speck_table, table, DRAWN, "diagnose_run")
+    check_columns(run.speck_table, table, DRAWN, "diagnose")
     rows = run.specks["by_size"]
     last = [row["from"] - 1 for row in rows[1:]]
     names = [f"{row['from']} to {upper}" for row, upper in zip(rows, last, strict=False)]

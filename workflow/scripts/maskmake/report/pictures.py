@@ -75,8 +75,7 @@ def select_examples(
         worst, worst last; no image twice. Images without the score are shown only if no image
         has it. If all that have it are equal, there is no best and no worst one.
     """
-    means = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
-    ordered = per_image.assign(mean_dice=means).sort_values(score, ascending=False, kind="stable")
+    ordered = per_image.sort_values(score, ascending=False, kind="stable")
     scored = ordered.dropna(subset=score)
     ordered = scored if len(scored) else ordered
     if len(per_image) == 1:
@@ -148,9 +147,9 @@ def label_picture(label: np.ndarray) -> np.ndarray:
     return np.array([0, 255], np.uint8)[label % IGNORED] | (label == IGNORED) * np.uint8(128)
 
 
-def sampled(pixels: np.ndarray) -> np.ndarray:
-    """Every n-th row and column, at most ``SAMPLED_SIDE`` of each, which bounds the memory."""
-    step = -(-max(pixels.shape[:2]) // SAMPLED_SIDE)
+def sampled(pixels: np.ndarray, most: int = SAMPLED_SIDE) -> np.ndarray:
+    """Every n-th row and column, at most ``most`` of each, which bounds the memory."""
+    step = -(-max(pixels.shape[:2]) // most)
     return np.asarray(pixels[::step, ::step])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from maskmake.data.object_class import ObjectName
 from maskmake.masks.objectives import DIGITS, OBJECTIVE_NAMES, TINY, digits_to_show
 from maskmake.masks.specks import CAUSES, KINDS, LARGE
-from maskmake.report.inputs import Run
+from maskmake.report.inputs import Run, labelled_pixels
 from maskmake.report.terms import (
     CAUSE_TERMS,
     HEADINGS,
@@ -24,15 +24,12 @@ from maskmake.scores.comparison import (
     NO_DIFFERENCE,
     TOO_SMALL,
     UNCLEAR,
+    UNKNOWN,
 )
 from maskmake.scores.scorecard import headline_score
 
 # Up to this temperature, or down to its inverse, probabilities need no correction.
 HONEST = 1.05
-
-
-def _labelled(table: pd.DataFrame) -> pd.Series:
-    return table["height"] * table["width"] * (1 - table["ignored"])
 
 
 def result_sentence(best: Run, table: pd.DataFrame) -> str:
@@ -44,7 +41,7 @@ def result_sentence(best: Run, table: pd.DataFrame) -> str:
     """
     metrics = best.metrics
     test = table[table["role"] == "test"]
-    share = np.average(test["foreground"], weights=_labelled(test))
+    share = np.average(test["foreground"], weights=labelled_pixels(test))
     majority = "foreground" if share >= 0.5 else "background"
     if headline_score(metrics) == "foreground_dice":
         return (
@@ -107,8 +104,7 @@ def calibration_sentences(metrics: Mapping, per_image: pd.DataFrame) -> list[str
         f"{number(after, 4)} after; the Brier score is {number(metrics['brier'], 4)} before and "
         f"{number(metrics['brier_calibrated'], 4)} after.",
     ]
-    real = per_image[["foreground_dice", "background_dice"]].mean(axis=1)
-    misses = (per_image["expected_mean_dice"] - real).dropna()
+    misses = (per_image["expected_mean_dice"] - per_image["mean_dice"]).dropna()
     if len(misses):
         sentences.append(
             "The Dice expected from the calibrated probabilities, without a label, misses the real "
@@ -159,6 +155,11 @@ def _verdict_sentence(row) -> str:
         return (
             f"“{row.run}” is ahead of “{row.other}” {gain}, but {images} cannot show which of "
             "them is better."
+        )
+    if row.verdict == UNKNOWN:
+        return (
+            f"“{row.run}” is ahead of “{row.other}” {gain}, but whether it is with other seeds is "
+            f"not known, since one of theirs has no {score}."
         )
     evidence = _evidence(row)
     if row.verdict == TOO_SMALL:

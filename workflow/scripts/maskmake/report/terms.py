@@ -56,9 +56,9 @@ def duration(seconds: float | None) -> str:
     return f"{minutes}\u00a0min {rest:02}\u00a0s" if minutes else f"{rest}\u00a0s"
 
 
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: "1 image", "2 images"."""
-    return f"{number(count, 0)} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: "1 image", "2 images"; a plural without -s is given."""
+    return f"{number(count, 0)} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def images_of_groups(images: int, groups: int) -> str:

@@ -86,13 +86,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def read_document(path: str | Path, kind: type, required: Collection[str] | None = None):
-    """Read a JSON document whose contents are a ``TypedDict``.
+def read_document(path: str | Path, kind: Any, required: Collection[str] | None = None):
+    """Read a JSON document whose contents are of a type, such as a ``TypedDict``.
 
     Args:
         path: of the file.
-        kind: the ``TypedDict``. Ranges and the like stand in its annotations, see ``schema_of``.
-        required: the keys that have to be there; None: those that the type requires.
+        kind: the type. Ranges and the like stand in its annotations, see ``schema_of``.
+        required: the keys that have to be there; None: those that a ``TypedDict`` requires.
 
     Returns:
         The contents; keys that the type does not have are kept.
@@ -119,9 +119,12 @@ def schema_of(kind) -> dict:
 
     Args:
         kind: a ``TypedDict``, whose keys are required unless they are ``NotRequired``; a list, a
-            ``Literal``, a union with None, a simple type, or one of these in ``Annotated`` with
-            more keywords of the schema, such as ``Annotated[float, Keywords(minimum=0)]``.
+            ``Literal``, a union with None, a simple type, ``Any``, or one of these in
+            ``Annotated`` with more keywords of the schema, such as
+            ``Annotated[float, Keywords(minimum=0)]``.
     """
+    if kind is Any:
+        return {}
     origin, arguments = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
         hints = get_type_hints(kind, include_extras=True)

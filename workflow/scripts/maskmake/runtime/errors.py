@@ -30,7 +30,8 @@ def dead_link(path: Path) -> UserError:
 
 def describe_storage_fault(error: OSError) -> str:
     """The sentence for an error of ``STORAGE_FAULTS``."""
-    where = error.filename or "the results folder"
+    # Of two files, as of a copy or a renaming, the second is written.
+    where = error.filename2 or error.filename or "the results folder"
     return f"{where}: {error.strerror}; free space or fix the permissions, then run again."
 
 

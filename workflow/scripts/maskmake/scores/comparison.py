@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from maskmake.data.tables import check_columns, damaged
-from maskmake.runtime.files import read_csv, read_json
+from maskmake.runtime.files import read_csv
 from maskmake.scores.bootstrap import (
     MIN_GROUPS_FOR_VERDICT,
     RESAMPLES,
@@ -19,6 +19,7 @@ from maskmake.scores.bootstrap import (
     resampled_means,
     resampling_weights,
 )
+from maskmake.scores.metrics_file import read_metrics
 from maskmake.scores.scorecard import (
     HIGHER_IS_BETTER,
     POOLED_SCORES,
@@ -38,6 +39,7 @@ NO_DIFFERENCE = "no difference"
 TOO_SMALL = "no difference that matters"
 UNCLEAR = "no clear difference"
 TOO_FEW = "too few images"
+UNKNOWN = "not known for other seeds"
 ANOTHER_SEED = "another seed"
 
 SEPARATOR = ", "  # between the runs of a recipe; no name of a run has a comma
@@ -70,7 +72,7 @@ def read_scored_run(metrics: str, per_image: str, resamples: str, networks: str)
         UserError: a file is damaged, or they are not of one evaluation.
     """
     run = ScoredRun(
-        read_json(metrics), read_csv(per_image), read_csv(resamples), read_csv(networks)
+        read_metrics(metrics, []), read_csv(per_image), read_csv(resamples), read_csv(networks)
     )
     missing = [name for name in ("images", *POOLED_SCORES) if name not in run.metrics]
     if missing:
@@ -166,10 +168,12 @@ def compare_pairs(
         run_seeds, other_seeds: with how many seeds each of them was trained.
         smallest: as given; NaN for a score of which less is better, which has another unit.
         verdict: "another seed" between runs of one recipe; "no difference" if no resample has any;
-            "too few images" if they are of fewer than 6 groups; "no difference that matters" if it
-            is below ``smallest``; "<name> is better" if the interval leaves out 0; else "no clear
+            "too few images" if they are of fewer than 6 groups; "not known for other seeds" if one
+            of their seeds by itself has no such score; "no difference that matters" if it is below
+            ``smallest``; "<name> is better" if the interval leaves out 0; else "no clear
             difference".
-        A difference of undefined scores is NaN, as are low, high and share then.
+        A difference of undefined scores is NaN, as are low, high and share then. These three are
+        NaN, too, where the score of a seed is undefined.
 
     Raises:
         ValueError: the runs were scored on different images.
@@ -250,7 +254,8 @@ def _difference(
 def _by_seed(score: str, run: ScoredRun, images: np.ndarray) -> np.ndarray:
     """(seeds,) a score of a run, or of each of its seeds where it has several.
 
-    Of several folds it is their mean, whose variance over seeds is about that of their mean logit.
+    Of several folds it is their mean, whose variance over seeds is about that of their mean logit;
+    NaN where one of them has no such score.
 
     Args:
         score: a key of ``metrics.json``.
@@ -258,7 +263,8 @@ def _by_seed(score: str, run: ScoredRun, images: np.ndarray) -> np.ndarray:
         images: (images,) bool, over which a score of images is compared.
     """
     if len(run.networks):
-        return run.networks.groupby("repetition")[score].mean().to_numpy(float)
+        by_seed = run.networks.groupby("repetition")[score]
+        return by_seed.agg(lambda folds: folds.mean(skipna=False)).to_numpy(float)
     if score in run.resamples:
         return np.array([_number(run.metrics[score])])
     return np.array([run.per_image.loc[images, score].mean()])
@@ -274,6 +280,8 @@ def _verdict(row: dict) -> str:
         return NO_DIFFERENCE
     if row["groups"] < MIN_GROUPS_FOR_VERDICT:
         return TOO_FEW
+    if np.isnan(row["low"]):
+        return UNKNOWN
     if abs(row["difference"]) < row["smallest"]:
         return TOO_SMALL
     if row["low"] > 0 or row["high"] < 0:

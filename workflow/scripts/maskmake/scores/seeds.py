@@ -41,7 +41,8 @@ def interval_with_seeds(
 
     Returns:
         Both ends, and how probable it is that the difference is above 0, as if it were normal with
-        this interval; NaN for fewer than two groups, which do not tell how groups scatter.
+        this interval; NaN for fewer than two groups, which do not tell how groups scatter, and
+        where a seed has no score (NaN), which does not tell how seeds scatter.
     """
     defined = resampled[~np.isnan(resampled)]
     if groups < 2 or not defined.size:

@@ -269,6 +269,12 @@ def _dataset_faults(dataset: dict, segment: dict) -> Iterator[Fault]:
                 )
         return
     if dataset["table"] is not None:
+        if "://" in dataset["table"]:
+            yield Fault(
+                ("dataset.table",),
+                "dataset.table: found an address; expected the path of a file; fetch it, and name "
+                "the file",
+            )
         for other in ("images", "labels", "download", "storage", "groups"):
             if dataset[other] is not None:
                 yield Fault(

@@ -13,6 +13,8 @@ from maskmake.snakefile.schema_errors import PATTERN_WORDS, joined, shortened
 
 # YAML 1.1 takes 010 for the octal number 8 and 12:30 for 750.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:\d+)+)")
+# And what follows # for a comment, in front of which nothing is left.
+LOST_COLOUR = re.compile(r"\s*:\s+(#[0-9a-fA-F]{6})\b")
 LONGEST_NAME = 100
 # Options of Snakemake that take many words, by all their names. Each replaces one before it.
 LAST_COUNTS = (
@@ -26,7 +28,7 @@ LAST_COUNTS = (
     ("--until", "-U"),
     ("--omit-from", "-O"),
 )
-INTEGER_TAG = "tag:yaml.org,2002:int"
+INTEGER_TAG, NULL_TAG = "tag:yaml.org,2002:int", "tag:yaml.org,2002:null"
 
 
 class _Loader(yaml.SafeLoader):
@@ -63,9 +65,11 @@ def check_readable(file: Path) -> None:
             "expected settings without tags such as !include; put a text in quotes."
         ) from None
     except yaml.MarkedYAMLError as error:
+        advice = "indent with spaces, not tabs, and close each bracket and quote"
+        if "escape" in str(error.problem):
+            advice = "put a text with \\ into single quotes, and write / between folders"
         raise UserError(
-            f"{file}: found{_line_of(error)} what is no YAML ({error.problem}); indent with "
-            "spaces, not tabs, and close each bracket and quote."
+            f"{file}: found{_line_of(error)} what is no YAML ({error.problem}); {advice}."
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: {first_line(error)}; expected YAML.") from None
@@ -115,12 +119,15 @@ def _check_levels(node: yaml.Node | None, above: set[int], known: set[int]) -> N
     known.add(id(node))
 
 
-def check_files(files: Iterable[str | Path], command: list[str]) -> None:
+def check_files(
+    files: Iterable[str | Path], command: list[str], arguments: Iterable[str] = ()
+) -> None:
     """Refuse configuration files and options of which a part would be lost without a word.
 
     Args:
         files: those that Snakemake has read, YAML or JSON.
         command: with which Snakemake was started.
+        arguments: what follows ``--config`` in it, each ``key=value``.
 
     Raises:
         UserError: an option stands twice, a key stands twice, or a number would be read as
@@ -133,6 +140,7 @@ def check_files(files: Iterable[str | Path], command: list[str]) -> None:
         if sum(_is_option(word, names) for word in command) > 1
     ]
     faults += [fault for file in files for fault in _faults(Path(file))]
+    faults += _argument_faults(arguments)
     if faults:
         raise UserError("\n".join(faults))
 
@@ -152,6 +160,35 @@ def _faults(file: Path) -> Iterator[str]:
         yield from (f"{file}: {fault}" for fault in _yaml_faults(text))
 
 
+def _argument_faults(arguments: Iterable[str]) -> Iterator[str]:
+    """Faults inside ``--config``, of which Snakemake takes the last one of each setting."""
+    known: set[tuple[str, ...]] = set()
+    for argument in arguments:
+        key, _, text = argument.partition("=")
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            _check_levels(node, set(), set())
+        except (yaml.YAMLError, RecursionError):  # a text for Snakemake, which the schema refuses
+            continue
+        if isinstance(node, yaml.CollectionNode):
+            yield from (f"--config: {fault}" for fault in _yaml_faults(text, with_lines=False))
+        found = set(_settings_in(node, (key,)))
+        for setting in sorted(found):
+            if any(setting[: len(other)] == other[: len(setting)] for other in known):
+                yield f"--config: {_stands_twice('.'.join(setting), '')}"
+        known |= found
+
+
+def _settings_in(node: yaml.Node | None, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The keys that lead to each value that is no section."""
+    if isinstance(node, yaml.MappingNode) and node.value:
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            yield from _settings_in(value, (*path, name))
+    else:
+        yield path
+
+
 def _note_repeated(pairs: list[tuple], twice: list[str]) -> dict:
     names = [name for name, _ in pairs]
     twice += sorted({name for name in names if names.count(name) > 1})
@@ -165,7 +202,7 @@ def _stands_twice(name: str, lines: str) -> str:
     )
 
 
-def _yaml_faults(text: str) -> Iterator[str]:
+def _yaml_faults(text: str, with_lines: bool = True) -> Iterator[str]:
     # An alias has the node of its anchor, which is looked at once.
     nodes, known = [yaml.compose(text, Loader=yaml.SafeLoader)], set()
     while nodes:
@@ -174,21 +211,24 @@ def _yaml_faults(text: str) -> Iterator[str]:
             continue
         known.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            yield from _repeated_keys(node)
+            yield from _repeated_keys(node, with_lines)
+            if with_lines:
+                yield from _lost_colours(node, text)
             nodes += [part for pair in reversed(node.value) for part in reversed(pair)]
         elif isinstance(node, yaml.SequenceNode):
             nodes += reversed(node.value)
         elif node.tag == INTEGER_TAG and OTHER_NUMBER.fullmatch(node.value):
             number = yaml.safe_load(node.value)
             if ":" in node.value or int(node.value.replace("_", "")) != number:
+                line = f"line {node.start_mark.line + 1}: " if with_lines else ""
                 yield (
-                    f"line {node.start_mark.line + 1}: YAML reads {node.value} as the number "
+                    f"{line}YAML reads {node.value} as the number "
                     f"{number}; expected a number as it is written; put a name in quotes, and "
                     "write a number without leading zeros."
                 )
 
 
-def _repeated_keys(node: yaml.MappingNode) -> Iterator[str]:
+def _repeated_keys(node: yaml.MappingNode, with_lines: bool) -> Iterator[str]:
     lines = defaultdict(list)
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode) and key.value != "<<":
@@ -197,7 +237,19 @@ def _repeated_keys(node: yaml.MappingNode) -> Iterator[str]:
         if len(found) > 1:
             different = list(dict.fromkeys(found))
             noun = "line" if len(different) == 1 else "lines"
-            yield _stands_twice(name, f" ({noun} {joined(different, 'and')})")
+            where = f" ({noun} {joined(different, 'and')})" if with_lines else ""
+            yield _stands_twice(name, where)
+
+
+def _lost_colours(node: yaml.MappingNode, text: str) -> Iterator[str]:
+    for key, value in node.value:
+        if value.tag == NULL_TAG and not value.value:
+            end = key.end_mark
+            if found := LOST_COLOUR.match(text.splitlines()[end.line], end.column):
+                yield (
+                    f"line {end.line + 1}: YAML takes {found[1]} for a comment, so that "
+                    f"'{key.value}' has no value; put the colour in quotes, '{found[1]}'."
+                )
 
 
 def with_name(config: dict, files: list[str], pattern: str) -> dict:

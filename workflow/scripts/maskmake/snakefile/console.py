@@ -19,9 +19,14 @@ from typing import Any, TextIO
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from maskmake.runtime.errors import STORAGE_FAULTS, describe_storage_fault, printable
-from maskmake.runtime.log import ERROR_MARK
 from maskmake.snakefile import internals
-from maskmake.snakefile.results_lock import write_probe
+from maskmake.snakefile.causes import (
+    HINT_WITHOUT_WORDS,
+    cause_on_cluster,
+    fault_of_disk,
+    first_cause,
+    words_of_executor,
+)
 
 WHY = "./maskmake why with the same arguments says what is left"
 INTERRUPTED = f"Stopped; run the same command again to go on; {WHY}."
@@ -86,6 +91,7 @@ class Step:
         self.number, self.logs = number, [Path(log) for log in record.log]
         wildcards = record.wildcards or {}
         self.label, self.run = label(record.rule_name, wildcards), wildcards.get("run")
+        self.rule = record.rule_name
         self.start = time.monotonic()
 
     @property
@@ -108,9 +114,11 @@ class Console(logging.Handler):
         self._workflow, self._stream, self._coloured = workflow, stream, coloured
         self._start = time.monotonic()
         self._steps: dict[int, Step] = {}
-        self._started, self._total = 0, 0
-        self._causes: list[str] = []
-        self._failed_runs: list[str] = []
+        self._numbers: dict[int, int] = {}
+        self._total = 0
+        # Of each job that has failed and was not started again: what is said of it, and its run.
+        self._failed: dict[int, tuple[str, str | None]] = {}
+        self._explained: str | None = None  # the last error of Snakemake itself
         self._said_since = False  # a line after the cause of a failure
         self._interrupted = False
         self._events = {
@@ -157,8 +165,10 @@ class Console(logging.Handler):
     def _begin(self, record) -> None:
         if record.rule_name not in self._meanings:
             return
-        self._started += record.jobid not in self._steps
-        step = self._steps[record.jobid] = Step(self._started, record)
+        self._failed.pop(record.jobid, None)
+        # That of the first attempt, where it is not the first.
+        number = self._numbers.setdefault(record.jobid, len(self._numbers) + 1)
+        step = self._steps[record.jobid] = Step(number, record)
         meaning = self._meanings[record.rule_name]
         self._say(f"{self._count(step)} {step.label}: {meaning}")
 
@@ -185,19 +195,26 @@ class Console(logging.Handler):
         cause = first_cause(logs)
         if self._interrupted:
             return
+        here = internals.runs_on_this_machine(self._workflow)
+        hint = "out of memory is the most frequent cause"
+        if here is False:
+            rule = step.rule if step else record.rule_name
+            hint = HINT_WITHOUT_WORDS.format(rule)
+            cause = cause_on_cluster(rule, cause, words_of_executor(record.rule_msg))
         # A script that is alone here has said it just now.
-        alone = internals.runs_on_this_machine(self._workflow) and not self._steps
-        if cause is None or not alone:
-            cause = cause or words_of_executor(record.rule_msg) or fault_of_disk(logs)
+        alone = here and not self._steps
+        explained, self._explained = self._explained, None
+        if cause is None and alone and explained:  # as where the benchmark cannot be written
+            cause = explained
+        elif cause is None or not alone:
+            cause = cause or fault_of_disk(logs)
             cause = cause or (
-                f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; out of "
-                f"memory is the most frequent cause; {WHY}."
+                f"it ended without a reason; the log is {logs[0] if logs else 'missing'}; {hint}; "
+                f"{WHY}."
             )
             self._say(f"{name}: {cause}", RED)
-        self._causes.append(f"{name}: {cause}")
+        self._failed[record.jobid] = (f"{name}: {cause}", step.run if step else None)
         self._said_since = False
-        if step and step.run:
-            self._failed_runs.append(step.run)
 
     def _fail_group(self, record) -> None:
         for job in record.job_error_info:
@@ -210,20 +227,23 @@ class Console(logging.Handler):
         elif record.exception == "KeyboardInterrupt":
             self._say(INTERRUPTED)
         elif not EXIT_STATUS.search(text):  # of which the job has said why
-            self._say(explain(record.exception, text, internals.rule_names(self._workflow)), RED)
+            names = internals.rule_names(self._workflow)
+            self._explained = explain(record.exception, text, names)
+            self._say(self._explained, RED)
 
     def _say_causes(self) -> None:
-        if self._interrupted or not self._causes:
+        if self._interrupted or not self._failed:
             self._say(INTERRUPTED)
             return
         self._advise()
-        if self._said_since or len(self._causes) > 1:
-            self._say("\n".join(self._causes), RED)
+        if self._said_since or len(self._failed) > 1:
+            self._say("\n".join(cause for cause, _ in self._failed.values()), RED)
 
     def _advise(self) -> None:
         """Say how the runs that did not fail get a report."""
         runs = internals.runs_left_to(self._workflow, COMPARING)
-        failed = [run for run in runs if run in self._failed_runs]
+        unsuccessful = {run for _, run in self._failed.values()}
+        failed = [run for run in runs if run in unsuccessful]
         if failed and len(failed) < len(runs):
             self._say(
                 f"For a report without {', '.join(failed)}, add {', '.join(failed)} to "
@@ -289,37 +309,6 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
 
 
-def read_cause(log: Path) -> str | None:
-    """Why a job failed, as its log says it at its end; ``None`` if it does not."""
-    if not log.is_file():
-        return None
-    text = log.read_text(encoding="utf-8", errors="backslashreplace")
-    _, mark, cause = f"\n{text}".rpartition(f"\n{ERROR_MARK}")
-    return cause.strip() if mark else None
-
-
-def first_cause(logs: Iterable[Path]) -> str | None:
-    """What the first of some logs that ends with an error says; ``None`` without any."""
-    return next(filter(None, map(read_cause, logs)), None)
-
-
-def fault_of_disk(logs: Iterable[Path]) -> str | None:
-    """Why nothing can be written where logs are, such as a full disk; ``None`` if it can."""
-    for folder in dict.fromkeys(log.parent for log in logs):
-        try:
-            write_probe(folder)
-        except OSError as error:
-            if error.errno in STORAGE_FAULTS:
-                error.filename = str(folder)
-                return describe_storage_fault(error)
-    return None
-
-
-def words_of_executor(message: str | None) -> str:
-    """What the executor of a cluster says of a job that failed, without its call."""
-    return " ".join((message or "").partition("sbatch call:")[0].split())
-
-
 def last_line(log: Path) -> str | None:
     """The last line of a log; ``None`` where there is none."""
     if not log.is_file():
@@ -359,8 +348,7 @@ def explain(kind: str, text: str, targets: Iterable[str] = ()) -> str:
         return f"{wanted}: no such target; {guess}./maskmake alone lists the targets."
     fault = SYSTEM_FAULT.search(text)
     if fault and int(fault[1]) in STORAGE_FAULTS:
-        where = fault[3] or "the results folder"
-        return f"{where}: {fault[2]}; free space or fix the permissions, then run again."
+        return describe_storage_fault(OSError(int(fault[1]), fault[2], fault[3]))
     text = PLACE.sub("", HEAD.sub("", text)) if "Traceback" not in text[:20] else text
     return INPUT_FUNCTION.sub(r"\1", text).strip() or kind
 

@@ -1,9 +1,11 @@
-"""Every use of Snakemake's internals is in this module, one function for each.
+"""Uses of Snakemake's internals, one function for each.
+
+More are in ``job_changes``, ``job_commands`` and ``snakemake_locks``.
 
 The Snakefile asks Snakemake for more than it documents. A newer version may have renamed what is
 asked for; then the function says so in one warning, and its answer is one with which the workflow
-goes on without the check that needed it. Written for Snakemake 9.27. Only the Snakefile imports
-this module: what it does changes no result.
+goes on without the check that needed it. Written for Snakemake 9.27. No step imports these modules:
+what they do changes no result.
 """
 
 import contextlib
@@ -37,7 +39,7 @@ USAGE = re.compile(r"^usage: .*^\S+: error: ", re.DOTALL | re.MULTILINE)
 TYPES_OF_YAML = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
 
 
-def _without_it(check: str, answer):
+def without_it(check: str, answer):
     """Let a function give ``answer``, after one warning, where Snakemake lacks what it needs."""
 
     def decorate(function):
@@ -64,44 +66,49 @@ def _warn_once(check: str) -> None:
 # --- the process --------------------------------------------------------------------------------
 
 
-@_without_it("another Snakemake at work on these results", False)
+@without_it("another Snakemake at work on these results", False)
 def is_main_process(workflow) -> bool:
     """Whether this is the Snakemake that a user started, and not that of a job."""
     return workflow.is_main_process
 
 
-@_without_it("a Snakemake that was killed", True)
+@without_it("a Snakemake that was killed", True)
 def is_job_of_cluster(workflow) -> bool:
     """Whether this is the Snakemake of a job on a cluster, which outlives the one of the user."""
     return workflow.remote_exec
 
 
-@_without_it("a disk that is full, before the first job starts", True)
+@without_it("a disk that is full, before the first job starts", True)
 def is_dry_run(workflow) -> bool:
     """Whether the user asked for a dry run."""
     return workflow.output_settings.dryrun
 
 
-@_without_it("a prefix of a module", "")
+@without_it("a prefix of a module", "")
 def module_prefix(workflow) -> str:
     """What Snakemake puts before each relative path of a rule: a folder and a slash, or nothing."""
     return workflow.modifier.path_modifier.prefix or ""
 
 
-@_without_it("the files of a configuration", [])
+@without_it("the files of a configuration", [])
 def configuration_files(workflow) -> list[str]:
     """The files that the configuration was read from, in this order; none for a module."""
-    in_module = len(workflow.modifier_stack) > 1
-    return [] if in_module else list(map(str, workflow.configfiles))
+    return [] if is_module(workflow) else list(map(str, workflow.configfiles))
 
 
-@_without_it("the files given with --configfile", [])
+@without_it("the files given with --configfile", [])
 def named_files(workflow) -> list[str]:
     """Those of ``configuration_files`` that the command names; none if it names none."""
     return configuration_files(workflow) if workflow.overwrite_configfiles else []
 
 
-@_without_it("numbers inside --config", None)
+@without_it("keys that stand twice in --config", [])
+def config_arguments(workflow) -> list[str]:
+    """What follows ``--config`` in the command, each ``key=value``."""
+    return list(workflow.config_settings.config_args or [])
+
+
+@without_it("numbers inside --config", None)
 def give_types_to_arguments(workflow, config: dict) -> None:
     """Read the numbers inside mappings and lists of ``--config``, which Snakemake leaves as text.
 
@@ -111,10 +118,10 @@ def give_types_to_arguments(workflow, config: dict) -> None:
         workflow: of Snakemake.
         config: the configuration with these settings in it; it is changed.
     """
-    settings = workflow.config_settings
-    for argument in settings.config_args:
+    given = workflow.config_settings.config
+    for argument in config_arguments(workflow):
         key, _, text = argument.partition("=")
-        if isinstance(settings.config.get(key), dict | list) and key in config:
+        if isinstance(given.get(key), dict | list) and key in config:
             config[key] = _typed(config[key], yaml.compose(text, Loader=yaml.SafeLoader))
 
 
@@ -131,7 +138,7 @@ def _typed(value, node: yaml.Node | None):
     return value
 
 
-@_without_it("a workflow that uses this one as a module", True)
+@without_it("a workflow that uses this one as a module", True)
 def is_module(workflow) -> bool:
     """Whether another workflow uses this one as a module."""
     return len(workflow.modifier_stack) > 1
@@ -140,7 +147,7 @@ def is_module(workflow) -> bool:
 # --- what is said -------------------------------------------------------------------------------
 
 
-@_without_it("the line that names the profile", None)
+@without_it("the line that names the profile", None)
 def shorten_start() -> None:
     """Let the Snakemake of this process neither name its profile nor list all options for one."""
     from snakemake import cli
@@ -159,7 +166,7 @@ def shorten_start() -> None:
     cli.parse_args = parse_args
 
 
-@_without_it("an output of Snakemake that someone asked for", False)
+@without_it("an output of Snakemake that someone asked for", False)
 def wants_short_output(workflow) -> bool:
     """Whether no option asks for Snakemake's own lines, or for fewer of them."""
     settings = workflow.output_settings
@@ -167,14 +174,14 @@ def wants_short_output(workflow) -> bool:
     return not asked and (not settings.quiet or not is_main_process(workflow))
 
 
-@_without_it("colours of the terminal", (sys.stderr, False))
+@without_it("colours of the terminal", (sys.stderr, False))
 def terminal(workflow) -> tuple[TextIO, bool]:
     """Where Snakemake writes its lines, and whether in colours."""
     handler = _stream_handler()
     return handler.stream, not handler.nocolor
 
 
-@_without_it("short lines on the terminal", None)
+@without_it("short lines on the terminal", None)
 def speak_through(handler: logging.Handler) -> None:
     """Let a handler say what Snakemake has to say on the terminal; its log file has all still."""
     former = _stream_handler()
@@ -182,7 +189,7 @@ def speak_through(handler: logging.Handler) -> None:
     logger.addHandler(handler)
 
 
-@_without_it("errors without their place in the code", None)
+@without_it("errors without their place in the code", None)
 def put_errors_through(explain: Callable[[str, str], str]) -> None:
     """Let errors on the terminal be what ``explain`` makes of their class and text."""
 
@@ -198,27 +205,23 @@ def put_errors_through(explain: Callable[[str, str], str]) -> None:
 
 
 def _stream_handler():
-    """The handler that writes to the terminal.
-
-    Raises:
-        KeyError: there is none.
-    """
+    """The handler that writes to the terminal; a ``KeyError`` where there is none."""
     return {handler.name: handler for handler in logger.handlers}["DefaultStreamHandler"]
 
 
-@_without_it("what each rule does", {})
+@without_it("what each rule does", {})
 def meanings(workflow) -> dict[str, str]:
     """The docstring of each rule that has outputs, by its name."""
     return {rule.name: (rule.docstring or "").strip() for rule in workflow.rules if rule.output}
 
 
-@_without_it("a target that is misspelt", [])
+@without_it("a target that is misspelt", [])
 def rule_names(workflow) -> list[str]:
     """The names of all rules without wildcards, which can be targets."""
     return [rule.name for rule in workflow.rules if not rule.has_wildcards()]
 
 
-@_without_it("what came out, at the end", [])
+@without_it("what came out, at the end", [])
 def jobs_of_targets(workflow, before: dict[str, str]) -> list[tuple]:
     """Rule, wildcards, logs and outputs of each job that makes what was asked for.
 
@@ -240,7 +243,7 @@ def jobs_of_targets(workflow, before: dict[str, str]) -> list[tuple]:
     ]
 
 
-@_without_it("runs whose results are compared", [])
+@without_it("runs whose results are compared", [])
 def runs_left_to(workflow, rule: str) -> list[str]:
     """The runs whose results a rule takes; none where none of its jobs is left to do."""
     dag = workflow.dag
@@ -250,40 +253,10 @@ def runs_left_to(workflow, rule: str) -> list[str]:
     return list(dict.fromkeys(filter(None, runs)))
 
 
-# --- why a job runs again -----------------------------------------------------------------------
-
-_STARTED: list = []
-
-
-def remember(workflow) -> None:
-    """Keep the workflow of this process for ``interruption``; no record of a job names it."""
-    _STARTED[:] = [workflow]
-
-
-@_without_it("a job that was interrupted", None)
-def interruption(job_id: int) -> str | None:
-    """What has changed since a job that was interrupted last ended; ``None`` if it was not.
-
-    Snakemake itself says that such a job is forced.
-
-    Returns:
-        Its reason for changed params, or an empty text where there is none or Snakemake says it.
-    """
-    (workflow,) = _STARTED
-    job = next(job for job in workflow.dag.jobs if workflow.dag.jobid(job) == job_id)
-    persistence = workflow.persistence
-    keys = [persistence._get_key(file) for file in job.output]
-    if not persistence._filter_incomplete_keys(keys):
-        return None
-    changes = persistence.params_changed(job)
-    known = workflow.dag.reason(job).params_changed
-    return f"Params have changed since last execution: {changes}" if changes and not known else ""
-
-
 # --- the start ----------------------------------------------------------------------------------
 
 
-@_without_it("what must not start", None)
+@without_it("what must not start", None)
 def check_before_jobs(workflow, check: Callable[[], None]) -> None:
     """Call ``check`` before the first job, beside the checks of other modules.
 
@@ -298,7 +271,7 @@ def check_before_jobs(workflow, check: Callable[[], None]) -> None:
     workflow._onstart = start
 
 
-@_without_it("whose the lock of a folder is", None)
+@without_it("whose the lock of a folder is", None)
 def explain_lock(explanation: Callable[[], str]) -> None:
     """Let the error of a locked folder say ``explanation`` in place of Snakemake's own text."""
 
@@ -312,26 +285,26 @@ def explain_lock(explanation: Callable[[], str]) -> None:
 # --- jobs and their resources -------------------------------------------------------------------
 
 
-@_without_it("the limit of a resource", math.inf)
+@without_it("the limit of a resource", math.inf)
 def resource_limit(workflow, name: str) -> float | None:
     """The limit of ``--resources`` for all jobs together; ``None`` if none was given."""
     limits = workflow.global_resources
     return limits[name].value if name in limits else None
 
 
-@_without_it("jobs that ask for a GPU", [])
+@without_it("jobs that ask for a GPU", [])
 def planned_jobs(workflow) -> list:
     """The jobs that this run has to do."""
     return list(workflow.dag.needrun_jobs())
 
 
-@_without_it("where jobs run", None)
+@without_it("where jobs run", None)
 def runs_on_this_machine(workflow) -> bool | None:
     """Whether jobs run here and not on a cluster; ``None`` if that cannot be seen."""
     return workflow.local_exec
 
 
-@_without_it("jobs that are stopped while they start", None)
+@without_it("jobs that are stopped while they start", None)
 def delay_ctrl_c_of_jobs() -> None:
     """Let Ctrl-C wait until the script of a job can answer it, which ``runtime.log.job`` does.
 
@@ -362,7 +335,7 @@ class _StartsDeaf:
 # --- storage ------------------------------------------------------------------------------------
 
 
-@_without_it("a missing storage plugin", True)
+@without_it("a missing storage plugin", True)
 def is_storage_address(address: str) -> bool:
     """Whether an installed storage plugin reads an address."""
     from snakemake_interface_storage_plugins.registry import StoragePluginRegistry
@@ -371,7 +344,7 @@ def is_storage_address(address: str) -> bool:
     return any(plugin.storage_provider.is_valid_query(address) for plugin in plugins)
 
 
-@_without_it("servers that do not answer", None)
+@without_it("servers that do not answer", None)
 def limit_requests() -> None:
     """Let the plugin for HTTP ask with time limits and without showing keys."""
     import snakemake_storage_plugin_http
@@ -381,13 +354,13 @@ def limit_requests() -> None:
     snakemake_storage_plugin_http.StorageObject = StorageObject
 
 
-@_without_it("a missing object in a storage", None)
+@without_it("a missing object in a storage", None)
 def storage_object(file):
     """The object of the storage plugin behind an input; ``None`` if that cannot be seen."""
     return file.flags["storage_object"]
 
 
-@_without_it("results in a storage", None)
+@without_it("results in a storage", None)
 def path_in_storage(workflow, output) -> str | None:
     """Path of an output below the prefix of a default storage; ``None`` where there is none."""
     stored = getattr(output, "flags", {}).get("storage_object")

@@ -81,15 +81,6 @@ class Dataset(NamedTuple):
         return None
 
 
-def stored_items(section) -> list[tuple[str, str | None]]:
-    """Addresses of ``dataset.storage.images`` or ``labels``, each with its SHA-256 or None."""
-    items = section if isinstance(section, list) else [section]
-    return [
-        (item, None) if isinstance(item, str) else (item["address"], item["sha256"])
-        for item in items
-    ]
-
-
 def list_shards(images: dict[str, str | None], size: int) -> list[list[str]]:
     """Paths or addresses in shards of at most ``size``, one for each job of ``segment``.
 

@@ -5,11 +5,12 @@ down as the plan has it would plan, and train, again. A record beside the plan s
 of. It is no output, which Snakemake would delete before the job.
 """
 
-import json
 from pathlib import Path
 from typing import Any, TypedDict
 
 from maskmake.network.settings import AUTO
+from maskmake.runtime.documents import read_document
+from maskmake.runtime.errors import UserError
 
 
 class PlanRecord(TypedDict):
@@ -59,10 +60,7 @@ def planning_params(section: dict, record: str | Path) -> dict:
 
 def _read(path: Path) -> PlanRecord | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found: PlanRecord = read_document(path, PlanRecord)
+    except (FileNotFoundError, UserError):
         return None
-    whole = isinstance(found, dict) and all(
-        isinstance(found.get(key), dict) for key in PlanRecord.__annotations__
-    )
-    return found if whole else None
+    return found

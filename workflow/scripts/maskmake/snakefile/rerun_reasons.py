@@ -1,6 +1,7 @@
 """Why Snakemake would run a job again, in words that name the setting, the code or the file."""
 
 import ast
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from maskmake.data.file_versions import changes, read_record
 from maskmake.data.folders import list_images
 from maskmake.data.layouts import is_pattern
 from maskmake.data.pair_table import list_dataset_files
+from maskmake.snakefile.job_changes import Changes
 
 # The section of the configuration that a rule has among its params.
 SECTIONS = {
@@ -37,9 +39,21 @@ IN_THE_CONFIGURATION = {
     "train.objects": "decide.objects",
     "dataset.image_normalization": "train.normalization (image in all runs)",
 }
+# What a text among the params of a rule is.
+TEXTS = {
+    "predict_fold": "the setting train.backend was {} and is {}",
+    "download": "the list dataset.download.checksums has other sums",
+}
+# A training reads it for one loss alone; otherwise it has None.
+BY_THE_LOSS = ("train_fold", ("objects",))
+PLANNED_WITH = "planned_with"  # of ``planned_params``
+PREDICT = {"tile", "overlap", "tta"}
+PARAMS_CHANGED = "Params have changed since last execution"
+ENVIRONMENT_CHANGED = "Software environment definition has changed since last execution"
 PARAMS = re.compile(
-    r"Params have changed since last execution: .*?before: (.*?) now: (.*?) ?(?:; Software|$)"
+    rf"{PARAMS_CHANGED}: .*?before: (.*?) ?(?:; {ENVIRONMENT_CHANGED})?$", re.DOTALL
 )
+BETWEEN = " now: "
 FILES = {
     "Missing output files": "missing",
     "Incomplete output files": "not complete",
@@ -48,19 +62,23 @@ FILES = {
 }
 INTERRUPTED = "Interrupted"
 FORCED = "Forced execution"
+INPUTS_CHANGED = "Set of input files has changed since last execution"
 OTHERS = {
     FORCED: "it is forced by an option",
-    "Set of input files has changed since last execution": "it has other input files",
+    INPUTS_CHANGED: "it has other input files",
     "Code has changed since last execution": "its rule was edited",
-    "Software environment definition has changed since last execution": "its environment changed",
+    ENVIRONMENT_CHANGED: "its environment changed",
 }
 MOST = 3  # files that are named of many
 NOTHING = "<nothing exclusive>"
 ATTEMPT = "attempt "  # the beginning of a param
 ABSENT = object()
+NO_CHANGES = Changes()
 
 
-def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
+def describe_reasons(
+    rule: str, outputs: list[str], reason: str, changes: Changes = NO_CHANGES
+) -> list[str]:
     """The causes of a job, one phrase each.
 
     Args:
@@ -68,8 +86,13 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
         outputs: paths of its outputs.
         reason: what Snakemake 9 says of it, after ``INTERRUPTED`` if it was. Then Snakemake forces
             the job, though nobody asked for that.
+        changes: what else has changed since the job last ended.
     """
     phrases = []
+    if changes.interrupted:
+        reason = f"{INTERRUPTED}; {reason}"
+    if changes.params and PARAMS_CHANGED not in reason:
+        reason = f"{reason}; {PARAMS_CHANGED}: {changes.params}"
     if reason.startswith(INTERRUPTED):
         phrases.append("it was interrupted")
         reason = reason.removeprefix(f"{INTERRUPTED}; ").replace(FORCED, "")
@@ -77,10 +100,9 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
         for part in reason.split("; "):
             if part.startswith(f"{start}: "):
                 files = part.removeprefix(f"{start}: ").split(", ")
-                more = f" (and {len(files) - MOST} more)" if len(files) > MOST else ""
-                phrases += [f"{what}: {', '.join(sorted(files)[:MOST])}{more}"]
-    if found := PARAMS.search(reason):
-        before, now = map(_literals, found.groups())
+                phrases.append(f"{what}: {_listed(files)}")
+    if params := _params(reason):
+        before, now = params
         phrases += _changed_params(rule, before, now)
         if rule == "validate":
             record = Path(outputs[0]).with_name(".contents.csv")
@@ -93,8 +115,31 @@ def describe_reasons(rule: str, outputs: list[str], reason: str) -> list[str]:
             phrases += _changed_images(next(lists, read_record(record)), record)
             if any(str(param).startswith(ATTEMPT) for param in before):
                 phrases.append("images that could not be used are tried again")
-    phrases += [words for start, words in OTHERS.items() if start in reason]
-    return phrases or [reason]
+    others = [words for start, words in OTHERS.items() if start in reason]
+    if changes.new_inputs or changes.former_inputs:
+        others = [words for words in others if words != OTHERS[INPUTS_CHANGED]]
+    if changes.new_inputs:
+        others.append(f"it has more input files: {_listed(changes.new_inputs)}")
+    if changes.former_inputs:
+        others.append(f"it no longer has the input files: {_listed(changes.former_inputs)}")
+    return [*phrases, *others] or [reason]
+
+
+def _listed(files: Iterable[str]) -> str:
+    files = sorted(files)
+    more = f" (and {len(files) - MOST} more)" if len(files) > MOST else ""
+    return f"{', '.join(files[:MOST])}{more}"
+
+
+def _params(reason: str) -> tuple[list, list] | None:
+    """The params before and now that a reason names; ``None`` without any that can be read."""
+    found = PARAMS.search(reason)
+    parts = found[1].split(BETWEEN) if found else []
+    for number in range(1, len(parts)):  # a text among them may have the same word
+        with contextlib.suppress(SyntaxError, ValueError):
+            before, now = BETWEEN.join(parts[:number]), BETWEEN.join(parts[number:])
+            return _literals(before), _literals(now)
+    return None
 
 
 def _literals(text: str) -> list:
@@ -104,19 +149,40 @@ def _literals(text: str) -> list:
 
 def _changed_params(rule: str, before: list, now: list) -> Iterator[str]:
     """Settings and code that differ; each dictionary is compared with the one most like it."""
+    texts = [[param for param in params if isinstance(param, str)] for params in (before, now)]
+    if rule in TEXTS and all(texts):
+        yield TEXTS[rule].format(*(repr(some[0]) for some in texts))
     before = [param for param in before if isinstance(param, dict)]
     for param in (param for param in now if isinstance(param, dict)):
         former: dict = max(before, key=lambda other: len(other.keys() & param.keys()), default={})
         is_code = any(name.endswith(".py") for name in param)
+        if rule == "plan_run" and not is_code:
+            former, param = _as_planned(former, param)
         for path, old, new in _differences(former, param):
             if is_code:
                 state = "is new" if old is ABSENT else "is gone" if new is ABSENT else "was edited"
                 yield f"the code {'.'.join(path)} {state}"
-            else:
-                section = [] if path[0] in ("dataset", "split") else [SECTIONS.get(rule)]
-                name = ".".join(filter(None, [*section, *path]))
-                name = IN_THE_CONFIGURATION.get(name, name)
+            elif (rule, path) != BY_THE_LOSS or None not in (old, new):
+                name = _name(rule, param, path)
                 yield f"the setting {name} was {_value(old)} and is {_value(new)}"
+
+
+def _as_planned(former: dict, param: dict) -> tuple[dict, dict]:
+    """The settings of two plans, those of the former one by which it was really made."""
+    former = {**former, **param.get(PLANNED_WITH, {})}
+    sections = ({k: v for k, v in each.items() if k != PLANNED_WITH} for each in (former, param))
+    return next(sections), next(sections)
+
+
+def _name(rule: str, param: dict, path: tuple[str, ...]) -> str:
+    """The name that a param has in the configuration."""
+    section = SECTIONS.get(rule)
+    if rule == "export_run" and param.keys() == PREDICT:
+        section = "predict"
+    # Of the report, the params have their sections.
+    parts = path if path[0] in ("dataset", "split") or section is None else (section, *path)
+    name = ".".join(parts)
+    return IN_THE_CONFIGURATION.get(name, name)
 
 
 def _differences(old, new, path=()) -> Iterator[tuple]:

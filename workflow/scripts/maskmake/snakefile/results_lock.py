@@ -7,14 +7,17 @@ Snakemake's lock still holds.
 
 import atexit
 import contextlib
+import errno
 import json
 import os
 import platform
 import tempfile
 import time
+import zlib
 from base64 import urlsafe_b64decode
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from maskmake.runtime.errors import STORAGE_FAULTS, UserError, describe_storage_fault
 from maskmake.runtime.locks import (
@@ -31,6 +34,7 @@ TRIES = 5  # a job that sees its Snakemake killed holds the lock for an instant
 SECONDS_BETWEEN_TRIES = 0.1
 PROBE_BYTES = 1 << 16
 UNLOCK = "add --unlock to the command once, then run it again"
+DIGITS = 20  # of ``number_of``; Snakemake itself counts its locks from 0
 
 
 class ResultsLock:
@@ -77,11 +81,12 @@ class ResultsLock:
             killed = Process.read(self._lock)
             if killed and killed.host != platform.node():
                 # A lock may not reach from one computer to another: perhaps it is alive.
-                if self._snakemake_locks():
+                if self._locks_after(killed):
                     self._give_back()
                     return None
                 killed = None
             notice = self._clear_after(killed) if killed else None
+            self._clear_after_others()
             if dry_run:
                 write_holder(self._lock, "")
                 self._give_back()
@@ -120,6 +125,14 @@ class ResultsLock:
         """Who holds Snakemake's lock, and what to do about it."""
         known = self._possible and not self._held and Process.read(self._lock)
         if not known:
+            others = dict(self._others_at_work())
+            numbers = {number_of(process) for process in others.values()}
+            if others and numbers >= {path.name.partition(".")[0] for path in _lock_files()}:
+                named = " and ".join(f"{name} ({process})" for name, process in others.items())
+                return (
+                    f"{self._results}: a Snakemake at work on other results uses files that this "
+                    f"one needs too: {named}; wait until it has ended."
+                )
             return (
                 f"{self._results}: locked by another Snakemake, or by one that was killed; if none "
                 f"is at work here, {UNLOCK}."
@@ -155,8 +168,8 @@ class ResultsLock:
         atexit.register(write_holder, self._lock, "")
 
     def _clear_after(self, killed: Process) -> str:
-        for lock in self._snakemake_locks():
-            lock.unlink()
+        for lock in self._locks_after(killed):
+            lock.unlink(missing_ok=True)
         notice = f"{self._results}: a Snakemake was killed here ({killed}); its lock is removed, "
         notice += "what it finished stays"
         names = self._unfinished()
@@ -165,15 +178,54 @@ class ResultsLock:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{notice}, and what was under way is done again: {names[0]}{more}."
 
-    def _snakemake_locks(self) -> list[Path]:
-        """Snakemake's lock files that name a file of this results folder, or only shared ones."""
-        locks = {path: path.read_text() for path in (FOLDER / "locks").glob("*.lock")}
-        return [
+    def _locks_after(self, killed: Process) -> list[Path]:
+        """Lock files of Snakemake that a process left behind which worked on these results.
+
+        Those without its number were not made by way of ``snakemake_locks``: they name a file of
+        this results folder, or only shared ones.
+        """
+        found = {path: path.name.partition(".")[0] for path in _lock_files()}
+        texts = {path: path.read_text() for path, number in found.items() if len(number) < DIGITS}
+        return [path for path, number in found.items() if number == number_of(killed)] + [
             path
-            for path, text in locks.items()
+            for path, text in texts.items()
             if f"{self._results}/" in text
             or all(line.startswith(f"{self._shared}/") for line in text.splitlines())
         ]
+
+    def _clear_after_others(self) -> None:
+        """Remove what killed processes on other results left: they may have read these.
+
+        Their names stay, so that the next Snakemake on those results says that one was killed.
+        """
+        for _, process, is_at_work in self._others():
+            if not is_at_work:
+                for lock in _lock_files(number_of(process)):
+                    lock.unlink(missing_ok=True)
+
+    def numbers_at_work(self) -> set[str]:
+        """``number_of`` each process that works on other results of this working folder."""
+        return {number_of(process) for _, process in self._others_at_work()}
+
+    def _others_at_work(self) -> Iterator[tuple[str, Process]]:
+        return ((name, process) for name, process, is_at_work in self._others() if is_at_work)
+
+    def _others(self) -> Iterator[tuple[str, Process, bool]]:
+        """Each other results folder: its name, the last process on it, and whether it may work."""
+        for path in sorted(FOLDER.glob("maskmake-*.lock")):
+            if path == self._path:
+                continue
+            with contextlib.suppress(OSError):  # of another user, or gone
+                lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+                try:
+                    is_free, process = try_to_lock(lock), Process.read(lock)
+                finally:
+                    os.close(lock)
+                if process is None or process == Process.current():
+                    continue
+                name = unquote(path.stem.removeprefix("maskmake-"))
+                name = name if "/" in name else f"results/{name}"
+                yield name, process, not is_free or process.host != platform.node()
 
     def _unfinished(self) -> list[str]:
         """Files that a job had under way, by the marks that Snakemake makes for them."""
@@ -184,6 +236,16 @@ class ResultsLock:
                 names.append(urlsafe_b64decode("".join(parts)).decode())
         ours = (f"{self._results}/", f"{self._shared}/")
         return sorted(name for name in names if name.startswith(ours))
+
+
+def number_of(process: Process) -> str:
+    """Digits by which Snakemake's locks are named after their process, see ``snakemake_locks``."""
+    return f"{zlib.crc32(process.host.encode()):010}{process.id:010}"
+
+
+def _lock_files(number: str = "*") -> list[Path]:
+    """The lock files of Snakemake, of one process or of all."""
+    return sorted((FOLDER / "locks").glob(f"{number}.*.lock"))
 
 
 def check_results_folder(results: str) -> None:
@@ -205,6 +267,21 @@ def check_results_folder(results: str) -> None:
             raise UserError(
                 f"{folder}: found a file; expected a folder to write to; move the file away."
             )
+
+
+def why_unwritable(paths: Iterable[str]) -> str | None:
+    """Why jobs could not write one of their files, in a sentence; ``None`` if it seems they can.
+
+    A job would find it out late: Snakemake writes the benchmark of a training after it, and removes
+    the network if it cannot.
+    """
+    for path in map(Path, paths):
+        folder = next(parent for parent in path.parents if os.access(parent, os.F_OK))
+        for place in (path, folder):
+            if os.access(place, os.F_OK) and not os.access(place, os.W_OK):
+                refused = os.strerror(errno.EACCES)
+                return describe_storage_fault(PermissionError(errno.EACCES, refused, str(place)))
+    return None
 
 
 def write_probe(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What is wrong with a configuration by its schema, in a user's words."""
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from maskmake.data.addresses import hide_secrets
+from maskmake.data.addresses import hide_all
 
 # The schema's regular expressions in a user's words; a test keeps them complete.
 PATTERN_WORDS = {
@@ -35,6 +36,11 @@ PATTERN_WORDS = {
     r"^[0-9a-fA-F]{64}$(?!\n)": "64 hexadecimal digits",
     r"^#[0-9a-fA-F]{6}$(?!\n)": "a colour such as '#ff0000' (in quotes)",
 }
+
+NO_ADDRESS = {"pattern": "://"}  # what a text must not be that is a path
+
+# User and password of an address whose scheme was forgotten.
+CREDENTIALS = re.compile(r"[^\s'\"/]*:[^\s'\"]*@")
 
 LONGEST_CHOICE_LIST = 8
 LONGEST_TEXT = 200  # characters of what was found that are repeated
@@ -101,23 +107,66 @@ def _faults_of(error: ValidationError, root: dict) -> Iterator[Fault]:
                 yield Fault((missing,), f"{missing}: missing; expected: {meaning}")
     elif error.validator == "minProperties":
         yield Fault((key,), f"{key}: empty; expected at least {error.validator_value} entry")
-    elif error.validator in ("maxProperties", "maxLength"):
-        what = f"{len(found)} {'entries' if isinstance(found, dict) else 'characters'}"
+    elif error.validator in ("maxProperties", "maxLength", "maxItems"):
+        what = f"{len(found)} {'characters' if isinstance(found, str) else 'entries'}"
         yield Fault((key,), f"{key}: found {what}; expected at most {error.validator_value}")
     elif "propertyNames" in error.schema_path:
         expected = _expected(schema, root)
         yield Fault((key,), f"{key}: found the name {describe_value(found)}; expected {expected}")
-    elif inner := _errors_inside(error):
-        for nested in inner:
-            yield from _faults_of(nested, root)
+    elif error.validator == "uniqueItems":
+        twice = next(item for place, item in enumerate(found) if item in found[:place])
+        text = f"{key}: found {describe_value(twice)} twice; expected different entries; remove one"
+        yield Fault((key,), text)
+    elif meant := _meant_branches(error):
+        yield from _branch_faults(error, meant, root)
     else:
         yield Fault((key,), f"{key}: {_mismatch(found, schema, root)}")
 
 
-def _errors_inside(error: ValidationError) -> list[ValidationError]:
-    """Of a failed ``oneOf``: the errors within a section or list, not about its type."""
-    about_keys = ("additionalProperties", "required")
-    return [e for e in error.context or [] if e.path or e.validator in about_keys]
+def _meant_branches(error: ValidationError) -> dict[int, list[ValidationError]]:
+    """Of a failed ``oneOf``: the branches that take the type of the value, and their errors.
+
+    These are within a section or list, not about its type.
+    """
+    about_entries = ("additionalProperties", "required", "uniqueItems", "maxItems")
+    branches: dict[int, list[ValidationError]] = {}
+    for each in error.context or []:
+        branches.setdefault(cast(int, each.relative_schema_path[0]), []).append(each)
+    return {
+        number: errors
+        for number, errors in branches.items()
+        if all(each.path or each.validator in about_entries for each in errors)
+    }
+
+
+def _branch_faults(
+    error: ValidationError, meant: dict[int, list[ValidationError]], root: dict
+) -> Iterator[Fault]:
+    """The faults by the branch of a ``oneOf`` that the value comes nearest to.
+
+    Of several as near, all that they take is expected: a fault by each would contradict the other.
+    """
+    wrong = {
+        number: {entry for each in errors for entry in list(each.path)[:1] if type(entry) is int}
+        for number, errors in meant.items()
+    }
+    key, schema = dotted(error.absolute_path), cast(dict, error.schema)
+    in_all = set.intersection(*wrong.values())
+    if len(meant) > 1 and not in_all:
+        expected = _expected(schema, root)
+        yield Fault((key,), f"{key}: found entries of different kinds; expected {expected}")
+        return
+    fewest = min(map(len, wrong.values()))
+    nearest = [number for number, entries in wrong.items() if len(entries) == fewest]
+    if len(nearest) == 1:
+        for nested in meant[nearest[0]]:
+            yield from _faults_of(nested, root)
+        return
+    items = {"oneOf": [_branches(schema, root)[number]["items"] for number in nearest]}
+    for entry in sorted(in_all):
+        place = dotted((*error.absolute_path, entry))
+        mismatch = _mismatch(cast(list, error.instance)[entry], items, root)
+        yield Fault((place,), f"{place}: {mismatch}")
 
 
 def _mismatch(value, schema: dict, root: dict) -> str:
@@ -152,13 +201,15 @@ def _is_name_without_quotes(value, schema: dict, root: dict) -> bool:
 
 
 def describe_value(value) -> str:
+    """What a user has written, in words; of a text its beginning, without passwords and keys."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
         readings = "yes and on" if value else "no and off"
         return f"the truth value {str(value).lower()} (YAML reads {readings} as that, too)"
     if isinstance(value, str):
-        text = shortened(hide_secrets(value)).replace("\n", "\\n")
+        hidden = CREDENTIALS.sub("***@", hide_all(value))
+        text = shortened(hidden).replace("\n", "\\n")
         return f"'{text}'"
     if isinstance(value, dict):
         return "a section of settings"
@@ -187,7 +238,9 @@ def _number_in(value) -> Decimal | None:
 
 def _branches(schema: dict, root: dict) -> list[dict]:
     schema = dereferenced(schema, root)
-    return [dereferenced(branch, root) for branch in schema.get("oneOf", [schema])]
+    if "oneOf" not in schema:
+        return [schema]
+    return [branch for each in schema["oneOf"] for branch in _branches(each, root)]
 
 
 def _types(schema: dict, root: dict) -> set[str]:
@@ -203,7 +256,7 @@ def _choices(schema: dict, root: dict) -> list[str]:
     for branch in _branches(schema, root):
         choices += branch.get("enum", [])
         choices += [branch["const"]] if "const" in branch else []
-    return ["null" if choice is None else str(choice) for choice in choices]
+    return [choice if isinstance(choice, str) else json.dumps(choice) for choice in choices]
 
 
 def _expected(schema: dict, root: dict) -> str:
@@ -224,10 +277,22 @@ def _describe_kind(kind: str, schema: dict, root: dict) -> str:
         return _describe_number(kind, schema)
     if kind == "string":
         pattern = schema.get("pattern")
+        if schema.get("not") == NO_ADDRESS:
+            return "a path"
         return PATTERN_WORDS.get(pattern, f"text that matches {pattern}") if pattern else "text"
     if kind == "array":
-        return f"a list of one entry or more ({_expected(schema['items'], root)})"
+        return f"{_describe_list(schema)} ({_expected(schema['items'], root)})"
     return {"boolean": "true or false", "null": "null", "object": "a section of settings"}[kind]
+
+
+def _describe_list(schema: dict) -> str:
+    least, most = schema.get("minItems", 0), schema.get("maxItems")
+    entries = "different entries" if schema.get("uniqueItems") else "entries"
+    if most is not None:
+        return f"a list of {f'{least} to' if least else 'at most'} {most} {entries}"
+    if least:
+        return "a list of one entry or more"
+    return f"a list of {entries}" if schema.get("uniqueItems") else "a list"
 
 
 def _describe_number(kind: str, schema: dict) -> str:
@@ -247,6 +312,7 @@ def _describe_number(kind: str, schema: dict) -> str:
 
 
 def joined(words: list[str], conjunction: str) -> str:
+    """Words as an enumeration: ``a, b and c``."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {conjunction} {words[-1]}"

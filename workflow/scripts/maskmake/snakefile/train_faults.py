@@ -2,12 +2,8 @@
 
 from collections.abc import Iterator
 
-from maskmake.network.settings import AUTO
+from maskmake.network.settings import AUTO, PSPNET_STEP
 from maskmake.snakefile.schema_errors import Fault, joined
-
-# PSPNet pools an eighth of the patch into 6 x 6 cells, and the encoder halves the patch five
-# times: a side has to be a multiple of 48 and of 32.
-PSPNET_MULTIPLE = 96
 
 # Their library publishes no checksum, so what a server sends cannot be verified.
 ENCODERS_WITHOUT_WEIGHTS = ("mobilenet", "mobilenetv2")
@@ -30,14 +26,14 @@ def train_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
 def _patch_faults(runs: dict, overlays: dict) -> Iterator[Fault]:
     for name, train in runs.items():
         patch = train["patch"]
-        if train["architecture"] != "PSPNet" or patch == AUTO or patch % PSPNET_MULTIPLE == 0:
+        if train["architecture"] != "PSPNet" or patch == AUTO or patch % PSPNET_STEP == 0:
             continue
         section = _section(name, overlays, {"architecture", "patch"})
-        below = patch // PSPNET_MULTIPLE * PSPNET_MULTIPLE
-        near = [str(size) for size in (below, below + PSPNET_MULTIPLE) if size]
+        below = patch // PSPNET_STEP * PSPNET_STEP
+        near = [str(size) for size in (below, below + PSPNET_STEP) if size]
         yield Fault(
             (f"{section}.patch", f"{section}.architecture", "train.patch", "train.architecture"),
-            f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_MULTIPLE}; write "
+            f"{section}.patch: found {patch}; PSPNet needs a multiple of {PSPNET_STEP}; write "
             f"{joined(near, 'or')}",
         )
 

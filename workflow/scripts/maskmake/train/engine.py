@@ -87,21 +87,22 @@ class Engine(keras.Model):
         return ops.concatenate([network(images, training=training), labels], axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        logits, label, *others = self._parts(y_pred)
-        labelled = others.pop() if self._partial else None
+        logits, label, others, labelled = self._parts(y_pred)
         label = label * self._settings.label_scale
         return self._loss(label, logits, *others, labelled=labelled)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        logits, label, *others = self._parts(y_pred)
-        labelled = others.pop() if self._partial else None
+        logits, label, _, labelled = self._parts(y_pred)
         self._statistics.update_state(label, logits[..., :1], labelled)
         return self.get_metrics_result()
 
     def _parts(self, outputs):
-        """Logits (B, H, W, 1 + N), then each channel of the label."""
+        """Logits (B, H, W, 1 + N), label, border weights if any, and labelled pixels or None."""
         first = outputs.shape[-1] - self._label_channels
-        return ops.split(outputs, list(range(first, outputs.shape[-1])), axis=-1)
+        places = list(range(first, outputs.shape[-1]))
+        logits, label, *others = ops.split(outputs, places, axis=-1)
+        labelled = others.pop() if self._partial else None
+        return logits, label, others, labelled
 
 
 def split_ignored(labels):

@@ -20,8 +20,8 @@ from maskmake.data.fingerprint import Plan, object_class_of, read_plan
 from maskmake.data.labels import IGNORED
 from maskmake.data.normalization import StoreMoments
 from maskmake.data.object_class import ObjectName
-from maskmake.data.pixel_store import open_images, open_labels
-from maskmake.data.splits import fold_ids, fold_of_network
+from maskmake.data.pixel_store import PixelStore, open_images, open_labels
+from maskmake.data.splits import FoldIds, fold_ids, fold_of_network
 from maskmake.data.tables import read_index, read_splits
 from maskmake.network.device import describe_device, device_kind, resolve_precision, uses_xla
 from maskmake.network.memory import check_batch, explain_exhaustion, peak_memory
@@ -74,8 +74,10 @@ def train_fold(
     start = time.monotonic()
     index = read_index(inputs["index"])
     plan = read_plan(inputs["plan"], index)
-    fold = fold_of_network(read_splits(inputs["splits"], index), number)
-    training, validation = _patch_sources(settings, fold, inputs, partial="ignored" in plan)
+    splits = read_splits(inputs["splits"], index)
+    fold = fold_of_network(splits, number)
+    stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
+    training, validation = _patch_sources(settings, stores, fold_ids(splits, fold), plan)
     precision, device = resolve_precision(settings.precision), describe_device()
     partial = training.partial or training.padded or validation.padded
     engine = build_engine(settings, plan, precision, partial, inputs.get("encoder_weights"))
@@ -133,15 +135,12 @@ def _with_borders(
 
 
 def _patch_sources(
-    settings: TrainSettings, fold: int, inputs: dict[str, Path], partial: bool
+    settings: TrainSettings, stores: tuple[PixelStore, PixelStore], roles: FoldIds, plan: Plan
 ) -> tuple[PatchSource, PatchSource]:
     """What the training and the validation patches of a fold are cut from."""
-    index = read_index(inputs["index"])
-    stores = open_images(inputs["images"], index), open_labels(inputs["labels"], index)
-    roles = fold_ids(read_splits(inputs["splits"], index), fold)
     moments = StoreMoments(stores[0]) if settings.normalization == "image" else None
     training, validation = (
-        PatchSource(*stores, ids, settings.patch, partial, moments)
+        PatchSource(*stores, ids, settings.patch, "ignored" in plan, moments)
         for ids in (roles.train, roles.validation)
     )
     return training, validation
