@@ -216,6 +216,17 @@ def test_a_job_that_is_stopped_while_it_imports_says_so_in_a_sentence(monkeypatc
     assert errors == "a_rule was stopped; run the same command again to go on.\n"
 
 
+def test_the_path_of_python_is_quoted_in_scripts_and_in_jobs_of_a_cluster(monkeypatch):
+    executors, script = import_module(EXECUTORS), import_module("snakemake.script")
+    monkeypatch.setattr(executors, "join_cli_args", executors.join_cli_args)
+    monkeypatch.setattr(script, "sys", sys)
+    monkeypatch.setattr(job_commands._QuotedPython, "executable", "'/my folder/python'")
+    job_commands.quote_python()
+    command = executors.join_cli_args([sys.executable, "-m snakemake", "--cores 2"])
+    assert command == "'/my folder/python' -m snakemake --cores 2"
+    assert script.sys.executable == "'/my folder/python'" and script.sys.path is sys.path
+
+
 # --- a newer Snakemake ----------------------------------------------------------------------------
 
 FALLBACKS = [
