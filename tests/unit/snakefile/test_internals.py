@@ -222,7 +222,7 @@ def test_the_path_of_python_is_quoted_in_scripts_and_in_jobs_of_a_cluster(monkey
     monkeypatch.setattr(script, "sys", sys)
     monkeypatch.setattr(job_commands._QuotedPython, "executable", "'/my folder/python'")
     job_commands.quote_python()
-    command = executors.join_cli_args([sys.executable, "-m snakemake", "--cores", 2])
+    command = executors.join_cli_args([sys.executable, "-m snakemake", "--cores 2"])
     assert command == "'/my folder/python' -m snakemake --cores 2"
     assert script.sys.executable == "'/my folder/python'" and script.sys.path is sys.path
 
