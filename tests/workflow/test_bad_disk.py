@@ -30,7 +30,7 @@ def test_folder_without_permission_to_write_is_named(folder):
         prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     (folder / "results/tiny/data").mkdir(mode=0o500, parents=True)
     output = refusal(folder, "validate", prefix=prefix)
-    assert_told_once(output, "results/tiny/data/", "Permission denied", "fix the permissions")
+    assert_told_once(output, "results/tiny/data:", "Permission denied", "fix the permissions")
     assert digests(folder / "results", "*.csv", "*.json") == {}
 
 

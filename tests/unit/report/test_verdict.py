@@ -65,7 +65,12 @@ def test_the_loss_is_named_whole():
         ({"download": {"url": "https://a.org/set/"}}, "https://a.org/set/image"),
         ({"storage": {"images": "s3://a/b", "labels": "s3://a/c"}}, "s3://a/b"),
         (
-            {"storage": {"images": ["s3://a/1", {"address": "s3://a/2"}], "labels": []}},
+            {
+                "storage": {
+                    "images": ["s3://a/1", {"address": "s3://a/2", "sha256": "0" * 64}],
+                    "labels": [],
+                }
+            },
             "s3://a/1 and 1 more",
         ),
     ],
