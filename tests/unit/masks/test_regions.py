@@ -102,7 +102,6 @@ def painted_by_networkx(mask: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.6, 0.9])
 def test_the_pictures_are_those_of_networkx(share):
-    """Which takes half an hour for the millions of regions of a large mask of noise."""
     rng = np.random.default_rng(0)
     for shape in ((150, 150), (1, 70), (90, 1), (37, 64)):
         mask = rng.random(shape) < share

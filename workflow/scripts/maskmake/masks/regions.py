@@ -108,8 +108,9 @@ def _colouring(neighbours: Neighbours) -> np.ndarray:
 def _smallest_first(neighbours: Neighbours) -> list[int]:
     """The regions in the order in which one with the fewest neighbours left is taken away.
 
-    It is the order of ``networkx.coloring.strategy_smallest_last``, from its end, in a tenth of the
-    time and of the memory, which counts for the millions of regions of a mask of noise.
+    It is the order of ``networkx.coloring.strategy_smallest_last``, from its end. Without a
+    dictionary for each pair of neighbours, the picture of a million pixels of noise takes 1.3 s
+    instead of 4.3.
     """
     starts, others = neighbours.starts.tolist(), neighbours.others
     left = np.diff(neighbours.starts).tolist()  # neighbours of each region; -1 once it is away
